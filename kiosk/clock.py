@@ -1,0 +1,91 @@
+"""The one source of time: seconds since boot, suspend included, untouched by clock changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+# CLOCK_MONOTONIC stands still while the machine sleeps; where BOOTTIME is missing (macOS) monotonic is the nearest.
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Clock(Protocol):
+    """What everything with time takes."""
+
+    def now(self) -> float:
+        """Seconds since an arbitrary start; only differences mean something."""
+
+    def utc(self) -> datetime:
+        """The wall clock, aware, in UTC. For records and token lifetimes, never for deadlines."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds of this clock."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        return time.clock_gettime(_BOOTTIME)
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass
+class ManualClock:
+    """A clock that moves only when told; both its times move together."""
+
+    time: float = 1000.0
+    wall: datetime = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+    _sleepers: list[tuple[float, asyncio.Future[None]]] = field(default_factory=list, repr=False)
+
+    def now(self) -> float:
+        return self.time
+
+    def utc(self) -> datetime:
+        return self.wall
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.time + seconds, woken))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Move both times on and wake every sleeper whose time has come."""
+        self.time += seconds
+        self.wall += timedelta(seconds=seconds)
+        due = [woken for at, woken in self._sleepers if at <= self.time]
+        self._sleepers = [(at, woken) for at, woken in self._sleepers if at > self.time]
+        for woken in due:
+            with contextlib.suppress(asyncio.InvalidStateError):
+                woken.set_result(None)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on a clock after which something must not be any more."""
+
+    clock: Clock
+    at: float
+
+    @classmethod
+    def after(cls, clock: Clock, seconds: float) -> Deadline:
+        return cls(clock, clock.now() + seconds)
+
+    def left(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.at - self.clock.now())
+
+    def passed(self) -> bool:
+        return self.clock.now() >= self.at

@@ -1,0 +1,242 @@
+"""Configuration: TOML files, typed and strict, with errors that name file, line, key and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from kiosk.errors import ConfigError
+from kiosk.models import ReasonRule
+
+HTTPS = r"^https://[^\s/]+\S*$"
+SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
+LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
+NOT_EMPTY = r"\S"
+
+_IN_WORDS = {
+    HTTPS: "an address that begins with https://",
+    SOCKET_OR_HTTPS: "unix:/path/to/socket or an address that begins with https://",
+    LIMIT: 'a limit such as "3/hour" or "10/day"',
+    NOT_EMPTY: "some text",
+}
+
+Text = Annotated[str, Meta(pattern=NOT_EMPTY)]
+HttpsUrl = Annotated[str, Meta(pattern=HTTPS)]
+ServiceUrl = Annotated[str, Meta(pattern=SOCKET_OR_HTTPS)]
+Limit = Annotated[str, Meta(pattern=LIMIT)]
+Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+RevealSeconds = Annotated[int, Meta(ge=5, le=3_600)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every table in a configuration file."""
+
+
+class Organisation(Section, frozen=True, kw_only=True):
+    name: Text
+    helpdesk: Text
+    portal: HttpsUrl = "https://portal.manage.microsoft.com"
+
+
+class SignInSettings(Section, frozen=True, kw_only=True):
+    authority: HttpsUrl
+    client_id: Text
+    scope: Text
+    ca_bundle: Path | None = None
+
+
+class BrokerAddress(Section, frozen=True, kw_only=True):
+    url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
+    ca_bundle: Path | None = None
+
+
+class VisitSettings(Section, frozen=True, kw_only=True):
+    """Seconds. ``after`` says what follows a visit: the next one, or the end of the program (for SSH)."""
+
+    reveal_seconds: RevealSeconds = 300
+    idle_seconds: Seconds = 90
+    visit_seconds: Seconds = 900
+    after: Annotated[str, Meta(pattern="^(restart|exit)$")] = "restart"
+
+
+class KioskConfig(Section, frozen=True, kw_only=True):
+    """``kiosk.toml``."""
+
+    organisation: Organisation
+    sign_in: SignInSettings
+    broker: BrokerAddress = BrokerAddress()
+    visit: VisitSettings = VisitSettings()
+
+
+class Listen(Section, frozen=True, kw_only=True):
+    """Where the broker listens. ``certificate`` and ``key`` (PEM) belong to an https address."""
+
+    url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class TokenSettings(Section, frozen=True, kw_only=True):
+    authority: HttpsUrl
+    tenant: Text
+    audience: Text
+    scope: Text = "Session.Open"
+    fresh_seconds: Seconds = 900
+    ca_bundle: Path | None = None
+
+
+class GraphSettings(Section, frozen=True, kw_only=True):
+    """Seconds bound one connection, one read, and one whole question with its retries."""
+
+    url: HttpsUrl = "https://graph.microsoft.com/beta"
+    authority: HttpsUrl
+    client_id: Text
+    certificate: Path
+    passphrase_file: Path | None = None
+    ca_bundle: Path | None = None
+    connect_seconds: Seconds = 5
+    read_seconds: Seconds = 15
+    total_seconds: Seconds = 30
+
+
+class Rules(Section, frozen=True, kw_only=True):
+    company_owned_only: bool = True
+    per_person: tuple[Limit, ...] = ("3/hour", "10/day")
+    per_device: tuple[Limit, ...] = ("5/day",)
+    reason: ReasonRule = ReasonRule.OFF
+
+
+class RecordSettings(Section, frozen=True, kw_only=True):
+    database: Text = "sqlite:////var/lib/kiosk-broker/record.db"
+
+
+class BrokerConfig(Section, frozen=True, kw_only=True):
+    """``broker.toml``."""
+
+    listen: Listen = Listen()
+    tokens: TokenSettings
+    graph: GraphSettings
+    rules: Rules = Rules()
+    record: RecordSettings = RecordSettings()
+
+
+_IN_WORDS["^(restart|exit)$"] = '"restart" or "exit"'
+
+Configuration = TypeVar("Configuration", bound=Section)
+
+
+def load(path: Path, kind: type[Configuration]) -> Configuration:
+    """Read and check one configuration file. Raises ConfigError.
+
+    Relative paths in it are taken from the file's own folder; every file that it names must be readable.
+    """
+    text = read_text(path, "a configuration file")
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(path, error) from None
+    try:
+        loaded = msgspec.convert(tables, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise _explain(path, text, kind, str(error)) from None
+    return _resolve(loaded, path, text)
+
+
+def read_text(path: Path, what: str) -> str:
+    """Read a text file of the operator. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(path, f"expected {what} in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
+
+
+def _syntax_error(path: Path, error: tomllib.TOMLDecodeError) -> ConfigError:
+    words = str(error)
+    place = re.search(r"\(at line (\d+), column \d+\)", words)
+    reason = words[: place.start()].strip() if place else words
+    return ConfigError(path, f"expected TOML: {reason}", line=int(place[1]) if place else None)
+
+
+def _explain(path: Path, text: str, kind: type[Section], words: str) -> ConfigError:
+    """Turn msgspec's words into one line that an operator can act on."""
+    reason, _, place = words.partition(" - at `$")
+    keys = [part for part in re.split(r"[.\[\]`]+", place) if part and part != "..."]
+    if unknown := re.search(r"unknown field `(.+)`", reason):
+        known = [field.encode_name for field in msgspec.structs.fields(_table_type(kind, keys))]
+        near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
+        keys.append(unknown[1])
+        return ConfigError(path, f"unknown key; {hint}", key=".".join(keys), line=_line(text, keys))
+    if missing := re.search(r"missing required field `(.+)`", reason):
+        expected = "missing; expected a table" if not keys else "missing; every installation sets its own"
+        line = _line(text, keys) if keys else None
+        return ConfigError(path, expected, key=".".join([*keys, missing[1]]), line=line)
+    for pattern, meaning in _IN_WORDS.items():
+        reason = reason.replace(f"Expected `str` matching regex {pattern!r}", f"expected {meaning}")
+    reason = reason[:1].lower() + reason[1:]
+    return ConfigError(path, reason.replace("`", ""), key=".".join(keys), line=_line(text, keys))
+
+
+def _table_type(kind: type[Section], keys: list[str]) -> type[Section]:
+    for key in keys:
+        found = next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)
+        if isinstance(found, type) and issubclass(found, Section):
+            kind = found
+    return kind
+
+
+def _line(text: str, keys: list[str]) -> int | None:
+    """The line on which a key stands, or the heading of its table."""
+    tables, key = keys[:-1], keys[-1]
+    if key.isdigit() and tables:
+        tables, key = tables[:-1], tables[-1]
+    current: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if heading := re.match(r"\s*\[\[?\s*([\w.\-\" ]+?)\s*\]", line):
+            current = [part.strip().strip('"') for part in heading[1].split(".")]
+            if current == keys:
+                return number
+        elif (entry := re.match(r"\s*([\w.\-\"]+)\s*=", line)) and [
+            *current,
+            *(part.strip('"') for part in entry[1].split(".")),
+        ] == [*tables, key]:
+            return number
+    return None
+
+
+def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
+    """Make paths absolute and see that the files behind them can be read."""
+    folder = path.resolve().parent
+
+    def visit(section: Section, keys: list[str]) -> Section:
+        changed: dict[str, Any] = {}
+        for field in msgspec.structs.fields(section):
+            value = getattr(section, field.name)
+            here = [*keys, field.encode_name]
+            if isinstance(value, Section):
+                changed[field.name] = visit(value, here)
+            elif isinstance(value, Path):
+                changed[field.name] = whole = folder / value.expanduser()
+                _readable(whole, path, here, text)
+        return msgspec.structs.replace(section, **changed)
+
+    resolved = visit(loaded, [])
+    assert isinstance(resolved, type(loaded))
+    return resolved
+
+
+def _readable(file: Path, path: Path, keys: list[str], text: str) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        reason = f"expected a file that can be read: {file}: {error.strerror or error}"
+        raise ConfigError(path, reason, key=".".join(keys), line=_line(text, keys)) from None

@@ -1,0 +1,104 @@
+"""What kiosk and broker say to each other. The broker cleans every string that a person sees before it sends it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all messages: unknown fields are ignored, so that a newer broker can speak to an older kiosk."""
+
+
+class Person(Message, frozen=True, kw_only=True):
+    """Who stands at the terminal. ``tid`` and ``oid`` identify; the rest is only for showing."""
+
+    tid: str
+    oid: str
+    name: str
+    address: str
+    roles: tuple[str, ...] = ()
+
+
+class ReasonRule(StrEnum):
+    """Whether a reason is asked for before a release."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Session(Message, frozen=True, kw_only=True):
+    """Answer of ``GET /v1/session``."""
+
+    person: Person
+    reason: ReasonRule
+    version: str
+
+
+class Device(Message, frozen=True, kw_only=True):
+    """A managed device of the person. ``refusal`` is the code of the error that a release would meet, if known."""
+
+    id: str
+    name: str
+    model: str
+    serial: str
+    os: str
+    os_version: str
+    last_seen: datetime | None
+    refusal: str | None = None
+
+
+class Devices(Message, frozen=True, kw_only=True):
+    """Answer of ``GET /v1/devices``."""
+
+    devices: tuple[Device, ...]
+    next: str | None = None
+
+
+class ReleaseRequest(Message, frozen=True, kw_only=True):
+    """Body of ``POST /v1/devices/{id}/release``. ``public_key`` is raw, see ``kiosk.secret``; base64 on the wire."""
+
+    public_key: bytes
+    reason: str | None = None
+
+
+class Release(Message, frozen=True, kw_only=True):
+    """A recovery key, sealed to the public key of the visit; ``deadline`` is when the broker takes it as closed."""
+
+    release_id: str
+    device_id: str
+    sealed: bytes
+    deadline: datetime
+
+
+class Ending(StrEnum):
+    """How a reveal ended."""
+
+    COUNTDOWN = "countdown"
+    HIDDEN = "hidden"
+    LOCKED = "locked"
+    IDLE = "idle"
+    VISIT_OVER = "visit_over"
+    LOST = "terminal_lost"
+    NOT_SHOWN = "not_shown"
+
+
+class ReleaseClosed(Message, frozen=True, kw_only=True):
+    """Body of ``POST /v1/releases/{id}/closed``. ``shown_seconds`` is how long the key stood on the screen."""
+
+    how: Ending
+    shown_seconds: float = 0.0
+
+
+class Problem(Message, frozen=True, kw_only=True):
+    """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    reference: str = ""
+    retry_after: float | None = None

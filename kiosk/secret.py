@@ -1,0 +1,114 @@
+"""Bytes that can be wiped, and the key pair of a visit that opens sealed recovery keys."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from types import TracebackType
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.hpke import (
+    AEAD,
+    KDF,
+    KEM,
+    MLKEM768X25519PrivateKey,
+    MLKEM768X25519PublicKey,
+    Suite,
+)
+
+from kiosk.errors import SealBroken
+
+# RFC 9180 with the ML-KEM hybrid: what is recorded today stays closed to a quantum computer, too.
+SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+_MLKEM_PUBLIC_BYTES = 1184
+_X25519_PUBLIC_BYTES = 32
+PUBLIC_KEY_BYTES = _MLKEM_PUBLIC_BYTES + _X25519_PUBLIC_BYTES
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_BYTES_HEADER = bytes.__basicsize__ - 1
+
+
+def overwrite(value: bytes) -> None:
+    """Zero a ``bytes`` object in place. Only for objects that this process made and nobody else holds."""
+    if len(value) > 1:  # CPython shares the objects of length 0 and 1
+        ctypes.memset(id(value) + _BYTES_HEADER, 0, len(value))
+
+
+class SecretBuffer:
+    """A page outside the Python heap: locked against swap where allowed, left out of cores, zeroed by ``wipe``."""
+
+    def __init__(self, content: bytes) -> None:
+        """Copy ``content`` in and zero the original."""
+        self._page = mmap.mmap(-1, max(len(content), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_DONTDUMP"):
+            self._page.madvise(mmap.MADV_DONTDUMP)
+        if hasattr(mmap, "MADV_DONTFORK"):
+            self._page.madvise(mmap.MADV_DONTFORK)
+        # Best effort: RLIMIT_MEMLOCK may forbid it, and a key that cannot be locked is still better shown than lost.
+        anchor = ctypes.c_char.from_buffer(self._page)
+        _libc.mlock(ctypes.c_void_p(ctypes.addressof(anchor)), ctypes.c_size_t(len(self._page)))
+        del anchor
+        self._page[: len(content)] = content
+        self._length = len(content)
+        overwrite(content)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> int:
+        """One byte, so that a reader never makes a second copy of the whole."""
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return self._page[index]
+
+    def wipe(self) -> None:
+        """Zero and forget. Safe to call again, and from another thread."""
+        page, self._length = self._page, 0
+        if not page.closed:
+            page[:] = bytes(len(page))
+
+    def __enter__(self) -> SecretBuffer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.wipe()
+
+    def __repr__(self) -> str:
+        return f"<SecretBuffer of {self._length} bytes>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a SecretBuffer cannot be copied")
+
+
+def release_info(*, tid: str, oid: str, device_id: str, release_id: str) -> bytes:
+    """What a seal is bound to: this person, this device, this release. Kiosk and broker compute it alike."""
+    return "\0".join(("recovery-kiosk/1", tid, oid, device_id, release_id)).lower().encode()
+
+
+def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
+    """Read the public key of a visit: ML-KEM-768, then X25519, raw. Raises ValueError."""
+    if len(raw) != PUBLIC_KEY_BYTES:
+        raise ValueError(f"a public key has {PUBLIC_KEY_BYTES} bytes, this has {len(raw)}")
+    return MLKEM768X25519PublicKey(
+        mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES]),
+        x25519.X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]),
+    )
+
+
+class VisitKeys:
+    """The ephemeral key pair of one visit; it never leaves the process."""
+
+    def __init__(self) -> None:
+        first, second = mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate()
+        self._private = MLKEM768X25519PrivateKey(first, second)
+        self.public_key = first.public_key().public_bytes_raw() + second.public_key().public_bytes_raw()
+
+    def open(self, sealed: bytes, info: bytes) -> SecretBuffer:
+        """Open a sealed recovery key into wipeable memory. Raises SealBroken."""
+        try:
+            return SecretBuffer(SUITE.decrypt(sealed, self._private, info=info))
+        except (InvalidTag, ValueError) as error:
+            raise SealBroken(f"the sealed key does not open: {type(error).__name__}") from None

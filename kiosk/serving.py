@@ -1,0 +1,161 @@
+"""Runs one of our services: on a unix socket or over TLS, announced when ready, stopped by signal or closed stdin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from kiosk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIApplication
+
+_BACKLOG = 128
+_SOCKET_MODE = 0o660
+_GRACE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Certificate chain and private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal without dying of it, so that the caller's own clean-up still runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def serve(
+    app: ASGIApplication,
+    sock: socket.socket,
+    *,
+    tls: Tls | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    until_stdin_closes: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        proxy_headers=False,
+    )
+    config.load()
+    if tls:
+        config.ssl = server_tls(tls)
+        config.is_ssl = True  # type: ignore[misc]  # a property of the file arguments, which would ask for a password
+    server = _Server(config, on_ready)
+    asyncio.run(_serve(server, sock, until_stdin_closes))
+
+
+async def _serve(server: uvicorn.Server, sock: socket.socket, until_stdin_closes: bool) -> None:
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            server.should_exit = True
+
+    if until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), heard)
+    await server.serve(sockets=[sock])
+
+
+def server_tls(tls: Tls) -> ssl.SSLContext:
+    """A server context: TLS 1.2 or newer. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        reason = f"expected a certificate and its key {tls.key}, in PEM without passphrase: {error.strerror or error}"
+        raise ConfigError(tls.certificate, reason) from None
+    return context
+
+
+@contextlib.contextmanager
+def unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A listening unix socket for owner and group only; removed at the end. Raises ConfigError."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_left_over(path)
+        # uvicorn opens its own sockets to everybody (mode 0666), so this one is made here.
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        path.chmod(_SOCKET_MODE)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(path, f"expected to listen on this socket: {error.strerror or error}") from None
+    try:
+        yield listener
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """A socket of a process that was killed would be in the way; one that somebody listens on is left alone."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening TCP socket; port 0 takes a free one. Raises ConfigError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"{host}:{port}", f"expected to listen here: {error.strerror or error}") from None
+    with contextlib.closing(listener):
+        yield listener
