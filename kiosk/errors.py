@@ -195,6 +195,18 @@ class DeviceOtherAgent(DeviceRefused):
     next_step = "Ask the helpdesk to read the key there."
 
 
+class DeviceOwnerUnknown(DeviceRefused):
+    code = "device_owner_unknown"
+    sentence = "It is not recorded that this Mac belongs to your organisation."
+    next_step = "Ask the helpdesk to mark it as company-owned, if it is."
+
+
+class DeviceNotManaged(DeviceRefused):
+    code = "device_not_managed"
+    sentence = "This Mac is not fully managed by your organisation at the moment."
+    next_step = "Ask the helpdesk to look at how it is managed."
+
+
 class DeviceLeaving(DeviceRefused):
     code = "device_leaving"
     sentence = "This Mac is being erased or removed from management."

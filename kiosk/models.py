@@ -79,6 +79,7 @@ class Ending(StrEnum):
 
     COUNTDOWN = "countdown"
     HIDDEN = "hidden"
+    FINISHED = "finished"
     LOCKED = "locked"
     IDLE = "idle"
     VISIT_OVER = "visit_over"

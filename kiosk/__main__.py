@@ -1,0 +1,61 @@
+"""The door: an environment made from nothing, limits and signals, before anything else is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import sys
+
+_TERM = re.compile(r"[A-Za-z0-9+.-]{1,40}")
+_SSH_VALUE = re.compile(r"[A-Za-z0-9/:.% -]{1,120}")
+
+# Blocks that the C library frees are overwritten, small ones included; Python's own allocator would keep them.
+# (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
+_WIPING_ALLOCATOR = {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+}
+_FLAGS = ("-P", "-s")
+
+
+def environment(given: dict[str, str]) -> dict[str, str]:
+    """All that the program is told by its surroundings. Everything else, by any name, is left behind."""
+    made = {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/nonexistent",
+        # Key presses look alike in all terminals, and its parser cannot be reached (see kiosk/driver.py).
+        "TEXTUAL_DISABLE_KITTY_KEY": "1",
+        **_WIPING_ALLOCATOR,
+    }
+    term = given.get("TERM", "")
+    made["TERM"] = term if _TERM.fullmatch(term) else "xterm"
+    if given.get("COLORTERM") in {"truecolor", "24bit"}:
+        made["COLORTERM"] = "truecolor"
+    for name in ("SSH_CONNECTION", "SSH_TTY"):
+        # For the record only: where the person sits.
+        if _SSH_VALUE.fullmatch(given.get(name, "")):
+            made[name] = given[name]
+    return made
+
+
+def main() -> None:
+    """Start again in a clean environment, or, when in one, go on."""
+    # Until the terminal is raw, Ctrl-Z and Ctrl-\ act: neither may stop the program in front of a person.
+    for number in (signal.SIGTSTP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    given = dict(os.environ)
+    wanted = environment(given)
+    if given != wanted or not sys.flags.safe_path or not sys.flags.no_user_site:
+        os.execve(sys.executable, [sys.executable, *_FLAGS, "-m", "kiosk", *sys.argv[1:]], wanted)  # noqa: S606
+    from kiosk.cli import cli
+
+    cli(prog_name="kiosk")
+
+
+if __name__ == "__main__":
+    main()

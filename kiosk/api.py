@@ -1,0 +1,118 @@
+"""What the kiosk may ask the broker. The token stays in here; what comes back is typed, or one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from kiosk.config import BrokerAddress
+from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, from_code
+from kiosk.models import Device, Devices, Ending, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.text import clean
+from kiosk.transport import aread_limited, service_client
+
+_MOST_PAGES = 50
+_FAREWELL_SECONDS = 2.0
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+
+class Broker:
+    """The broker, for one visit. Every method raises KioskError and nothing else."""
+
+    def __init__(self, address: BrokerAddress, authorization: Callable[[], str], terminal: str) -> None:
+        """``terminal`` names this place in the broker's record. Raises ConfigError."""
+        self._client = service_client(address.url, address.ca_bundle)
+        self._authorization = authorization
+        self._terminal = terminal
+
+    async def session(self) -> Session:
+        """Who the broker takes the person for, and the rules that apply."""
+        return await self._ask("GET", "/v1/session", Session)
+
+    async def devices(self) -> list[Device]:
+        """All devices of the person, page by page."""
+        found: list[Device] = []
+        path = "/v1/devices"
+        for _ in range(_MOST_PAGES):
+            page = await self._ask("GET", path, Devices)
+            found += page.devices
+            if not page.next:
+                break
+            path = "/v1/devices?" + str(httpx.QueryParams({"cursor": page.next}))
+        return found
+
+    async def release(self, device_id: str, public_key: bytes, reason: str | None = None) -> Release:
+        """The recovery key of one device, sealed to ``public_key``."""
+        body = ReleaseRequest(public_key=public_key, reason=reason)
+        path = f"/v1/devices/{_segment(device_id)}/release"
+        return await self._ask("POST", path, Release, body)
+
+    async def closed(self, release_id: str, how: Ending, shown_seconds: float) -> None:
+        """Tell how a reveal ended. Best effort and quick: the person is leaving."""
+        body = ReleaseClosed(how=how, shown_seconds=round(shown_seconds, 1))
+        path = f"/v1/releases/{_segment(release_id)}/closed"
+        await self._send("POST", path, body, seconds=_FAREWELL_SECONDS)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _ask(self, method: str, path: str, kind: type[Answer], body: msgspec.Struct | None = None) -> Answer:
+        content = await self._send(method, path, body)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BrokerGarbled(f"{path}: {error}") from None
+
+    async def _send(
+        self, method: str, path: str, body: msgspec.Struct | None = None, seconds: float | None = None
+    ) -> bytes:
+        headers = {"Authorization": self._authorization(), "X-Kiosk-Terminal": self._terminal}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._client.build_request(
+            method,
+            path,
+            headers=headers,
+            content=msgspec.json.encode(body) if body is not None else None,
+            timeout=httpx.Timeout(seconds) if seconds else self._client.timeout,
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                content = await aread_limited(response)
+            finally:
+                await response.aclose()
+        except httpx.DecodingError as error:
+            raise BrokerGarbled(str(error)) from None
+        except httpx.HTTPError as error:
+            raise BrokerUnreachable(type(error).__name__) from None
+        if response.is_success:
+            return content
+        raise _problem(response.status_code, content)
+
+    def __repr__(self) -> str:
+        return "<Broker>"
+
+
+def _segment(identifier: str) -> str:
+    """An id as one path segment, whatever is in it."""
+    return quote(identifier, safe="")
+
+
+def _problem(status: int, content: bytes) -> KioskError:
+    try:
+        problem = msgspec.json.decode(content, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return BrokerGarbled(f"status {status} without a problem document")
+    return from_code(
+        problem.type.removeprefix(PROBLEM_TYPE),
+        cause=f"status {status}",
+        reference=clean(problem.reference, 40),
+        retry_after=problem.retry_after,
+    )

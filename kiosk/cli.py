@@ -1,0 +1,126 @@
+"""The command line. Each command imports only what it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from kiosk import __version__
+from kiosk.errors import ConfigError
+
+EXIT_CONFIGURATION = 2
+
+Arguments = ParamSpec("Arguments")
+
+
+def _plainly(command: Callable[Arguments, int | None]) -> Callable[Arguments, None]:
+    """One clear line for a configuration that cannot be used; a defined exit code for everything."""
+
+    @wraps(command)
+    def wrapper(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
+        try:
+            code = command(*arguments, **options)
+        except ConfigError as error:
+            click.echo(f"kiosk: {error}", err=True)
+            sys.exit(EXIT_CONFIGURATION)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("kiosk"):
+                raise
+            extra = click.get_current_context().info_name
+            click.echo(f"kiosk: {error.name} is not installed; this command needs recovery-kiosk[{extra}]", err=True)
+            sys.exit(EXIT_CONFIGURATION)
+        sys.exit(code or 0)
+
+    return wrapper
+
+
+_config = click.option(
+    "--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The configuration file."
+)
+_until_stdin_closes = click.option(
+    "--until-stdin-closes", is_flag=True, help="Stop when standard input ends, for programs that start this one."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kiosk")
+def cli() -> None:
+    """The recovery key desk: a person reads the FileVault recovery key of their own managed Mac."""
+
+
+@cli.command()
+@_config
+@_plainly
+def run(path: Path) -> int:
+    """Run the kiosk on this terminal."""
+    from kiosk.config import KioskConfig, load
+    from kiosk.desk import run_desk
+
+    return run_desk(load(path, KioskConfig))
+
+
+@cli.command()
+@click.option("--person", help="The simulated phone approves by itself, as this person.")
+@click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
+@click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
+@_plainly
+def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None) -> int:
+    """Start a simulated tenant, a broker and the kiosk, all on this machine."""
+    from kiosk.demo import run_demo
+
+    return run_demo(person=person, reveal_seconds=reveal_seconds, idle_seconds=idle_seconds, devices=devices)
+
+
+@cli.command()
+@_config
+@_until_stdin_closes
+@_plainly
+def broker(path: Path, until_stdin_closes: bool) -> None:
+    """Run the broker, which decides, writes down and releases."""
+    from kiosk.broker.server import serve
+    from kiosk.config import BrokerConfig, load
+    from kiosk.journal import to_stderr
+    from kiosk.process import harden
+
+    to_stderr()
+    harden()
+    serve(
+        load(path, BrokerConfig),
+        until_stdin_closes=until_stdin_closes,
+        on_ready=lambda: click.echo("ready"),
+    )
+
+
+@cli.command()
+@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where the files for clients go.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="TCP port on loopback; 0 takes a free one.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
+@click.option("--approve", metavar="NAME", help="Approve every sign-in by itself, as this person.")
+@_until_stdin_closes
+@_plainly
+def sandbox(
+    path: Path | None,
+    directory: Path | None,
+    port: int | None,
+    devices: int | None,
+    approve: str | None,
+    until_stdin_closes: bool,
+) -> None:
+    """Run a simulated tenant: Entra ID and Microsoft Graph on loopback, over TLS."""
+    from kiosk.journal import to_stderr
+    from kiosk.sandbox.server import Ready, serve
+    from kiosk.sandbox.settings import configure
+
+    def announce(ready: Ready) -> None:
+        click.echo(f"ready {ready.url} {ready.directory}")
+
+    to_stderr()
+    config = configure(path, directory=directory, port=port, devices=devices, approve=approve)
+    serve(config, until_stdin_closes=until_stdin_closes, on_ready=announce)

@@ -1,0 +1,63 @@
+"""Puts the kiosk on a terminal: one supervisor, and the app in a process of its own for each visit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import click
+
+from kiosk.app import EXIT_CRASH, DemoPhone, KioskApp
+from kiosk.clock import SystemClock
+from kiosk.config import KioskConfig
+from kiosk.journal import to_syslog
+from kiosk.process import harden
+from kiosk.supervisor import Supervisor
+from kiosk.terminal import NotATerminal, Terminal
+from kiosk.transport import tls_context
+
+EXIT_NO_TERMINAL = 2
+
+
+def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = None) -> int:
+    """Run visits on this terminal; returns the program's exit code. Raises ConfigError.
+
+    ``phone`` makes the simulated phone of the demo, in the process of the visit.
+    """
+    try:
+        terminal = Terminal()
+    except NotATerminal:
+        click.echo("kiosk: expected one terminal as standard input, output and error (Textual draws on the last)")
+        return EXIT_NO_TERMINAL
+    # Read once here, so that a broken file is one clear line now and not a failed visit later.
+    tls_context(config.sign_in.ca_bundle)
+    tls_context(config.broker.ca_bundle)
+    to_syslog("kiosk")
+    harden()
+    once = config.visit.after == "exit"
+    name = _terminal_name(terminal)
+
+    def visit() -> int:
+        return _run_visit(KioskApp(config, SystemClock(), terminal=name, phone=phone() if phone else None))
+
+    return Supervisor(terminal, visit, once=once).run()
+
+
+def _run_visit(app: KioskApp) -> int:
+    async def until_it_ends() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, app.leave_now, 128 + number)
+        await app.run_async(mouse=False)
+
+    asyncio.run(until_it_ends())
+    # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
+    return EXIT_CRASH if app.return_code is None else app.return_code
+
+
+def _terminal_name(terminal: Terminal) -> str:
+    """For the broker's record: the tty, and over SSH the address at the other end."""
+    peer = os.environ.get("SSH_CONNECTION", "").split()
+    return f"{terminal.name} from {peer[0]}" if peer else terminal.name

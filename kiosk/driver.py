@@ -1,0 +1,99 @@
+"""Every workaround for Textual's terminal driver (8.2.8), each with the reason; the terminal tests guard them.
+
+It leans on private names of LinuxDriver, which is why Textual is pinned exactly.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import struct
+import termios
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+from textual.messages import InBandWindowResize
+
+if TYPE_CHECKING:
+    from kiosk.app import KioskApp
+
+_POLL_MILLISECONDS = 50
+_READ_BYTES = 4096
+_FALLBACK_SIZE = (80, 24)
+LARGEST_SIZE = 500
+
+
+class KioskDriver(LinuxDriver):
+    """The terminal, with nothing believed that comes over the wire but keys."""
+
+    def __init__(self, app: KioskApp, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._kiosk = app
+        # The handler for SIGCONT starts the driver anew even when it was never stopped, and the one for SIGTSTP stops
+        # the process for good: there is no shell that would continue it. No upstream thread is known.
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # shutil.get_terminal_size obeys COLUMNS and LINES; the kernel knows better.
+        try:
+            rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8)))
+        except OSError:
+            return _FALLBACK_SIZE
+        if not rows or not columns:
+            return _FALLBACK_SIZE
+        return min(columns, LARGEST_SIZE), min(rows, LARGEST_SIZE)
+
+    def _query_in_band_window_resize(self) -> None:
+        # A resize report over the wire is believed without limit: 25 bytes make a screen of gigabytes.
+        pass
+
+    def _request_terminal_sync_mode_support(self) -> None:
+        # The Linux console prints the end of this question on the screen.
+        if os.environ.get("TERM") != "linux":
+            super()._request_terminal_sync_mode_support()
+
+    def process_message(self, message: Message) -> None:
+        """Drop what a keyboard cannot send: mouse reports, resizes and pastes from the wire."""
+        if isinstance(message, events.MouseEvent | events.Resize | events.Paste | InBandWindowResize):
+            return
+        super().process_message(message)
+
+    def run_input_thread(self) -> None:
+        """Read keys until told to stop or until the terminal is gone.
+
+        Unlike the original this survives invalid UTF-8 (textual #6456) and sequences that its parser chokes on, and
+        ends at end of file instead of spinning (textual PR #6690).
+        """
+        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        parser = XTermParser()
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        while not self.exit_event.is_set():
+            data: bytes | None = None
+            for _, flags in poll.poll(_POLL_MILLISECONDS):
+                try:
+                    data = os.read(self.fileno, _READ_BYTES) if flags & select.POLLIN else b""
+                except OSError:
+                    data = b""
+            if data == b"":
+                self._kiosk.terminal_lost()
+                return
+            try:
+                for event in parser.feed(decode(data)) if data else ():
+                    self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
+            except Exception:
+                parser = XTermParser()
+
+    def stop_application_mode(self) -> None:
+        """Erase before leaving: the last frame stays in the alternate screen, and the Linux console has none."""
+        self.write("\x1b[0m\x1b[2J\x1b[H")
+        super().stop_application_mode()

@@ -1,0 +1,40 @@
+"""Where the programs write what operators should know: never on the screen, never with a traceback or a secret."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from pathlib import Path
+
+_SYSLOG = Path("/dev/log")
+
+
+def to_syslog(program: str) -> None:
+    """For the kiosk: standard error is its screen, so its log goes to the system's, or nowhere."""
+    handler: logging.Handler = logging.NullHandler()
+    if _SYSLOG.exists():
+        try:
+            handler = logging.handlers.SysLogHandler(str(_SYSLOG))
+            handler.setFormatter(logging.Formatter(f"{program}[%(process)d]: %(message)s"))
+        except OSError:
+            handler = logging.NullHandler()
+    _only(handler)
+
+
+def to_stderr() -> None:
+    """For services."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    _only(handler)
+
+
+def _only(handler: logging.Handler) -> None:
+    # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
+    logging.raiseExceptions = False
+    logging.lastResort = None
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    # They log addresses of requests at this level, which hold device ids and nothing that we need.
+    for name in ("httpx", "httpcore", "msal"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,99 @@
+"""The frame that all screens share: top line, one thing in the middle, key hints, and one answer at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Center, Container, Vertical
+from textual.events import Resize
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widget import Widget
+
+from kiosk.widgets.key_hints import Hint, KeyHints
+from kiosk.widgets.prose import Prose
+from kiosk.widgets.top_line import TopLine
+
+Answer = TypeVar("Answer")
+
+SMALLEST = Size(80, 24)
+ENDING_HINTS: tuple[Hint, ...] = (("F1", "Help"), ("F10", "Lock"))
+
+
+class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
+    """A screen that is shown by the flow and gives it one ``Answer``.
+
+    The answer is a future and not Textual's dismissal: the screen stays in view until the next one replaces it, so that
+    no empty frame flashes in between, and whatever is laid over it (help) does not have to be removed first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", show=False),
+        Binding("escape", "escape", show=False),
+    ]
+    AUTO_FOCUS = ""
+
+    organisation: str = ""
+    note: str = ""
+    step: int = 0
+    hints: Sequence[Hint] = ()
+    ending_hints: Sequence[Hint] = ENDING_HINTS
+    help_text: str = ""
+    # Screens on which people rightly press no key have a clock of their own instead.
+    idle_counts: bool = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self.organisation, step=self.step, note=self.note)
+        with Container(id="stage"), Center(id="middle"), Vertical(id="content"):
+            yield from self.content()
+        yield Prose(id="too-small")
+        yield Prose(id="warning")
+        yield KeyHints([*self.hints, *self.ending_hints])
+
+    def content(self) -> Iterable[Widget]:
+        """The one thing of this screen."""
+        return ()
+
+    def answer(self, answer: Answer) -> None:
+        """Give the answer; later ones are ignored."""
+        if not self.answered.done():
+            self.answered.set_result(answer)
+
+    def tick(self) -> None:
+        """Called a few times a second while a visit lasts, also while something lies over this screen."""
+
+    def warn(self, words: str) -> None:
+        """Say something above the key hints; no words take it away."""
+        warning = self.query_one("#warning", Prose)
+        warning.say(words)
+        warning.display = bool(words)
+
+    def action_enter(self) -> None:
+        """The one next step."""
+
+    def action_escape(self) -> None:
+        """One step back."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the terminal is large enough for everything to be seen whole."""
+        size = self.app.size
+        return size.width >= SMALLEST.width and size.height >= SMALLEST.height
+
+    def on_resize(self, event: Resize) -> None:
+        """Show the screen whole or not at all: half a code or half a key would be read as the whole."""
+        self.set_class(not self.fits, "-too-small")
+        self.set_class(event.size.height >= 30, "-tall")
+        self.set_class(event.size.width >= 110, "-wide")
+        self.query_one("#too-small", Prose).say(
+            f"This window is too small.\n\nIt has {event.size.width} x {event.size.height} characters;"
+            f" {SMALLEST.width} x {SMALLEST.height} are needed.\nMake the window larger to go on."
+        )

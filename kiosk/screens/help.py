@@ -1,0 +1,37 @@
+"""What the screen behind this one is for, in a few sentences."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from kiosk.widgets.key_hints import KeyHints
+from kiosk.widgets.prose import Prose
+
+
+class HelpScreen(ModalScreen[None], inherit_bindings=False):
+    """Lies over a screen; that screen's clocks go on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,f1", "close", show=False),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, text: str, helpdesk: str) -> None:
+        super().__init__()
+        self._text = text
+        self._helpdesk = helpdesk
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="help"):
+            yield Prose("Help", classes="headline")
+            yield Prose(self._text, id="help-text")
+            yield Prose(f"Helpdesk    {self._helpdesk}", classes="quiet")
+        yield KeyHints([("Enter", "Close"), ("F10", "Lock")])
+
+    def action_close(self) -> None:
+        self.dismiss()

@@ -1,0 +1,68 @@
+"""Demo only: plays the other device, so that the whole visit can be walked on one terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from kiosk.widgets.key_hints import KeyHints
+from kiosk.widgets.prose import Prose
+
+
+@dataclass(frozen=True)
+class DemoPerson:
+    """Somebody of the simulated organisation whom the phone can sign in."""
+
+    oid: str
+    name: str
+    address: str
+    description: str
+
+
+class PhoneScreen(ModalScreen[DemoPerson | None], inherit_bindings=False):
+    """Who signs in on the simulated phone? Dismissed with None when nobody does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("enter", "approve", show=False),
+        Binding("escape", "close", show=False),
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, people: Sequence[DemoPerson]) -> None:
+        super().__init__()
+        self._people = tuple(people)
+        self._chosen = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="phone"):
+            yield Prose("Simulated phone", classes="headline")
+            yield Prose("Exists only in the demo. Who signs in?", classes="label")
+            yield Prose(self._list(), id="phone-people")
+        yield KeyHints([("Enter", "Approve the sign-in"), ("↑ ↓", "Move"), ("Esc", "Put the phone away")])
+
+    def action_move(self, by: int) -> None:
+        self._chosen = min(max(self._chosen + by, 0), len(self._people) - 1)
+        self.query_one("#phone-people", Prose).say(self._list())
+
+    def action_approve(self) -> None:
+        self.dismiss(self._people[self._chosen])
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def _list(self) -> str:
+        # A window of the list around the chosen one: the organisation has more people than 24 rows hold.
+        size = 14
+        first = max(0, min(self._chosen - size // 2, len(self._people) - size))
+        return "\n".join(
+            f"{'▶' if place == self._chosen else ' '} {person.name[:24]:<24}  {person.description[:44]}"
+            for place, person in list(enumerate(self._people))[first : first + size]
+        )

@@ -1,0 +1,105 @@
+"""The recovery key, for as long as the countdown lasts; then only the way to show it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from kiosk.clock import Deadline
+from kiosk.models import Device, Ending
+from kiosk.screens.base import ENDING_HINTS, KioskScreen
+from kiosk.secret import SecretBuffer
+from kiosk.widgets.countdown import Countdown
+from kiosk.widgets.key_hints import KeyHints
+from kiosk.widgets.key_view import KeyView
+from kiosk.widgets.prose import Prose
+
+
+class AfterReveal(Enum):
+    """What the person wants once the key is hidden."""
+
+    SHOW_AGAIN = auto()
+    BACK = auto()
+
+
+class RevealScreen(KioskScreen[AfterReveal]):
+    """Shows an opened key and wipes it. While the key stands there its countdown is the clock, not idleness."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "hide", show=False)]
+    step = 4
+    # Somebody who copies 24 characters to paper presses no key.
+    idle_counts = False
+    hints = (("Space", "Hide the key"), ("Esc", "Back"))
+    help_text = (
+        "Write the 24 characters down, group by group, or read them to somebody who types them. Digits and letters have"
+        " different colours. A zero has a stroke through it, the letter O has none.\n\n"
+        "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
+        " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves.\n\n"
+        "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
+    )
+
+    class Hidden(Message):
+        """The key is off the screen and wiped."""
+
+        def __init__(self, how: Ending) -> None:
+            super().__init__()
+            self.how = how
+
+    def __init__(self, device: Device, key: SecretBuffer, deadline: Deadline) -> None:
+        """Takes ``key`` over and wipes it at ``deadline`` at the latest."""
+        super().__init__()
+        self._device = device
+        self._key = key
+        self._deadline = deadline
+        self._shown = True
+
+    def content(self) -> Iterable[Widget]:
+        name, serial = self._device.name or "(no name)", self._device.serial or "unknown"
+        yield Prose(f"Recovery key of {name}", classes="headline")
+        yield Prose(f"{self._device.model}, serial number {serial}".lstrip(", "), classes="label")
+        yield KeyView()
+        yield Countdown(self._deadline, "Vanishes in {time}")
+        yield Prose("Write it down. Check each group before you walk back.", id="advice")
+
+    def on_mount(self) -> None:
+        view = self.query_one(KeyView)
+        view.show(self._key)
+        if not view.usual:
+            self.query_one("#advice", Prose).say(
+                "This key has an unusual form. Copy it exactly as it stands in the line above."
+            )
+
+    def tick(self) -> None:
+        if self._shown:
+            self.query_one(Countdown).tick()
+            if self._deadline.passed():
+                self._hide(Ending.COUNTDOWN)
+
+    def action_hide(self) -> None:
+        self._hide(Ending.HIDDEN)
+
+    def action_enter(self) -> None:
+        if not self._shown:
+            self.answer(AfterReveal.SHOW_AGAIN)
+
+    def action_escape(self) -> None:
+        self._hide(Ending.HIDDEN)
+        self.answer(AfterReveal.BACK)
+
+    def _hide(self, how: Ending) -> None:
+        if not self._shown:
+            return
+        self._shown = False
+        self.idle_counts = True
+        self._key.wipe()
+        self.query_one(KeyView).hide()
+        self.query_one(Countdown).visible = False
+        ended = "The time is over. The key is hidden" if how is Ending.COUNTDOWN else "The key is hidden"
+        self.query_one("#advice", Prose).say(f"{ended} and wiped from this terminal. Press Enter to show it again.")
+        self.query_one(KeyHints).show([("Enter", "Show it again"), ("Esc", "Back"), *ENDING_HINTS])
+        self.post_message(self.Hidden(how))

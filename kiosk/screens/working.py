@@ -1,0 +1,30 @@
+"""A question is under way and takes longer than a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from kiosk.screens.base import KioskScreen
+from kiosk.widgets.prose import Prose
+
+
+class WorkingScreen(KioskScreen[None]):
+    """Still words instead of a spinner: over SSH a moving picture costs more than it tells."""
+
+    hints = (("Esc", "Cancel"),)
+    idle_counts = False
+    help_text = "The terminal is waiting for an answer. It says so itself when none comes."
+
+    def __init__(self, words: str, *, step: int) -> None:
+        super().__init__()
+        self._words = words
+        self.step = step
+
+    def content(self) -> Iterable[Widget]:
+        yield Prose(self._words, classes="headline")
+        yield Prose("One moment, please.", classes="label")
+
+    def action_escape(self) -> None:
+        self.answer(None)

@@ -1,0 +1,110 @@
+"""One process per visit. The supervisor holds nothing secret; it forks, waits, and leaves the terminal clean."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from kiosk.process import die_with_parent, harden
+from kiosk.terminal import Terminal
+
+log = logging.getLogger(__name__)
+
+_STOPPING = (signal.SIGTERM, signal.SIGHUP)
+_LONGEST_PAUSE_SECONDS = 30.0
+_QUICK_SECONDS = 5.0
+_GRACE_SECONDS = 4.0
+EXIT_LOST = 128 + signal.SIGHUP
+_OUT_OF_ORDER = "This terminal is out of order for a moment. It tries again by itself."
+
+
+class Supervisor:
+    """Runs visits on one terminal until told to stop."""
+
+    def __init__(self, terminal: Terminal, visit: Callable[[], int], *, once: bool) -> None:
+        """``visit`` runs in the child and gives its exit code; ``once`` ends after one visit, as over SSH."""
+        self._terminal = terminal
+        self._visit = visit
+        self._once = once
+        self._child = 0
+        self._stopped_by = 0
+
+    def run(self) -> int:
+        """Returns the exit code of the program."""
+        for number in _STOPPING:
+            signal.signal(number, self._stop)
+        # Ctrl-C, Ctrl-\ and Ctrl-Z act while the terminal is not raw: between visits.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
+            signal.signal(number, signal.SIG_IGN)
+        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
+        gc.collect()
+        gc.freeze()
+        failures = 0
+        while not self._stopped_by:
+            begun = time.monotonic()
+            code = self._one_visit()
+            self._terminal.reset()
+            if self._stopped_by or self._once or code == EXIT_LOST:
+                return 128 + self._stopped_by if self._stopped_by else code
+            if code == 0:
+                failures = 0
+                continue
+            log.error("a visit ended with %s", code)
+            failures = failures + 1 if time.monotonic() - begun < _QUICK_SECONDS else 1
+            if failures > 1:
+                self._terminal.say(_OUT_OF_ORDER)
+                self._pause(min(2.0**failures, _LONGEST_PAUSE_SECONDS))
+        return 128 + self._stopped_by
+
+    def _one_visit(self) -> int:
+        parent = os.getpid()
+        # A signal between fork and the note of the child's number would stop nobody.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        child = os.fork()
+        if child == 0:
+            self._in_child(parent)
+        self._child = child
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        _, status = os.waitpid(child, 0)
+        self._child = 0
+        return os.waitstatus_to_exitcode(status)
+
+    def _in_child(self, parent: int) -> NoReturn:
+        code = 70
+        try:
+            for number in _STOPPING:
+                signal.signal(number, signal.SIG_DFL)
+            die_with_parent(parent)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+            harden()
+            code = self._visit()
+        except BaseException as error:
+            log.error("a visit broke: %s", type(error).__name__)
+        finally:
+            os._exit(code)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self._stopped_by = number
+        if self._child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGTERM)
+            # waitpid goes on after this handler (PEP 475), so a child that hangs is ended by an alarm.
+            signal.signal(signal.SIGALRM, self._force)
+            signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+
+    def _force(self, _number: int, _frame: FrameType | None) -> None:
+        if self._child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGKILL)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopped_by and time.monotonic() < until:
+            time.sleep(0.2)

@@ -1,0 +1,62 @@
+"""The terminal from outside the app: whether it is one, what it is called, and how it is left clean after a visit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import termios
+from typing import Any
+
+_MODES_OFF = (
+    "\x1b[?2026l"  # synchronised output
+    "\x1b[<u"  # kitty keyboard protocol
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"  # mouse
+    "\x1b[?1004l"  # focus reports
+    "\x1b[?2004l"  # bracketed paste
+)
+# DECALN first: it prints over every cell. Erasing alone moves the key into the scrollback of some terminals.
+_OVERPRINT_AND_ERASE = "\x1b[?6l\x1b[r\x1b[m\x1b#8\x1b[H\x1b[2J"
+_LEAVE = "\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[m"
+# The Linux console has no alternate screen: what scrolled off stays in video memory until it is told otherwise.
+_LINUX_CONSOLE = "\x1b#8\x1b[H\x1b[2J\x1b[3J"
+
+
+class NotATerminal(Exception):
+    """Standard input, output and error are not one and the same terminal."""
+
+
+class Terminal:
+    """The controlling terminal as it was before the first visit."""
+
+    def __init__(self) -> None:
+        """Raises NotATerminal: Textual draws on standard error, and a redirected one would put the key in a file."""
+        try:
+            names = {os.ttyname(fd) for fd in (0, 1, 2)}
+        except OSError:
+            raise NotATerminal from None
+        if len(names) != 1:
+            raise NotATerminal
+        self.name = names.pop().removeprefix("/dev/")
+        self._settings: list[Any] = termios.tcgetattr(0)
+
+    def reset(self) -> None:
+        """Overprint, erase, modes off, settings back: whatever state a visit has left behind."""
+        sequence = _MODES_OFF + _OVERPRINT_AND_ERASE + _LEAVE
+        if os.environ.get("TERM") == "linux":
+            sequence += _LINUX_CONSOLE
+        # A terminal that has gone away needs no cleaning; one that does not read is not waited for.
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcflush(1, termios.TCIOFLUSH)
+            termios.tcsetattr(0, termios.TCSANOW, self._settings)
+            os.set_blocking(1, False)
+            os.write(1, sequence.encode())
+        with contextlib.suppress(OSError):
+            os.set_blocking(1, True)
+
+    @staticmethod
+    def say(words: str) -> None:
+        """One line for the person, outside the app."""
+        with contextlib.suppress(OSError):
+            sys.stdout.write(words + "\r\n")
+            sys.stdout.flush()

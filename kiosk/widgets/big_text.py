@@ -1,0 +1,40 @@
+"""A short code in large type, on one line where there is room, else on two."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from kiosk.widgets.glyphs import ROWS, WIDTH, glyph
+
+_STEP = WIDTH + 1
+
+
+class BigText(Widget):
+    """Letters and digits, five cells wide and four rows high."""
+
+    DEFAULT_CSS = """
+    BigText { width: 100%; height: auto; }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def _lines(self, width: int) -> list[str]:
+        fitting = max(1, (width + 1) // _STEP)
+        count = -(-len(self._text) // fitting)
+        length = -(-len(self._text) // max(1, count))
+        return [self._text[start : start + length] for start in range(0, len(self._text), max(1, length))]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width)) * ROWS
+
+    def render_line(self, y: int) -> Strip:
+        lines = self._lines(self.size.width)
+        if y >= len(lines) * ROWS:
+            return Strip.blank(self.size.width, self.rich_style)
+        row = " ".join(glyph(character)[y % ROWS] for character in lines[y // ROWS])
+        return Strip([Segment(row, self.rich_style)]).extend_cell_length(self.size.width, self.rich_style)

@@ -1,0 +1,58 @@
+"""Time left, in words and as a bar, always computed from the deadline."""
+
+from __future__ import annotations
+
+import math
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from kiosk.clock import Deadline
+
+_WORDS_CELLS = 22
+_SOON_SECONDS = 20
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as ``4:59``; a begun second counts, so that 0:00 means gone."""
+    whole = math.ceil(seconds)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+class Countdown(Widget):
+    """One line that is drawn again only when what it says has changed."""
+
+    COMPONENT_CLASSES = {"countdown--bar", "countdown--rest"}  # noqa: RUF012
+    DEFAULT_CSS = """
+    Countdown { height: 1; }
+    """
+
+    def __init__(self, deadline: Deadline, words: str) -> None:
+        """``words`` holds ``{time}`` where the time left goes."""
+        super().__init__()
+        self._deadline = deadline
+        self._words = words
+        self._total = max(1.0, deadline.left())
+        self._said = ""
+
+    def tick(self) -> None:
+        """Look at the clock."""
+        said = minutes(self._deadline.left())
+        if said != self._said:
+            self._said = said
+            self.set_class(self._deadline.left() <= _SOON_SECONDS, "-soon")
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        left = self._deadline.left()
+        words = self._words.format(time=minutes(left)).ljust(_WORDS_CELLS)
+        room = max(0, self.size.width - len(words))
+        full = min(room, math.ceil(room * left / self._total))
+        return Strip(
+            [
+                Segment(words, self.rich_style),
+                Segment("━" * full, self.get_component_rich_style("countdown--bar")),
+                Segment("─" * (room - full), self.get_component_rich_style("countdown--rest")),
+            ]
+        )

@@ -1,0 +1,102 @@
+"""A list of Macs to choose from: arrows move, a mark and words show where one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+_MARK = "▶ "
+_NO_MARK = "  "
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class Row:
+    """One Mac as words; ``available`` tells whether a key can be asked for."""
+
+    name: str
+    model: str
+    serial: str
+    seen: str
+    key: str
+    available: bool
+
+    def cells(self) -> tuple[str, ...]:
+        return (self.name, self.model, self.serial, self.seen, self.key)
+
+
+HEADINGS = ("Name", "Model", "Serial", "Last seen", "Key")
+# What is left of the width goes to the name.
+_WIDTHS = (0, 15, 8, 12, 9)
+
+
+class DeviceList(Widget, can_focus=False, inherit_bindings=False):
+    """Rows under headings; scrolls when there are more than fit."""
+
+    COMPONENT_CLASSES = {"device-list--heading", "device-list--chosen", "device-list--dim"}  # noqa: RUF012
+    DEFAULT_CSS = """
+    DeviceList { height: 1fr; min-height: 4; }
+    """
+
+    class Moved(Message):
+        """Another row was chosen."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        super().__init__()
+        self._rows = tuple(rows)
+        self.chosen = 0
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show other rows, the first one chosen."""
+        self._rows = tuple(rows)
+        self.chosen = 0
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def move(self, by: int) -> None:
+        """Choose another row; stops at the ends."""
+        chosen = min(max(self.chosen + by, 0), max(0, len(self._rows) - 1))
+        if chosen != self.chosen:
+            self.chosen = chosen
+            self.refresh()
+            self.post_message(self.Moved())
+
+    @property
+    def page(self) -> int:
+        """How many rows fit under the headings."""
+        return max(1, self.size.height - 1)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            style = self.get_component_rich_style("device-list--heading")
+            return self._strip(_NO_MARK, HEADINGS, width, style)
+        first = max(0, min(self.chosen - self.page // 2, len(self._rows) - self.page))
+        place = first + y - 1
+        if place >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        row = self._rows[place]
+        if place == self.chosen:
+            return self._strip(_MARK, row.cells(), width, self.get_component_rich_style("device-list--chosen"))
+        style = self.rich_style if row.available else self.get_component_rich_style("device-list--dim")
+        return self._strip(_NO_MARK, row.cells(), width, style)
+
+    def _strip(self, mark: str, cells: Sequence[str], width: int, style: Style) -> Strip:
+        fixed = sum(_WIDTHS) + len(_GAP) * (len(_WIDTHS) - 1) + len(mark)
+        widths = (max(8, width - fixed), *_WIDTHS[1:])
+        line = mark + _GAP.join(_fit(cell, room) for cell, room in zip(cells, widths, strict=True))
+        return Strip([Segment(set_cell_size(line, width), style)])
+
+
+def _fit(text: str, room: int) -> str:
+    """Exactly ``room`` cells; what is cut ends in an ellipsis."""
+    if cell_len(text) <= room:
+        return set_cell_size(text, room)
+    return set_cell_size(text, room - 1) + "…"

@@ -1,0 +1,64 @@
+"""A kiosk without a flow, on which a test puts one screen at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from textual.pilot import Pilot
+
+from kiosk.app import KioskApp
+from kiosk.clock import Deadline, ManualClock
+from kiosk.config import KioskConfig, Organisation, SignInSettings
+from kiosk.models import Device, Person
+from kiosk.screens.base import KioskScreen
+
+CONFIG = KioskConfig(
+    organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),
+    sign_in=SignInSettings(authority="https://localhost:1/t", client_id="c", scope="api://a/Session.Open"),
+)
+PERSON = Person(tid="t", oid="o", name="Astrid Lindqvist", address="astrid.lindqvist@nordwind.example")
+KEY = b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
+
+
+def device(name: str = "Astrid's MacBook Pro", **changes: Any) -> Device:
+    values: dict[str, Any] = {
+        "id": "d1",
+        "name": name,
+        "model": "MacBook Pro",
+        "serial": "C02XK1ABJG5H",
+        "os": "macOS",
+        "os_version": "26.1",
+        "last_seen": datetime(2026, 11, 21, 8, 0, tzinfo=UTC),
+        **changes,
+    }
+    return Device(**values)
+
+
+class Stage(KioskApp):
+    """Shows what it is given; asks nobody."""
+
+    def __init__(self, config: KioskConfig = CONFIG) -> None:
+        self.hand = ManualClock()
+        super().__init__(config, self.hand)
+
+    def _follow_flow(self) -> None:  # type: ignore[override]
+        return
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline.after(self.hand, seconds)
+
+    async def put(self, screen: KioskScreen[Any], pilot: Pilot[None]) -> asyncio.Task[Any]:
+        """Show a screen; the task ends with its answer."""
+        task = asyncio.create_task(self.show(screen))
+        await pilot.pause()
+        return task
+
+
+def rows(app: KioskApp) -> list[str]:
+    """What stands on the screen, as text."""
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    assert len(lines) == height
+    return ["".join(segment.text for segment in line)[:width].rstrip() for line in lines]
