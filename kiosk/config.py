@@ -142,7 +142,7 @@ def load(path: Path, kind: type[Configuration]) -> Configuration:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, error) from None
     try:
-        loaded = msgspec.convert(tables, kind, strict=True)
+        loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise _explain(path, text, kind, str(error)) from None
     return _resolve(loaded, path, text)
@@ -156,6 +156,12 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(path, f"expected {what} in UTF-8") from None
     except OSError as error:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
+
+
+def _path(kind: type[Any], value: object) -> Path:
+    if kind is Path and isinstance(value, str) and value.strip():
+        return Path(value)
+    raise ValueError("Expected a path")
 
 
 def _syntax_error(path: Path, error: tomllib.TOMLDecodeError) -> ConfigError:

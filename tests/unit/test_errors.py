@@ -1,0 +1,34 @@
+"""Every error has a stable code, words for the person, and no cause in what the person sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiosk.errors import BY_CODE, ConfigError, KioskError, Unavailable, from_code, new_reference
+
+
+@pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE)
+def test_words_are_whole_sentences(kind: type[KioskError]) -> None:
+    assert kind.code.replace("_", "").isalpha()
+    assert kind.code == kind.code.lower()
+    assert 400 <= kind.status < 600
+    assert kind.sentence.endswith(".")
+    assert kind.next_step.endswith(".")
+    assert not kind.title.endswith(".")
+
+
+@pytest.mark.parametrize("code", [code for code in BY_CODE if code != ConfigError.code])
+def test_a_code_brings_its_own_error_back(code: str) -> None:
+    error = from_code(code, reference="ABCD1234", retry_after=3)
+    assert error.code == code
+    assert (error.reference, error.retry_after) == ("ABCD1234", 3)
+
+
+@pytest.mark.parametrize("code", ["of_a_newer_broker", "", "configuration"])
+def test_an_unknown_code_is_plainly_unavailable(code: str) -> None:
+    assert type(from_code(code)) is Unavailable
+
+
+def test_references_can_be_read_out() -> None:
+    assert len(new_reference()) == 8
+    assert new_reference() != new_reference()

@@ -1,0 +1,89 @@
+"""Seals open for whom they are meant, and what is wiped is gone."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from kiosk.errors import SealBroken
+from kiosk.secret import (
+    PUBLIC_KEY_BYTES,
+    SUITE,
+    SecretBuffer,
+    VisitKeys,
+    overwrite,
+    public_key_from_bytes,
+    release_info,
+)
+
+INFO = release_info(tid="t", oid="o", device_id="d", release_id="r")
+
+
+def fresh(text: str) -> bytes:
+    """Bytes that nothing else in the process holds."""
+    return bytes(bytearray(text.encode()))
+
+
+def test_a_sealed_key_opens_for_its_visit_only() -> None:
+    mine, other = VisitKeys(), VisitKeys()
+    assert len(mine.public_key) == PUBLIC_KEY_BYTES
+    sealed = SUITE.encrypt(b"ABCD-EFGH", public_key_from_bytes(mine.public_key), info=INFO)
+    assert b"ABCD" not in sealed
+    key = mine.open(sealed, INFO)
+    assert bytes(key[place] for place in range(len(key))) == b"ABCD-EFGH"
+    with pytest.raises(SealBroken):
+        other.open(sealed, INFO)
+
+
+@pytest.mark.parametrize("changed", ["tid", "oid", "device_id", "release_id"])
+def test_a_seal_is_bound_to_person_device_and_release(changed: str) -> None:
+    keys = VisitKeys()
+    sealed = SUITE.encrypt(b"ABCD", public_key_from_bytes(keys.public_key), info=INFO)
+    parts = {"tid": "t", "oid": "o", "device_id": "d", "release_id": "r", changed: "x"}
+    with pytest.raises(SealBroken):
+        keys.open(sealed, release_info(**parts))
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"x" * 2000])
+def test_a_damaged_seal_is_one_clear_error(damage: bytes) -> None:
+    with pytest.raises(SealBroken):
+        VisitKeys().open(damage, INFO)
+
+
+@pytest.mark.parametrize("raw", [b"", b"x" * (PUBLIC_KEY_BYTES - 1), b"x" * (PUBLIC_KEY_BYTES + 1)])
+def test_a_public_key_of_the_wrong_size_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        public_key_from_bytes(raw)
+
+
+def test_what_is_taken_over_is_zeroed_and_what_is_wiped_is_empty() -> None:
+    content = fresh("ABCD-EFGH")
+    key = SecretBuffer(content)
+    assert content == bytes(9)
+    assert key[0] == ord("A")
+    key.wipe()
+    key.wipe()
+    assert len(key) == 0
+    with pytest.raises(IndexError):
+        key[0]
+
+
+def test_a_buffer_says_nothing_of_its_content_and_cannot_be_copied() -> None:
+    with SecretBuffer(fresh("ABCD-EFGH")) as key:
+        assert "ABCD" not in f"{key} {key!r} {vars(key)}"
+        with pytest.raises(TypeError):
+            pickle.dumps(key)
+        with pytest.raises(TypeError):
+            copy.deepcopy(key)
+    assert len(key) == 0
+
+
+def test_overwrite_zeroes_in_place_and_leaves_shared_objects_alone() -> None:
+    value = fresh("secret")
+    overwrite(value)
+    assert value == bytes(6)
+    overwrite(b"")
+    overwrite(fresh("a"))
+    assert fresh("a") == b"a"
