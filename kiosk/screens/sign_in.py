@@ -65,7 +65,7 @@ class SignInScreen(KioskScreen[SignInOutcome]):
             with Vertical(id="sign-in-words"):
                 yield Prose("On your phone or another device, open", classes="label")
                 yield Prose(shown, classes="value", id="address")
-                yield Prose("or scan the square. There, enter this code:", classes="label")
+                yield Prose("or scan the square, then enter the code", classes="label")
                 yield BigText(self._user_code)
                 yield Prose(" ".join(self._user_code), classes="value", id="user-code")
                 yield Prose("Enter it only if you are standing here.", classes="caution")
