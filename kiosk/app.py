@@ -87,7 +87,7 @@ class KioskApp(App[None], inherit_bindings=False):
     CSS_PATH = stylesheet()
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
-        Binding("f10", "lock", show=False),
+        Binding("f10", "lock", show=False, priority=True),
     ]
 
     def __init__(

@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import Screen
 
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 
 
-class HelpScreen(ModalScreen[None], inherit_bindings=False):
+class HelpScreen(Screen[None], inherit_bindings=False):
     """Lies over a screen; that screen's clocks go on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import Screen
 
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
@@ -25,7 +25,7 @@ class DemoPerson:
     description: str
 
 
-class PhoneScreen(ModalScreen[DemoPerson | None], inherit_bindings=False):
+class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
     """Who signs in on the simulated phone? Dismissed with None when nobody does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -99,7 +99,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._key.wipe()
         self.query_one(KeyView).hide()
         self.query_one(Countdown).visible = False
-        ended = "The time is over. The key is hidden" if how is Ending.COUNTDOWN else "The key is hidden"
-        self.query_one("#advice", Prose).say(f"{ended} and wiped from this terminal. Press Enter to show it again.")
+        why = "The time is over: the" if how is Ending.COUNTDOWN else "The"
+        self.query_one("#advice", Prose).say(f"{why} key is wiped. Press Enter to show it again.")
         self.query_one(KeyHints).show([("Enter", "Show it again"), ("Esc", "Back"), *ENDING_HINTS])
         self.post_message(self.Hidden(how))

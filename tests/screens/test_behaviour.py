@@ -1,0 +1,201 @@
+"""What each screen does with keys and with time."""
+
+from __future__ import annotations
+
+import pytest
+
+from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
+from kiosk.models import Device
+from kiosk.screens.confirm import ANSWER_SECONDS, ConfirmScreen, Identity
+from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.help import HelpScreen
+from kiosk.screens.reveal import AfterReveal, RevealScreen
+from kiosk.screens.sign_in import SignInOutcome, SignInScreen
+from kiosk.screens.trouble import Choice, TroubleScreen, wait_words
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.secret import SecretBuffer
+from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows
+
+HELPDESK = CONFIG.organisation.helpdesk
+GROUPS = KEY.decode().split("-")
+MACS = [device("Alpha", id="a"), device("Beta", id="b", serial="XYZ987"), device("Gamma", id="c", model="iMac")]
+
+
+def key() -> SecretBuffer:
+    return SecretBuffer(bytes(bytearray(KEY)))
+
+
+async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(WelcomeScreen(HELPDESK, "https://portal.example"), pilot)
+        await pilot.press("space", "escape", "a", "tab", "f10")
+        assert not shown.done()
+        await pilot.press("enter")
+        await shown
+
+
+async def test_sign_in_can_be_cancelled_and_expires() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
+        await pilot.press("enter", "f9")
+        assert not shown.done()
+        app.hand.advance(61)
+        app.tick()
+        assert await shown is SignInOutcome.EXPIRED
+        shown = await app.put(SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
+        await pilot.press("escape")
+        assert await shown is SignInOutcome.CANCELLED
+
+
+@pytest.mark.parametrize(("press", "answer"), [("enter", Identity.MINE), ("escape", Identity.NOT_MINE)])
+async def test_confirm_takes_a_clear_answer(press: str, answer: Identity) -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(ConfirmScreen(PERSON, app.clock), pilot)
+        await pilot.press(press)
+        assert await shown is answer
+
+
+async def test_no_answer_is_a_no() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(ConfirmScreen(PERSON, app.clock), pilot)
+        app.hand.advance(ANSWER_SECONDS - 1)
+        app.tick()
+        assert not shown.done()
+        app.hand.advance(1)
+        app.tick()
+        assert await shown is Identity.UNANSWERED
+
+
+async def choose(app: Stage, *keys: str) -> Device | None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(DevicesScreen(MACS, HELPDESK, app.clock.utc()), pilot)
+        await pilot.press(*keys)
+        answer: Device | None = await shown
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("keys", "chosen"),
+    [
+        (["enter"], "a"),
+        (["down", "enter"], "b"),
+        (["down", "down", "down", "down", "up", "enter"], "b"),
+        (["end", "enter"], "c"),
+        (["end", "home", "enter"], "a"),
+        (["pagedown", "pageup", "enter"], "a"),
+        ([*"xyz", "enter"], "b"),
+        ([*"IMAC", "enter"], "c"),
+        ([*"zz", "enter", "backspace", "backspace", *"gam", "enter"], "c"),
+        ([*"beta", "escape", "enter"], "a"),
+        ([*"beta", "escape", "escape"], None),
+        (["escape"], None),
+    ],
+)
+async def test_macs_are_found_by_moving_and_typing(keys: list[str], chosen: str | None) -> None:
+    answer = await choose(Stage(), *keys)
+    assert (answer.id if answer else None) == chosen
+
+
+async def test_the_reason_for_a_missing_key_is_said_before_it_is_asked_for() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        refused = device(refusal=KeyNotEscrowed.code)
+        shown = await app.put(DevicesScreen([refused], HELPDESK, app.clock.utc()), pilot)
+        text = " ".join(" ".join(rows(app)).split())
+        assert KeyNotEscrowed.sentence in text
+        assert HELPDESK in text
+        shown.cancel()
+
+
+async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        secret = key()
+        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
+        assert KEY.decode() in "\n".join(rows(app))
+        await pilot.press("enter")
+        assert not shown.done()
+        app.hand.advance(29)
+        app.tick()
+        assert len(secret) == len(KEY)
+        app.hand.advance(1)
+        app.tick()
+        assert len(secret) == 0
+        await pilot.pause()
+        text = "\n".join(rows(app))
+        assert not [group for group in GROUPS if group in text]
+        assert "█" not in text
+        assert "Press Enter to show it again" in text
+        await pilot.press("enter")
+        assert await shown is AfterReveal.SHOW_AGAIN
+
+
+@pytest.mark.parametrize("press", ["space", "escape"])
+async def test_the_key_can_be_hidden_before_its_time(press: str) -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        secret = key()
+        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
+        await pilot.press(press)
+        assert len(secret) == 0
+        await pilot.pause()
+        assert not [group for group in GROUPS if group in "\n".join(rows(app))]
+        if press == "escape":
+            assert await shown is AfterReveal.BACK
+        shown.cancel()
+
+
+async def test_the_countdown_goes_on_behind_the_help() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        secret = key()
+        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
+        await pilot.press("f1")
+        assert isinstance(app.screen, HelpScreen)
+        assert not [group for group in GROUPS if group in "\n".join(rows(app))]
+        app.hand.advance(30)
+        app.tick()
+        assert len(secret) == 0
+        await pilot.press("escape")
+        assert "Press Enter to show it again" in "\n".join(rows(app))
+        shown.cancel()
+
+
+async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(RevealScreen(device(), key(), app.deadline(30)), pilot)
+        strips = app.screen._compositor.render_strips()
+        assert not [segment for strip in strips for segment in strip if any(group in segment.text for group in GROUPS)]
+        shown.cancel()
+
+
+async def test_trouble_offers_another_try_or_the_way_back() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(TroubleScreen(BrokerUnreachable("secret cause"), HELPDESK, leave="Finish"), pilot)
+        assert "secret cause" not in "\n".join(rows(app))
+        await pilot.press("enter")
+        assert await shown is Choice.AGAIN
+        shown = await app.put(TroubleScreen(KeyNotEscrowed(), HELPDESK, leave=""), pilot)
+        await pilot.press("enter")
+        assert await shown is Choice.LEAVE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "a minute"),
+        (60, "a minute"),
+        (61, "2 minutes"),
+        (3600, "60 minutes"),
+        (5400, "2 hours"),
+        (8e4, "23 hours"),
+    ],
+)
+def test_waiting_times_are_rounded_up(seconds: float, words: str) -> None:
+    assert wait_words(seconds) == words

@@ -1,0 +1,174 @@
+"""Idle lock, visit limit and lock key: they hold on every screen, and a key that comes too late only locks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from kiosk.app import EXIT_CRASH
+from kiosk.screens.base import KioskScreen
+from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.goodbye import SECONDS, GoodbyeScreen
+from kiosk.screens.reveal import RevealScreen
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.secret import SecretBuffer
+from kiosk.visit import Reveal
+from tests.support.stage import CONFIG, KEY, Stage, device, rows
+
+IDLE = CONFIG.visit.idle_seconds
+VISIT = CONFIG.visit.visit_seconds
+
+
+def devices(app: Stage) -> KioskScreen[Any]:
+    return DevicesScreen([device()], "desk", app.clock.utc())
+
+
+async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
+    app.hand.advance(seconds)
+    app.tick()
+    await pilot.pause()
+
+
+async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        await app.put(devices(app), pilot)
+        await pass_time(app, pilot, IDLE - 20)
+        assert "Are you still there?" not in "\n".join(rows(app))
+        await pass_time(app, pilot, 10)
+        assert "locks in 11 s" in "\n".join(rows(app))
+        await pass_time(app, pilot, 10)
+        assert isinstance(app.screen, GoodbyeScreen)
+        await pass_time(app, pilot, SECONDS)
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_any_key_takes_the_warning_away() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        await app.put(devices(app), pilot)
+        await pass_time(app, pilot, IDLE - 5)
+        assert "Are you still there?" in "\n".join(rows(app))
+        await pilot.press("down")
+        await pass_time(app, pilot, 1)
+        assert "Are you still there?" not in "\n".join(rows(app))
+        await pass_time(app, pilot, IDLE - 2)
+        assert not isinstance(app.screen, GoodbyeScreen)
+
+
+async def test_a_key_after_the_limit_only_locks() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        shown = await app.put(devices(app), pilot)
+        app.hand.advance(IDLE)
+        await pilot.press("enter")
+        assert not shown.done()
+        assert isinstance(app.screen, GoodbyeScreen)
+
+
+async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        await app.put(RevealScreen(device(), SecretBuffer(bytes(bytearray(KEY))), app.deadline(300)), pilot)
+        await pass_time(app, pilot, 299)
+        assert KEY.decode() in "\n".join(rows(app))
+        await pass_time(app, pilot, 1)
+        assert "wiped" in "\n".join(rows(app))
+        await pass_time(app, pilot, IDLE - 2)
+        assert not isinstance(app.screen, GoodbyeScreen)
+        await pass_time(app, pilot, 3)
+        assert isinstance(app.screen, GoodbyeScreen)
+
+
+async def test_the_visit_limit_ends_even_a_busy_visit_and_wipes() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        secret = SecretBuffer(bytes(bytearray(KEY)))
+        await app.put(RevealScreen(device(), secret, app.deadline(3000)), pilot)
+        for _ in range(VISIT // 60):
+            app.hand.advance(60)
+            await pilot.press("a")
+        assert isinstance(app.screen, GoodbyeScreen)
+        assert not [group for group in KEY.decode().split("-") if group in "\n".join(rows(app))]
+
+
+async def test_f10_locks_from_anywhere_in_a_visit() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        await app.put(devices(app), pilot)
+        await pilot.press("f1", "f10")
+        await pilot.pause()
+        assert isinstance(app.screen, GoodbyeScreen)
+        await pilot.press("enter")
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_nothing_ticks_on_the_welcome_screen() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        assert not list(app._timers)
+        app.hand.advance(10 * VISIT)
+        await pilot.press("a")
+        assert isinstance(app.screen, WelcomeScreen)
+
+
+KEYS = [
+    *(f"ctrl+{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"),
+    *(f"f{number}" for number in range(2, 21) if number != 10),
+    *("ctrl+@", "ctrl+backslash", "ctrl+underscore", "ctrl+right_square_bracket", "shift+tab", "tab", "delete"),
+    *("insert", "ctrl+home", "ctrl+end", "shift+up", "alt+x", "super+c", "left", "right"),
+]
+
+
+@pytest.mark.parametrize("screen", [devices, lambda _: WelcomeScreen("desk", "https://portal.example")])
+async def test_no_way_out(screen: Any) -> None:
+    """No key opens a palette, copies, quits, or shows anything but the screen that was there."""
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(screen(app), pilot)
+        before, depth = app.screen, len(app.screen_stack)
+        await pilot.press(*(key for key in KEYS if key != "ctrl+m"))
+        assert app.screen is before
+        assert len(app.screen_stack) == depth
+        assert not shown.done()
+        assert app.clipboard == ""
+        assert app._exit is False
+        shown.cancel()
+
+
+async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str]) -> None:
+    app = Stage()
+    secret = SecretBuffer(bytes(bytearray(KEY)))
+    boom = ZeroDivisionError(KEY.decode())
+
+    def explode() -> None:
+        local_copy = KEY.decode()
+        assert local_copy
+        raise boom
+
+    async def crash() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            visit = app.begin_visit()
+            await app.put(RevealScreen(device(), secret, app.deadline(300)), pilot)
+            visit.reveal = Reveal(device(), secret, "r", 0.0, app.deadline(300))
+            app.call_later(explode)
+            await pilot.pause()
+
+    with pytest.raises(ZeroDivisionError):
+        await crash()
+    assert app.return_code == EXIT_CRASH
+    assert len(secret) == 0
+    said = capsys.readouterr()
+    assert not [group for group in KEY.decode().split("-") if group in said.out + said.err]
+    assert "Traceback" not in said.out + said.err
