@@ -77,11 +77,9 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=_GRACE_SECONDS,
         proxy_headers=False,
+        # Not the file arguments: with them, a key with a passphrase would make the service ask on the terminal.
+        ssl_context_factory=(lambda _config, _default: server_tls(tls)) if tls else None,
     )
-    config.load()
-    if tls:
-        config.ssl = server_tls(tls)
-        config.is_ssl = True  # type: ignore[misc]  # a property of the file arguments, which would ask for a password
     server = _Server(config, on_ready)
     asyncio.run(_serve(server, sock, until_stdin_closes))
 

@@ -1,0 +1,166 @@
+"""Faults on demand: what the network and the services can do to a client, on the routes that a test chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fnmatch
+import socket
+import struct
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kiosk.clock import Clock
+from kiosk.config import Section, Text
+from kiosk.sandbox.entra_errors import entra_error_body
+from kiosk.sandbox.graph import VERSIONS
+from kiosk.sandbox.graph_errors import plain_failure
+from kiosk.sandbox.web import Handler, Receive, Request, Response, Send, json_response, send_head, send_response
+
+_HTML = (
+    b"<!DOCTYPE html><html><head><title>Proxy</title></head><body><h1>Please sign in to the network</h1></body></html>"
+)
+_CHUNK = b"A" * 65_536
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Fault(Section, frozen=True, kw_only=True):
+    """What happens to requests of ``method`` to ``path`` (a pattern with ``*``; it may go on with ``?`` and the query).
+
+    The first ``skip`` of them are left alone, the next ``times`` (all, when not given) suffer.
+    """
+
+    path: Text
+    kind: Literal["status", "delay", "hang", "reset", "cut", "truncated", "huge", "html", "wrong_type"]
+    method: str = "*"
+    status: Annotated[int, Meta(ge=400, le=599)] = 503
+    retry_after: Annotated[int, Meta(ge=0)] | None = None
+    seconds: Annotated[float, Meta(ge=0, le=600)] = 1.0
+    megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
+    skip: Annotated[int, Meta(ge=0)] = 0
+    times: Annotated[int, Meta(ge=1)] | None = None
+
+
+@dataclasses.dataclass
+class _Armed:
+    fault: Fault
+    id: int
+    seen: int = 0
+    hits: int = 0
+
+    def strikes(self, request: Request) -> bool:
+        fault = self.fault
+        if fault.method not in ("*", request.method) or not _matches(request, fault.path):
+            return False
+        self.seen += 1
+        if self.seen <= fault.skip or (fault.times is not None and self.hits >= fault.times):
+            return False
+        self.hits += 1
+        return True
+
+
+class Faults:
+    """The faults that are armed, and how each of them is played."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._armed: list[_Armed] = []
+        self._last_id = 0
+
+    def arm(self, fault: Fault) -> int:
+        """Add a fault; returns the number by which it can be taken away."""
+        self._last_id += 1
+        self._armed.append(_Armed(fault, self._last_id))
+        return self._last_id
+
+    def disarm(self, number: int | None = None) -> None:
+        """Take one fault away, or all."""
+        self._armed = [armed for armed in self._armed if number is not None and armed.id != number]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What is armed, and how often it has struck."""
+        return [{"id": armed.id, "hits": armed.hits} | msgspec.to_builtins(armed.fault) for armed in self._armed]
+
+    def strike(self, request: Request) -> Fault | None:
+        """The fault that this request meets, if any."""
+        return next((armed.fault for armed in self._armed if armed.strikes(request)), None)
+
+    async def play(self, fault: Fault, request: Request, answer: Handler, receive: Receive, send: Send) -> None:
+        """Let one request suffer. ``answer`` gives the true answer, for faults that spoil it."""
+        match fault.kind:
+            case "status":
+                await send_response(self._failure(fault, request), send)
+            case "delay":
+                await self._clock.sleep(fault.seconds)
+                await send_response(answer(request), send)
+            case "hang":
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            case "reset":
+                _reset(send)
+            case "cut":
+                response = answer(request)
+                await send_head(response, send, len(response.body))
+                await send({"type": "http.response.body", "body": _half(response.body), "more_body": True})
+                await asyncio.sleep(0)
+                _reset(send)
+            case "truncated":
+                response = answer(request)
+                await send_response(dataclasses.replace(response, body=_half(response.body)), send)
+            case "html":
+                await send_response(Response(200, _HTML, {"content-type": "text/html; charset=utf-8"}), send)
+            case "wrong_type":
+                response = answer(request)
+                headers = response.headers | {"content-type": "application/octet-stream"}
+                await send_response(dataclasses.replace(response, headers=headers), send)
+            case "huge":
+                await _huge(fault.megabytes, send)
+
+    def _failure(self, fault: Fault, request: Request) -> Response:
+        first = request.path.lstrip("/").partition("/")[0]
+        if first in VERSIONS:
+            response = plain_failure(request, self._clock.utc(), fault.status)
+        else:
+            error = "temporarily_unavailable" if fault.status >= 500 else "invalid_request"
+            words = "A transient error has occurred. Please try again."
+            body = entra_error_body(request, self._clock.utc(), 90033, error, words)
+            response = json_response(body, fault.status)
+        if fault.retry_after is not None:
+            response.headers["retry-after"] = str(fault.retry_after)
+        return response
+
+
+def _matches(request: Request, pattern: str) -> bool:
+    whole = f"{request.path}?{request.query}"
+    return fnmatch.fnmatchcase(request.path, pattern) or fnmatch.fnmatchcase(whole, pattern)
+
+
+def _half(body: bytes) -> bytes:
+    return body[: len(body) // 2]
+
+
+def _reset(send: Send) -> None:
+    """End the connection with a TCP reset.
+
+    ASGI has no word for that. In the outermost layer ``send`` is a method of uvicorn's request cycle, which holds the
+    transport; not lingering makes closing a reset instead of an orderly end.
+    """
+    transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    transport.abort()
+
+
+async def _huge(megabytes: int, send: Send) -> None:
+    length = megabytes << 20
+    await send_head(Response(200, headers={"content-type": "application/json"}), send, length)
+    await send({"type": "http.response.body", "body": b'{"value":"', "more_body": True})
+    left = length - 12
+    while left > 0:
+        piece = _CHUNK[: min(left, len(_CHUNK))]
+        left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # uvicorn waits only while the client is there; without this, a fast loop would starve everybody else.
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b'"}'})

@@ -1,0 +1,216 @@
+"""The pages that a person's phone shows: type the code, see who asks, say who you are, approve or decline.
+
+Plain forms, no script, nothing from elsewhere; a program can play the phone by posting the same forms.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from string import Template
+
+from kiosk.sandbox.device_code import DeviceCodes, Grant
+from kiosk.sandbox.directory import Directory, Person
+from kiosk.sandbox.web import Request, Response, Routes
+from kiosk.text import clean
+
+HOME = "/devicelogin"
+_COOKIE = "__Host-phone"
+_STYLE = (Path(__file__).parent / "phone.css").read_text(encoding="utf-8")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_LONGEST_NAME = 160
+
+
+class Html(str):
+    """Text that is markup already; everything else is escaped."""
+
+    __slots__ = ()
+
+
+def fill(template: str, **values: str) -> Html:
+    """A piece of a page: every value is escaped unless it is Html."""
+    ready = {name: value if isinstance(value, Html) else escape(value) for name, value in values.items()}
+    return Html(Template(template).substitute(ready))
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title – $organisation</title>
+<style>$style</style>
+</head>
+<body>
+<header>$organisation · simulated sign-in</header>
+<main>
+<h1>$title</h1>
+$content
+</main>
+<footer>This is a sandbox. Nobody's password is asked for here, and the people and keys are made up.</footer>
+</body>
+</html>
+"""
+_ALERT = '<p role="alert">$words</p>'
+_CODE = """$alert<form method="post" action="$home">
+<label for="code">Code from the terminal</label>
+<input type="text" id="code" name="code" required maxlength="20" autocomplete="off" autocapitalize="characters"
+ spellcheck="false" autofocus aria-describedby="hint">
+<p class="hint" id="hint">Nine letters. Enter a code only if you are standing at the terminal that shows it.</p>
+<input type="hidden" name="csrf" value="$csrf">
+<div class="buttons"><button class="main">Next</button></div>
+</form>
+<p><a href="$home/people">Who can sign in here?</a></p>"""
+_ASK = """$alert<p>An application asks to sign in as you. Approve only if you started this yourself.</p>
+<dl>
+<dt>Application</dt><dd>$application</dd>
+<dt>Asks for</dt><dd>$scopes</dd>
+<dt>From</dt><dd>$origin</dd>
+</dl>
+<form method="post" action="$home/answer">
+<fieldset>
+<legend>Who are you?</legend>
+$people
+</fieldset>
+<label for="other">Somebody else: address or name</label>
+<input type="text" id="other" name="other" autocomplete="off" autocapitalize="off" spellcheck="false">
+<input type="hidden" name="code" value="$code">
+<input type="hidden" name="csrf" value="$csrf">
+<div class="buttons">
+<button class="main" name="answer" value="approve">Approve</button>
+<button name="answer" value="decline">Decline</button>
+</div>
+</form>"""
+_CHOICE = """<label class="person"><input type="radio" name="oid" value="$oid">
+<b dir="auto">$name</b><span dir="auto">$address</span><span>$description</span></label>"""
+_LISTED = """<li class="person" data-oid="$oid"><b dir="auto">$name</b><span dir="auto">$address</span>
+<span>$description</span></li>"""
+
+
+class Pages:
+    """Routes of the pages. ``people`` are those that are offered; everybody else can be typed."""
+
+    def __init__(self, directory: Directory, codes: DeviceCodes, people: Iterable[Person]) -> None:
+        self._directory = directory
+        self._codes = codes
+        self._people = tuple(people)
+        self._secret = secrets.token_bytes(32)
+
+    def add_to(self, routes: Routes) -> None:
+        """Add the pages."""
+        routes.add("GET", HOME, self._start)
+        routes.add("POST", HOME, self._enter)
+        routes.add("POST", f"{HOME}/answer", self._answer)
+        routes.add("GET", f"{HOME}/people", self._list)
+        routes.add("GET", "/error", self._explain)
+        routes.add("GET", "/", self._welcome)
+
+    def _welcome(self, request: Request) -> Response:
+        return Response(303, headers={"location": HOME})
+
+    def _start(self, request: Request, alert: str = "", status: int = 200) -> Response:
+        browser = request.cookie(_COOKIE) or secrets.token_urlsafe(32)
+        content = fill(_CODE, home=HOME, csrf=self._csrf(browser), alert=_alert(alert))
+        response = self._page("Enter code", content, status)
+        response.headers["set-cookie"] = f"{_COOKIE}={browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
+        return response
+
+    def _enter(self, request: Request) -> Response:
+        form = request.form()
+        if not self._same_browser(request, form):
+            return self._start(request, "This page was open for too long, or was sent from elsewhere. Try again.", 403)
+        grant = self._codes.open_grant(form.get("code", ""))
+        if grant is None:
+            return self._start(request, "That code is not right, has expired or was used already.", 400)
+        return self._ask(request, grant)
+
+    def _ask(self, request: Request, grant: Grant, alert: str = "", status: int = 200) -> Response:
+        choices = Html("\n".join(_person(_CHOICE, person) for person in self._people))
+        content = fill(
+            _ASK,
+            home=HOME,
+            alert=_alert(alert),
+            application=grant.application.name,
+            scopes=", ".join(scope.rpartition("/")[2] for scope in grant.scopes),
+            origin=f"a terminal at {grant.origin or 'an unknown address'}",
+            people=choices,
+            code=grant.user_code,
+            csrf=self._csrf(request.cookie(_COOKIE)),
+        )
+        return self._page(f"Sign in to {grant.application.name}?", content, status)
+
+    def _answer(self, request: Request) -> Response:
+        form = request.form()
+        if not self._same_browser(request, form):
+            return self._start(request, "This page was open for too long, or was sent from elsewhere. Try again.", 403)
+        grant = self._codes.open_grant(form.get("code", ""))
+        if grant is None:
+            return self._start(request, "That code has expired or was used already.", 400)
+        if form.get("answer") == "decline":
+            grant.declined = True
+            return self._page("Declined", Html("<p>Nobody was signed in. You can close this page.</p>"))
+        if form.get("answer") != "approve":
+            return self._ask(request, grant, "Choose Approve or Decline.", 400)
+        other = form.get("other", "").strip()
+        person = self._directory.find_person(other) if other else self._directory.person(form.get("oid", ""))
+        if person is None:
+            words = "Nobody here has that address or name." if other else "Say who you are, then approve."
+            return self._ask(request, grant, words, 400)
+        grant.oid = person.oid
+        content = fill(
+            '<p>You have signed in as <b dir="auto">$name</b> on the terminal. You can close this page.</p>',
+            name=clean(person.name, _LONGEST_NAME),
+        )
+        return self._page("Approved", content)
+
+    def _list(self, request: Request) -> Response:
+        people = "\n".join(_person(_LISTED, person) for person in self._people)
+        back = fill('<p><a href="$home">Enter a code</a></p>', home=HOME)
+        return self._page("Who can sign in here", Html(f"<ul>{people}</ul>{back}"))
+
+    def _explain(self, request: Request) -> Response:
+        code = request.parameters().get("code", "")
+        content = fill("<p>AADSTS$code is explained in Microsoft's list of sign-in error codes.</p>", code=code[:10])
+        return self._page("About an error code", content)
+
+    def _page(self, title: str, content: Html, status: int = 200) -> Response:
+        name = self._directory.tenant.name
+        page = fill(_PAGE, title=title, organisation=name, style=Html(_STYLE), content=content)
+        policy = (
+            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; "
+            "frame-ancestors 'none'"
+        )
+        headers = {
+            "content-type": "text/html; charset=utf-8",
+            "content-security-policy": policy,
+            "cache-control": "no-store",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+        return Response(status, page.encode(), headers)
+
+    def _csrf(self, browser: str) -> str:
+        return hmac.new(self._secret, browser.encode(), "sha256").hexdigest()
+
+    def _same_browser(self, request: Request, form: dict[str, str]) -> bool:
+        browser = request.cookie(_COOKIE)
+        return bool(browser) and hmac.compare_digest(self._csrf(browser), form.get("csrf", ""))
+
+
+def _alert(words: str) -> Html:
+    return fill(_ALERT, words=words) if words else Html()
+
+
+def _person(template: str, person: Person) -> str:
+    return fill(
+        template,
+        oid=person.oid,
+        name=clean(person.name, _LONGEST_NAME),
+        address=clean(person.address, _LONGEST_NAME),
+        description=person.description or "",
+    )

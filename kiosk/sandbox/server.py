@@ -1,0 +1,51 @@
+"""Starts the sandbox: certificates, files, address, then the service over TLS."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kiosk.clock import Clock, SystemClock
+from kiosk.sandbox.app import Sandbox
+from kiosk.sandbox.ca import Authority, self_signed
+from kiosk.sandbox.files import Files, write_all
+from kiosk.sandbox.settings import SandboxConfig
+from kiosk.serving import serve as serve_app
+from kiosk.serving import tcp_socket
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Where a sandbox that answers is to be found. In ``directory`` are kiosk.toml, broker.toml and ca.pem."""
+
+    url: str
+    directory: Path
+    admin_token: str = field(repr=False)
+
+
+def serve(
+    config: SandboxConfig,
+    *,
+    until_stdin_closes: bool = False,
+    on_ready: Callable[[Ready], None] = lambda ready: None,
+    clock: Clock | None = None,
+) -> None:
+    """Run a sandbox until SIGTERM or SIGINT, or until stdin reaches its end. Raises ConfigError."""
+    with tcp_socket(config.listen.host, config.listen.port) as sock:
+        # By this name on every loopback address: a phone's browser and our own clients then see the same address.
+        base = f"https://localhost:{sock.getsockname()[1]}"
+        broker = self_signed("Recovery Kiosk broker")
+        sandbox = Sandbox(config, base, clock or SystemClock(), [broker.certificate])
+        files = Files(Path(config.directory or tempfile.mkdtemp(prefix="recovery-kiosk-sandbox-")))
+        try:
+            tenant = sandbox.directory.tenant
+            tls = write_all(files, config, tenant, base, Authority(), broker, sandbox.admin_token)
+            ready = Ready(base, files.directory, sandbox.admin_token)
+            app: Any = sandbox  # uvicorn spells the types of ASGI out; ours are the protocol's plain mappings
+            serve_app(app, sock, tls=tls, on_ready=lambda: on_ready(ready), until_stdin_closes=until_stdin_closes)
+        finally:
+            if config.remove_files:
+                files.remove()

@@ -1,0 +1,150 @@
+"""A running sandbox for tests and benchmarks: its own process, real TLS on loopback, gone when the test is over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from kiosk.clock import SystemClock
+from kiosk.sandbox.directory import Device, Directory, Person, load_directory
+from kiosk.sandbox.phone import Phone
+from kiosk.sandbox.server import Ready, serve
+from kiosk.sandbox.settings import SandboxConfig
+from kiosk.transport import tls_context
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class RunningSandbox:
+    """A sandbox in another process, and everything that a test may want of it."""
+
+    url: str
+    directory: Path
+    admin: httpx.Client = field(repr=False)
+    data: Directory = field(repr=False)
+
+    @property
+    def ca(self) -> Path:
+        return self.directory / "ca.pem"
+
+    @property
+    def tenant(self) -> str:
+        return self.data.tenant.id
+
+    @property
+    def authority(self) -> str:
+        return f"{self.url}/{self.tenant}"
+
+    @property
+    def scope(self) -> str:
+        """What the kiosk asks a token for."""
+        return f"{self.data.tenant.kiosk_api.uri}/Session.Open"
+
+    def person(self, who: str) -> Person:
+        """A person by name, address, oid or the part of the address before the dot."""
+        found = self.data.find_person(who) or next(
+            (one for one in self.data.people() if one.address.partition(".")[0] == who), None
+        )
+        assert found is not None, who
+        return found
+
+    def device(self, name: str) -> Device:
+        """A device by name or serial, as it was at the start: with its recovery key, to compare with."""
+        found = next((one for one in self.data.devices() if name in (one.name, one.serial)), None)
+        assert found is not None, name
+        return found
+
+    def phone(self) -> Phone:
+        """A new browser."""
+        return Phone(self.url, self.ca)
+
+    def fault(self, path: str, kind: str = "status", **more: Any) -> int:
+        """Arm a fault; see kiosk.sandbox.faults.Fault for what can be said."""
+        return int(self._ask("POST", "faults", {"path": path, "kind": kind} | more)["id"])
+
+    def clear_faults(self) -> None:
+        self._ask("DELETE", "faults")
+
+    def requests(self, path_part: str = "") -> list[dict[str, Any]]:
+        """What was asked since the last ``clear_requests``, only the paths that hold ``path_part``."""
+        found: list[dict[str, Any]] = self._ask("GET", "requests")["requests"]
+        return [one for one in found if path_part in one["path"]]
+
+    def clear_requests(self) -> None:
+        self._ask("DELETE", "requests")
+
+    def rotate_keys(self, *, keep_old: bool = True) -> str:
+        """Sign with a new key from now on; returns its kid."""
+        return str(self._ask("POST", "keys/rotate", {"keep_old": keep_old})["kid"])
+
+    def token(self, person: str | None, *, signed: str = "well", **claims: Any) -> str:
+        """A token of a person for the Kiosk API, or for None the broker's own for Graph; None removes a claim."""
+        order = {"person": self.person(person).oid if person else None, "signed": signed, "claims": claims}
+        return str(self._ask("POST", "tokens", order)["access_token"])
+
+    def odd_token(self, person: str, headers: Mapping[str, Any], claims: Mapping[str, Any], signed: str) -> str:
+        """A token with headers of one's own."""
+        order = {"person": self.person(person).oid, "signed": signed, "claims": claims, "headers": headers}
+        return str(self._ask("POST", "tokens", order)["access_token"])
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock on: codes expire, rotations happen."""
+        self._ask("POST", "clock", {"seconds": seconds})
+
+    def change(self, device: Device, **changes: Any) -> None:
+        """Change a device as an administrator would: user, primary, owner, agent, state, online, key ..."""
+        self._ask("POST", f"devices/{device.id}", changes)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        response = self.admin.request(method, f"/sandbox/{path}", json=body)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+
+@contextlib.contextmanager
+def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox]:
+    """Start a sandbox that writes its files into ``directory``; ``settings`` are those of sandbox.toml.
+
+    Polling is allowed at any pace unless the settings say otherwise: no test waits five seconds for a token.
+    """
+    whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
+    config = msgspec.convert(whole, SandboxConfig)
+    command = [sys.executable, "-m", "tests.support.sandbox", msgspec.json.encode(config).decode()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdin
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, "the sandbox did not start; see its stderr"
+        ready = json.loads(line)
+        where = Path(ready["directory"])
+        headers = {"authorization": f"Bearer {ready['admin_token']}"}
+        client = httpx.Client(
+            base_url=ready["url"], verify=tls_context(where / "ca.pem"), headers=headers, trust_env=False
+        )
+        data = load_directory(SystemClock().utc(), tenant_id=config.tenant.id)
+        try:
+            with client:
+                yield RunningSandbox(ready["url"], where, client, data)
+        finally:
+            process.stdin.close()
+            process.wait(timeout=15)
+    assert process.returncode == 0
+
+
+def _announce(ready: Ready) -> None:
+    words = {"url": ready.url, "directory": str(ready.directory), "admin_token": ready.admin_token}
+    print(json.dumps(words), flush=True)
+
+
+if __name__ == "__main__":
+    serve(msgspec.json.decode(sys.argv[1], type=SandboxConfig), until_stdin_closes=True, on_ready=_announce)
