@@ -1,0 +1,1 @@
+"""Decides whether a recovery key may be released, writes it down, fetches the key from Graph, hands it over sealed."""

@@ -1,0 +1,145 @@
+"""The organisation's certificate, and the tokens that Entra ID gives for it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msal
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from kiosk.clock import Clock
+from kiosk.config import GraphSettings, read_text
+from kiosk.errors import ConfigError, GraphRefused, GraphUnavailable, KioskError
+from kiosk.transport import MsalHttp, timeouts, tls_context
+
+_TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
+_PEM = b"-----BEGIN "
+
+
+class Credential:
+    """Gives access tokens for Graph. They and the private key live in MSAL's memory only."""
+
+    def __init__(self, settings: GraphSettings, clock: Clock) -> None:
+        """Read the certificate once, so that a bad one is found at start. Raises ConfigError."""
+        self._settings = settings
+        self._clock = clock
+        root = urlsplit(settings.url)
+        self._scope = f"{root.scheme}://{root.netloc}/.default"
+        self._http = MsalHttp(
+            tls_context(settings.ca_bundle), timeouts(settings.connect_seconds, settings.read_seconds)
+        )
+        self._replayed: dict[str, Any] = {}
+        self._application: msal.ConfidentialClientApplication | None = None
+        self._asking = asyncio.Lock()
+        load_certificate(settings, clock)
+
+    async def token(self) -> str:
+        """An access token, from memory where possible. Raises GraphRefused or GraphUnavailable."""
+        async with self._asking:
+            return await asyncio.to_thread(self._acquire)
+
+    def forget(self) -> None:
+        """Take the next token from Entra ID, with the certificate as it is then on disk."""
+        self._application = None
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _acquire(self) -> str:
+        # MSAL would answer the next try from this cache, for seconds, with the failure of the last one.
+        self._replayed.clear()
+        try:
+            application = self._application or self._open()
+            answer = application.acquire_token_for_client([self._scope])
+        except httpx.HTTPError as error:
+            raise GraphUnavailable(f"Entra ID: {type(error).__name__}: {error}") from None
+        except ConfigError as error:
+            raise GraphRefused(f"certificate: {error}") from None
+        except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
+            raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
+        if isinstance(answer.get("access_token"), str):
+            self._application = application
+            return str(answer["access_token"])
+        self._application = None
+        raise _explain(answer)
+
+    def _open(self) -> msal.ConfidentialClientApplication:
+        return msal.ConfidentialClientApplication(
+            self._settings.client_id,
+            authority=self._settings.authority,
+            client_credential=load_certificate(self._settings, self._clock),
+            http_client=self._http,
+            http_cache=self._replayed,
+            instance_discovery=False,
+        )
+
+
+def _explain(answer: dict[str, Any]) -> KioskError:
+    cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
+    return (GraphUnavailable if answer.get("error") in _TRANSIENT else GraphRefused)(cause)
+
+
+def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
+    """The certificate and its private key in the form that MSAL takes, after checking both. Raises ConfigError."""
+    path = settings.certificate
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, f"a certificate: {error.strerror or error}") from None
+    passphrase = _passphrase(settings.passphrase_file)
+    key, certificates, form = (_from_pem if _PEM in content else _from_pfx)(path, content, passphrase)
+    if not isinstance(key, RSAPrivateKey):
+        raise _unusable(path, "an RSA key")
+    ours = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
+    if not ours:
+        raise _unusable(path, "the private key that belongs to the certificate")
+    if ours[0].not_valid_after_utc <= clock.utc():
+        raise _unusable(path, f"a certificate that is still valid; this one ran out {ours[0].not_valid_after_utc}")
+    if "private_key" in form:
+        chain = [*ours, *(other for other in certificates if other not in ours)]
+        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
+        form["public_certificate"] = pem.decode()
+    return form
+
+
+_Parts = tuple[object, list[x509.Certificate], dict[str, Any]]
+
+
+def _from_pem(path: Path, content: bytes, passphrase: str | None) -> _Parts:
+    encrypted = b"ENCRYPTED" in content
+    if encrypted and not passphrase:
+        raise _unusable(path, "the passphrase of the private key", key="graph.passphrase_file")
+    secret = passphrase if encrypted else None
+    try:
+        certificates = x509.load_pem_x509_certificates(content)
+        key = serialization.load_pem_private_key(content, secret.encode() if secret else None)
+    except (ValueError, UnsupportedAlgorithm):
+        expected = "a certificate and its private key in PEM"
+        raise _unusable(path, f"{expected}, and the right passphrase" if encrypted else expected) from None
+    form = {"private_key": content.decode("utf-8", "replace")}
+    return key, certificates, form | ({"passphrase": secret} if secret else {})
+
+
+def _from_pfx(path: Path, content: bytes, passphrase: str | None) -> _Parts:
+    try:
+        key, certificate, _ = pkcs12.load_key_and_certificates(content, passphrase.encode() if passphrase else None)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable(path, "a certificate with its private key, in PEM or PFX, and the right passphrase") from None
+    form = {"private_key_pfx_path": str(path), "passphrase": passphrase, "public_certificate": True}
+    return key, [certificate] if certificate else [], form
+
+
+def _passphrase(path: Path | None) -> str | None:
+    return read_text(path, "a passphrase").rstrip("\r\n") if path else None
+
+
+def _unusable(path: Path, expected: str, key: str = "graph.certificate") -> ConfigError:
+    return ConfigError(path, f"expected {expected}", key=key)

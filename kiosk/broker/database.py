@@ -1,0 +1,79 @@
+"""Opens the database of the record so that a commit means durable, and so that a lost file is noticed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+
+from kiosk.errors import ConfigError
+
+BUSY_SECONDS = 2
+_FILE_MODE = 0o600
+_EXPECTED = "expected sqlite:////absolute/path or postgresql+psycopg://…"
+
+
+def unusable(expected: str) -> ConfigError:
+    return ConfigError("broker.toml", expected, key="record.database")
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for the configured address; a SQLite file is made if it is missing. Raises ConfigError."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        if parsed.drivername != "postgresql+psycopg":
+            raise unusable(f"{_EXPECTED}, not {parsed.drivername}")
+        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise unusable(_EXPECTED) from None
+    except ImportError as error:
+        raise unusable(f"expected the driver to be installed: {error.name}") from None
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or not Path(url.database).is_absolute() or url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise unusable(_EXPECTED)
+    path = Path(url.database)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE))
+    except OSError as error:
+        raise unusable(f"expected a file that can be written: {path}: {error.strerror}") from None
+    # From here on the file is there: one that has vanished must be an error, not an empty new record.
+    existing = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+    engine = create_engine(
+        existing, pool_size=1, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: Any, pooled: Any) -> None:
+        # The driver would begin transactions late and without the lock.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        pooled.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "checkout")
+    def same_file(_connection: Any, pooled: Any, _proxy: Any) -> None:
+        # SQLite writes on, without an error, into a file that somebody has removed or replaced.
+        if pooled.info["file"] != _identity(path):
+            raise DisconnectionError("the file is not the one that was opened")
+
+    return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,172 @@
+"""One release, from the request to the sealed key, in the order that makes it safe."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
+
+from kiosk.broker import logs, rules
+from kiosk.broker.graph import Graph
+from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.questions import Question
+from kiosk.broker.record import Limit, Limits, Record
+from kiosk.broker.schema import Entry, Event
+from kiosk.broker.seal import seal
+from kiosk.broker.visitor import SignedIn
+from kiosk.clock import Clock
+from kiosk.config import Rules
+from kiosk.errors import (
+    DeviceNotFound,
+    DevicePersonal,
+    GraphGarbled,
+    GraphRefused,
+    KioskError,
+    RecordUnavailable,
+    RequestInvalid,
+)
+from kiosk.models import Release, ReleaseRequest
+from kiosk.secret import public_key_from_bytes, release_info
+from kiosk.text import clean
+
+# The longest reveal that a kiosk can be configured for.
+_OPEN = timedelta(hours=1)
+_ID_LENGTH = 36
+
+
+@dataclass
+class _Attempt:
+    """What is known of a release so far, for its entries on the record."""
+
+    visitor: SignedIn
+    question: Question
+    device_id: str
+    release_id: str
+    reason: str = ""
+    device: ManagedDevice | None = None
+    intended: bool = False
+
+    def entry(self, event: Event) -> Entry:
+        return replace(
+            self.visitor.entry(event),
+            device_id=self.device_id,
+            serial=self.device.serial if self.device else "",
+            owner_type=self.device.owner if self.device else "",
+            reason=self.reason,
+            release_id=self.release_id,
+            client_request_id=self.question.client_request_id,
+            request_id=self.question.request_id,
+        )
+
+    def info(self) -> bytes:
+        return release_info(
+            tid=self.visitor.tid, oid=self.visitor.oid, device_id=self.device_id, release_id=self.release_id
+        )
+
+
+class Releases:
+    """Decides, records, fetches and seals; each release ends with an outcome on the record, whoever goes away."""
+
+    def __init__(self, settings: Rules, graph: Graph, record: Record, clock: Clock) -> None:
+        self._settings = settings
+        self._graph = graph
+        self._record = record
+        self._clock = clock
+        self._limits = Limits(
+            tuple(map(Limit.parse, settings.per_person)), tuple(map(Limit.parse, settings.per_device))
+        )
+        self._running: set[asyncio.Task[Release]] = set()
+
+    async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
+        """Release the key of one device to a person. Raises Refused or Unavailable."""
+        attempt = _Attempt(visitor, self._graph.question(), clean(device_id, _ID_LENGTH).lower(), str(uuid.uuid4()))
+        # A task of its own: a request that is given up halfway must not leave an intention without an outcome.
+        task = asyncio.create_task(self._attempted(attempt, request))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until every release under way has its outcome."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, task: asyncio.Task[Release]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _attempted(self, attempt: _Attempt, request: ReleaseRequest) -> Release:
+        try:
+            return await self._released(attempt, request)
+        except KioskError as error:
+            refusal = error
+        except Exception as error:
+            refusal = KioskError(logs.place(error))
+        await self._note(attempt, refusal)
+        raise refusal
+
+    async def _note(self, attempt: _Attempt, refusal: KioskError) -> None:
+        if isinstance(refusal, RecordUnavailable) and not attempt.intended:
+            return
+        entry = replace(attempt.entry(Event.REFUSED), outcome=refusal.code, reference=refusal.reference)
+        try:
+            await self._record.add(entry)
+        except RecordUnavailable:
+            logs.refusal(f"not recorded: release {attempt.release_id}", refusal)
+            raise
+
+    async def _released(self, attempt: _Attempt, request: ReleaseRequest) -> Release:
+        public_key = _public_key(request)
+        attempt.reason = rules.reason_given(self._settings.reason, request.reason)
+        if not guid(attempt.device_id):
+            raise DeviceNotFound("no id of a device")
+        # The intention below is what counts; but without a record Graph is not asked for anything.
+        await self._record.check()
+        await self._allowed(attempt)
+        attempt.intended = True
+        await self._record.intend(attempt.entry(Event.INTENDED), self._limits)
+        sealed = await self._sealed(attempt, public_key)
+        await self._record.add(attempt.entry(Event.DONE))
+        logs.LOG.info("released release=%s device=%s", attempt.release_id, attempt.device_id)
+        return Release(
+            release_id=attempt.release_id,
+            device_id=attempt.device_id,
+            sealed=sealed,
+            deadline=self._clock.utc() + _OPEN,
+        )
+
+    async def _allowed(self, attempt: _Attempt) -> None:
+        """See the device as it is now through the rules: never as a list, or the kiosk, says that it is."""
+        oid, question = attempt.visitor.oid, attempt.question
+        attempt.device = device = await self._graph.device(question, attempt.device_id)
+        primary: frozenset[str] | None = None
+        if device.user_id in {"", oid}:
+            primary = await self._graph.primary_users(question, device.id)
+        case = rules.Case(device, oid, primary, self._settings.company_owned_only)
+        if refusal := rules.first_refusal(case):
+            raise refusal
+
+    async def _sealed(self, attempt: _Attempt, public_key: MLKEM768X25519PublicKey) -> bytes:
+        personal = attempt.device is not None and attempt.device.owner == "personal"
+        try:
+            body = await self._graph.key(attempt.question, attempt.device_id)
+        except (GraphRefused, GraphGarbled) as error:
+            if personal:
+                # Whatever our own rule says, Microsoft may hold back the key of a personal Mac.
+                raise DevicePersonal(error.cause) from None
+            raise
+        sealed, usual = seal(body, public_key, attempt.info())
+        if not usual:
+            logs.LOG.warning("release=%s the stored key has an unusual form", attempt.release_id)
+        return sealed
+
+
+def _public_key(request: ReleaseRequest) -> MLKEM768X25519PublicKey:
+    try:
+        return public_key_from_bytes(request.public_key)
+    except ValueError as error:
+        raise RequestInvalid(f"public_key: {error}") from None

@@ -1,0 +1,142 @@
+"""The broker's interface in HTTP: JSON under ``/v1``, a bearer token, problem documents for errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from litestar import Litestar, Request, get, post
+from litestar.connection import ASGIConnection
+from litestar.datastructures import ResponseHeader, State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.params import Dependency
+
+from kiosk.broker import problems
+from kiosk.broker.service import Service
+from kiosk.broker.visitor import SignedIn
+from kiosk.models import Devices, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+
+LARGEST_BODY = 64 * 1024
+TERMINAL_HEADER = "X-Kiosk-Terminal"
+
+_Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+_Served: TypeAlias = Annotated[Service, Dependency(skip_validation=True)]
+_By: TypeAlias = Annotated[SignedIn, Dependency(skip_validation=True)]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The broker answers; on ``readyz`` also: it could serve a release."""
+
+    healthy: bool = True
+
+
+def _problems(*statuses: int) -> dict[int, ResponseSpec]:
+    words = "A problem document; its type ends in a stable code."
+    spec = ResponseSpec(Problem, generate_examples=False, description=words, media_type=problems.MEDIA_TYPE)
+    return dict.fromkeys(statuses, spec)
+
+
+async def signed_in(connection: _Connection, _: BaseRouteHandler) -> None:
+    await _authenticate(connection, fresh=True)
+
+
+async def signed_in_before(connection: _Connection, _: BaseRouteHandler) -> None:
+    """For the end of a reveal, which may come when the sign-in is no longer fresh."""
+    await _authenticate(connection, fresh=False)
+
+
+async def _authenticate(connection: _Connection, *, fresh: bool) -> None:
+    service: Service = connection.app.state.service
+    headers = connection.headers
+    connection.state.visitor = await service.authenticate(
+        headers.get("authorization"), headers.get(TERMINAL_HEADER), fresh=fresh
+    )
+
+
+async def sends_json(connection: _Connection, _: BaseRouteHandler) -> None:
+    if connection.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException("expected application/json", status_code=415)
+
+
+@get("/v1/session", guards=[signed_in], responses=_problems(401, 503), tags=["visit"])
+async def session(service: _Served, visitor: _By) -> Session:
+    """Who am I, and which rules will I meet."""
+    return await service.session(visitor)
+
+
+@get("/v1/devices", guards=[signed_in], responses=_problems(401, 502, 503), tags=["visit"])
+async def devices(service: _Served, visitor: _By) -> Devices:
+    """My Macs, with the reason where a key cannot be had."""
+    return await service.devices(visitor)
+
+
+@post(
+    "/v1/devices/{device_id:str}/release",
+    guards=[signed_in, sends_json],
+    status_code=200,
+    responses=_problems(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
+    tags=["release"],
+)
+async def release(service: _Served, visitor: _By, device_id: str, data: ReleaseRequest) -> Release:
+    """The recovery key of one of my Macs, sealed to the public key of this visit."""
+    return await service.release(visitor, device_id, data)
+
+
+@post(
+    "/v1/releases/{release_id:str}/closed",
+    guards=[signed_in_before, sends_json],
+    status_code=204,
+    responses=_problems(400, 401, 404, 413, 415, 503),
+    tags=["release"],
+)
+async def closed(service: _Served, visitor: _By, release_id: str, data: ReleaseClosed) -> None:
+    """How the reveal ended. Only the first word on a release is kept."""
+    await service.closed(visitor, release_id, data)
+
+
+@get("/healthz", tags=["operation"], security=[{}])
+async def healthz() -> Health:
+    """The broker runs."""
+    return Health()
+
+
+@get("/readyz", responses=_problems(503), tags=["operation"], security=[{}])
+async def readyz(service: _Served) -> Health:
+    """The record can be written and sign-ins can be checked."""
+    await service.ready()
+    return Health()
+
+
+HANDLERS: Sequence[Any] = (session, devices, release, closed, healthz, readyz)
+
+
+def create_app(service: Service, *, openapi: OpenAPIConfig | None = None) -> Litestar:
+    """The ASGI application around a service. Serves no pages of its own; ``openapi`` is for writing the description."""
+
+    def visitor(request: Request[Any, Any, State]) -> SignedIn:
+        found = request.state.visitor
+        assert isinstance(found, SignedIn)
+        return found
+
+    async def finish() -> None:
+        await service.close()
+
+    return Litestar(
+        route_handlers=HANDLERS,
+        dependencies={
+            "service": Provide(lambda: service, sync_to_thread=False),
+            "visitor": Provide(visitor, sync_to_thread=False),
+        },
+        state=State({"service": service}),
+        exception_handlers={Exception: problems.answer},
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in problems.NO_STORE.items()],
+        request_max_body_size=LARGEST_BODY,
+        on_shutdown=[finish],
+        openapi_config=openapi,
+        logging_config=None,
+        debug=False,
+    )

@@ -1,0 +1,79 @@
+"""Puts the broker together from its configuration and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from socket import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from kiosk import serving
+from kiosk.broker import logs
+from kiosk.broker.credential import Credential
+from kiosk.broker.graph import Graph
+from kiosk.broker.questions import Backoff, Questioner
+from kiosk.broker.record import Record
+from kiosk.broker.routes import create_app
+from kiosk.broker.service import Service
+from kiosk.broker.signing_keys import KeyRing
+from kiosk.broker.tokens import Tokens
+from kiosk.clock import Clock, SystemClock
+from kiosk.config import BrokerConfig, Listen
+from kiosk.errors import ConfigError
+from kiosk.transport import UNIX_PREFIX, timeouts, tls_context
+
+_HTTPS_PORT = 443
+_BACKOFF = Backoff()
+
+
+def serve(
+    config: BrokerConfig,
+    *,
+    until_stdin_closes: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
+    clock: Clock | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until stdin ends. Logs to stderr. Raises ConfigError, before it listens."""
+    logs.to_stream(sys.stderr)
+    clock = clock or SystemClock()
+    record = Record(config.record.database, clock)
+    service = build(config, record, clock)
+    with listening(config.listen) as (sock, tls), record.running():
+        logs.LOG.info("listening on %s", config.listen.url)
+        app: Any = create_app(service)  # litestar and uvicorn each have their own types for the same protocol
+        serving.serve(app, sock, tls=tls, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+
+
+def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:
+    """The service as configured; opens no connection yet. Raises ConfigError."""
+    credential = Credential(config.graph, clock)
+    questioner = Questioner(config.graph, credential, clock, backoff)
+    client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
+    tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client), clock)
+    return Service(config.rules, tokens, Graph(config.graph, questioner, clock), record, clock)
+
+
+@contextlib.contextmanager
+def listening(listen: Listen) -> Iterator[tuple[socket, serving.Tls | None]]:
+    """The configured socket, and the certificate for it where it is a TCP one. Raises ConfigError."""
+    if listen.url.startswith(UNIX_PREFIX):
+        with serving.unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
+            yield sock, None
+        return
+    if listen.certificate is None or listen.key is None:
+        missing = "certificate" if listen.certificate is None else "key"
+        raise ConfigError("broker.toml", "missing; an https address needs it", key=f"listen.{missing}")
+    tls = serving.Tls(listen.certificate, listen.key)
+    serving.server_tls(tls)
+    address = urlsplit(listen.url)
+    try:
+        host, port = address.hostname or "", address.port or _HTTPS_PORT
+    except ValueError:
+        raise ConfigError("broker.toml", f"expected a port in {listen.url}", key="listen.url") from None
+    with serving.tcp_socket(host, port) as sock:
+        yield sock, tls

@@ -1,0 +1,136 @@
+"""What the broker does for a visit; ``routes.py`` says it in HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from kiosk import __version__
+from kiosk.broker import logs, rules
+from kiosk.broker.graph import Graph
+from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.questions import Question
+from kiosk.broker.record import Record
+from kiosk.broker.releases import Releases
+from kiosk.broker.schema import Event
+from kiosk.broker.tokens import Tokens
+from kiosk.broker.visitor import SignedIn, Visitor
+from kiosk.clock import Clock
+from kiosk.config import Rules
+from kiosk.errors import DeviceRefused, KioskError, RecordUnavailable, ReleaseUnknown
+from kiosk.models import Device, Devices, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.text import clean
+
+# More than a person has; a hostile or broken list must not make us ask Graph without end.
+_MOST_LOOKED_INTO = 20
+_AT_ONCE = 4
+
+
+class Service:
+    """Everything behind the interface, with its parts handed in. Raises Refused and Unavailable."""
+
+    def __init__(self, settings: Rules, tokens: Tokens, graph: Graph, record: Record, clock: Clock) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._graph = graph
+        self._record = record
+        self._releases = Releases(settings, graph, record, clock)
+
+    async def authenticate(self, authorization: str | None, terminal: str | None, *, fresh: bool) -> SignedIn:
+        """Who asks, from the header of a request. A refused token is noted on the record."""
+        verdict = await self._tokens.judge(authorization, fresh=fresh)
+        visitor = Visitor(verdict.caller, clean(terminal))
+        if verdict.refusal is None and verdict.caller is not None:
+            return SignedIn(verdict.caller, visitor.terminal)
+        refusal = verdict.refusal or KioskError("a verdict without a caller")
+        entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
+        try:
+            await self._record.add(entry)
+        except RecordUnavailable as error:
+            logs.refusal("not recorded: token.refused", error)
+        raise refusal
+
+    async def session(self, visitor: SignedIn) -> Session:
+        """The person as the token names them, and the rules that they will meet."""
+        await self._record.add(visitor.entry(Event.SESSION_OPENED))
+        return Session(person=visitor.caller.person, reason=self._settings.reason, version=__version__)
+
+    async def devices(self, visitor: SignedIn) -> Devices:
+        """The person's Macs; first those whose key can be had, then the most recently seen."""
+        question = self._graph.question()
+        entry = visitor.entry(Event.DEVICES_LISTED)
+        try:
+            macs = await self._macs(question, visitor.oid)
+        except KioskError as error:
+            await self._record.add(replace(entry, outcome=error.code, reference=error.reference))
+            raise
+        await self._record.add(
+            replace(entry, client_request_id=question.client_request_id, request_id=question.request_id)
+        )
+        return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
+
+    async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
+        """The sealed key of one device."""
+        return await self._releases.release(visitor, device_id, request)
+
+    async def closed(self, visitor: SignedIn, release_id: str, ending: ReleaseClosed) -> None:
+        """Note how the reveal of a release ended."""
+        if not guid(release_id):
+            raise ReleaseUnknown("no id of a release")
+        await self._record.close(
+            replace(
+                visitor.entry(Event.CLOSED),
+                release_id=release_id.lower(),
+                outcome=ending.how,
+                shown_seconds=ending.shown_seconds,
+            )
+        )
+
+    async def ready(self) -> None:
+        """Return when a release has what it needs here: a record, and keys to check tokens with."""
+        await self._record.check()
+        await self._tokens.ready()
+
+    async def close(self) -> None:
+        """Finish what is under way, then drop all connections."""
+        await self._releases.drain()
+        await self._graph.close()
+        await self._tokens.close()
+
+    async def _macs(self, question: Question, oid: str) -> list[Device]:
+        macs = [device for device in await self._graph.devices_of(question, oid) if rules.runs_macos(device)]
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def look_into(device: ManagedDevice) -> Device:
+            primary: frozenset[str] | None = None
+            if device in macs[:_MOST_LOOKED_INTO]:
+                async with turns:
+                    primary = await self._primary_users(question, device)
+            case = rules.Case(device, oid, primary, self._settings.company_owned_only)
+            return _listed(device, rules.first_refusal(case))
+
+        return list(await asyncio.gather(*map(look_into, macs)))
+
+    async def _primary_users(self, question: Question, device: ManagedDevice) -> frozenset[str] | None:
+        """For the list only: what cannot be found out now is left open, as the release asks again."""
+        try:
+            return await self._graph.primary_users(replace(question), device.id)
+        except KioskError:
+            return None
+
+
+def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:
+    return Device(
+        id=device.id,
+        name=device.name,
+        model=device.model,
+        serial=device.serial,
+        os=device.os,
+        os_version=device.os_version,
+        last_seen=device.last_seen,
+        refusal=refusal.code if refusal else None,
+    )
+
+
+def _place_in_list(device: Device) -> tuple[bool, float, str]:
+    return device.refusal is not None, -(device.last_seen.timestamp() if device.last_seen else 0.0), device.name

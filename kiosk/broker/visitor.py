@@ -1,0 +1,48 @@
+"""Who asks and from where, in the form in which entries of the record begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiosk.broker.schema import Entry, Event
+from kiosk.broker.tokens import Caller
+from kiosk.text import clean
+
+_LONGEST_ROLES = 200
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A caller, if a token proved one, at a terminal."""
+
+    caller: Caller | None
+    terminal: str
+
+    def entry(self, event: Event) -> Entry:
+        if self.caller is None:
+            return Entry(event, terminal=self.terminal)
+        person = self.caller.person
+        return Entry(
+            event,
+            tid=person.tid,
+            oid=person.oid,
+            name=person.name,
+            roles=clean(",".join(person.roles), _LONGEST_ROLES),
+            uti=self.caller.uti,
+            terminal=self.terminal,
+        )
+
+
+@dataclass(frozen=True)
+class SignedIn(Visitor):
+    """A visitor whose token was accepted."""
+
+    caller: Caller
+
+    @property
+    def oid(self) -> str:
+        return self.caller.person.oid
+
+    @property
+    def tid(self) -> str:
+        return self.caller.person.tid

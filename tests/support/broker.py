@@ -1,0 +1,200 @@
+"""A running broker for tests and benchmarks: in a thread, where a test can reach into it, or as its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import uvicorn
+from sqlalchemy import select
+
+from kiosk.broker.database import open_engine
+from kiosk.broker.questions import Backoff
+from kiosk.broker.record import Record
+from kiosk.broker.routes import create_app
+from kiosk.broker.schema import RECORD
+from kiosk.broker.server import build, listening
+from kiosk.clock import Clock, SystemClock
+from kiosk.config import BrokerConfig, load
+from kiosk.models import Problem, ReleaseRequest
+from kiosk.secret import VisitKeys, release_info
+from kiosk.serving import server_tls
+from kiosk.transport import UNIX_PREFIX, tls_context
+
+ROOT = Path(__file__).parents[2]
+QUICK = Backoff(first=0.01, most=0.05)
+
+
+def broker_config(sandbox_directory: Path, place: Path, **tables: dict[str, Any]) -> BrokerConfig:
+    """The configuration that a sandbox wrote, with socket and database in ``place`` and single values replaced."""
+    config = load(sandbox_directory / "broker.toml", BrokerConfig)
+    given: dict[str, dict[str, Any]] = {
+        "listen": {"url": f"{UNIX_PREFIX}{place / 'broker.sock'}"},
+        "graph": {"read_seconds": 1, "total_seconds": 3},
+        "record": {"database": f"sqlite:///{place / 'record.db'}"},
+    }
+    for name, values in (given | {name: given.get(name, {}) | table for name, table in tables.items()}).items():
+        section = msgspec.structs.replace(getattr(config, name), **values)
+        config = msgspec.structs.replace(config, **{name: section})
+    return config
+
+
+@dataclass
+class RunningBroker:
+    """A broker that answers. ``record`` is there when it runs in a thread of this process."""
+
+    config: BrokerConfig
+    http: httpx.Client = field(repr=False)
+    record: Record | None = None
+    pid: int = 0
+    log_file: Path | None = None
+
+    def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return self.http.request(method, path, headers=headers | options.pop("headers", {}), **options)
+
+    def release(self, token: str, device_id: str, reason: str | None = None) -> Answer:
+        """Ask for a key with a fresh key pair."""
+        keys = VisitKeys()
+        body = ReleaseRequest(public_key=keys.public_key, reason=reason)
+        response = self.ask(
+            "POST",
+            f"/v1/devices/{device_id}/release",
+            token,
+            content=msgspec.json.encode(body),
+            headers={"content-type": "application/json", "x-kiosk-terminal": "tty1"},
+        )
+        return Answer(response, keys)
+
+    def rows(self, event: str = "") -> list[dict[str, Any]]:
+        """The record as another program reads it, oldest first."""
+        engine = open_engine(self.config.record.database)
+        try:
+            with engine.connect() as connection:
+                found = connection.execute(select(RECORD).order_by(RECORD.c.n)).mappings().all()
+        finally:
+            engine.dispose()
+        return [dict(row) for row in found if row["event"].startswith(event)]
+
+    def log(self) -> str:
+        return self.log_file.read_text() if self.log_file else ""
+
+
+@dataclass
+class Answer:
+    """What came of asking for a key."""
+
+    response: httpx.Response
+    keys: VisitKeys
+
+    @property
+    def code(self) -> str:
+        """The code of the refusal; empty for a release."""
+        return problem_code(self.response) if self.response.is_error else ""
+
+    def key(self, tid: str, oid: str) -> bytes:
+        """The recovery key, opened as the kiosk opens it."""
+        answer = self.response.json()
+        info = release_info(tid=tid, oid=oid, device_id=answer["device_id"], release_id=answer["release_id"])
+        sealed = msgspec.convert(answer["sealed"], bytes)
+        with self.keys.open(sealed, info) as opened:
+            return bytes(opened[index] for index in range(len(opened)))
+
+
+def problem_code(response: httpx.Response) -> str:
+    """The code in a problem document, which every error has to be."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    problem = msgspec.json.decode(response.content, type=Problem)
+    assert problem.status == response.status_code
+    assert problem.title
+    assert problem.detail
+    assert problem.reference
+    return problem.type.removeprefix("urn:recovery-kiosk:problem:")
+
+
+@contextlib.contextmanager
+def running_broker(
+    config: BrokerConfig, clock: Clock | None = None, backoff: Backoff = QUICK, ca_bundle: Path | None = None
+) -> Iterator[RunningBroker]:
+    """A broker in a thread of this process, on its real socket, with a clock of one's own."""
+    clock = clock or SystemClock()
+    record = Record(config.record.database, clock)
+    app: Any = create_app(build(config, record, clock, backoff))
+    with listening(config.listen) as (sock, tls), record.running():
+        settings = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            http="h11",
+            ssl_context_factory=(lambda _config, _default: server_tls(tls)) if tls else None,
+        )
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([sock])))
+        thread.start()
+        try:
+            with _client(config.listen.url, ca_bundle) as http:
+                yield RunningBroker(config, http, record)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = None) -> Iterator[RunningBroker]:
+    """A broker in another process, started as the command line starts it; its log in ``place``."""
+    file = place / "broker.toml"
+    file.write_text(to_toml(config))
+    log_file = place / "broker.log"
+    command = [sys.executable, "-m", "tests.support.broker", str(file)]
+    with (
+        log_file.open("ab") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT) as process,
+        _client(config.listen.url, ca_bundle) as http,
+    ):
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n", log_file.read_text()
+        try:
+            yield RunningBroker(config, http, None, process.pid, log_file)
+        finally:
+            process.stdin.close()
+            process.wait(timeout=30)
+
+
+def to_toml(config: BrokerConfig) -> str:
+    """The configuration as a file."""
+    lines = []
+    for name, table in msgspec.to_builtins(config, enc_hook=str).items():
+        lines.append(f"[{name}]")
+        # What JSON writes for these values is TOML, too.
+        lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _client(url: str, ca_bundle: Path | None) -> httpx.Client:
+    if url.startswith(UNIX_PREFIX):
+        transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX))
+        return httpx.Client(transport=transport, base_url="http://broker", timeout=30, trust_env=False)
+    return httpx.Client(base_url=url, verify=tls_context(ca_bundle), timeout=30, trust_env=False)
+
+
+if __name__ == "__main__":
+    from kiosk.broker.server import serve
+
+    serve(
+        load(Path(sys.argv[1]), BrokerConfig),
+        until_stdin_closes=True,
+        on_ready=lambda: print("ready", flush=True),
+    )
