@@ -166,5 +166,8 @@ def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(f"{host}:{port}", f"expected to listen here: {error.strerror or error}") from None
+    # asyncio sets this only on sockets whose protocol number is given, and create_server gives none; without it, each
+    # answer waits for the client's delayed acknowledgement. Accepted connections take it over.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.closing(listener):
         yield listener

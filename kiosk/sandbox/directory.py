@@ -159,11 +159,12 @@ class Directory:
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
         self._people: dict[str, Person] = {}
+        self._by_address: dict[str, Person] = {}
         self._devices: dict[str, Device] = {}
         self._by_user: dict[str, list[Device]] = {}
 
     def add_person(self, person: Person) -> None:
-        self._people[person.oid] = person
+        self._people[person.oid] = self._by_address[person.address.casefold()] = person
 
     def add_device(self, device: Device) -> None:
         self._devices[device.id] = device
@@ -179,9 +180,12 @@ class Directory:
     def find_person(self, text: str) -> Person | None:
         """The person with this name, address or oid, in whatever case."""
         wanted = text.strip().casefold()
-        return next(
-            (one for one in self.people() if wanted in (one.name.casefold(), one.address.casefold(), one.oid)), None
-        )
+        found = self._by_address.get(wanted) or self._people.get(wanted)
+        return found or next((one for one in self.people() if one.name.casefold() == wanted), None)
+
+    def person_at(self, address: str) -> Person | None:
+        """The person with this address."""
+        return self._by_address.get(address.casefold())
 
     def devices(self) -> Iterable[Device]:
         return self._devices.values()
@@ -221,7 +225,7 @@ def load_directory(
         tenant = msgspec.structs.replace(tenant, id=tenant_id)
     directory = Directory(tenant)
     for person in load(people_file, PeopleFile).person:
-        if directory.find_person(person.address):
+        if directory.person_at(person.address):
             raise ConfigError(people_file, f"expected every address once: {person.address}", key="person.address")
         oid = person.oid or stable_id(tenant, "person", person.address)
         directory.add_person(msgspec.structs.replace(person, oid=oid.lower()))
@@ -241,7 +245,7 @@ def _device(directory: Directory, entry: DeviceEntry, path: Path, now: dt.dateti
     def oid_of(address: str, key: str) -> str:
         if not address:
             return ""
-        person = directory.find_person(address)
+        person = directory.person_at(address)
         if person is None:
             reason = f"{entry.serial}: expected the address of somebody in the people file, not {address!r}"
             raise ConfigError(path, reason, key=f"device.{key}")

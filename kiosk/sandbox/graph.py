@@ -136,7 +136,7 @@ class Graph:
     def _matching(self, request: Request, text: str | None, oid: str | None) -> list[Device]:
         condition = odata.parse_filter(text, self._oid_of) if text else odata.Filter()
         if oid is not None:
-            person = self._directory.person(oid) or self._directory.find_person(oid)
+            person = self._directory.person(oid) or self._directory.person_at(oid)
             if person is None:
                 words = (
                     f"Resource '{oid}' does not exist or one of its queried reference-property objects are not present."
@@ -197,7 +197,7 @@ class Graph:
         return device
 
     def _user_resource(self, request: Request, oid: str) -> dict[str, Any]:
-        person = self._directory.person(oid) or self._directory.find_person(oid)
+        person = self._directory.person(oid) or self._directory.person_at(oid)
         if person is None:
             words = f"Resource '{oid}' does not exist or one of its queried reference-property objects are not present."
             raise graph_error(request, self._now(), 404, "Request_ResourceNotFound", words)
@@ -213,7 +213,7 @@ class Graph:
         return self._directory.person(device.user) if device.user else None
 
     def _oid_of(self, address: str) -> str:
-        person = self._directory.find_person(address)
+        person = self._directory.person_at(address)
         return person.oid if person else "nobody"
 
     def _one(self, request: Request, version: str, kind: str, body: dict[str, Any]) -> Response:

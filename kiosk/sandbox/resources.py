@@ -9,6 +9,7 @@ from kiosk.sandbox.directory import Device, Person
 
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 _DEVICE_TYPES = {"macOS": "macMDM", "Windows": "windowsRT", "iOS": "iPhone", "iPadOS": "iPad"}
+_CERTIFICATE_LIFETIME = dt.timedelta(days=365)
 _MAKERS = {"Windows": "Dell Inc."}
 
 # Null in every list and in every answer that does not name them in $select.
@@ -88,7 +89,7 @@ def managed_device(device: Device, person: Person | None, actions: list[dict[str
         "totalStorageSpaceInBytes": 0,
         "partnerReportedThreatState": "unknown",
         "requireUserEnrollmentApproval": None,
-        "managementCertificateExpirationDate": moment(device.enrolled.replace(year=device.enrolled.year + 1)),
+        "managementCertificateExpirationDate": moment(device.enrolled + _CERTIFICATE_LIFETIME),
         "complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
         "configurationManagerClientEnabledFeatures": None,
         "deviceHealthAttestationState": None,
