@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import select
 import shutil
 import subprocess
@@ -10,14 +11,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
-import msgspec
 
-from kiosk.config import KioskConfig, VisitSettings, load
+from kiosk.config import KioskConfig, load
 from kiosk.desk import run_desk
 from kiosk.errors import ConfigError
 from kiosk.sandbox.phone import Phone
+from kiosk.screens.phone import DemoPerson
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -27,23 +29,47 @@ def run_demo(*, person: str | None, reveal_seconds: int | None, idle_seconds: in
     """Returns the exit code of the kiosk. Raises ConfigError, as when nobody of that name is in the sandbox."""
     click.echo("Starting a simulated organisation on this machine ...")
     with _scratch_directory() as directory, contextlib.ExitStack() as services:
-        options = ["--directory", str(directory), "--port", "0"]
-        options += ["--approve", person] if person else []
-        options += ["--devices", str(devices)] if devices else []
-        services.enter_context(_service(directory, "sandbox", *options))
-        services.enter_context(_service(directory, "broker", "--config", str(directory / "broker.toml")))
+        settings = directory / "sandbox.toml"
+        settings.write_text(_sandbox_toml(directory, person, reveal_seconds, idle_seconds, devices))
+        services.enter_context(_service(directory, "sandbox", settings))
+        services.enter_context(_service(directory, "broker", directory / "broker.toml"))
         config = load(directory / "kiosk.toml", KioskConfig)
-        config = msgspec.structs.replace(config, visit=_visit(config.visit, reveal_seconds, idle_seconds))
-        phone = None if person else lambda: Phone(config.sign_in)
-        return run_desk(config, phone=phone)
+        # Who approves by itself needs no phone that is played by hand.
+        return run_desk(config, phone=None if person else lambda: SimulatedPhone(config))
 
 
-def _visit(visit: VisitSettings, reveal_seconds: int | None, idle_seconds: int | None) -> VisitSettings:
-    return msgspec.structs.replace(
-        visit,
-        reveal_seconds=reveal_seconds or visit.reveal_seconds,
-        idle_seconds=idle_seconds or visit.idle_seconds,
-    )
+def _sandbox_toml(
+    directory: Path, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None
+) -> str:
+    # A JSON string is a TOML string as well.
+    lines = [f"directory = {json.dumps(str(directory))}"]
+    lines += [f"approve = {json.dumps(person)}"] if person else []
+    lines += ["[device_code]", "interval_seconds = 1"]
+    lines += ["[tenant]", f"devices = {devices}"] if devices else []
+    lines += ["[visit]"]
+    lines += [f"reveal_seconds = {reveal_seconds}"] if reveal_seconds else []
+    lines += [f"idle_seconds = {idle_seconds}"] if idle_seconds else []
+    return "\n".join(lines) + "\n"
+
+
+class SimulatedPhone:
+    """The phone as the kiosk's demo screen wants it: one browser for each thing that is done."""
+
+    def __init__(self, config: KioskConfig) -> None:
+        address = urlsplit(config.sign_in.authority)
+        self._url = f"https://{address.netloc}"
+        assert config.sign_in.ca_bundle is not None, "the sandbox writes it"
+        self._ca_bundle = config.sign_in.ca_bundle
+
+    async def people(self) -> list[DemoPerson]:
+        """Everybody of the simulated organisation."""
+        async with Phone(self._url, self._ca_bundle) as phone:
+            return [DemoPerson(*somebody) for somebody in await phone.people()]
+
+    async def approve(self, user_code: str, oid: str) -> None:
+        """Enter the code and approve, as a person would in a browser."""
+        async with Phone(self._url, self._ca_bundle) as phone:
+            await phone.approve(user_code, oid)
 
 
 @contextlib.contextmanager
@@ -57,10 +83,10 @@ def _scratch_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _service(directory: Path, name: str, *options: str) -> Iterator[None]:
+def _service(directory: Path, name: str, config: Path) -> Iterator[None]:
     """One of our services, which ends with this process even when this one is killed: its standard input closes."""
     log = directory / f"{name}.log"
-    command = [sys.executable, "-P", "-s", "-m", "kiosk", name, *options, "--until-stdin-closes"]
+    command = [sys.executable, "-P", "-s", "-m", "kiosk", name, "--config", str(config), "--until-stdin-closes"]
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own program
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True

@@ -33,7 +33,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    hints = (("Enter", "Show the key"), ("↑ ↓", "Move"), ("A-Z", "Filter"), ("Esc", "Finish"))
+    hints = (("Enter", "Show key"), ("↑ ↓", "Move"), ("Esc", "Finish"))
     help_text = (
         "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
         "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
@@ -132,8 +132,11 @@ class DevicesScreen(KioskScreen[Device | None]):
         ]
 
     def _describe(self) -> None:
-        count = f"{len(self._shown)} of {len(self._devices)} Macs" if self._filter else _macs(len(self._devices))
-        self.query_one("#filter", Prose).say(f"{count}     Filter: {self._filter}▏" if self._filter else count)
+        if self._filter:
+            count = f"{len(self._shown)} of {len(self._devices)} Macs     Filter: {self._filter}▏"
+        else:
+            count = _macs(len(self._devices))
+        self.query_one("#filter", Prose).say(count)
         detail = self.query_one("#detail", Prose)
         if not self._shown:
             detail.say("No Mac fits this filter. Press Esc to see all of them.")
@@ -143,12 +146,15 @@ class DevicesScreen(KioskScreen[Device | None]):
             refusal = from_code(device.refusal)
             detail.say(f"No key here: {refusal.sentence} {refusal.next_step}\nHelpdesk: {self._helpdesk}")
         else:
-            name = f"macOS {device.os_version}".strip()
-            detail.say(f"{device.name}, {name}, serial number {device.serial}\nPress Enter to show its recovery key.")
+            about = ", ".join(part for part in (device.model, f"macOS {device.os_version}".strip()) if part)
+            serial = device.serial or "unknown"
+            detail.say(f"{device.name}\n{about}, serial number {serial}\nPress Enter to show its recovery key.")
 
 
 def _macs(count: int) -> str:
-    return "1 Mac is registered to you" if count == 1 else f"{count} Macs are registered to you"
+    if count == 1:
+        return "One Mac is registered to you."
+    return f"{count} Macs are registered to you. Type to shorten the list."
 
 
 def seen_words(seen: datetime | None, now: datetime) -> str:

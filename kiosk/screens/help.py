@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 
@@ -30,7 +31,7 @@ class HelpScreen(Screen[None], inherit_bindings=False):
         with Vertical(id="help"):
             yield Prose("Help", classes="headline")
             yield Prose(self._text, id="help-text")
-            yield Prose(f"Helpdesk    {self._helpdesk}", classes="quiet")
+            yield Facts(helpdesk=self._helpdesk)
         yield KeyHints([("Enter", "Close"), ("F10", "Lock")])
 
     def action_close(self) -> None:

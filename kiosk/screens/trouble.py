@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from kiosk.errors import DeviceRefused, KioskError, SignInError
 from kiosk.screens.base import KioskScreen
+from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
 
 
@@ -47,9 +48,8 @@ class TroubleScreen(KioskScreen[Choice]):
         yield Prose(error.next_step, classes="value")
         if error.retry_after:
             yield Prose(f"You can try again in {wait_words(error.retry_after)}.", classes="value")
-        yield Prose(f"Helpdesk    {self._helpdesk}", classes="quiet")
         support = f", {error.support}" if isinstance(error, SignInError) and error.support else ""
-        yield Prose(f"Reference   {error.reference}  ({error.code}{support})", classes="quiet", id="reference")
+        yield Facts(helpdesk=self._helpdesk, reference=f"{error.reference}  ({error.code}{support})")
 
     def action_enter(self) -> None:
         self.answer(Choice.LEAVE if self._final else Choice.AGAIN)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 
 from kiosk.screens.base import KioskScreen
+from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
 
 
@@ -36,9 +37,7 @@ class WelcomeScreen(KioskScreen[None]):
             classes="steps",
         )
         yield Prose("Press Enter to begin", classes="call")
-        yield Prose(
-            f"Helpdesk    {self._helpdesk}\nElsewhere   {self._portal}", classes="quiet"
-        )
+        yield Facts(helpdesk=self._helpdesk, elsewhere=self._portal)
 
     def action_enter(self) -> None:
         self.answer(None)

@@ -33,8 +33,9 @@ class Row:
 
 
 HEADINGS = ("Name", "Model", "Serial", "Last seen", "Key")
-# What is left of the width goes to the name.
-_WIDTHS = (0, 15, 8, 12, 9)
+# What is left of the width is shared by name and model.
+_FIXED_WIDTHS = (6, 11, 9)
+_SHORTEST = 8
 
 
 class DeviceList(Widget, can_focus=False, inherit_bindings=False):
@@ -89,8 +90,9 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         return self._strip(_NO_MARK, row.cells(), width, style)
 
     def _strip(self, mark: str, cells: Sequence[str], width: int, style: Style) -> Strip:
-        fixed = sum(_WIDTHS) + len(_GAP) * (len(_WIDTHS) - 1) + len(mark)
-        widths = (max(8, width - fixed), *_WIDTHS[1:])
+        shared = width - len(mark) - sum(_FIXED_WIDTHS) - len(_GAP) * (len(HEADINGS) - 1)
+        model = max(_SHORTEST, shared // 2)
+        widths = (max(_SHORTEST, shared - model), model, *_FIXED_WIDTHS)
         line = mark + _GAP.join(_fit(cell, room) for cell, room in zip(cells, widths, strict=True))
         return Strip([Segment(set_cell_size(line, width), style)])
 

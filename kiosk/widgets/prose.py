@@ -9,6 +9,10 @@ from textual.widgets import Static
 class Prose(Static):
     """Text that is drawn as it stands."""
 
+    DEFAULT_CSS = """
+    Prose { width: 100%; height: auto; }
+    """
+
     def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(Content(text), id=id, classes=classes, markup=False)
 

@@ -1,0 +1,188 @@
+"""The kiosk on a real terminal: it starts, survives what a line can send, and leaves the terminal clean."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kiosk.app import EXIT_TERMINAL_LOST
+from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
+
+WELCOME = "Locked out of your Mac?"
+
+
+def run(folder: Path, **visit: object) -> list[str]:
+    return ["run", "--config", str(dead_end(folder, **visit))]
+
+
+def visits(desk: Terminal) -> list[psutil.Process]:
+    return psutil.Process(desk.child.pid).children()
+
+
+def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        first = visits(desk)[0].pid
+        desk.press(ENTER)
+        desk.wait_for("The sign-in service cannot be reached")
+        desk.press(F1)
+        desk.wait_for("read them the reference")
+        desk.press(ESCAPE)
+        desk.wait_for("Reference")
+        desk.press(ESCAPE)
+        desk.wait_for("You are signed out")
+        desk.press(ENTER)
+        desk.wait_for(WELCOME)
+        assert visits(desk)[0].pid != first
+
+
+def test_over_ssh_the_program_ends_after_the_visit(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path, after="exit")) as desk:
+        desk.wait_for(WELCOME)
+        desk.press(ENTER)
+        desk.wait_for("cannot be reached")
+        desk.press(F10)
+        desk.wait_for("This terminal is locked")
+        desk.press(ENTER)
+        assert desk.exit_code() == 0
+        assert "signed out" not in desk.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        child = visits(desk)[0]
+        desk.kill(number)
+        assert desk.exit_code() == 128 + number
+        assert not child.is_running()
+        assert WELCOME not in desk.text
+        for sequence in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l"):
+            assert desk.raw.rindex(sequence) > desk.raw.rindex(WELCOME.encode())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_visit_that_is_killed_is_followed_by_the_next(tmp_path: Path, number: int) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        desk.press(ENTER)
+        desk.wait_for("cannot be reached")
+        visits(desk)[0].send_signal(number)
+        desk.wait_for(WELCOME)
+
+
+def test_no_visit_outlives_its_supervisor(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        child = visits(desk)[0]
+        desk.kill(signal.SIGKILL)
+        child.wait(10)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\xe9\xff\xfe",
+        b"\x1b[1114112u",
+        b"\x1b[1;:2R",
+        b"\x1b[48;20000;20000;1;1t",
+        b"\x1b[<0;5;1M\x1b[<0;5;1m",
+        b"\x1b[200~never ended",
+        b"\x03\x1a\x1c\x11\x10\x0f",
+        b"\x1b]52;c;ZWNobw==\x07",
+        bytes(random.Random(7).randbytes(20_000)).replace(b"\r", b"").replace(b"\n", b""),
+    ],
+    ids=["latin-1", "csi-u", "colon", "resize", "mouse", "paste", "control keys", "osc", "noise"],
+)
+def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        child = visits(desk)[0]
+        desk.press(garbage)
+        desk.settle()
+        assert visits(desk) == [child]
+        assert child.memory_info().rss < 200 << 20
+        assert "Traceback" not in desk.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGCONT, signal.SIGINT, signal.SIGQUIT])
+def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        child = visits(desk)[0]
+        threads = child.num_threads()
+        for _ in range(3):
+            child.send_signal(number)
+            desk.kill(number)
+        desk.settle()
+        assert visits(desk) == [child]
+        assert child.num_threads() == threads
+        assert child.status() in {psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING}
+        desk.press(ENTER)
+        desk.wait_for("cannot be reached")
+
+
+def test_a_hangup_ends_everything(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(WELCOME)
+        processes = [psutil.Process(desk.child.pid), *visits(desk)]
+        os.close(desk.child.child_fd)
+        _, alive = psutil.wait_procs(processes, timeout=10)
+        assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+        desk.child.closed = True
+        desk.child.child_fd = -1
+        desk.child.ptyproc.closed = True
+        desk.child.ptyproc.wait()
+        assert desk.child.ptyproc.exitstatus in {EXIT_TERMINAL_LOST, None}
+
+
+def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
+    """Textual draws on standard error: with that redirected the kiosk does not start."""
+    command = " ".join([*KIOSK, *run(tmp_path)]) + f" 2>{tmp_path}/log"
+    desk = Terminal(["/bin/sh", "-c", command])
+    assert desk.exit_code() == 2
+    assert "expected one terminal" in desk.text
+    assert (tmp_path / "log").read_bytes() == b""
+
+
+@pytest.mark.parametrize("command", ["run", "broker", "sandbox"])
+def test_a_missing_configuration_is_one_line_and_code_2(tmp_path: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kiosk", command, "--config", str(tmp_path / "no.toml")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "no.toml: expected a configuration file: No such file or directory" in done.stderr
+
+
+def test_the_environment_has_no_effect(tmp_path: Path) -> None:
+    poison = {
+        "TEXTUAL_DRIVER": "evil:Driver",
+        "TEXTUAL_LOG": str(tmp_path / "keys.log"),
+        "TEXTUAL_SCREENSHOT": "1",
+        "TEXTUAL_ALLOW_SIGNALS": "1",
+        "TEXTUAL_PRESS": "enter",
+        "COLUMNS": "20",
+        "LINES": "5",
+        "PYTHONINSPECT": "1",
+    }
+    with terminal(*run(tmp_path), env=poison) as desk:
+        desk.wait_for(WELCOME)
+        desk.press("\x03\x1c")
+        desk.settle()
+        assert WELCOME in desk.text
+        # glibc cuts the value of GLIBC_TUNABLES up in place; its parts then look like names.
+        names = {name for name in visits(desk)[0].environ() if not name.startswith("glibc.")}
+        assert names <= {"PATH", "LANG", "HOME", "TERM", "TEXTUAL_DISABLE_KITTY_KEY", "PYTHONMALLOC", "GLIBC_TUNABLES"}
+        assert not (tmp_path / "keys.log").exists()
