@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,14 +71,23 @@ class SimulatedPhone:
             await phone.approve(user_code, oid)
 
 
+# Tried again for a while: the services may still be writing when the demo has been killed.
+_SWEEP = 'read -r _; for _ in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && [ ! -e "$1" ] && exit; sleep 1; done'
+
+
 @contextlib.contextmanager
 def _scratch_directory() -> Iterator[Path]:
-    """A folder for certificates, sockets and the record, removed at the end."""
+    """A folder for certificates, sockets and the record, removed at the end, also when this process is killed."""
     directory = Path(tempfile.mkdtemp(prefix="kiosk-demo-"))
+    sweeper = subprocess.Popen(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", _SWEEP, "sweep", str(directory)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert sweeper.stdin is not None
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        sweeper.stdin.close()
+        sweeper.wait()
 
 
 @contextlib.contextmanager

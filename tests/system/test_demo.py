@@ -1,0 +1,171 @@
+"""The whole product as a newcomer starts it: kiosk demo in a real terminal, the keyboard only."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.terminal import DOWN, ENTER, ESCAPE, F9, F10, KIOSK, PATIENCE_SECONDS, terminal
+
+KEY = re.compile(r"\b([A-Z0-9]{4}(?:-[A-Z0-9]{4}){5})\b")
+WELCOME = "Locked out of your Mac?"
+
+
+def leftovers() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("kiosk-demo-*"))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=15)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+class Pane:
+    """A pane of tmux on a server of its own."""
+
+    def __init__(self, name: str, command: str) -> None:
+        self._name = name
+        self.tmux("new-session", "-d", "-x", "80", "-y", "24", command)
+
+    def tmux(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-L", self._name, "-f", "/dev/null", *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def text(self, *, history: bool = False) -> str:
+        return self.tmux("capture-pane", "-p", *(["-S", "-"] if history else []))
+
+    def press(self, key: str) -> None:
+        self.tmux("send-keys", key)
+
+    def until(self, holds: Callable[[str], object], patience: float = PATIENCE_SECONDS) -> str:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if holds(text := self.text()):
+                return text
+            time.sleep(0.1)
+        raise AssertionError(self.text())
+
+
+@pytest.fixture
+def pane(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Pane]]:
+    if not shutil.which("tmux"):
+        pytest.skip("tmux is not installed")
+    names: list[str] = []
+
+    def start(arguments: str) -> Pane:
+        names.append(f"kiosk-test-{time.monotonic_ns()}")
+        return Pane(names[-1], " ".join(KIOSK) + " demo " + arguments)
+
+    yield start
+    for name in names:
+        subprocess.run(["tmux", "-L", name, "kill-server"], check=False, capture_output=True)
+
+
+def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str], Pane]) -> None:
+    before = leftovers()
+    desk = pane("--person Ada\\ Kessler --reveal-seconds 8 --idle-seconds 20")
+    desk.until(lambda text: WELCOME in text)
+    pressed_on: set[str] = set()
+
+    def walk(text: str) -> object:
+        # One press for each new screen that says what Enter does.
+        heading = next((line for line in text.splitlines() if line.startswith("  ") and line.strip()), "")
+        if " Enter " in text and (screen := heading.strip()) not in pressed_on and not KEY.search(text):
+            pressed_on.add(screen)
+            desk.press("Enter")
+        return KEY.search(text)
+
+    shown = desk.until(walk)
+    found = KEY.search(shown)
+    assert found
+    groups = found[1].split("-")
+    hidden = desk.until(lambda text: "key is wiped" in text, patience=15)
+    assert not [group for group in groups if group in hidden]
+    desk.press("Enter")
+    again = desk.until(KEY.search)
+    assert found[1] in again
+    desk.until(lambda text: "You are signed out" in text, patience=45)
+    desk.until(lambda text: WELCOME in text)
+    assert not [group for group in groups if group in desk.text(history=True)]
+    desk.tmux("kill-server")
+    deadline = time.monotonic() + 15
+    while leftovers() - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers() <= before
+
+
+def test_the_phone_can_be_played_in_the_demo_and_esc_walks_back() -> None:
+    with terminal("demo") as desk:
+        desk.wait_for(WELCOME)
+        desk.press(ENTER)
+        desk.wait_for("press F9 to play the phone")
+        desk.press(F9)
+        desk.wait_for("Who signs in?")
+        desk.press(DOWN)
+        desk.wait_for("▶ Jonas Brandt")
+        desk.press(ENTER)
+        desk.wait_for("Is this you?")
+        desk.wait_for("Jonas Brandt")
+        desk.press(ENTER)
+        desk.wait_for("Which Mac is locked?")
+        desk.press(ENTER)
+        desk.wait_for("Vanishes in")
+        key = KEY.search(desk.text)
+        assert key
+        desk.press(ESCAPE)
+        desk.wait_for("Which Mac is locked?")
+        desk.press(ESCAPE)
+        desk.wait_for("You are signed out")
+        desk.press(ENTER)
+        desk.wait_for(WELCOME)
+        assert not [group for group in key[1].split("-") if group in desk.text]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_everything_ends_with_the_demo_and_nothing_stays(number: int) -> None:
+    before = leftovers()
+    with terminal("demo", "--person", "Ada Kessler") as desk:
+        desk.wait_for(WELCOME)
+        processes = family(desk.child.pid)
+        names = " ".join(" ".join(process.cmdline()) for process in processes)
+        assert " sandbox " in names
+        assert " broker " in names
+        desk.kill(number)
+        assert desk.exit_code() == 128 + number
+        assert gone(processes[1:])
+    assert leftovers() <= before
+
+
+@pytest.mark.parametrize("part", ["sandbox", "broker"])
+def test_a_part_that_dies_is_told_in_words(part: str) -> None:
+    with terminal("demo", "--person", "Ada Kessler") as desk:
+        desk.wait_for(WELCOME)
+        (victim,) = [process for process in family(desk.child.pid) if part in process.cmdline()]
+        victim.kill()
+        desk.press(ENTER)
+        desk.wait_for("cannot be reached" if part == "sandbox" else "gets no answer from the recovery service")
+        desk.press(F10)
+        desk.wait_for("This terminal is locked")
+
+
+def test_an_unknown_person_is_one_line() -> None:
+    with terminal("demo", "--person", "Nobody In Particular") as desk:
+        assert desk.exit_code() == 2
+        assert "Nobody In Particular" in desk.text
+        assert "Traceback" not in desk.text
