@@ -153,7 +153,9 @@ class Admin:
 
     def check(self, request: Request) -> None:
         """Refuse requests below our prefix that do not bring the token."""
-        if request.path.startswith(_PREFIX) and not hmac.compare_digest(request.bearer(), self._token):
+        if request.path.startswith(_PREFIX) and not hmac.compare_digest(
+            request.bearer().encode(), self._token.encode()
+        ):
             raise Refusal(json_response({"error": "the admin token is needed"}, 401))
 
     def _list_faults(self, request: Request) -> Response:

@@ -82,7 +82,11 @@ class Sandbox:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        request = await read_request(scope, receive)
+        try:
+            request = await read_request(scope, receive)
+        except Refusal as refusal:
+            await send_response(refusal.response, send)
+            return
         if request is None:
             return
         if fault := self._faults.strike(request):

@@ -42,6 +42,7 @@ class Grant:
     user_code: str = field(repr=False, default="")
     device_code: str = field(repr=False, default="")
     oid: str = ""
+    signed_in: int = 0
     declined: bool = False
     redeemed: bool = False
     polled_at: float | None = None
@@ -80,6 +81,14 @@ class DeviceCodes:
             return None
         return grant
 
+    def approve(self, grant: Grant, oid: str) -> None:
+        """Somebody has signed in, at this moment."""
+        grant.oid, grant.signed_in = oid, int(self._clock.utc().timestamp())
+
+    def decline(self, grant: Grant) -> None:
+        """Nobody will sign in with this code."""
+        grant.declined = True
+
     def poll(self, device_code: str, application: Application) -> tuple[Outcome, Grant | None]:
         """What has become of a code; an approval is handed out once."""
         grant = self._by_device_code.get(device_code)
@@ -93,8 +102,8 @@ class DeviceCodes:
             return Outcome.EXPIRED, grant
         if grant.declined:
             return Outcome.DECLINED, grant
-        if self._approve_oid and now - grant.asked_at >= _APPROVED_BY_ITSELF_SECONDS:
-            grant.oid = grant.oid or self._approve_oid
+        if self._approve_oid and not grant.oid and now - grant.asked_at >= _APPROVED_BY_ITSELF_SECONDS:
+            self.approve(grant, self._approve_oid)
         if grant.oid:
             grant.redeemed = True
             return Outcome.APPROVED, grant

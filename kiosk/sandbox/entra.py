@@ -14,8 +14,8 @@ from kiosk.clock import Clock
 from kiosk.sandbox.assertion import ASSERTION_TYPE, AssertionProblem, Assertions
 from kiosk.sandbox.device_code import DeviceCodes, Outcome
 from kiosk.sandbox.directory import Application, Directory, Person
-from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS, entra_error, unknown_application, unknown_tenant
-from kiosk.sandbox.issuer import GRAPH, TOKEN_SECONDS, Issuer, stamp
+from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS, entra_error, entra_headers, unknown_application, unknown_tenant
+from kiosk.sandbox.issuer import GRAPH, TOKEN_SECONDS, Issuer
 from kiosk.sandbox.scopes import OPENID, Asked, ScopeProblem, only_default, understand
 from kiosk.sandbox.web import Request, Response, Routes, json_response
 
@@ -68,7 +68,7 @@ class Entra:
         metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
         return json_response(
             {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": metadata},
-            headers=_headers(request),
+            headers=entra_headers(request),
         )
 
     def _discovery(self, request: Request, tenant: str) -> Response:
@@ -101,13 +101,13 @@ class Entra:
                 "cloud_graph_host_name": "graph.windows.net",
                 "msgraph_host": GRAPH.removeprefix("https://"),
             },
-            headers=_headers(request),
+            headers=entra_headers(request),
         )  # fmt: skip
 
     def _published_keys(self, request: Request, tenant: str) -> Response:
         if tenant != _SHARED:
             self._check_tenant(request, tenant)
-        return json_response(self._issuer.keys.jwks(self._issuer.issuer), headers=_headers(request))
+        return json_response(self._issuer.keys.jwks(self._issuer.issuer), headers=entra_headers(request))
 
     def _device_code(self, request: Request, tenant: str) -> Response:
         self._check_tenant(request, tenant)
@@ -130,7 +130,7 @@ class Entra:
                 "message": f"To sign in, use a web browser to open the page {where} and enter the code "
                 f"{grant.user_code} to authenticate.",
             },
-            headers=_headers(request),
+            headers=entra_headers(request),
         )
 
     def _token(self, request: Request, tenant: str) -> Response:
@@ -150,7 +150,7 @@ class Entra:
         else:
             words = "The request body must contain the following parameter: 'grant_type'."
             raise entra_error(request, self._clock.utc(), 900144, "invalid_request", words)
-        return json_response(answer, headers=_headers(request))
+        return json_response(answer, headers=entra_headers(request))
 
     def _by_device_code(self, request: Request, form: dict[str, str], application: Application) -> dict[str, Any]:
         self._only_public(request, application)
@@ -161,9 +161,7 @@ class Entra:
         person = self._directory.person(grant.oid)
         assert person is not None
         self._let_in(request, person)
-        return self._for_person(
-            request, _Kept(application, person, stamp(self._clock.utc()), " ".join(grant.scopes)), form
-        )
+        return self._for_person(request, _Kept(application, person, grant.signed_in, " ".join(grant.scopes)), form)
 
     def _by_refresh_token(self, request: Request, form: dict[str, str], application: Application) -> dict[str, Any]:
         kept = self._kept.get(_digest(form.get("refresh_token", "")))
@@ -288,10 +286,3 @@ _POLL_ANSWERS = {
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _headers(request: Request) -> dict[str, str]:
-    headers = {"x-ms-request-id": request.id, "p3p": 'CP="DSP CUR OTPi IND OTRi ONL FIN"'}
-    if "client-request-id" in request.headers:
-        headers["client-request-id"] = request.client_request_id
-    return headers

@@ -49,7 +49,16 @@ def entra_error(
     suberror: str = "",
 ) -> Refusal:
     """A refusal of the sign-in service. ``client-request-id`` comes back as the correlation id."""
-    return Refusal(json_response(entra_error_body(request, now, code, error, words, suberror=suberror), status))
+    body = entra_error_body(request, now, code, error, words, suberror=suberror)
+    return Refusal(json_response(body, status, entra_headers(request)))
+
+
+def entra_headers(request: Request) -> dict[str, str]:
+    """What the sign-in service sends with every answer."""
+    headers = {"x-ms-request-id": request.id, "p3p": 'CP="DSP CUR OTPi IND OTRi ONL FIN"'}
+    if "client-request-id" in request.headers:
+        headers["client-request-id"] = request.client_request_id
+    return headers
 
 
 def entra_error_body(

@@ -96,16 +96,14 @@ class Faults:
                 await self._clock.sleep(fault.seconds)
                 await send_response(answer(request), send)
             case "hang":
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                await _gone(receive)
             case "reset":
-                _reset(send)
+                await _reset(receive, send)
             case "cut":
                 response = answer(request)
                 await send_head(response, send, len(response.body))
                 await send({"type": "http.response.body", "body": _half(response.body), "more_body": True})
-                await asyncio.sleep(0)
-                _reset(send)
+                await _reset(receive, send)
             case "truncated":
                 response = answer(request)
                 await send_response(dataclasses.replace(response, body=_half(response.body)), send)
@@ -141,7 +139,13 @@ def _half(body: bytes) -> bytes:
     return body[: len(body) // 2]
 
 
-def _reset(send: Send) -> None:
+async def _gone(receive: Receive) -> None:
+    """Wait until the connection is no more."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _reset(receive: Receive, send: Send) -> None:
     """End the connection with a TCP reset.
 
     ASGI has no word for that. In the outermost layer ``send`` is a method of uvicorn's request cycle, which holds the
@@ -150,6 +154,7 @@ def _reset(send: Send) -> None:
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
     transport.abort()
+    await _gone(receive)
 
 
 async def _huge(megabytes: int, send: Send) -> None:

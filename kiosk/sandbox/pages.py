@@ -152,7 +152,7 @@ class Pages:
         if grant is None:
             return self._start(request, "That code has expired or was used already.", 400)
         if form.get("answer") == "decline":
-            grant.declined = True
+            self._codes.decline(grant)
             return self._page("Declined", Html("<p>Nobody was signed in. You can close this page.</p>"))
         if form.get("answer") != "approve":
             return self._ask(request, grant, "Choose Approve or Decline.", 400)
@@ -161,7 +161,7 @@ class Pages:
         if person is None:
             words = "Nobody here has that address or name." if other else "Say who you are, then approve."
             return self._ask(request, grant, words, 400)
-        grant.oid = person.oid
+        self._codes.approve(grant, person.oid)
         content = fill(
             '<p>You have signed in as <b dir="auto">$name</b> on the terminal. You can close this page.</p>',
             name=clean(person.name, _LONGEST_NAME),
@@ -199,7 +199,7 @@ class Pages:
 
     def _same_browser(self, request: Request, form: dict[str, str]) -> bool:
         browser = request.cookie(_COOKIE)
-        return bool(browser) and hmac.compare_digest(self._csrf(browser), form.get("csrf", ""))
+        return bool(browser) and hmac.compare_digest(self._csrf(browser).encode(), form.get("csrf", "").encode())
 
 
 def _alert(words: str) -> Html:

@@ -112,7 +112,7 @@ class Routes:
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request | None:
-    """Read a whole request; None when the client went away or sent more than anybody needs."""
+    """Read a whole request; None when the client went away. Raises Refusal when it sends more than anybody needs."""
     body = bytearray()
     while True:
         message = await receive()
@@ -120,7 +120,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request | None:
             return None
         body += message.get("body", b"")
         if len(body) > _LARGEST_REQUEST:
-            return None
+            raise Refusal(Response(413, headers={"connection": "close"}))
         if not message.get("more_body", False):
             break
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -1,0 +1,237 @@
+"""Microsoft's own clients, unchanged, against the sandbox: what they take for the real service is shaped like it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from kiosk.transport import tls_context
+from tests.support.sandbox import RunningSandbox, running_sandbox
+
+identity = pytest.importorskip("azure.identity")
+msgraph = pytest.importorskip("msgraph_beta")
+
+# Their warnings are theirs; what is tested here is our shape.
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(60)]
+GRAPH_SCOPE = "https://graph.microsoft.com/.default"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    settings: dict[str, Any] = {"graph": {"page_size": 10}}
+    with running_sandbox(tmp_path_factory.mktemp("ms"), **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def credential(sandbox: RunningSandbox) -> Iterator[Any]:
+    """The broker's certificate, as azure-identity takes it."""
+    with identity.CertificateCredential(
+        sandbox.tenant,
+        sandbox.data.tenant.broker.client_id,
+        certificate_path=str(sandbox.directory / "broker.pem"),
+        authority=sandbox.url,
+        disable_instance_discovery=True,
+        connection_verify=str(sandbox.ca),
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+async def graph(sandbox: RunningSandbox, credential: Any) -> AsyncIterator[Any]:
+    """msgraph-beta-sdk, told only where the service is and which authority to trust."""
+    from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+    from msgraph_beta.graph_request_adapter import GraphRequestAdapter, options
+    from msgraph_core import APIVersion, GraphClientFactory
+
+    # The factory wraps the transport in one that does not close it, so it is closed here.
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(sandbox.ca))
+    async with transport, httpx.AsyncClient(transport=transport, trust_env=False) as plain:
+        client = GraphClientFactory.create_with_default_middleware(APIVersion.beta, plain, options=options)
+        provider = AzureIdentityAuthenticationProvider(credential, scopes=[GRAPH_SCOPE], allowed_hosts=["localhost"])
+        adapter = GraphRequestAdapter(provider, client)
+        adapter.base_url = f"{sandbox.url}/beta"
+        yield msgraph.GraphServiceClient(request_adapter=adapter)
+
+
+def test_device_code_credential(sandbox: RunningSandbox) -> None:
+    ada = sandbox.person("ada")
+    prompts: list[tuple[str, str, dt.datetime]] = []
+
+    def play_the_phone(uri: str, user_code: str, expires_on: dt.datetime) -> None:
+        prompts.append((uri, user_code, expires_on))
+
+        async def approve() -> None:
+            async with sandbox.phone() as phone:
+                await phone.approve(user_code, ada.oid)
+
+        asyncio.run(approve())
+
+    with identity.DeviceCodeCredential(
+        sandbox.data.tenant.kiosk_client.client_id,
+        authority=sandbox.url,
+        tenant_id=sandbox.tenant,
+        disable_instance_discovery=True,
+        prompt_callback=play_the_phone,
+        connection_verify=str(sandbox.ca),
+    ) as credential:
+        record = credential.authenticate(scopes=[sandbox.scope])
+        token = credential.get_token(sandbox.scope)
+
+    assert (record.username, record.tenant_id) == (ada.address, sandbox.tenant)
+    assert record.home_account_id == f"{ada.oid}.{sandbox.tenant}"
+    claims = jwt.decode(token.token, options={"verify_signature": False})
+    assert (claims["oid"], claims["scp"]) == (ada.oid, "Session.Open")
+    assert len(prompts) == 1
+    assert prompts[0][0] == f"{sandbox.url}/devicelogin"
+
+
+def test_device_code_credential_is_told_of_a_decline(sandbox: RunningSandbox) -> None:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    def decline(uri: str, user_code: str, expires_on: dt.datetime) -> None:
+        async def tap() -> None:
+            async with sandbox.phone() as phone:
+                await phone.decline(user_code)
+
+        asyncio.run(tap())
+
+    with (
+        identity.DeviceCodeCredential(
+            sandbox.data.tenant.kiosk_client.client_id,
+            authority=sandbox.url,
+            tenant_id=sandbox.tenant,
+            disable_instance_discovery=True,
+            prompt_callback=decline,
+            connection_verify=str(sandbox.ca),
+        ) as credential,
+        pytest.raises(ClientAuthenticationError, match="declined"),
+    ):
+        credential.get_token(sandbox.scope)
+
+
+def test_certificate_credential(sandbox: RunningSandbox, credential: Any) -> None:
+    token = credential.get_token(GRAPH_SCOPE)
+    claims = jwt.decode(token.token, options={"verify_signature": False})
+    assert claims["appid"] == sandbox.data.tenant.broker.client_id
+    assert "DeviceManagementManagedDevices.PrivilegedOperations.All" in claims["roles"]
+
+
+def test_certificate_credential_with_a_strange_certificate(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    from kiosk.sandbox.ca import self_signed
+
+    strange = self_signed("Somebody else")
+    pem = tmp_path / "strange.pem"
+    pem.write_bytes(strange.key_pem() + strange.certificate_pem())
+    with (
+        identity.CertificateCredential(
+            sandbox.tenant,
+            sandbox.data.tenant.broker.client_id,
+            certificate_path=str(pem),
+            authority=sandbox.url,
+            disable_instance_discovery=True,
+            connection_verify=str(sandbox.ca),
+        ) as credential,
+        pytest.raises(ClientAuthenticationError, match="AADSTS700027"),
+    ):
+        credential.get_token(GRAPH_SCOPE)
+
+
+async def test_sdk_pages_through_all_devices(sandbox: RunningSandbox, graph: Any) -> None:
+    from msgraph_core import PageIterator
+
+    first = await graph.device_management.managed_devices.get()
+    assert len(first.value) == 10
+    assert first.odata_next_link
+
+    found: list[str] = []
+    await PageIterator(first, graph.request_adapter).iterate(lambda device: found.append(device.id) or True)
+    assert found == [device.id for device in sandbox.data.devices()]
+
+
+async def test_sdk_filters_and_selects(sandbox: RunningSandbox, graph: Any) -> None:
+    from kiota_abstractions.base_request_configuration import RequestConfiguration
+    from msgraph_beta.generated.device_management.managed_devices.managed_devices_request_builder import (
+        ManagedDevicesRequestBuilder,
+    )
+
+    ada = sandbox.person("ada")
+    query = ManagedDevicesRequestBuilder.ManagedDevicesRequestBuilderGetQueryParameters(
+        filter=f"userId eq '{ada.oid}'", select=["id", "deviceName"], count=True
+    )
+    page = await graph.device_management.managed_devices.get(RequestConfiguration(query_parameters=query))
+    assert [device.id for device in page.value] == [device.id for device in sandbox.data.devices_of(ada.oid)]
+    assert page.odata_count == len(page.value)
+    assert page.value[0].serial_number is None
+
+
+async def test_sdk_reads_a_device_and_whose_it_is(sandbox: RunningSandbox, graph: Any) -> None:
+    from msgraph_beta.generated.models.management_agent_type import ManagementAgentType
+    from msgraph_beta.generated.models.owner_type import OwnerType
+
+    expected = sandbox.device("NW-HANDOVER")
+    builder = graph.device_management.managed_devices.by_managed_device_id(expected.id)
+    device = await builder.get()
+    assert (device.device_name, device.user_id, device.serial_number) == (expected.name, expected.user, expected.serial)
+    assert device.owner_type is OwnerType.Company
+    assert device.management_agent is ManagementAgentType.Mdm
+    assert device.last_sync_date_time.tzinfo is not None
+    users = await builder.users.get()
+    assert [user.id for user in users.value] == [expected.primary]
+    state = await graph.device_management.managed_device_encryption_states.by_managed_device_encryption_state_id(
+        expected.id
+    ).get()
+    assert state.device_name == expected.name
+
+
+async def test_sdk_lists_the_devices_of_a_user(sandbox: RunningSandbox, graph: Any) -> None:
+    wei = sandbox.person("wei")
+    page = await graph.users.by_user_id(wei.oid).managed_devices.get()
+    assert len(page.value) == 10
+    assert {device.user_id for device in page.value} == {wei.oid}
+
+
+async def test_sdk_reads_the_recovery_key(sandbox: RunningSandbox, graph: Any) -> None:
+    device = sandbox.device("NW-AKESSLER-14")
+    builder = graph.device_management.managed_devices.by_managed_device_id(device.id)
+    answer = await builder.get_file_vault_key.get()
+    assert answer.value == device.key
+
+
+@pytest.mark.parametrize(("name", "status"), [("NW-PRAMAN-LOAN", 404), ("Emil's MacBook", 403)])
+async def test_sdk_understands_why_not(sandbox: RunningSandbox, graph: Any, name: str, status: int) -> None:
+    from msgraph_beta.generated.models.o_data_errors.o_data_error import ODataError
+
+    builder = graph.device_management.managed_devices.by_managed_device_id(sandbox.device(name).id)
+    with pytest.raises(ODataError) as caught:
+        await builder.get_file_vault_key.get()
+    assert caught.value.response_status_code == status
+    assert caught.value.error.inner_error.request_id
+    assert '"ErrorCode"' in caught.value.error.message
+
+
+async def test_sdk_rotates_the_recovery_key(sandbox: RunningSandbox, graph: Any) -> None:
+    device = sandbox.device("NW-LAB-01")
+    builder = graph.device_management.managed_devices.by_managed_device_id(device.id)
+    await builder.rotate_file_vault_key.post()
+    result = (await builder.get()).device_action_results[0]
+    assert (result.action_name, result.action_state.value) == ("rotateFileVaultKey", "pending")
+    sandbox.advance(60)
+    assert (await builder.get()).device_action_results[0].action_state.value == "done"
+    assert (await builder.get_file_vault_key.get()).value != device.key
+
+
+async def test_sdk_waits_out_throttling(sandbox: RunningSandbox, graph: Any) -> None:
+    sandbox.fault("/beta/deviceManagement/managedDevices", status=429, retry_after=1, times=1)
+    page = await graph.device_management.managed_devices.get()
+    assert len(page.value) == 10
+    sandbox.clear_faults()

@@ -1,0 +1,39 @@
+"""One sandbox for each module of tests, and a bare client for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from kiosk.transport import tls_context
+from tests.support.sandbox import RunningSandbox, running_sandbox
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, Any]:
+    """What a module wants to be different."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> Iterator[RunningSandbox]:
+    with running_sandbox(tmp_path_factory.mktemp("s"), **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
+    """Knows the sandbox's authority and brings no token."""
+    with httpx.Client(base_url=sandbox.url, verify=tls_context(sandbox.ca), trust_env=False, timeout=5) as made:
+        yield made
+
+
+@pytest.fixture
+def graph(sandbox: RunningSandbox, client: httpx.Client) -> Iterator[httpx.Client]:
+    """The same with the broker's own token for Graph."""
+    client.headers["authorization"] = f"Bearer {sandbox.token(None)}"
+    yield client
+    sandbox.clear_faults()
