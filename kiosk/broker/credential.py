@@ -21,6 +21,8 @@ from kiosk.errors import ConfigError, GraphRefused, GraphUnavailable, KioskError
 from kiosk.transport import MsalHttp, timeouts, tls_context
 
 _TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
+# Microsoft's own numbers for "try again"; they only choose between two sentences.
+_TRANSIENT_CODES = frozenset({50033, 90006, 90012, 90024, 90033})
 _PEM = b"-----BEGIN "
 
 
@@ -84,7 +86,9 @@ class Credential:
 
 def _explain(answer: dict[str, Any]) -> KioskError:
     cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
-    return (GraphUnavailable if answer.get("error") in _TRANSIENT else GraphRefused)(cause)
+    codes = answer.get("error_codes")
+    passing = isinstance(codes, list) and not _TRANSIENT_CODES.isdisjoint(codes)
+    return (GraphUnavailable if passing or answer.get("error") in _TRANSIENT else GraphRefused)(cause)
 
 
 def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Litestar, Request, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader, State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.params import Dependency
+from litestar.params import FromPath, JSONBody, SkipValidation
 
 from kiosk.broker import problems
 from kiosk.broker.service import Service
@@ -24,8 +24,8 @@ LARGEST_BODY = 64 * 1024
 TERMINAL_HEADER = "X-Kiosk-Terminal"
 
 _Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-_Served: TypeAlias = Annotated[Service, Dependency(skip_validation=True)]
-_By: TypeAlias = Annotated[SignedIn, Dependency(skip_validation=True)]
+_Served: TypeAlias = NamedDependency[SkipValidation[Service]]
+_By: TypeAlias = NamedDependency[SkipValidation[SignedIn]]
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ async def devices(service: _Served, visitor: _By) -> Devices:
     responses=_problems(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
     tags=["release"],
 )
-async def release(service: _Served, visitor: _By, device_id: str, data: ReleaseRequest) -> Release:
+async def release(service: _Served, visitor: _By, device_id: FromPath[str], data: JSONBody[ReleaseRequest]) -> Release:
     """The recovery key of one of my Macs, sealed to the public key of this visit."""
     return await service.release(visitor, device_id, data)
 
@@ -93,7 +93,7 @@ async def release(service: _Served, visitor: _By, device_id: str, data: ReleaseR
     responses=_problems(400, 401, 404, 413, 415, 503),
     tags=["release"],
 )
-async def closed(service: _Served, visitor: _By, release_id: str, data: ReleaseClosed) -> None:
+async def closed(service: _Served, visitor: _By, release_id: FromPath[str], data: JSONBody[ReleaseClosed]) -> None:
     """How the reveal ended. Only the first word on a release is kept."""
     await service.closed(visitor, release_id, data)
 

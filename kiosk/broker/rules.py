@@ -49,11 +49,11 @@ def reason_given(rule: ReasonRule, reason: str | None) -> str:
 
     A reason has at least two different letters or digits: a dot, a blank or "xxx" is none.
     """
-    if rule is ReasonRule.OFF:
+    if rule == ReasonRule.OFF:
         return ""
     cleaned = clean(reason, _LONGEST_REASON)
     said = {character for character in cleaned.casefold() if character.isalnum()}
-    if rule is ReasonRule.REQUIRED and len(said) < _FEWEST_CHARACTERS:
+    if rule == ReasonRule.REQUIRED and len(said) < _FEWEST_CHARACTERS:
         raise ReasonRequired(f"a reason with {len(said)} different letters or digits")
     return cleaned
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,18 @@ ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)
 
 
+class MovedClock(SystemClock):
+    """The machine's clock, moved on by a test: both its times, but nobody sleeps longer or shorter for it."""
+
+    ahead = timedelta()
+
+    def now(self) -> float:
+        return super().now() + self.ahead.total_seconds()
+
+    def utc(self) -> datetime:
+        return super().utc() + self.ahead
+
+
 def broker_config(sandbox_directory: Path, place: Path, **tables: dict[str, Any]) -> BrokerConfig:
     """The configuration that a sandbox wrote, with socket and database in ``place`` and single values replaced."""
     config = load(sandbox_directory / "broker.toml", BrokerConfig)
@@ -44,7 +57,9 @@ def broker_config(sandbox_directory: Path, place: Path, **tables: dict[str, Any]
         "record": {"database": f"sqlite:///{place / 'record.db'}"},
     }
     for name, values in (given | {name: given.get(name, {}) | table for name, table in tables.items()}).items():
-        section = msgspec.structs.replace(getattr(config, name), **values)
+        before: Any = getattr(config, name)
+        whole = msgspec.to_builtins(before, enc_hook=str) | msgspec.to_builtins(values, enc_hook=str)
+        section = msgspec.convert(whole, type(before), dec_hook=lambda kind, value: kind(value))
         config = msgspec.structs.replace(config, **{name: section})
     return config
 
@@ -58,6 +73,7 @@ class RunningBroker:
     record: Record | None = None
     pid: int = 0
     log_file: Path | None = None
+    seen: int = 0
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -77,14 +93,17 @@ class RunningBroker:
         return Answer(response, keys)
 
     def rows(self, event: str = "") -> list[dict[str, Any]]:
-        """The record as another program reads it, oldest first."""
+        """The record as another program reads it, oldest first, since the last ``forget_rows``."""
         engine = open_engine(self.config.record.database)
         try:
             with engine.connect() as connection:
                 found = connection.execute(select(RECORD).order_by(RECORD.c.n)).mappings().all()
         finally:
             engine.dispose()
-        return [dict(row) for row in found if row["event"].startswith(event)]
+        return [dict(row) for row in found if row["n"] > self.seen and row["event"].startswith(event)]
+
+    def forget_rows(self) -> None:
+        self.seen += len(self.rows())
 
     def log(self) -> str:
         return self.log_file.read_text() if self.log_file else ""

@@ -1,0 +1,63 @@
+"""One sandbox and one broker for each file of tests, and further brokers for tests that want their own."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.clock import Clock
+from tests.support.broker import RunningBroker, broker_config, running_broker
+from tests.support.sandbox import RunningSandbox, running_sandbox
+
+Start = Callable[..., contextlib.AbstractContextManager[RunningBroker]]
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[RunningSandbox]:
+    with tempfile.TemporaryDirectory() as name, running_sandbox(Path(name)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
+    """The sandbox without faults, and with no request remembered."""
+    shared_sandbox.clear_requests()
+    yield shared_sandbox
+    shared_sandbox.clear_faults()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder with a short name: the path of a socket has about a hundred characters at most."""
+    with tempfile.TemporaryDirectory(prefix="kb") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def start(sandbox: RunningSandbox, place: Path) -> Start:
+    """Starts a broker in a thread; tables of the configuration as keywords."""
+
+    def start(clock: Clock | None = None, **tables: Any) -> contextlib.AbstractContextManager[RunningBroker]:
+        return running_broker(broker_config(sandbox.directory, place, **tables), clock)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def shared_broker(shared_sandbox: RunningSandbox) -> Iterator[RunningBroker]:
+    with tempfile.TemporaryDirectory(prefix="kb") as name:
+        unlimited = {"per_person": (), "per_device": ()}
+        with running_broker(broker_config(shared_sandbox.directory, Path(name), rules=unlimited)) as running:
+            yield running
+
+
+@pytest.fixture
+def broker(sandbox: RunningSandbox, shared_broker: RunningBroker) -> RunningBroker:
+    """A broker without limits that a whole file of tests shares; each test sees only its own entries of the record."""
+    shared_broker.forget_rows()
+    return shared_broker

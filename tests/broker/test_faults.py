@@ -1,0 +1,271 @@
+"""What networks and services can do to the broker: each fault has its code, none gives a key, all are on the record."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kiosk.broker.signing_keys import PAUSE_SECONDS
+from kiosk.clock import Clock
+from kiosk.sandbox.ca import self_signed
+from tests.broker.conftest import Start
+from tests.support.broker import MovedClock, RunningBroker, problem_code
+from tests.support.sandbox import RunningSandbox, running_sandbox
+
+KEY = "*/getFileVaultKey"
+DEVICE = "/beta/deviceManagement/managedDevices/????????-????-????-????-????????????"
+USERS = "*/users"
+LIST = "/beta/deviceManagement/managedDevices"
+TOKEN = "*/oauth2/v2.0/token"
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox() -> Iterator[RunningSandbox]:
+    """Pages of two devices, so that there are several."""
+    with tempfile.TemporaryDirectory() as name, running_sandbox(Path(name), graph={"page_size": 2}) as sandbox:
+        yield sandbox
+
+
+FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("delay", {"seconds": 0.2}, ""),
+    ("hang", {}, "graph_unavailable"),
+    ("reset", {}, "graph_unavailable"),
+    ("cut", {}, "graph_unavailable"),
+    ("reset", {"times": 2}, ""),
+    ("status", {"status": 400}, "graph_garbled"),
+    ("status", {"status": 401}, "graph_refused"),
+    ("status", {"status": 403}, "graph_refused"),
+    ("status", {"status": 418}, "graph_garbled"),
+    ("status", {"status": 429, "retry_after": 60}, "graph_throttled"),
+    ("status", {"status": 429, "retry_after": 0, "times": 2}, ""),
+    ("status", {"status": 429}, "graph_throttled"),
+    ("status", {"status": 429, "times": 3}, ""),
+    ("status", {"status": 500}, "graph_unavailable"),
+    ("status", {"status": 500, "times": 1}, ""),
+    ("status", {"status": 503}, "graph_unavailable"),
+    ("status", {"status": 503, "retry_after": 1, "times": 1}, ""),
+    ("status", {"status": 504, "times": 2}, ""),
+    ("html", {}, "graph_garbled"),
+    ("truncated", {}, "graph_garbled"),
+    ("wrong_type", {}, "graph_garbled"),
+    ("huge", {}, "graph_garbled"),
+]
+
+
+@pytest.mark.parametrize(("kind", "more", "code"), FAULTS)
+def test_faults_of_graph_at_the_key(
+    broker: RunningBroker, sandbox: RunningSandbox, kind: str, more: dict[str, Any], code: str
+) -> None:
+    sandbox.fault(KEY, kind, **more)
+    mac = sandbox.device("NW-AKESSLER-14")
+    answer = broker.release(sandbox.token("ada"), mac.id)
+    assert answer.code == code
+    outcomes = [(row["event"], row["outcome"]) for row in broker.rows()]
+    assert outcomes == [
+        ("release.intended", "ok"),
+        ("release.refused", code) if code else ("release.done", "ok"),
+    ]
+    row = broker.rows()[-1]
+    asked = sandbox.requests("getFileVaultKey")
+    assert row["client_request_id"] == asked[-1]["client_request_id"]
+    assert len({request["client_request_id"] for request in asked}) == len(asked) <= 5
+    if code:
+        assert row["reference"] == answer.response.json()["reference"]
+        assert "HJ4W" not in answer.response.text
+    else:
+        assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
+
+
+@pytest.mark.parametrize("path", [DEVICE, USERS])
+@pytest.mark.parametrize(
+    ("kind", "more", "code"),
+    [
+        ("reset", {}, "graph_unavailable"),
+        ("status", {"status": 403}, "graph_refused"),
+        ("status", {"status": 404}, "device_not_found"),
+        ("status", {"status": 429, "retry_after": 30}, "graph_throttled"),
+        ("status", {"status": 503, "times": 1}, ""),
+        ("html", {}, "graph_garbled"),
+        ("truncated", {}, "graph_garbled"),
+    ],
+)
+def test_faults_of_graph_before_the_decision(
+    broker: RunningBroker, sandbox: RunningSandbox, path: str, kind: str, more: dict[str, Any], code: str
+) -> None:
+    sandbox.fault(path, kind, **more)
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == code
+    if code:
+        assert [(row["event"], row["outcome"]) for row in broker.rows()] == [("release.refused", code)]
+        assert not sandbox.requests("getFileVaultKey")
+
+
+def test_a_missing_key_is_no_fault(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    sandbox.fault(KEY, "status", status=404)
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "key_not_escrowed"
+    assert len(sandbox.requests("getFileVaultKey")) == 1
+
+
+def test_how_long_to_wait_is_passed_on(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    sandbox.fault(KEY, "status", status=429, retry_after=60)
+    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    assert answer.response.status_code == 503
+    assert answer.response.headers["retry-after"] == "60"
+    assert answer.response.json()["retry_after"] == 60
+    # Waiting that long is left to the person, so there was one try only.
+    assert len(sandbox.requests("getFileVaultKey")) == 1
+
+
+@contextlib.contextmanager
+def with_its_own_sandbox(
+    start: Start, clock: Clock | None = None, **settings: Any
+) -> Iterator[tuple[RunningBroker, RunningSandbox]]:
+    with tempfile.TemporaryDirectory() as name, running_sandbox(Path(name), **settings) as sandbox:
+        about = {"authority": sandbox.authority, "ca_bundle": sandbox.ca}
+        graph = about | {"url": f"{sandbox.url}/beta", "certificate": sandbox.directory / "broker.pem"}
+        with start(clock, tokens=about, graph=graph) as broker:
+            yield broker, sandbox
+
+
+def test_a_token_that_graph_no_longer_takes_is_renewed(start: Start) -> None:
+    clock = MovedClock()
+    with with_its_own_sandbox(start, clock) as (broker, sandbox):
+        mac = sandbox.device("NW-AKESSLER-14").id
+        assert broker.release(sandbox.token("ada"), mac).code == ""
+        sandbox.rotate_keys(keep_old=False)
+        clock.ahead = timedelta(seconds=PAUSE_SECONDS)
+        sandbox.clear_requests()
+        assert broker.release(sandbox.token("ada"), mac).code == ""
+        assert [asked["status"] for asked in sandbox.requests("/beta/")] == [401, 200, 200, 200]
+        assert len(sandbox.requests("/oauth2/v2.0/token")) == 1
+
+
+def test_a_token_is_renewed_only_once(start: Start, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.credential.Credential._acquire", lambda self: "nonsense")
+    with start() as broker:
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+        assert [asked["status"] for asked in sandbox.requests("/beta/")] == [401, 401]
+
+
+def test_a_missing_right_that_is_called_401_is_not_asked_again(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    """Intune says 401 and wraps "Forbidden" in strings."""
+    sandbox.fault(KEY, "status", status=401)
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+    assert len(sandbox.requests("getFileVaultKey")) == 1
+    assert not sandbox.requests("/oauth2/v2.0/token")
+
+
+def test_a_certificate_that_entra_does_not_know(start: Start, sandbox: RunningSandbox, tmp_path: Path) -> None:
+    """Replaced on disk by the right one, it is taken with the next question."""
+    right = (sandbox.directory / "broker.pem").read_bytes()
+    certificate = tmp_path / "certificate.pem"
+    pair = self_signed("Somebody else")
+    certificate.write_bytes(pair.key_pem() + pair.certificate_pem())
+    with start(graph={"certificate": certificate}) as broker:
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+        certificate.write_bytes(b"half a file")
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+        certificate.write_bytes(right)
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
+
+
+def test_the_right_to_read_keys_is_missing(start: Start) -> None:
+    permissions = ["DeviceManagementManagedDevices.Read.All"]
+    with with_its_own_sandbox(start, tenant={"permissions": permissions}) as (broker, sandbox):
+        assert broker.ask("GET", "/v1/devices", sandbox.token("ada")).status_code == 200
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        assert (answer.code, answer.response.status_code) == ("graph_refused", 502)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "code"),
+    [
+        ("status", {"status": 503}, "graph_unavailable"),
+        ("status", {"status": 429}, "graph_unavailable"),
+        ("reset", {}, "graph_unavailable"),
+        ("hang", {}, "graph_unavailable"),
+        ("html", {}, "graph_unavailable"),
+        ("truncated", {}, "graph_unavailable"),
+    ],
+)
+def test_entra_gives_the_broker_no_token(
+    start: Start, sandbox: RunningSandbox, kind: str, more: dict[str, Any], code: str
+) -> None:
+    with start() as broker:
+        sandbox.fault(TOKEN, kind, method="POST", **more)
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        assert answer.code == code
+        assert not sandbox.requests("/beta/")
+        # What failed once is asked anew, at once.
+        sandbox.clear_faults()
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
+
+
+def test_pages_are_followed(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    everything = [device for device in sandbox.data.devices() if device.user == sandbox.person("wei").oid]
+    listed = broker.ask("GET", "/v1/devices", sandbox.token("wei")).json()["devices"]
+    assert [device["id"] for device in listed] == [
+        device.id for device in sorted(everything, key=lambda device: device.seen, reverse=True) if device.os == "macOS"
+    ]
+    assert len(listed) > 4
+    assert len([one for one in sandbox.requests() if one["path"] == LIST]) == (len(everything) + 1) // 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"kind": "status", "status": 503, "skip": 1}, "graph_unavailable"),
+        ({"kind": "status", "status": 429, "retry_after": 60, "skip": 2}, "graph_throttled"),
+        ({"kind": "truncated", "skip": 1}, "graph_garbled"),
+        ({"kind": "html", "skip": 1}, "graph_garbled"),
+        ({"kind": "reset", "skip": 1, "times": 1}, ""),
+        ({"kind": "status", "status": 503, "skip": 2, "times": 2}, ""),
+    ],
+)
+def test_a_page_in_the_middle_fails(
+    broker: RunningBroker, sandbox: RunningSandbox, fault: dict[str, Any], code: str
+) -> None:
+    sandbox.fault(LIST, **fault)
+    response = broker.ask("GET", "/v1/devices", sandbox.token("wei"))
+    assert (problem_code(response) if response.is_error else "") == code
+    (row,) = broker.rows()
+    assert (row["event"], row["outcome"]) == ("devices.listed", code or "ok")
+    if code:
+        assert row["reference"] == response.json()["reference"]
+
+
+def test_the_list_lives_without_the_primary_users(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    sandbox.fault(USERS, "status", status=403)
+    listed = broker.ask("GET", "/v1/devices", sandbox.token("luc")).json()["devices"]
+    refusals = {device["name"]: device["refusal"] for device in listed}
+    assert refusals["NW-HANDOVER"] is None
+    assert refusals["NW-WIPED-01"] == "device_leaving"
+
+
+def test_all_time_together_is_bounded(start: Start, sandbox: RunningSandbox) -> None:
+    sandbox.fault("/beta/*", "delay", seconds=0.7)
+    with start(graph={"total_seconds": 1}) as broker:
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        assert answer.code == "graph_unavailable"
+        assert answer.response.elapsed.total_seconds() < 2
+
+
+def test_a_client_that_goes_away_leaves_an_outcome(start: Start, sandbox: RunningSandbox) -> None:
+    sandbox.fault(KEY, "delay", seconds=0.5)
+    with start() as broker:
+        broker.http.timeout = httpx.Timeout(0.3)
+        with pytest.raises(httpx.ReadTimeout):
+            broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    # The broker has ended in good order, and waited for what was under way.
+    assert [row["event"] for row in broker.rows()] == [
+        "broker.started",
+        "release.intended",
+        "release.done",
+        "broker.stopped",
+    ]

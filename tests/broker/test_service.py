@@ -1,0 +1,241 @@
+"""The interface over a real unix socket, with the sandbox as Entra ID and Graph: what a visit asks, in its order."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from kiosk import __version__
+from kiosk.models import Devices, Session
+from tests.broker.conftest import Start
+from tests.support.broker import RunningBroker, problem_code
+from tests.support.sandbox import RunningSandbox
+
+JSON = {"content-type": "application/json"}
+
+
+def test_a_visit(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker:
+        visit(broker, sandbox)
+
+
+def visit(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    ada, token = sandbox.person("ada"), sandbox.token("ada")
+    session = msgspec.json.decode(broker.ask("GET", "/v1/session", token).content, type=Session)
+    assert (session.person.tid, session.person.oid) == (sandbox.tenant, ada.oid)
+    assert (session.person.name, session.person.address) == (ada.name, ada.address)
+    assert (session.reason, session.version) == ("off", __version__)
+
+    mac = sandbox.device("NW-AKESSLER-14")
+    answer = broker.release(token, mac.id)
+    assert answer.response.status_code == 200
+    assert answer.response.headers["cache-control"] == "no-store"
+    assert answer.key(sandbox.tenant, ada.oid).decode() == mac.key
+    released = answer.response.json()
+    assert released["device_id"] == mac.id
+    deadline = datetime.fromisoformat(released["deadline"])
+    assert timedelta(minutes=59) < deadline - datetime.now(UTC) <= timedelta(hours=1)
+
+    closed = {"how": "countdown", "shown_seconds": 300.0}
+    path = f"/v1/releases/{released['release_id']}/closed"
+    assert broker.ask("POST", path, token, json=closed).status_code == 204
+
+    events = [row["event"] for row in broker.rows()]
+    assert events == ["broker.started", "session.opened", "release.intended", "release.done", "release.closed"]
+    assert [row["n"] for row in broker.rows()] == [1, 2, 3, 4, 5]
+    _, opened, intended, done, end = broker.rows()
+    for row in (intended, done, end):
+        assert (row["tid"], row["oid"], row["name"]) == (sandbox.tenant, ada.oid, ada.name)
+        assert (row["device_id"], row["serial"], row["owner_type"]) == (mac.id, mac.serial, "company")
+        assert row["release_id"] == released["release_id"]
+        assert row["uti"] == opened["uti"] != ""
+    assert (done["outcome"], done["terminal"], end["outcome"], end["shown_seconds"]) == (
+        "ok", "tty1", "countdown", 300.0,
+    )  # fmt: skip
+    # The record leads to the very request that Graph saw.
+    (asked,) = sandbox.requests("getFileVaultKey")
+    assert asked["client_request_id"] == done["client_request_id"]
+    assert done["request_id"]
+
+
+def test_every_question_to_graph_has_an_id_of_its_own(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    broker.ask("GET", "/v1/devices", sandbox.token("ada"))
+    broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    ids = [asked["client_request_id"] for asked in sandbox.requests("/beta/")]
+    assert len(ids) == len(set(ids)) == 6
+    assert all(len(one) == 36 for one in ids)
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"),
+    [
+        ("ada", [("NW-AKESSLER-14", None), ("NW-AKESSLER-MINI", None)]),
+        (
+            "priya",
+            [
+                ("NW-PRAMAN-16", None),
+                ("NW-PRAMAN-LOAN", None),
+                ("NW-PRAMAN-NEW", None),
+                ("NW-PRAMAN-OLD", "device_leaving"),
+            ],
+        ),
+        (
+            "emil",
+            [
+                ("NW-ENOVAK-JAMF", "device_other_agent"),
+                ("Emil's MacBook", "device_personal"),
+                ("NW-ENOVAK-AD", "device_owner_unknown"),
+            ],
+        ),
+        (
+            "luc",
+            [
+                ("NW-LFONTAINE-14", None),
+                ("NW-HANDOVER", "device_not_yours"),
+                ("NW-POOL-07", "device_shared"),
+                ("NW-WIPED-01", "device_leaving"),
+                ("NW-RETIRED-01", "device_leaving"),
+                ("NW-RETIRED-02", "device_leaving"),
+                ("NW-DELETED-01", "device_leaving"),
+            ],
+        ),
+        ("grace", [("NW-GOWUSU-15", None)]),
+    ],
+)
+def test_macs_are_listed_with_what_is_in_the_way(
+    broker: RunningBroker, sandbox: RunningSandbox, person: str, expected: list[tuple[str, str | None]]
+) -> None:
+    response = broker.ask("GET", "/v1/devices", sandbox.token(person))
+    listed = msgspec.json.decode(response.content, type=Devices)
+    assert [(device.name, device.refusal) for device in listed.devices] == expected
+    assert listed.next is None
+    (row,) = broker.rows("devices.listed")
+    assert (row["outcome"], row["oid"]) == ("ok", sandbox.person(person).oid)
+    assert not sandbox.requests("getFileVaultKey")
+
+
+def test_what_the_list_says_is_what_a_release_does(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    for person in ("priya", "emil", "luc"):
+        token = sandbox.token(person)
+        for device in broker.ask("GET", "/v1/devices", token).json()["devices"]:
+            code = broker.release(token, device["id"]).code
+            # Whether a key is stored is known only when it is asked for.
+            expected = {device["refusal"]} if device["refusal"] else {"", "key_not_escrowed"}
+            assert code in expected
+
+
+def test_hostile_names_are_cleaned(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    response = broker.ask("GET", "/v1/devices", sandbox.token("robin.hostile@nordwind.example"))
+    names = [device["name"] for device in response.json()["devices"]]
+    assert len(names) == 7
+    assert not any(character in name for name in names for character in "\x1b\x07\r\n\t\u202e\u200b")
+    assert all(len(name) <= 64 for name in names)
+
+
+def test_a_reveal_ends_once_and_only_for_its_person(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token = sandbox.token("ada")
+    release_id = broker.release(token, sandbox.device("NW-AKESSLER-14").id).response.json()["release_id"]
+    path = f"/v1/releases/{release_id}/closed"
+    assert problem_code(broker.ask("POST", path, sandbox.token("jonas"), json={"how": "hidden"})) == "release_unknown"
+    stale = sandbox.token("ada", auth_time=int(datetime.now(UTC).timestamp()) - 2000)
+    assert broker.ask("POST", path, stale, json={"how": "hidden", "shown_seconds": 12.5}).status_code == 204
+    assert broker.ask("POST", path, token, json={"how": "locked"}).status_code == 204
+    (row,) = broker.rows("release.closed")
+    assert (row["outcome"], row["shown_seconds"]) == ("hidden", 12.5)
+    for unknown in (str(uuid4()), "nonsense", "'; drop table record; --"):
+        path = f"/v1/releases/{unknown}/closed"
+        assert problem_code(broker.ask("POST", path, token, json={"how": "hidden"})) == "release_unknown"
+
+
+def test_a_broken_off_release_was_never_open(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token = sandbox.token("priya")
+    assert broker.release(token, sandbox.device("NW-PRAMAN-LOAN").id).code == "key_not_escrowed"
+    release_id = broker.rows("release.refused")[0]["release_id"]
+    path = f"/v1/releases/{release_id}/closed"
+    assert problem_code(broker.ask("POST", path, token, json={"how": "hidden"})) == "release_unknown"
+
+
+def test_health(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    assert broker.ask("GET", "/healthz").json() == {"healthy": True}
+    assert broker.ask("GET", "/readyz").json() == {"healthy": True}
+    assert not sandbox.requests("/beta/")
+
+
+def test_not_ready_without_signing_keys(sandbox: RunningSandbox, start: Start) -> None:
+    sandbox.fault("*/openid-configuration", "status", status=503)
+    with start() as broker:
+        response = broker.ask("GET", "/readyz")
+        assert (response.status_code, problem_code(response)) == (503, "tokens_unavailable")
+        assert int(response.headers["retry-after"]) == 10
+        refused = broker.ask("GET", "/v1/session", sandbox.token("ada"))
+        assert (refused.status_code, problem_code(refused)) == (503, "tokens_unavailable")
+        assert broker.ask("GET", "/healthz").status_code == 200
+
+
+GOOD_BODY = json.dumps({"public_key": "YWJj"})
+WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
+    ("GET", "/", {}, 404, "route_unknown"),
+    ("GET", "/v1", {}, 404, "route_unknown"),
+    ("GET", "/v2/session", {}, 404, "route_unknown"),
+    ("GET", "/schema", {}, 404, "route_unknown"),
+    ("GET", "/schema/openapi.json", {}, 404, "route_unknown"),
+    ("GET", "/v1/devices/../session/x", {}, 404, "route_unknown"),
+    ("DELETE", "/v1/devices", {}, 405, "request_invalid"),
+    ("GET", "/v1/devices/x/release", {}, 405, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"content": GOOD_BODY}, 415, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"data": {"public_key": "x"}}, 415, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": ""}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": "{"}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": "[]"}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": "null"}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": b"\xff\xfe"}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": '{"reason":"x"}'}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"json": {"public_key": 7}}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"json": {"public_key": "not base64"}}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"json": {"public_key": "YWJj"}}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"json": {"public_key": "A" * 70_000}}, 413, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": iter([b"A" * 70_000])}, 413, "request_invalid"),
+    ("POST", "/v1/releases/x/closed", {"json": {"how": "eaten"}}, 400, "request_invalid"),
+    ("POST", "/v1/releases/x/closed", {"json": {"how": "hidden", "shown_seconds": "x"}}, 400, "request_invalid"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "options", "status", "code"), WRONG)
+def test_what_cannot_be_understood_is_a_problem_document(
+    broker: RunningBroker,
+    sandbox: RunningSandbox,
+    method: str,
+    path: str,
+    options: dict[str, Any],
+    status: int,
+    code: str,
+) -> None:
+    response = broker.ask(method, path, sandbox.token("ada"), **options)
+    assert (response.status_code, problem_code(response)) == (status, code)
+    assert response.headers["cache-control"] == "no-store"
+    assert not sandbox.requests("/beta/")
+    # Whoever is not known is told nothing else first.
+    if status not in {404, 405}:
+        options.pop("content", None)
+        assert broker.ask(method, path, **options).status_code == 401
+
+
+def test_the_unexpected_is_a_problem_document_too(
+    broker: RunningBroker, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("these words may quote a secret")
+
+    monkeypatch.setattr("kiosk.broker.releases.seal", broken)
+    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    assert (answer.response.status_code, answer.code) == (500, "internal")
+    (row,) = broker.rows("release.refused")
+    assert (row["outcome"], row["reference"]) == ("internal", answer.response.json()["reference"])
+    assert "secret" not in answer.response.text + caplog.text
+    assert "RuntimeError at test_service.py" in caplog.text
+    assert row["reference"] in caplog.text
