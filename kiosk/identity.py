@@ -15,13 +15,14 @@ from kiosk.clock import Clock, Deadline
 from kiosk.config import SignInSettings
 from kiosk.errors import KioskError, SignInDeclined, SignInError, SignInExpired, SignInUnreachable
 from kiosk.text import clean
-from kiosk.transport import MsalHttp, tls_context
+from kiosk.transport import Busy, MsalHttp, tls_context
 
 # Somebody who stands here needs a minute or two. A code that lives as long as Entra ID allows (15 minutes) only helps
 # those who would send it to somebody else.
 LONGEST_SIGN_IN_SECONDS = 300
 _SLOW_DOWN_SECONDS = 5
 _SHORTEST_INTERVAL = 1
+_LONGEST_PAUSE = 30.0
 
 # Seen from Entra ID or foreseen by RFC 8628; the codes behind them only ever choose words.
 _PENDING = frozenset({"authorization_pending", "slow_down"})
@@ -65,12 +66,15 @@ class SignIn:
 
     async def wait(self) -> None:
         """Poll until the person has signed in. Raises SignInError; a network that fails in between is waited out."""
+        pause = 0.0
         while True:
-            await self._clock.sleep(max(float(self._flow.get("interval") or 0), _SHORTEST_INTERVAL))
+            await self._clock.sleep(max(pause, float(self._flow.get("interval") or 0), _SHORTEST_INTERVAL))
             try:
                 answer = await asyncio.to_thread(self._poll)
-            except SignInUnreachable:
+            except SignInUnreachable as error:
+                pause = min(error.retry_after or 2 * pause + 1, _LONGEST_PAUSE)
                 continue
+            pause = 0.0
             if token := answer.get("access_token"):
                 self._token = token
                 self._flow.clear()
@@ -129,6 +133,8 @@ class _reachable:  # noqa: N801 - reads as a statement
         if error is None or isinstance(error, KioskError):
             return
         # MSAL raises ValueError for an authority that answers wrongly and JSONDecodeError for a page instead of JSON.
+        if isinstance(error, Busy):
+            raise SignInUnreachable(str(error), retry_after=error.retry_after) from None
         if isinstance(error, httpx.HTTPError | MsalError | json.JSONDecodeError | ValueError | OSError):
             raise SignInUnreachable(f"{type(error).__name__} while asking the authority") from None
 

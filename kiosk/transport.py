@@ -54,10 +54,19 @@ def service_client(url: str, ca_bundle: Path | None = None) -> httpx.AsyncClient
     )
 
 
+class Busy(httpx.HTTPError):
+    """A service that cannot answer now (429 or 5xx); ``retry_after`` are the seconds that it asks for, if any."""
+
+    def __init__(self, status: int, retry_after: float | None) -> None:
+        super().__init__(f"status {status}")
+        self.retry_after = retry_after
+
+
 class MsalHttp:
     """The HTTP client that MSAL is given, in place of requests.
 
-    A bare httpx client breaks MSAL in two ways: None values and bytes in form data are sent as their text.
+    A bare httpx client breaks MSAL in two ways: None values and bytes in form data are sent as their text. And MSAL
+    replays a 429 or 5xx for a minute without asking again, so such an answer never reaches it; it is raised as Busy.
     """
 
     def __init__(self, context: ssl.SSLContext, timeout: httpx.Timeout | None = None) -> None:
@@ -80,6 +89,8 @@ class MsalHttp:
 
     def _ask(self, method: str, url: str, **arguments: Any) -> MsalResponse:
         with self._client.stream(method, url, **arguments) as response:
+            if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+                raise Busy(response.status_code, retry_after(response))
             return MsalResponse(response, read_limited(response))
 
     def close(self) -> None:
@@ -97,6 +108,12 @@ class MsalResponse:
     def raise_for_status(self) -> None:
         if self.status_code >= httpx.codes.BAD_REQUEST:
             raise httpx.HTTPError(f"status {self.status_code}")
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """The seconds of a Retry-After header; its other form, a date, is not taken: our clocks may differ."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 def read_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> bytes:

@@ -125,7 +125,7 @@ class DevicesScreen(KioskScreen[Device | None]):
                 model=device.model or "(unknown)",
                 serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else "(none)",
                 seen=seen_words(device.last_seen, self._now),
-                key="no" if device.refusal else "available",
+                key="not here" if device.refusal else "on request",
                 available=not device.refusal,
             )
             for device in self._shown

@@ -34,7 +34,7 @@ class Row:
 
 HEADINGS = ("Name", "Model", "Serial", "Last seen", "Key")
 # What is left of the width is shared by name and model.
-_FIXED_WIDTHS = (6, 11, 9)
+_FIXED_WIDTHS = (6, 11, 10)
 _SHORTEST = 8
 
 

@@ -221,3 +221,14 @@ def test_nothing_secret_in_the_request_log(sandbox: RunningSandbox, client: http
     assert [(one["method"], one["status"]) for one in logged] == [("POST", 200), ("POST", 400)]
     assert codes["device_code"] not in str(logged)
     assert codes["user_code"] not in str(logged)
+
+
+async def test_an_application_that_asks_graph_as_the_person(sandbox: RunningSandbox, client: httpx.Client) -> None:
+    notes = "4f19c0a7-52e3-4b8e-8d6a-1b7c93e0fd04"
+    codes = ask(client, sandbox, client_id=notes, scope="openid https://graph.microsoft.com/.default").json()
+    async with sandbox.phone() as phone:
+        await phone.approve(codes["user_code"], sandbox.person("ada").oid)
+    answer = poll(client, sandbox, codes["device_code"], client_id=notes).json()
+    claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
+    assert (claims["aud"], claims["idtyp"], claims["ver"]) == ("https://graph.microsoft.com", "user", "1.0")
+    assert claims["scp"] == "User.Read DeviceManagementManagedDevices.Read.All"

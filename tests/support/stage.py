@@ -58,7 +58,5 @@ class Stage(KioskApp):
 
 def rows(app: KioskApp) -> list[str]:
     """What stands on the screen, as text."""
-    width, height = app.size
     lines = app.screen._compositor.render_strips()
-    assert len(lines) == height
-    return ["".join(segment.text for segment in line)[:width].rstrip() for line in lines]
+    return ["".join(segment.text for segment in line)[: app.size.width].rstrip() for line in lines]

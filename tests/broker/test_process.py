@@ -1,0 +1,227 @@
+"""The broker as its own process: TLS, crashes, signals, a full disk, and what is left in logs and files."""
+
+from __future__ import annotations
+
+import base64
+import os
+import resource
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from kiosk.broker import logs
+from kiosk.broker.server import serve
+from kiosk.config import BrokerConfig
+from kiosk.errors import ConfigError
+from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, problem_code
+from tests.support.sandbox import RunningSandbox
+
+KEY = "*/getFileVaultKey"
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 15
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def in_background(broker: RunningBroker, token: str, device_id: str) -> list[Any]:
+    """A release under way in another thread; its answer or error comes into the list."""
+    answers: list[Any] = []
+
+    def release() -> None:
+        try:
+            answers.append(broker.release(token, device_id))
+        except httpx.HTTPError as error:
+            answers.append(error)
+
+    threading.Thread(target=release, daemon=True).start()
+    return answers
+
+
+def test_over_tls(sandbox: RunningSandbox, place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    listen = {
+        "url": f"https://localhost:{port}",
+        "certificate": sandbox.directory / "server.pem",
+        "key": sandbox.directory / "server-key.pem",
+    }
+    config = broker_config(sandbox.directory, place, listen=listen)
+    with broker_process(config, place, sandbox.ca) as broker:
+        mac = sandbox.device("NW-AKESSLER-14")
+        answer = broker.release(sandbox.token("ada"), mac.id)
+        assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
+        assert problem_code(broker.ask("GET", "/v1/session")) == "token_missing"
+        with pytest.raises(httpx.ConnectError), httpx.Client(trust_env=False) as stranger:
+            stranger.get(f"https://localhost:{port}/healthz")
+
+
+def test_nothing_secret_is_left_behind(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place, rules={"reason": "required"})
+    mac = sandbox.device("NW-AKESSLER-14")
+    assert mac.key is not None
+    good, expired, unsigned = sandbox.token("ada"), sandbox.token("ada", exp=1), sandbox.token("ada", signed="none")
+    with broker_process(config, place) as broker:
+        answer = broker.release(good, mac.id, "INC-4711")
+        assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
+        for kind in ("html", "truncated", "wrong_type", "reset"):
+            sandbox.fault(KEY, kind, times=1)
+            broker.release(good, mac.id, "INC-4711")
+        for token in (expired, unsigned, good + "x"):
+            broker.release(token, mac.id)
+        broker.ask("POST", "/v1/devices/x/release", good, json={"public_key": "x", "reason": mac.key})
+        while_running = b"".join(path.read_bytes() for path in place.iterdir() if path.is_file())
+    after = b"".join(path.read_bytes() for path in place.iterdir() if path.is_file())
+    groups = mac.key.split("-")
+    secrets = [mac.key, mac.key.replace("-", ""), "".join(groups[:3]), "-".join(groups[3:])]
+    secrets += [part for token in (good, expired, unsigned) for part in token.split(".") if len(part) > 40]
+    for haystack in (while_running, after, answer.response.content, broker.log().encode()):
+        assert b"token_expired" in haystack or haystack is answer.response.content or b"code=" in haystack
+        for secret in secrets:
+            for form in (secret.encode(), secret.encode("utf-16-le"), base64.b64encode(secret.encode())[:-4]):
+                assert form not in haystack
+    for line in broker.log().splitlines():
+        assert line[10] == "T"
+        assert " code=" in line or " INFO " in line
+    assert "Traceback" not in broker.log()
+
+
+def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place, graph={"read_seconds": 30}, rules={"per_person": ("1/day",)})
+    token, mac = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id
+    sandbox.fault(KEY, "hang", times=1)
+    with broker_process(config, place) as broker:
+        answers = in_background(broker, token, mac)
+        wait_for(lambda: broker.rows("release.intended"))
+        os.kill(broker.pid, signal.SIGKILL)
+        wait_for(lambda: answers)
+    assert isinstance(answers[0], httpx.HTTPError)
+    assert [row["event"] for row in broker.rows()] == ["broker.started", "release.intended"]
+    with broker_process(config, place) as broker:
+        _, intended, closed, started = broker.rows()
+        assert (closed["event"], closed["outcome"]) == ("release.closed", "unknown")
+        assert closed["release_id"] == intended["release_id"]
+        assert started["event"] == "broker.started"
+        # The key may have been seen, so it counts.
+        assert broker.release(token, mac).code == "limit_reached"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_lets_a_release_finish(sandbox: RunningSandbox, place: Path, number: int) -> None:
+    config = broker_config(sandbox.directory, place)
+    sandbox.fault(KEY, "delay", seconds=0.4, times=1)
+    with broker_process(config, place) as broker:
+        mode = stat.S_IMODE((place / "broker.sock").stat().st_mode)
+        answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        wait_for(lambda: broker.rows("release.intended"))
+        os.kill(broker.pid, number)
+        wait_for(lambda: answers)
+    assert mode == 0o660
+    assert answers[0].code == ""
+    assert [row["event"] for row in broker.rows()][-3:] == ["release.intended", "release.done", "broker.stopped"]
+    assert not (place / "broker.sock").exists()
+
+
+def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
+    token, mac = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id
+    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+        process = psutil.Process(broker.pid)
+        process.rlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        sandbox.clear_requests()
+        assert broker.release(token, mac).code == "record_unavailable"
+        assert problem_code(broker.ask("GET", "/readyz")) == "record_unavailable"
+        assert not sandbox.requests("/beta/")
+        process.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert broker.release(token, mac).code == ""
+        assert [row["n"] for row in broker.rows()] == [1, 2, 3]
+
+
+def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path) -> None:
+    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+        command = [sys.executable, "-m", "tests.support.broker", str(place / "broker.toml")]
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        assert second.returncode != 0
+        assert "expected to listen on this socket" in second.stderr
+        assert broker.ask("GET", "/healthz").status_code == 200
+        assert [row["event"] for row in broker.rows()] == ["broker.started"]
+
+
+def certificates(sandbox: RunningSandbox, place: Path) -> dict[str, Path]:
+    paths = {
+        "certificate": sandbox.directory / "server.pem",
+        "key": sandbox.directory / "server-key.pem",
+        "other": sandbox.directory / "broker.pem",
+        "none": place / "none.pem",
+        "gone": place / "gone.pem",
+    }
+    paths["none"].write_text("no certificate")
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "expected"),
+    [
+        (None, None, "listen.certificate: missing"),
+        (None, "key", "listen.certificate: missing"),
+        ("certificate", None, "listen.key: missing"),
+        ("certificate", "other", "expected a certificate and its key"),
+        ("certificate", "none", "expected a certificate and its key"),
+        ("none", "key", "expected a certificate and its key"),
+        ("gone", "key", "No such file"),
+    ],
+)
+def test_https_needs_a_certificate_and_its_key(
+    sandbox: RunningSandbox,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    certificate: str | None,
+    key: str | None,
+    expected: str,
+) -> None:
+    paths = certificates(sandbox, place)
+    listen: dict[str, Any] = {"url": "https://127.0.0.1:1"}
+    listen |= {"certificate": paths[certificate]} if certificate else {}
+    listen |= {"key": paths[key]} if key else {}
+    refuses(broker_config(sandbox.directory, place, listen=listen), expected, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        ({"listen": {"url": "unix:/no/such/folder/broker.sock"}}, "expected to listen on this socket"),
+        ({"record": {"database": "mysql://x"}}, "record.database: expected"),
+        ({"record": {"database": "sqlite:////no/such/folder/record.db"}}, "record.database: expected"),
+    ],
+)
+def test_what_cannot_be_used_is_found_at_start(
+    sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch, tables: dict[str, Any], expected: str
+) -> None:
+    refuses(broker_config(sandbox.directory, place, **tables), expected, monkeypatch)
+
+
+def test_a_bad_certificate_for_graph_is_found_at_start(
+    sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = {"certificate": certificates(sandbox, place)["none"]}
+    refuses(broker_config(sandbox.directory, place, graph=graph), "graph.certificate: expected", monkeypatch)
+
+
+def refuses(config: BrokerConfig, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "to_stream", lambda stream: None)
+    with pytest.raises(ConfigError) as refused:
+        serve(config, on_ready=lambda: pytest.fail("it serves"))
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)

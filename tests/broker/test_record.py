@@ -1,0 +1,315 @@
+"""The record: order, durability, limits, what a crash leaves, and every way in which a write can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from kiosk.broker.database import open_engine
+from kiosk.broker.record import Limit, Limits, Record
+from kiosk.broker.schema import RECORD, Entry, Event
+from kiosk.clock import ManualClock
+from kiosk.errors import ConfigError, LimitReached, RecordUnavailable, ReleaseUnknown
+from tests.broker.conftest import Start
+from tests.support.broker import RunningBroker, problem_code
+from tests.support.sandbox import RunningSandbox
+
+INTENDED = Entry(Event.INTENDED, tid="t", oid="o", device_id="d", serial="s", owner_type="company", release_id="r")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "record.db"
+
+
+@contextlib.contextmanager
+def running(file: Path, clock: ManualClock | None = None) -> Iterator[Record]:
+    record = Record(f"sqlite:///{file}", clock or ManualClock())
+    with record.running():
+        yield record
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute("select * from record order by n")]
+
+
+def events(file: Path) -> list[tuple[str, str]]:
+    return [(row["event"], row["outcome"]) for row in rows(file)]
+
+
+async def test_entries_are_numbered_without_gaps_and_stamped_in_utc(file: Path) -> None:
+    with running(file) as record:
+        await asyncio.gather(*(record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(50)))
+    written = rows(file)
+    assert [row["n"] for row in written] == list(range(1, 53))
+    assert [row["oid"] for row in written[1:-1]] == [str(number) for number in range(50)]
+    assert {row["time"] for row in written} == {"2026-11-22T09:00:00.000000Z"}
+    assert {row["version"] for row in written} == {1}
+    assert (written[0]["event"], written[-1]["event"]) == ("broker.started", "broker.stopped")
+
+
+def test_every_field_of_an_entry_has_its_column() -> None:
+    names = {field.name for field in fields(Entry)}
+    assert names | {"n", "version", "time"} == set(RECORD.columns.keys())
+    described = (Path(__file__).parents[2] / "docs" / "record.md").read_text()
+    assert all(f"`{name}`" in described for name in set(RECORD.columns.keys()))
+    assert all(f"`{kind}`" in described for kind in Event)
+
+
+def test_the_file_is_for_its_owner_and_commits_are_durable(file: Path) -> None:
+    with running(file) as record:
+        assert file.stat().st_mode & 0o777 == 0o600
+        asyncio.run(record.add(Entry(Event.SESSION_OPENED)))
+        with record.engine.connect() as connection:
+            assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
+        # Another program sees it while the broker runs.
+        assert events(file)[-1] == ("session.opened", "ok")
+
+
+def limits(*per_person: str) -> Limits:
+    return Limits(tuple(map(Limit.parse, per_person)), ())
+
+
+@pytest.mark.parametrize(("period", "seconds"), [("minute", 60), ("hour", 3600), ("day", 86_400), ("week", 604_800)])
+async def test_windows(file: Path, period: str, seconds: int) -> None:
+    clock = ManualClock()
+    with running(file, clock) as record:
+        await record.intend(INTENDED, limits(f"1/{period}"))
+        clock.advance(seconds - 1)
+        with pytest.raises(LimitReached) as reached:
+            await record.intend(INTENDED, limits(f"1/{period}"))
+        assert reached.value.retry_after == 1
+        clock.advance(1)
+        await record.intend(INTENDED, limits(f"1/{period}"))
+        assert len([row for row in rows(file) if row["event"] == "release.intended"]) == 2
+
+
+async def test_the_longest_wait_counts(file: Path) -> None:
+    clock = ManualClock()
+    with running(file, clock) as record:
+        await record.intend(INTENDED, limits())
+        clock.advance(100)
+        await record.intend(INTENDED, limits())
+        for given, wait in [(("2/hour",), 3500), (("1/hour",), 3600), (("1/minute", "2/hour"), 3500), (("3/day",), 0)]:
+            if not wait:
+                await record.intend(INTENDED, limits(*given))
+                continue
+            with pytest.raises(LimitReached) as reached:
+                await record.intend(INTENDED, limits(*given))
+            assert reached.value.retry_after == wait
+
+
+async def test_a_clock_that_is_set_back_opens_nothing(file: Path) -> None:
+    clock = ManualClock()
+    with running(file, clock) as record:
+        await record.intend(INTENDED, limits("1/hour"))
+        clock.wall = clock.wall.replace(year=2020)
+        with pytest.raises(LimitReached):
+            await record.intend(INTENDED, limits("1/hour"))
+
+
+@pytest.mark.parametrize(("outcome", "counts"), [(Event.DONE, True), (Event.REFUSED, False), (None, True)])
+async def test_what_counts(file: Path, outcome: Event | None, counts: bool) -> None:
+    with running(file) as record:
+        await record.intend(INTENDED, limits("1/day"))
+        if outcome:
+            await record.add(replace(INTENDED, event=outcome))
+        with pytest.raises(LimitReached) if counts else contextlib.nullcontext():
+            await record.intend(replace(INTENDED, release_id="r2"), limits("1/day"))
+
+
+async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(file: Path) -> None:
+    with running(file) as record:
+        await record.intend(replace(INTENDED, release_id="done"), limits())
+        await record.add(replace(INTENDED, release_id="done", event=Event.DONE))
+        await record.intend(replace(INTENDED, release_id="refused"), limits())
+        await record.add(replace(INTENDED, release_id="refused", event=Event.REFUSED, outcome="graph_refused"))
+        await record.intend(replace(INTENDED, release_id="left", reason="locked out"), limits())
+    for _ in range(2):
+        with running(file) as record:
+            with pytest.raises(LimitReached):
+                await record.intend(INTENDED, limits("2/day"))
+            with pytest.raises(ReleaseUnknown):
+                await record.close(replace(INTENDED, release_id="left", event=Event.CLOSED))
+    unknown = [row for row in rows(file) if row["outcome"] == "unknown"]
+    assert [(row["event"], row["release_id"], row["reason"]) for row in unknown] == [
+        ("release.closed", "left", "locked out")
+    ]
+    assert (unknown[0]["serial"], unknown[0]["oid"]) == ("s", "o")
+    # The first thing that a new start writes.
+    assert [row["event"] for row in rows(file)][6:9] == ["broker.stopped", "release.closed", "broker.started"]
+
+
+# Ways to lose a database while the broker runs.
+
+
+def lock(file: Path, _record: Record) -> contextlib.AbstractContextManager[object]:
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    connection.execute("begin immediate")
+    return contextlib.closing(connection)
+
+
+def make_read_only(_file: Path, record: Record) -> contextlib.AbstractContextManager[object]:
+    record.engine.dispose()
+    event.listen(record.engine, "connect", lambda connection, _: connection.execute("pragma query_only=1"))
+    return contextlib.nullcontext()
+
+
+def remove(file: Path, _record: Record) -> contextlib.AbstractContextManager[object]:
+    for path in file.parent.glob("record.db*"):
+        path.unlink()
+    return contextlib.nullcontext()
+
+
+def replace_with_empty(file: Path, record: Record) -> contextlib.AbstractContextManager[object]:
+    remove(file, record)
+    file.touch()
+    return contextlib.nullcontext()
+
+
+def corrupt(file: Path, record: Record) -> contextlib.AbstractContextManager[object]:
+    remove(file, record)
+    file.write_bytes(os.urandom(8192))
+    return contextlib.nullcontext()
+
+
+def drop_the_head(file: Path, _record: Record) -> contextlib.AbstractContextManager[object]:
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("delete from head")
+    return contextlib.nullcontext()
+
+
+FAILURES = [lock, make_read_only, remove, replace_with_empty, corrupt, drop_the_head]
+
+
+@pytest.mark.parametrize("fail", FAILURES)
+def test_no_record_no_key(
+    start: Start, sandbox: RunningSandbox, place: Path, fail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.broker.database.BUSY_SECONDS", 0.2)
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    with start() as broker:
+        assert broker.release(token, mac).code == ""
+        sandbox.clear_requests()
+        assert broker.record is not None
+        with fail(place / "record.db", broker.record):
+            answer = broker.release(token, mac)
+            assert (answer.code, answer.response.status_code) == ("record_unavailable", 503)
+            assert "sealed" not in answer.response.text
+            assert problem_code(broker.ask("GET", "/v1/session", token)) == "record_unavailable"
+            assert problem_code(broker.ask("GET", "/readyz")) == "record_unavailable"
+            assert problem_code(broker.ask("GET", "/v1/session", sandbox.token("ada", aud="x"))) == "token_audience"
+            # Graph was asked nothing, not even about the device.
+            assert not sandbox.requests("/beta/")
+        if fail is lock:
+            assert broker.release(token, mac).code == ""
+
+
+def fail_at(broker: RunningBroker, name: Event) -> None:
+    """From the entry of that kind on, the database takes nothing any more."""
+    assert broker.record is not None
+
+    def refuse(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("INSERT INTO record") and name in parameters:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    event.listen(broker.record.engine, "before_cursor_execute", refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "left"),
+    [
+        (Event.INTENDED, 0, [("release.refused", "record_unavailable")]),
+        (Event.DONE, 1, [("release.intended", "ok"), ("release.refused", "record_unavailable")]),
+    ],
+)
+def test_a_write_that_fails_in_the_middle(
+    start: Start, sandbox: RunningSandbox, name: Event, asked: int, left: list[tuple[str, str]]
+) -> None:
+    with start() as broker:
+        fail_at(broker, name)
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        assert answer.code == "record_unavailable"
+        assert "sealed" not in answer.response.text
+        assert len(sandbox.requests("getFileVaultKey")) == asked
+        assert [(row["event"], row["outcome"]) for row in broker.rows("release")] == left
+
+
+def test_a_refusal_that_cannot_be_written(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker:
+        fail_at(broker, Event.REFUSED)
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-JBRANDT-AIR").id)
+        assert answer.code == "record_unavailable"
+        assert broker.rows("release") == []
+
+
+async def test_a_disk_that_hangs_is_not_waited_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record._WRITE_SECONDS", 0.1)
+    monkeypatch.setattr("kiosk.broker.record._MOST_WAITING", 3)
+    free = threading.Event()
+    with running(file) as record:
+        event.listen(record.engine, "begin", lambda _: free.wait(30))
+        waiting = [asyncio.create_task(record.add(Entry(Event.SESSION_OPENED))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(RecordUnavailable, match="wait to be written"):
+            await record.add(Entry(Event.SESSION_OPENED))
+        for task in waiting:
+            with pytest.raises(RecordUnavailable, match=r"not written after 0\.1 s"):
+                await task
+        free.set()
+        await asyncio.wrap_future(record._writer.submit(lambda: None))
+        await record.check()
+    # What was under way when the disk came back was written, once and in order.
+    assert [row["event"] for row in rows(file)] == ["broker.started", *["session.opened"] * 3, "broker.stopped"]
+
+
+async def test_who_stops_waiting_does_not_stop_the_writing(file: Path) -> None:
+    with running(file) as record:
+        task = asyncio.create_task(record.add(Entry(Event.SESSION_OPENED)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [row["event"] for row in rows(file)] == ["broker.started", "session.opened", "broker.stopped"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "record.db",
+        "sqlite://",
+        "sqlite:///record.db",
+        "sqlite:///:memory:",
+        "sqlite:////no/such/folder/record.db",
+        "sqlite:////",
+        "sqlite+aiosqlite:////tmp/record.db",
+        "mysql://root:hunter2@localhost/record",
+        "postgresql://broker:hunter2@localhost/record",
+        "postgresql+psycopg://broker:hunter2@localhost:nowhere/record",
+        "nonsense://x",
+    ],
+)
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"record\.database: expected") as refused:
+        open_engine(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_that_is_no_database_is_found_at_start(file: Path) -> None:
+    file.write_bytes(b"not a database, " * 100)
+    with pytest.raises(ConfigError, match="expected a database that can be written"), running(file):
+        pass

@@ -1,0 +1,233 @@
+"""The order of the screens, with sandbox and broker behind it: the happy path on Enter, and every turning off it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+from kiosk.app import KioskApp
+from kiosk.clock import SystemClock
+from kiosk.config import BrokerAddress
+from kiosk.models import Ending
+from tests.support.broker import running_broker
+from tests.support.stage import rows
+from tests.support.whole import Whole, whole
+
+KEY = re.compile(r"\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    with whole(tmp_path_factory.mktemp("whole"), rules={"per_person": (), "per_device": ()}) as everything:
+        yield everything
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(running: Whole) -> Iterator[None]:
+    yield
+    running.sandbox.clear_faults()
+
+
+class Desk:
+    """A kiosk that a person uses with the keyboard, and that person's phone."""
+
+    def __init__(self, app: KioskApp, pilot: Pilot[None], running: Whole) -> None:
+        self.app = app
+        self._pilot = pilot
+        self._running = running
+
+    @property
+    def text(self) -> str:
+        return "\n".join(rows(self.app))
+
+    async def press(self, *keys: str) -> None:
+        await self._pilot.press(*keys)
+
+    async def until(self, holds: str | Callable[[str], object]) -> str:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            text = self.text
+            if (holds in text) if isinstance(holds, str) else holds(text):
+                return text
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never seen: {holds}\n{self.text}")
+
+    async def code(self) -> str:
+        await self.until("Enter it only if you are standing here")
+        line = next(line for line in self.text.splitlines() if re.search(r"  (\w ){6,}\w$", line))
+        return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
+
+    async def sign_in(self, who: str) -> None:
+        async with self._running.sandbox.phone() as phone:
+            await phone.approve(await self.code(), self._running.sandbox.person(who).oid)
+
+    async def decline(self) -> None:
+        async with self._running.sandbox.phone() as phone:
+            await phone.decline(await self.code())
+
+    async def walk_to_devices(self, who: str) -> None:
+        await self.until("Press Enter to begin")
+        await self.press("enter")
+        await self.sign_in(who)
+        await self.until("Is this you?")
+        await self.press("enter")
+        await self.until("Which Mac is locked?")
+
+
+@contextlib.asynccontextmanager
+async def desk(running: Whole) -> AsyncIterator[Desk]:
+    app = KioskApp(running.config, SystemClock(), terminal="tty-test")
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            yield Desk(app, pilot, running)
+    finally:
+        # In production the end of the process does this.
+        if app.visit:
+            await app.visit.end(Ending.FINISHED)
+
+
+async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        first = KEY.search(await person.until(KEY.search))
+        await person.press("space")
+        hidden = await person.until("key is wiped")
+        assert first
+        assert not [group for group in first[0].split("-") if group in hidden]
+        await person.press("enter")
+        assert first[0] in await person.until(KEY.search)
+        await person.press("escape")
+        await person.until("Which Mac is locked?")
+        await person.press("escape")
+        await person.until("You are signed out")
+    endings = [row["outcome"] for row in running.broker.rows("release.closed")]
+    assert endings[-2:] == ["hidden", "hidden"]
+
+
+async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Jonas Brandt")
+        await person.until("Jonas Brandt")
+        await person.press("escape")
+        await person.until("You are signed out")
+
+
+async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        first = await person.code()
+        await person.decline()
+        await person.until("Sign-in was declined")
+        await person.press("enter")
+        assert await person.code() != first
+        await person.press("escape")
+        await person.until("You are signed out")
+
+
+async def test_nobody_has_a_mac(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Tomás Ó Briain")
+        await person.until("Is this you?")
+        await person.press("enter")
+        await person.until("There is no Mac registered to you.")
+        await person.press("enter")
+        await person.press("escape")
+        await person.until("You are signed out")
+
+
+async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Priya Raman")
+        await person.press(*"loan", "enter")
+        await person.until("No recovery key of this Mac has been stored")
+        await person.until("(key_not_escrowed)")
+        await person.press("enter")
+        await person.until("Which Mac is locked?")
+
+
+async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        running.sandbox.fault("*getFileVaultKey*", status=403)
+        await person.press("enter")
+        await person.until("does not let the recovery service in")
+        running.sandbox.clear_faults()
+        await person.press("enter")
+        await person.until(KEY.search)
+
+
+async def test_the_list_opens_on_the_mac_that_was_read(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("down", "enter")
+        await person.until(KEY.search)
+        name = re.search(r"Recovery key of (\S+)", person.text)
+        await person.press("escape")
+        assert name
+        await person.until(f"▶ {name[1]}")
+
+
+async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        assert person.app.visit
+        person.app.visit.sign_in._token = running.sandbox.token("Ada Kessler", exp=1_000_000_000)
+        await person.press("enter")
+        await person.until("Your sign-in has run out")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await person.until("Is this you?")
+
+
+async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: Whole) -> None:
+    place = running.broker.config.listen.url.removeprefix("unix:") + "2"
+    listen = msgspec.structs.replace(running.broker.config.listen, url=f"unix:{place}")
+    config = msgspec.structs.replace(running.broker.config, listen=listen)
+    other = Whole(
+        running.sandbox,
+        running.broker,
+        msgspec.structs.replace(running.config, broker=BrokerAddress(url=f"unix:{place}")),
+    )
+    with contextlib.ExitStack() as first:
+        first.enter_context(running_broker(config))
+        async with desk(other) as person:
+            await person.walk_to_devices("Ada Kessler")
+            await asyncio.to_thread(first.close)
+            await person.press("enter")
+            await person.until("gets no answer from the recovery service")
+            with running_broker(config):
+                await person.press("enter")
+                await person.until(KEY.search)
+                await person.press("f10")
+                await person.until("This terminal is locked")
+
+
+@pytest.mark.parametrize("who", ["Robin", "ليلى الحداد", "佐藤 美咲", "Maximiliane"])
+async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, who: str) -> None:
+    full = next(one.name for one in running.sandbox.data.people() if who in one.name)
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in(full)
+        await person.until("Is this you?")
+        await person.press("enter")
+        text = await person.until("Which Mac is locked?")
+        await person.press("down", "down", "enter")
+        await person.until(lambda now: now != text)
+        for character in "\x1b\x07\u202e\u200b\x9b":
+            assert character not in person.text
+        assert person.app.return_code is None
