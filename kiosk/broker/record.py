@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker.database import open_engine, unusable
@@ -107,7 +107,7 @@ class Record:
 
     async def check(self) -> None:
         """Return when an entry could be written now. Raises RecordUnavailable."""
-        await self._in_turn(lambda connection: connection.execute(update(HEAD).values(n=HEAD.c.n)))
+        await self._in_turn(lambda connection: self._change_head(connection, HEAD.c.trials))
 
     async def _in_turn(self, work: Callable[[Connection], _Result]) -> _Result:
         if self._waiting >= _MOST_WAITING:
@@ -141,7 +141,7 @@ class Record:
     def _start(self, connection: Connection) -> None:
         METADATA.create_all(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
-            connection.execute(insert(HEAD).values(id=1, n=0))
+            connection.execute(insert(HEAD).values(id=1, n=0, trials=0))
         for entry in self._unsettled(connection):
             self._add(connection, entry)
         self._add(connection, Entry(Event.STARTED))
@@ -162,11 +162,11 @@ class Record:
         return [replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN) for row in left]
 
     def _add(self, connection: Connection, entry: Entry) -> None:
-        self._insert(connection, self._lock(connection), entry, self._clock.utc())
+        self._insert(connection, self._change_head(connection, HEAD.c.n), entry, self._clock.utc())
 
-    def _lock(self, connection: Connection) -> int:
-        """The number of the next entry, which is ours until the transaction ends, for all writers of the database."""
-        number = connection.scalar(update(HEAD).values(n=HEAD.c.n + 1).returning(HEAD.c.n))
+    def _change_head(self, connection: Connection, column: Column[int]) -> int:
+        """Lock the head against all other writers until the transaction ends, and count one of its numbers on."""
+        number = connection.scalar(update(HEAD).values({column: column + 1}).returning(column))
         if number is None:
             raise RecordUnavailable("the head of the record is missing")
         return int(number)
@@ -175,7 +175,7 @@ class Record:
         connection.execute(insert(RECORD).values(entry.row(number, stamp(now))))
 
     def _intend(self, connection: Connection, entry: Entry, limits: Limits) -> None:
-        number = self._lock(connection)
+        number = self._change_head(connection, HEAD.c.n)
         now = self._clock.utc()
         person = (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
         device = RECORD.c.device_id == entry.device_id

@@ -18,8 +18,10 @@ HEAD = Table(
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("n", BigInteger, nullable=False),
+    Column("trials", BigInteger, nullable=False),
 )
-"""One row: the number of the newest entry. Whoever appends locks it first, so that entries have one order."""
+"""One row. ``n`` is the number of the newest entry; whoever appends locks it first, so that entries have one order.
+``trials`` counts writes that were made to see whether one can be made; a row set to what it holds is not written."""
 
 RECORD = Table(
     "record",
