@@ -168,8 +168,7 @@ class Directory:
 
     def add_device(self, device: Device) -> None:
         self._devices[device.id] = device
-        if device.user:
-            self._by_user.setdefault(device.user, []).append(device)
+        self._by_user.setdefault(device.user, []).append(device)
 
     def people(self) -> Iterable[Person]:
         return self._people.values()
@@ -198,17 +197,15 @@ class Directory:
         return next((device for device in self.devices() if device.serial == serial), None)
 
     def devices_of(self, oid: str) -> list[Device]:
-        """The devices whose ``userId`` this is."""
+        """The devices whose ``userId`` this is; nobody's, when it is empty."""
         return self._by_user.get(oid.lower(), [])
 
     def change(self, device: Device, changes: dict[str, Any]) -> None:
         """Change a device as an administrator would, keeping it findable."""
         for name, value in changes.items():
             if name == "user":
-                if device.user:
-                    self._by_user[device.user].remove(device)
-                if value:
-                    self._by_user.setdefault(value, []).append(device)
+                self._by_user[device.user].remove(device)
+                self._by_user.setdefault(value, []).append(device)
             setattr(device, name, value)
 
 

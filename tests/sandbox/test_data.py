@@ -30,7 +30,7 @@ def test_a_believable_organisation(directory: Directory) -> None:
     assert len(devices) >= 50
     assert [one.address for one in people if "Technician" in one.roles] == ["marit.solberg@nordwind.example"]
     assert all(one.description for one in people)
-    first = [device for device in directory.devices_of(people[0].oid)]
+    first = directory.devices_of(people[0].oid)
     assert all(device.key and device.owner == "company" and device.state == "managed" for device in first)
     assert len(first) in {2, 3}
 

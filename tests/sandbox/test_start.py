@@ -90,14 +90,16 @@ def test_everybody_is_approved_by_itself(tmp_path: Path) -> None:
 def test_a_grown_tenant_and_faults_from_the_start(tmp_path: Path) -> None:
     fault = {"path": "/v1.0/*", "kind": "status", "status": 500, "times": 1}
     tenant = {"devices": 500, "seed": 3, "permissions": ["DeviceManagementManagedDevices.Read.All"]}
-    with running_sandbox(tmp_path, fault=[fault], tenant=tenant) as sandbox:
-        with httpx.Client(base_url=sandbox.url, verify=tls_context(sandbox.ca), trust_env=False) as client:
-            client.headers["authorization"] = f"Bearer {sandbox.token(None)}"
-            path = "/v1.0/deviceManagement/managedDevices?$count=true&$top=1"
-            assert client.get(path).status_code == 500
-            assert client.get(path).json()["@odata.count"] == 500
-            mac = sandbox.device("NW-AKESSLER-14").id
-            assert client.get(f"/beta/deviceManagement/managedDevices/{mac}/getFileVaultKey").status_code == 403
+    path = "/v1.0/deviceManagement/managedDevices?$count=true&$top=1"
+    with (
+        running_sandbox(tmp_path, fault=[fault], tenant=tenant) as sandbox,
+        httpx.Client(base_url=sandbox.url, verify=tls_context(sandbox.ca), trust_env=False) as client,
+    ):
+        client.headers["authorization"] = f"Bearer {sandbox.token(None)}"
+        assert client.get(path).status_code == 500
+        assert client.get(path).json()["@odata.count"] == 500
+        mac = sandbox.device("NW-AKESSLER-14").id
+        assert client.get(f"/beta/deviceManagement/managedDevices/{mac}/getFileVaultKey").status_code == 403
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -128,7 +130,10 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
         ('[listen]\nhost = "0.0.0.0"', "sandbox.toml:2: listen.host: expected"),
         ("[listen]\nport = 70000", "sandbox.toml:2: listen.port"),
         ("[graph]\npage_size = 0", "sandbox.toml:2: graph.page_size"),
-        ('[[fault]]\npath = "/x"\nkind = "melt"', "sandbox.toml:3: fault.kind"),
+        (
+            '[[fault]]\npath = "/x"\nkind = "html"\n[[fault]]\npath = "/x"\nkind = "melt"\n',
+            "sandbox.toml:6: fault.1.kind",
+        ),
         ('[tenant]\nid = "nordwind"', "sandbox.toml:2: tenant.id"),
         ('[tenant]\npeople_file = "nobody.toml"', "sandbox.toml:2: tenant.people_file"),
         ("[device_codes]", "unknown key; did you mean device_code?"),
