@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -194,8 +195,9 @@ def _explain(path: Path, text: str, kind: type[Section], words: str) -> ConfigEr
 def _table_type(kind: type[Section], keys: list[str]) -> type[Section]:
     for key in keys:
         found = next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)
-        if isinstance(found, type) and issubclass(found, Section):
-            kind = found
+        for candidate in (found, *get_args(found)):
+            if isinstance(candidate, type) and issubclass(candidate, Section):
+                kind = candidate
     return kind
 
 
@@ -205,9 +207,13 @@ def _line(text: str, keys: list[str]) -> int | None:
     if key.isdigit() and tables:
         tables, key = tables[:-1], tables[-1]
     current: list[str] = []
+    repeated: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
-        if heading := re.match(r"\s*\[\[?\s*([\w.\-\" ]+?)\s*\]", line):
-            current = [part.strip().strip('"') for part in heading[1].split(".")]
+        if heading := re.match(r"\s*\[(\[?)\s*([\w.\-\" ]+?)\s*\]", line):
+            current = [part.strip().strip('"') for part in heading[2].split(".")]
+            if heading[1]:
+                current.append(str(repeated[heading[2]]))
+                repeated[heading[2]] += 1
             if current == keys:
                 return number
         elif (entry := re.match(r"\s*([\w.\-\"]+)\s*=", line)) and [
