@@ -44,10 +44,13 @@ class Graph:
         """
         query = f"$filter=userId%20eq%20'{oid}'&{_SELECT}"
         found: dict[str, ManagedDevice] = {}
-        async for item in self._pages(question, f"{self._url}/deviceManagement/managedDevices?{query}"):
-            device = read_device(item, self._clock.utc()) if isinstance(item, dict) else None
-            if device and device.user_id == oid:
-                found.setdefault(device.id, device)
+        try:
+            async for item in self._pages(question, f"{self._url}/deviceManagement/managedDevices?{query}"):
+                device = read_device(item, self._clock.utc()) if isinstance(item, dict) else None
+                if device and device.user_id == oid:
+                    found.setdefault(device.id, device)
+        except NotFound as error:
+            raise GraphGarbled(f"a list that is not there: {error}") from None
         return list(found.values())
 
     async def device(self, question: Question, device_id: str) -> ManagedDevice:

@@ -112,6 +112,7 @@ def test_rules_apply_in_their_order() -> None:
 
 
 def test_of_a_foreign_device_nothing_else_is_said() -> None:
+    changes: dict[str, Any]
     for changes in ({"os": "iOS"}, {"agent": "jamf"}, {"state": "wipeissued"}, {"owner": "personal"}):
         assert refusal(user_id=OTHER, **changes) == "device_not_yours"
 
