@@ -26,6 +26,35 @@ _BETA_ONLY = frozenset(
     }
 )
 
+# What is the same for every device here.
+_CONSTANT: dict[str, Any] = {
+    "jailBroken": "Unknown",
+    "managementFeatures": "none",
+    "deviceRegistrationState": "registered",
+    "deviceCategoryDisplayName": "Unknown",
+    "processorArchitecture": "unknown",
+    "easActivated": False,
+    "easDeviceId": "",
+    "easActivationDateTime": "0001-01-01T00:00:00Z",
+    "exchangeAccessState": "none",
+    "exchangeAccessStateReason": "none",
+    "exchangeLastSuccessfulSyncDateTime": "0001-01-01T00:00:00Z",
+    "remoteAssistanceSessionUrl": "",
+    "phoneNumber": "",
+    "imei": "",
+    "meid": "",
+    "iccid": "",
+    "androidSecurityPatchLevel": "",
+    "subscriberCarrier": "",
+    "freeStorageSpaceInBytes": 0,
+    "totalStorageSpaceInBytes": 0,
+    "partnerReportedThreatState": "unknown",
+    "requireUserEnrollmentApproval": None,
+    "complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
+    "configurationManagerClientEnabledFeatures": None,
+    "deviceHealthAttestationState": None,
+} | dict.fromkeys(DETAILS_BETA)
+
 
 def moment(value: dt.datetime) -> str:
     """A time as Graph writes it."""
@@ -53,15 +82,11 @@ def managed_device(device: Device, person: Person | None, actions: list[dict[str
         "manufacturer": _MAKERS.get(device.os, "Apple"),
         "serialNumber": device.serial,
         "complianceState": device.compliance,
-        "jailBroken": "Unknown",
         "managementAgent": device.agent,
         "managementState": device.state,
-        "managementFeatures": "none",
         "deviceType": _DEVICE_TYPES.get(device.os, "unknown"),
         "joinType": "azureADRegistered" if registered else "unknown",
         "deviceEnrollmentType": device.enrollment,
-        "deviceRegistrationState": "registered",
-        "deviceCategoryDisplayName": "Unknown",
         "azureADRegistered": registered,
         "azureADDeviceId": device.azure_id if registered else _NO_GUID,
         "isEncrypted": device.encryption in {"success", "driveEncryptedByUser", "escrowNotEnabled"},
@@ -70,31 +95,10 @@ def managed_device(device: Device, person: Person | None, actions: list[dict[str
         "userPrincipalName": address,
         "userDisplayName": name,
         "enrolledByUserPrincipalName": address,
-        "processorArchitecture": "unknown",
-        "easActivated": False,
-        "easDeviceId": "",
-        "easActivationDateTime": "0001-01-01T00:00:00Z",
-        "exchangeAccessState": "none",
-        "exchangeAccessStateReason": "none",
-        "exchangeLastSuccessfulSyncDateTime": "0001-01-01T00:00:00Z",
-        "remoteAssistanceSessionUrl": "",
-        "phoneNumber": "",
-        "imei": "",
-        "meid": "",
-        "iccid": "",
-        "androidSecurityPatchLevel": "",
         "wiFiMacAddress": device.azure_id.replace("-", "")[:12].upper(),
-        "subscriberCarrier": "",
-        "freeStorageSpaceInBytes": 0,
-        "totalStorageSpaceInBytes": 0,
-        "partnerReportedThreatState": "unknown",
-        "requireUserEnrollmentApproval": None,
         "managementCertificateExpirationDate": moment(device.enrolled + _CERTIFICATE_LIFETIME),
-        "complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
-        "configurationManagerClientEnabledFeatures": None,
-        "deviceHealthAttestationState": None,
         "deviceActionResults": actions,
-    } | dict.fromkeys(DETAILS_BETA)
+    } | _CONSTANT
 
 
 def details(device: Device) -> dict[str, Any]:
