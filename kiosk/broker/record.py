@@ -182,7 +182,7 @@ class Record:
         waits = [_wait(connection, person, limit, now) for limit in limits.per_person]
         waits += [_wait(connection, device, limit, now) for limit in limits.per_device]
         if any(waits):
-            raise LimitReached(f"a limit of {limits}", retry_after=max(waits))
+            raise LimitReached(f"the next in {max(waits):.0f} s", retry_after=max(waits))
         self._insert(connection, number, entry, now)
 
     def _closed(self, connection: Connection, entry: Entry) -> None:

@@ -13,17 +13,18 @@ from kiosk.broker.questions import Question
 from kiosk.broker.record import Record
 from kiosk.broker.releases import Releases
 from kiosk.broker.schema import Event
-from kiosk.broker.tokens import Tokens
+from kiosk.broker.tokens import Caller, Tokens
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.config import Rules
-from kiosk.errors import DeviceRefused, KioskError, RecordUnavailable, ReleaseUnknown
+from kiosk.errors import DeviceRefused, KioskError, RecordUnavailable, ReleaseUnknown, TokenRefused
 from kiosk.models import Device, Devices, Release, ReleaseClosed, ReleaseRequest, Session
 from kiosk.text import clean
 
 # More than a person has; a hostile or broken list must not make us ask Graph without end.
 _MOST_LOOKED_INTO = 20
 _AT_ONCE = 4
+_LONGEST_SHOWN = 86_400.0
 
 
 class Service:
@@ -38,17 +39,16 @@ class Service:
 
     async def authenticate(self, authorization: str | None, terminal: str | None, *, fresh: bool) -> SignedIn:
         """Who asks, from the header of a request. A refused token is noted on the record."""
-        verdict = await self._tokens.judge(authorization, fresh=fresh)
-        visitor = Visitor(verdict.caller, clean(terminal))
-        if verdict.refusal is None and verdict.caller is not None:
-            return SignedIn(verdict.caller, visitor.terminal)
-        refusal = verdict.refusal or KioskError("a verdict without a caller")
-        entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
+        place = clean(terminal)
+        caller: Caller | None = None
         try:
-            await self._record.add(entry)
-        except RecordUnavailable as error:
-            logs.refusal("not recorded: token.refused", error)
-        raise refusal
+            claims = await self._tokens.prove(authorization)
+            caller = claims.caller()
+            await self._tokens.accept(claims, fresh=fresh)
+        except TokenRefused as refusal:
+            await self._note_refused(Visitor(caller, place), refusal)
+            raise
+        return SignedIn(caller, place)
 
     async def session(self, visitor: SignedIn) -> Session:
         """The person as the token names them, and the rules that they will meet."""
@@ -82,7 +82,7 @@ class Service:
                 visitor.entry(Event.CLOSED),
                 release_id=release_id.lower(),
                 outcome=ending.how,
-                shown_seconds=ending.shown_seconds,
+                shown_seconds=min(max(ending.shown_seconds, 0.0), _LONGEST_SHOWN),
             )
         )
 
@@ -96,6 +96,14 @@ class Service:
         await self._releases.drain()
         await self._graph.close()
         await self._tokens.close()
+
+    async def _note_refused(self, visitor: Visitor, refusal: TokenRefused) -> None:
+        entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
+        try:
+            await self._record.add(entry)
+        except RecordUnavailable as error:
+            # Refused is refused: the person is told why, the operator that it is missing from the record.
+            logs.refusal(f"not recorded: token.refused {refusal.code}", error)
 
     async def _macs(self, question: Question, oid: str) -> list[Device]:
         macs = [device for device in await self._graph.devices_of(question, oid) if rules.runs_macos(device)]

@@ -12,7 +12,6 @@ from kiosk.broker.signing_keys import ALGORITHM, KeyRing
 from kiosk.clock import Clock
 from kiosk.config import TokenSettings
 from kiosk.errors import (
-    KioskError,
     TokenBadSignature,
     TokenExpired,
     TokenMissing,
@@ -31,13 +30,22 @@ from kiosk.text import clean
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LONGEST_TOKEN = 16_384
 _LONGEST_ADDRESS = 254
+_ID_LENGTH = 36
 _SKEW_SECONDS = 60
 _GUEST = 1
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
-class _Claims(msgspec.Struct, kw_only=True):
-    """The claims that are looked at. Times are seconds since 1970."""
+@dataclass(frozen=True)
+class Caller:
+    """A person as a token with a good signature names them, and the token's own id for the record."""
+
+    person: Person
+    uti: str
+
+
+class Claims(msgspec.Struct, kw_only=True):
+    """The claims that are looked at, of a token whose signature is good. Times are seconds since 1970."""
 
     exp: float
     iat: float
@@ -57,64 +65,36 @@ class _Claims(msgspec.Struct, kw_only=True):
     preferred_username: str = ""
     roles: list[str] = []
 
+    def caller(self) -> Caller:
+        """Who holds the token; whether it is accepted is another question."""
+        person = Person(
+            tid=clean(self.tid, _ID_LENGTH).lower(),
+            oid=clean(self.oid, _ID_LENGTH).lower(),
+            name=clean(self.name),
+            address=clean(self.preferred_username, _LONGEST_ADDRESS),
+            roles=tuple(clean(role) for role in self.roles),
+        )
+        return Caller(person, clean(self.uti))
+
 
 class _Claimed(msgspec.Struct):
     tid: str | None = None
 
 
-@dataclass(frozen=True)
-class Caller:
-    """A person as a token with a good signature names them, and the token's own id for the record."""
-
-    person: Person
-    uti: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What came of a token. A refused one may still prove who holds it."""
-
-    caller: Caller | None = None
-    refusal: KioskError | None = None
-
-
 class Tokens:
-    """Judges tokens by the configured tenant, audience, scope and freshness."""
+    """Judges tokens in two steps: whether they are genuine, then whether they are good here and now."""
 
     def __init__(self, settings: TokenSettings, keys: KeyRing, clock: Clock) -> None:
         self._settings = settings
         self._keys = keys
         self._clock = clock
 
-    async def judge(self, authorization: str | None, *, fresh: bool = True) -> Verdict:
-        """Judge the value of an Authorization header; ``fresh`` also bounds the age of the sign-in.
+    async def prove(self, authorization: str | None) -> Claims:
+        """The claims of the bearer token in an Authorization header, if one of the tenant's keys has signed it.
 
-        Raises TokensUnavailable when no signing keys can be had.
+        Raises TokenRefused, or TokensUnavailable when no signing keys can be had.
         """
-        try:
-            claims = await self._proven(_bearer(authorization))
-        except TokenRefused as refusal:
-            return Verdict(refusal=refusal)
-        caller = _caller(claims)
-        try:
-            await self._check_origin(claims)
-            self._check_time(claims)
-            self._check_purpose(claims)
-            if fresh:
-                self._check_freshness(claims)
-        except TokenRefused as refusal:
-            return Verdict(caller, refusal)
-        return Verdict(caller)
-
-    async def ready(self) -> None:
-        """Return when signing keys are at hand. Raises TokensUnavailable."""
-        await self._keys.current()
-
-    async def close(self) -> None:
-        await self._keys.close()
-
-    async def _proven(self, token: str) -> _Claims:
-        """The claims of a token that one of the tenant's keys has signed."""
+        token = _bearer(authorization)
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError as error:
@@ -126,13 +106,31 @@ class Tokens:
             raise TokenBadSignature(f"alg={algorithm!r}; only {ALGORITHM} is taken")
         key = await self._key(token, str(header.get("kid", "")))
         try:
-            return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=_Claims)
+            return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=Claims)
         except jwt.InvalidSignatureError:
             raise TokenBadSignature(f"kid={key.key_id!r} did not sign this") from None
         except jwt.InvalidTokenError as error:
             raise TokenRefused(f"not a signed token: {error}") from None
         except msgspec.MsgspecError as error:
             raise TokenRefused(f"claims: {error}") from None
+
+    async def accept(self, claims: Claims, *, fresh: bool) -> None:
+        """See that a genuine token is good here and now; ``fresh`` also bounds the age of the sign-in.
+
+        Raises TokenRefused or TokensUnavailable.
+        """
+        await self._check_origin(claims)
+        self._check_time(claims)
+        self._check_purpose(claims)
+        if fresh:
+            self._check_freshness(claims)
+
+    async def ready(self) -> None:
+        """Return when signing keys are at hand. Raises TokensUnavailable."""
+        await self._keys.current()
+
+    async def close(self) -> None:
+        await self._keys.close()
 
     async def _key(self, token: str, key_id: str) -> jwt.PyJWK:
         keys = await self._keys.current()
@@ -148,7 +146,7 @@ class Tokens:
     def _tenant(self) -> str:
         return self._settings.tenant.lower()
 
-    async def _check_origin(self, claims: _Claims) -> None:
+    async def _check_origin(self, claims: Claims) -> None:
         """Tenant before issuer: another tenant's token has both wrong, and the tenant is what the person can act on."""
         if claims.tid.lower() != self._tenant:
             raise TokenWrongTenant(f"tid={claims.tid!r}")
@@ -160,7 +158,7 @@ class Tokens:
         if claims.aud != self._settings.audience:
             raise TokenWrongAudience(f"aud={claims.aud!r}")
 
-    def _check_time(self, claims: _Claims) -> None:
+    def _check_time(self, claims: Claims) -> None:
         now = self._clock.utc().timestamp()
         begins = max(claims.iat, claims.nbf or claims.iat)
         if begins > now + _SKEW_SECONDS:
@@ -168,7 +166,7 @@ class Tokens:
         if claims.exp <= now - _SKEW_SECONDS:
             raise TokenExpired(f"expired {now - claims.exp:.0f} s ago")
 
-    def _check_purpose(self, claims: _Claims) -> None:
+    def _check_purpose(self, claims: Claims) -> None:
         """A version 2 token that a person got for our scope; an application's own token has no scope."""
         if claims.ver != "2.0":
             raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
@@ -177,7 +175,7 @@ class Tokens:
         if not GUID.fullmatch(claims.oid):
             raise TokenRefused(f"oid={claims.oid!r}")
 
-    def _check_freshness(self, claims: _Claims) -> None:
+    def _check_freshness(self, claims: Claims) -> None:
         signed_in = claims.iat if claims.auth_time is None else claims.auth_time
         age = self._clock.utc().timestamp() - signed_in
         if age > self._settings.fresh_seconds:
@@ -204,14 +202,3 @@ def _claimed_tenant(token: str) -> str:
         return (msgspec.json.decode(payload, type=_Claimed).tid or "").lower()
     except (jwt.InvalidTokenError, msgspec.MsgspecError):
         return ""
-
-
-def _caller(claims: _Claims) -> Caller:
-    person = Person(
-        tid=clean(claims.tid).lower(),
-        oid=clean(claims.oid).lower(),
-        name=clean(claims.name),
-        address=clean(claims.preferred_username, _LONGEST_ADDRESS),
-        roles=tuple(clean(role) for role in claims.roles),
-    )
-    return Caller(person, clean(claims.uti))

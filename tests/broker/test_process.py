@@ -1,18 +1,14 @@
-"""The broker as its own process: TLS, crashes, signals, a full disk, and what is left in logs and files."""
+"""The broker as its own process: TLS, crashes, signals, a full disk, and what it does not start with."""
 
 from __future__ import annotations
 
-import base64
 import os
 import resource
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +20,18 @@ from kiosk.broker import logs
 from kiosk.broker.server import serve
 from kiosk.config import BrokerConfig
 from kiosk.errors import ConfigError
-from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, problem_code
+from tests.support.broker import (
+    ROOT,
+    RunningBroker,
+    broker_command,
+    broker_config,
+    broker_process,
+    problem_code,
+    wait_for,
+)
 from tests.support.sandbox import RunningSandbox
 
 KEY = "*/getFileVaultKey"
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def in_background(broker: RunningBroker, token: str, device_id: str) -> list[Any]:
@@ -69,36 +66,6 @@ def test_over_tls(sandbox: RunningSandbox, place: Path) -> None:
             stranger.get(f"https://localhost:{port}/healthz")
 
 
-def test_nothing_secret_is_left_behind(sandbox: RunningSandbox, place: Path) -> None:
-    config = broker_config(sandbox.directory, place, rules={"reason": "required"})
-    mac = sandbox.device("NW-AKESSLER-14")
-    assert mac.key is not None
-    good, expired, unsigned = sandbox.token("ada"), sandbox.token("ada", exp=1), sandbox.token("ada", signed="none")
-    with broker_process(config, place) as broker:
-        answer = broker.release(good, mac.id, "INC-4711")
-        assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
-        for kind in ("html", "truncated", "wrong_type", "reset"):
-            sandbox.fault(KEY, kind, times=1)
-            broker.release(good, mac.id, "INC-4711")
-        for token in (expired, unsigned, good + "x"):
-            broker.release(token, mac.id)
-        broker.ask("POST", "/v1/devices/x/release", good, json={"public_key": "x", "reason": mac.key})
-        while_running = b"".join(path.read_bytes() for path in place.iterdir() if path.is_file())
-    after = b"".join(path.read_bytes() for path in place.iterdir() if path.is_file())
-    groups = mac.key.split("-")
-    secrets = [mac.key, mac.key.replace("-", ""), "".join(groups[:3]), "-".join(groups[3:])]
-    secrets += [part for token in (good, expired, unsigned) for part in token.split(".") if len(part) > 40]
-    for haystack in (while_running, after, answer.response.content, broker.log().encode()):
-        assert b"token_expired" in haystack or haystack is answer.response.content or b"code=" in haystack
-        for secret in secrets:
-            for form in (secret.encode(), secret.encode("utf-16-le"), base64.b64encode(secret.encode())[:-4]):
-                assert form not in haystack
-    for line in broker.log().splitlines():
-        assert line[10] == "T"
-        assert " code=" in line or " INFO " in line
-    assert "Traceback" not in broker.log()
-
-
 def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Path) -> None:
     config = broker_config(sandbox.directory, place, graph={"read_seconds": 30}, rules={"per_person": ("1/day",)})
     token, mac = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id
@@ -119,7 +86,7 @@ def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Pa
         assert broker.release(token, mac).code == "limit_reached"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_a_release_finish(sandbox: RunningSandbox, place: Path, number: int) -> None:
     config = broker_config(sandbox.directory, place)
     sandbox.fault(KEY, "delay", seconds=0.4, times=1)
@@ -151,9 +118,9 @@ def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
 
 def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path) -> None:
     with broker_process(broker_config(sandbox.directory, place), place) as broker:
-        command = [sys.executable, "-m", "tests.support.broker", str(place / "broker.toml")]
+        command = broker_command(place / "broker.toml")
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-        assert second.returncode != 0
+        assert second.returncode == 2
         assert "expected to listen on this socket" in second.stderr
         assert broker.ask("GET", "/healthz").status_code == 200
         assert [row["event"] for row in broker.rows()] == ["broker.started"]

@@ -112,9 +112,8 @@ def test_rules_apply_in_their_order() -> None:
 
 
 def test_of_a_foreign_device_nothing_else_is_said() -> None:
-    changes: dict[str, Any]
     for changes in ({"os": "iOS"}, {"agent": "jamf"}, {"state": "wipeissued"}, {"owner": "personal"}):
-        assert refusal(user_id=OTHER, **changes) == "device_not_yours"
+        assert refusal(user_id=OTHER, **dict[str, Any](changes)) == "device_not_yours"
 
 
 @pytest.mark.parametrize("reason", [None, "", "   ", ".", "...", "-", "x", "xxxx", "\u202e", "\x00\x01", "7 7"])

@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from kiosk.errors import TokenMissing, TokenRefused
 from tests.support.tokens import AUDIENCE, FOREIGN, ISSUER, KEYS, LEFT_OUT, OID, TENANT, Desk
 
 
@@ -22,13 +23,11 @@ def desk() -> Desk:
 
 
 async def test_a_good_token_names_the_person(desk: Desk) -> None:
-    verdict = await desk.judge(desk.signed())
-    assert verdict.refusal is None
-    assert verdict.caller is not None
-    person = verdict.caller.person
+    caller = await desk.judge(desk.signed())
+    person = caller.person
     assert (person.tid, person.oid, person.roles) == (TENANT, OID, ("Technician",))
     assert (person.name, person.address) == ("Astrid\N{REPLACEMENT CHARACTER}[2J", "astrid@example.org")
-    assert verdict.caller.uti == "u1"
+    assert caller.uti == "u1"
 
 
 CLAIMS: list[tuple[str, dict[str, Any], str]] = [
@@ -158,12 +157,12 @@ async def test_forgeries(desk: Desk, forge: Callable[[Desk], str], code: str) ->
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer  ", "Basic YWJj", "token"])
 async def test_no_token(desk: Desk, header: str | None) -> None:
-    verdict = await desk.tokens.judge(header)
-    assert (verdict.caller, verdict.refusal and verdict.refusal.code) == (None, "token_missing")
+    with pytest.raises(TokenMissing):
+        await desk.tokens.prove(header)
 
 
 async def test_only_a_good_signature_proves_who_was_refused(desk: Desk) -> None:
-    refused = await desk.judge(desk.signed(aud="other"))
-    assert refused.caller is not None
-    assert refused.caller.person.oid == OID
-    assert (await desk.judge(desk.signed("stranger"))).caller is None
+    claims = await desk.tokens.prove(f"Bearer {desk.signed(aud='other')}")
+    assert claims.caller().person.oid == OID
+    with pytest.raises(TokenRefused):
+        await desk.tokens.prove(f"Bearer {desk.signed('stranger')}")

@@ -8,7 +8,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -141,6 +142,14 @@ def problem_code(response: httpx.Response) -> str:
     return problem.type.removeprefix("urn:recovery-kiosk:problem:")
 
 
+def wait_for(what: Callable[[], object], seconds: float = 15) -> None:
+    """Look every few milliseconds until something is so."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def running_broker(
     config: BrokerConfig, clock: Clock | None = None, backoff: Backoff = QUICK, ca_bundle: Path | None = None
@@ -172,11 +181,11 @@ def running_broker(
 
 @contextlib.contextmanager
 def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = None) -> Iterator[RunningBroker]:
-    """A broker in another process, started as the command line starts it; its log in ``place``."""
+    """A broker in another process, started from the command line; its log in ``place``."""
     file = place / "broker.toml"
     file.write_text(to_toml(config))
     log_file = place / "broker.log"
-    command = [sys.executable, "-m", "tests.support.broker", str(file)]
+    command = broker_command(file)
     with (
         log_file.open("ab") as log,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT) as process,
@@ -190,6 +199,10 @@ def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = N
         finally:
             process.stdin.close()
             process.wait(timeout=30)
+
+
+def broker_command(file: Path) -> list[str]:
+    return [sys.executable, "-P", "-s", "-m", "kiosk", "broker", "--config", str(file), "--until-stdin-closes"]
 
 
 def to_toml(config: BrokerConfig) -> str:
@@ -207,13 +220,3 @@ def _client(url: str, ca_bundle: Path | None) -> httpx.Client:
         transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX))
         return httpx.Client(transport=transport, base_url="http://broker", timeout=30, trust_env=False)
     return httpx.Client(base_url=url, verify=tls_context(ca_bundle), timeout=30, trust_env=False)
-
-
-if __name__ == "__main__":
-    from kiosk.broker.server import serve
-
-    serve(
-        load(Path(sys.argv[1]), BrokerConfig),
-        until_stdin_closes=True,
-        on_ready=lambda: print("ready", flush=True),
-    )

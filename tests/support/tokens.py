@@ -11,9 +11,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kiosk.broker.signing_keys import KeyRing
-from kiosk.broker.tokens import Tokens, Verdict
+from kiosk.broker.tokens import Caller, Tokens
 from kiosk.clock import ManualClock
 from kiosk.config import TokenSettings
+from kiosk.errors import TokenRefused
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 FOREIGN = "99999999-2222-3333-4444-555555555555"
@@ -76,10 +77,17 @@ class Desk:
     def signed(self, key: str = "one", kid: str | None = None, **changes: Any) -> str:
         return jwt.encode(self.claims(**changes), KEYS[key], "RS256", {"kid": kid or key})
 
-    async def judge(self, token: str, **options: Any) -> Verdict:
-        return await self.tokens.judge(f"Bearer {token}", **options)
+    async def judge(self, token: str, *, fresh: bool = True) -> Caller:
+        claims = await self.tokens.prove(f"Bearer {token}")
+        await self.tokens.accept(claims, fresh=fresh)
+        return claims.caller()
 
-    async def code(self, token: str, **options: Any) -> str:
-        verdict = await self.judge(token, **options)
-        assert verdict.refusal is None or token not in f"{verdict.refusal.cause}{verdict.refusal!r}"
-        return verdict.refusal.code if verdict.refusal else ""
+    async def code(self, token: str, *, fresh: bool = True) -> str:
+        try:
+            await self.judge(token, fresh=fresh)
+        except TokenRefused as error:
+            refusal = error
+        else:
+            return ""
+        assert token not in f"{refusal.cause}{refusal!r}"
+        return refusal.code
