@@ -15,7 +15,7 @@ from kiosk.clock import Clock
 from kiosk.errors import ConfigError
 from kiosk.sandbox.admin import Admin, RequestLog, ShiftedClock
 from kiosk.sandbox.device_code import DeviceCodes
-from kiosk.sandbox.directory import DEVICES_FILE, PEOPLE_FILE, Directory, load_directory, names
+from kiosk.sandbox.directory import DEVICES_FILE, PEOPLE_FILE, Directory, load_directory
 from kiosk.sandbox.entra import Entra
 from kiosk.sandbox.faults import Faults
 from kiosk.sandbox.generate import grow
@@ -37,7 +37,9 @@ from kiosk.sandbox.web import (
     read_request,
     send_response,
 )
+from kiosk.text import clean
 
+_LONGEST_NAME = 160
 _log = logging.getLogger(__name__)
 
 
@@ -132,8 +134,9 @@ def _approver(config: SandboxConfig, directory: Directory) -> str:
         return ""
     person = directory.find_person(config.approve)
     if person is None:
-        known = ", ".join(names(directory.people()))
-        raise ConfigError("sandbox", f"expected one of {known}; not {config.approve!a}", key="approve")
+        known = ", ".join(clean(one.name, _LONGEST_NAME) for one in directory.people())
+        reason = f"expected one of {known}; not {clean(config.approve, _LONGEST_NAME)}"
+        raise ConfigError("sandbox", reason, key="approve")
     return person.oid
 
 

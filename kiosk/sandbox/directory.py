@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -280,8 +280,3 @@ def _seen(text: str, now: dt.datetime) -> dt.datetime:
         return _NEVER
     number, unit = re.findall(r"\d+|\D", text)
     return now.replace(microsecond=0) - dt.timedelta(**{_UNITS[unit]: int(number)})
-
-
-def names(people: Iterable[Person]) -> Iterator[str]:
-    """Names for a message of ours: those of hostile people, too, in one plain line."""
-    return (ascii(person.name)[1:-1] for person in people)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class Files:
             raise ConfigError(self.directory, f"expected a folder for the sandbox: {error.strerror}") from None
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise ConfigError(self.directory, "expected a folder of your own that nobody else can open (mode 0700)")
+
+    @classmethod
+    def temporary(cls) -> Files:
+        """A new folder among the system's temporary ones. Raises ConfigError."""
+        files = cls(Path(tempfile.mkdtemp(prefix="recovery-kiosk-sandbox-")))
+        files._made = True
+        return files
 
     def write(self, name: str, content: bytes) -> Path:
         """Write one file that only the owner reads. Raises ConfigError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +38,7 @@ def serve(
         base = f"https://localhost:{sock.getsockname()[1]}"
         broker = self_signed("Recovery Kiosk broker")
         sandbox = Sandbox(config, base, clock or SystemClock(), [broker.certificate])
-        files = Files(Path(config.directory or tempfile.mkdtemp(prefix="recovery-kiosk-sandbox-")))
+        files = Files(Path(config.directory)) if config.directory else Files.temporary()
         try:
             tenant = sandbox.directory.tenant
             tls = write_all(files, config, tenant, base, Authority(), broker, sandbox.admin_token)
@@ -47,5 +46,5 @@ def serve(
             app: Any = sandbox  # uvicorn spells the types of ASGI out; ours are the protocol's plain mappings
             serve_app(app, sock, tls=tls, on_ready=lambda: on_ready(ready), until_stdin_closes=until_stdin_closes)
         finally:
-            if config.remove_files:
+            if config.remove_files or not config.directory:
                 files.remove()

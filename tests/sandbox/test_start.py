@@ -62,6 +62,14 @@ def test_it_removes_exactly_what_it_wrote(tmp_path: Path) -> None:
     assert not sandbox.directory.exists()
 
 
+def test_a_temporary_folder_goes_with_its_files() -> None:
+    files = Files.temporary()
+    files.write("a", b"b")
+    assert stat.S_IMODE(files.directory.stat().st_mode) == 0o700
+    files.remove()
+    assert not files.directory.exists()
+
+
 def test_a_second_start_in_the_same_folder(tmp_path: Path) -> None:
     for _ in range(2):
         with running_sandbox(tmp_path) as sandbox:
