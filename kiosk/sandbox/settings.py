@@ -54,7 +54,7 @@ class GraphServiceSettings(Section, frozen=True, kw_only=True):
 class SandboxConfig(Section, frozen=True, kw_only=True):
     """``sandbox.toml``.
 
-    ``directory`` is where the files for kiosk and broker are written; without it, a temporary one that is removed at the
+    ``directory`` is where the files for kiosk and broker are written; without it, a temporary one, removed at the
     end. ``remove_files`` removes them from a given one, too. ``approve`` is the person as whom every code approves
     itself. ``visit`` and ``rules`` are passed on into those files.
     """
