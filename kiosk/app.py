@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from kiosk.screens.phone import DemoPerson, PhoneScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.visit import Visit
 from kiosk.watchdog import Watchdog
+from kiosk.widgets.key_view import forget_drawings
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +136,7 @@ class KioskApp(App[None], inherit_bindings=False):
             await self.push_screen(screen)
         else:
             await self.switch_screen(screen)
+            self.call_after_refresh(forget_drawings)
         return await screen.answered
 
     def begin_visit(self) -> Visit:
@@ -210,6 +213,9 @@ class KioskApp(App[None], inherit_bindings=False):
         self._ending = how
         if self.visit:
             self.visit.wipe()
+        for screen in self.screen_stack:
+            if isinstance(screen, KioskScreen):
+                screen.forget()
         self.workers.cancel_group(self, "flow")
         self._say_goodbye(how)
 
@@ -219,9 +225,7 @@ class KioskApp(App[None], inherit_bindings=False):
         if self.visit:
             await _within(_FAREWELL_SECONDS, self.visit.end(how))
         await showing
-        if self._watchdog:
-            self._watchdog.stop()
-        self.exit(return_code=EXIT_DONE)
+        self._leave(EXIT_DONE)
 
     @work(group="reveal", exit_on_error=False)
     async def _close_reveal(self, how: Ending) -> None:
@@ -249,11 +253,17 @@ class KioskApp(App[None], inherit_bindings=False):
         """End without a word, as on a signal."""
         if self.visit:
             self.visit.wipe()
+        self._leave(code)
+
+    def _leave(self, code: int) -> None:
+        if self._watchdog:
+            self._watchdog.stop()
         self.exit(return_code=code)
-        # The orderly way writes to a terminal that may be gone; it must not be waited for.
-        backstop = threading.Timer(_HARD_EXIT_SECONDS, _hard_exit, [code])
-        backstop.daemon = True
-        backstop.start()
+        if not self.is_headless:
+            # The orderly way writes to a terminal that may be gone or stuck; it is not waited for.
+            backstop = threading.Timer(_HARD_EXIT_SECONDS, os._exit, [code])
+            backstop.daemon = True
+            backstop.start()
 
     def terminal_lost(self) -> None:
         """Called from the input thread when the terminal has gone away."""
@@ -285,12 +295,6 @@ async def _within(seconds: float, asking: Awaitable[None]) -> None:
             await asking
     except TimeoutError:
         log.warning("the broker did not take the end of the visit in %s s", seconds)
-
-
-def _hard_exit(code: int) -> None:
-    import os
-
-    os._exit(code)
 
 
 def _place(error: BaseException | None) -> str:

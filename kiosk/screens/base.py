@@ -70,6 +70,9 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     def tick(self) -> None:
         """Called a few times a second while a visit lasts, also while something lies over this screen."""
 
+    def forget(self) -> None:
+        """Let go of everything secret, at once: the visit is ending."""
+
     def warn(self, words: str) -> None:
         """Say something above the key hints; no words take it away."""
         warning = self.query_one("#warning", Prose)

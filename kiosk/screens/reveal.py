@@ -91,6 +91,9 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._hide(Ending.HIDDEN)
         self.answer(AfterReveal.BACK)
 
+    def forget(self) -> None:
+        self._hide(Ending.LOCKED)
+
     def _hide(self, how: Ending) -> None:
         if not self._shown:
             return

@@ -25,6 +25,14 @@ CELLS = _IN_A_ROW * _GROUP_CELLS + (_IN_A_ROW - 1) * _GAP
 LINES = 2 * _BLOCK_ROWS + 2
 
 
+def forget_drawings() -> None:
+    """Drop what Rich and Textual remember of earlier frames; the allocator overwrites what is freed."""
+    # Keyed by text that was measured; lives as long as the process (rich 15).
+    cached_cell_len.cache_clear()
+    # Strips of replaced screens hang in reference cycles.
+    gc.collect()
+
+
 class KeyView(Widget):
     """Holds the key only while it is shown. Every character is its own segment, so no string of the key is made."""
 
@@ -45,11 +53,9 @@ class KeyView(Widget):
     def hide(self) -> None:
         """Overprint the key with dots and let nothing keep what was drawn."""
         self._key = None
-        # Rich and Textual keep what they have measured and drawn (textual 8.2.8, rich 15): the key must not stay there.
-        cached_cell_len.cache_clear()
         self._styles_cache.clear()
         self.refresh()
-        self.call_after_refresh(gc.collect)
+        self.call_after_refresh(forget_drawings)
 
     @property
     def usual(self) -> bool:

@@ -1,0 +1,152 @@
+"""No copy of a key, nor of two neighbouring groups of it, in the memory of any process once it is gone.
+
+Once in the usual test run; many times in a row with --residue-runs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.memory import scan, writable_regions
+from tests.support.tenant import Tenant, shown_key, tenant, walk_to_key
+from tests.support.terminal import ENTER, ESCAPE, F1, F10, Terminal, terminal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/PID/mem")
+REVEAL_SECONDS = 5
+TOKEN = re.compile(rb"eyJ[\w-]{20,}\.eyJ[\w-]{50,}")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=REVEAL_SECONDS, idle_seconds=60) as both:
+        yield both
+
+
+def places(desk: Terminal, running: Tenant, key: str) -> dict[str, int]:
+    """How many copies each process of ours holds."""
+    processes = {"supervisor": desk.child.pid, "broker": running.broker.pid}
+    for child in psutil.Process(desk.child.pid).children():
+        processes["visit"] = child.pid
+    return {name: len(scan(pid, key)) for name, pid in processes.items()}
+
+
+NONE = {"supervisor": 0, "broker": 0, "visit": 0}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "run" in metafunc.fixturenames:
+        metafunc.parametrize("run", range(metafunc.config.getoption("--residue-runs")))
+
+
+def gone(desk: Terminal, running: Tenant, key: str) -> None:
+    desk.settle(0.2)
+    assert places(desk, running, key) == NONE
+
+
+def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
+    with terminal(*running.arguments) as desk:
+        key = walk_to_key(desk)
+        while_shown = places(desk, running, key)
+        # It is on the screen, so it has to be somewhere: without this the zeros below would mean nothing.
+        assert while_shown["visit"] > 0
+        assert (while_shown["supervisor"], while_shown["broker"]) == (0, 0)
+        desk.wait_for("The time is over")
+        gone(desk, running, key)
+        desk.press(ENTER)
+        shown_key(desk)
+        desk.press(" ")
+        desk.wait_for("key is wiped")
+        gone(desk, running, key)
+        desk.press(ENTER)
+        shown_key(desk)
+        desk.press(ESCAPE)
+        desk.wait_for("Which Mac is locked?")
+        gone(desk, running, key)
+        desk.press(ENTER)
+        shown_key(desk)
+        desk.press(F1)
+        desk.wait_for("Write the 24 characters down")
+        desk.settle(REVEAL_SECONDS + 0.5)
+        gone(desk, running, key)
+        desk.press(ESCAPE)
+        desk.wait_for("The time is over")
+        desk.press(ENTER)
+        shown_key(desk)
+        (visit,) = psutil.Process(desk.child.pid).children()
+        desk.press(F10)
+        desk.wait_for("This terminal is locked")
+        gone(desk, running, key)
+        desk.press(ENTER)
+        visit.wait(10)
+        desk.wait_for("Press Enter to begin")
+        gone(desk, running, key)
+
+
+def test_a_token_is_gone_with_its_visit(running: Tenant) -> None:
+    """While the visit lasts the token has to be there; the supervisor never has it."""
+    with terminal(*running.arguments) as desk:
+        walk_to_key(desk)
+        (visit,) = psutil.Process(desk.child.pid).children()
+        assert tokens(visit.pid) > 0
+        assert tokens(desk.child.pid) == 0
+        desk.press(F10)
+        desk.press(ENTER)
+        visit.wait(10)
+        desk.wait_for("Press Enter to begin")
+        assert tokens(desk.child.pid) == 0
+
+
+def tokens(pid: int) -> int:
+    return sum(len(TOKEN.findall(content)) for _, _, content in writable_regions(pid))
+
+
+def test_no_core_and_no_stranger(running: Tenant) -> None:
+    with terminal(*running.arguments) as desk:
+        desk.wait_for("Press Enter to begin")
+        for process in [psutil.Process(desk.child.pid), *psutil.Process(desk.child.pid).children()]:
+            assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+            # An undumpable process belongs to root in /proc, and its own user may not trace it.
+            assert Path(f"/proc/{process.pid}/status").read_text().split("CoreDumping:")[1].split()[0] == "0"
+            assert dumpable(process.pid) is False
+
+
+def dumpable(pid: int) -> bool:
+    """Whether another process of the same user may read its memory; asked as nobody, who may never ask as root."""
+    code = f"open('/proc/{pid}/mem', 'rb')"
+    drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+    done = subprocess.run([sys.executable, "-c", drop + code], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+CARELESS = """
+import sys
+key = sys.stdin.readline().strip()
+groups = key.split("-")
+forms = [key, key.encode("utf-16-le"), key.encode("utf-32-le"), "\\x1b[0m".join(key), (groups[2] + "-" + groups[3])]
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_scanner_finds_every_form() -> None:
+    """The control: a program that keeps a key on purpose."""
+    key = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
+    with subprocess.Popen(
+        [sys.executable, "-c", CARELESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(key + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        forms = {find.form for find in scan(process.pid, key)}
+        assert forms == {"ascii", "utf-16", "utf-32"}
+        assert not scan(process.pid, "AAAA-BBBB-CCCC-DDDD-EEEE-FFFF")
+        process.stdin.close()

@@ -1,0 +1,85 @@
+"""Searches the writable memory of a process for a recovery key, in every form in which software leaves one.
+
+By hand:  python -m tests.support.memory PID XXXX-XXXX-XXXX-XXXX-XXXX-XXXX [PID KEY ...]
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_WIDTHS = {"ascii": 1, "utf-16": 2, "utf-32": 4}
+_MOST_BETWEEN = 12
+_LARGEST_REGION = 1 << 30
+
+
+@dataclass(frozen=True)
+class Find:
+    """One place. ``form`` says which; the secret itself is never repeated."""
+
+    form: str
+    region: str
+    offset: int
+
+
+def _patterns(key: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+    groups = key.split("-")
+    pairs = ["".join(pair) for pair in itertools.pairwise(groups)]
+    for name, width in _WIDTHS.items():
+        zeros = rb"\x00" * (width - 1)
+        between = _BETWEEN_FORMS[width]
+        for pair in pairs:
+            units = [character.encode() + zeros for character in pair]
+            joint = b"(?:" + between + b"){0,%d}" % _MOST_BETWEEN
+            yield name, re.compile(joint.join(units), re.DOTALL)
+
+
+def _between(width: int) -> bytes:
+    """What a drawn line has between two characters: colours, cursor moves, blanks, and the dashes of the key."""
+    zero = rb"\x00" * (width - 1)
+    csi = rb"\x1b" + zero + rb"\[" + zero + rb"(?:[0-9;:?<>]" + zero + rb")*[@-~]" + zero
+    charset = rb"\x1b" + zero + rb"[()]" + zero + rb"[AB0]" + zero
+    plain = rb"[\x0e\x0f\r\n \"',-]" + zero
+    return rb"(?:" + csi + rb"|" + charset + rb"|" + plain + rb")"
+
+
+_BETWEEN_FORMS = {width: _between(width) for width in _WIDTHS.values()}
+
+
+def writable_regions(pid: int) -> Iterator[tuple[str, int, bytes]]:
+    """Name, address and content of every writable mapping that can be read."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, flags, _, _, _, *name = line.split(maxsplit=5)
+            start, end = (int(part, 16) for part in place.split("-"))
+            if "w" not in flags or end - start > _LARGEST_REGION:
+                continue
+            try:
+                memory.seek(start)
+                content = memory.read(end - start)
+            except OSError:
+                continue
+            yield (name[0] if name else "anonymous"), start, content
+
+
+def scan(pid: int, key: str) -> list[Find]:
+    """Every place at which two neighbouring groups of the key, or more of it, stand."""
+    patterns = list(_patterns(key))
+    found = []
+    for region, _, content in writable_regions(pid):
+        for form, pattern in patterns:
+            found += [Find(form, region, match.start()) for match in pattern.finditer(content)]
+    return found
+
+
+if __name__ == "__main__":
+    total = 0
+    for process, secret in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        for find in scan(int(process), secret):
+            print(f"{process}: {find.form} in {find.region} at {find.offset:#x}")
+            total += 1
+    sys.exit(bool(total))

@@ -1,0 +1,61 @@
+"""Sandbox and broker as processes of their own, for kiosks on real terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.broker import RunningBroker, broker_config, broker_process
+from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.terminal import ENTER, Terminal
+
+KEY = re.compile(r"\b([A-Z0-9]{4}(?:-[A-Z0-9]{4}){5})\b")
+WELCOME = "Press Enter to begin"
+
+
+@dataclass
+class Tenant:
+    """Both, and the kiosk.toml that belongs to them."""
+
+    sandbox: RunningSandbox
+    broker: RunningBroker
+    kiosk_toml: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of the kiosk's command line."""
+        return ["run", "--config", str(self.kiosk_toml)]
+
+
+@contextlib.contextmanager
+def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
+    """Every sign-in is Ada Kessler's; no limits on releases; ``visit`` are settings of the kiosk."""
+    with running_sandbox(place, approve="Ada Kessler", visit=visit) as sandbox:
+        settings = broker_config(
+            sandbox.directory,
+            place,
+            listen={"url": f"unix:{sandbox.directory}/broker.sock"},
+            rules={"per_person": (), "per_device": ()},
+        )
+        with broker_process(settings, place) as broker:
+            yield Tenant(sandbox, broker, sandbox.directory / "kiosk.toml")
+
+
+def walk_to_key(desk: Terminal) -> str:
+    """From the welcome screen to the key, with Enter alone; returns the key."""
+    for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
+        desk.wait_for(words)
+        desk.press(ENTER)
+    return shown_key(desk)
+
+
+def shown_key(desk: Terminal) -> str:
+    """The key that stands on the screen."""
+    desk.wait_for("Vanishes in")
+    found = KEY.search(desk.text)
+    assert found, desk.text
+    return found[1]

@@ -1,0 +1,47 @@
+"""A terminal that has stopped reading stops no clock: the visit ends without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kiosk.clock import ManualClock
+from kiosk.watchdog import STUCK_SECONDS, Watchdog
+from tests.support.tenant import tenant, walk_to_key
+from tests.support.terminal import ENTER, F1, F10, terminal
+
+
+def test_an_ending_does_not_wait_for_a_terminal_that_does_not_read(tmp_path: Path) -> None:
+    with tenant(tmp_path) as running, terminal(*running.arguments) as desk:
+        walk_to_key(desk)
+        (visit,) = psutil.Process(desk.child.pid).children()
+        desk.press(F10 + ENTER)
+        visit.wait(15)
+
+
+def test_a_stalled_terminal_ends_the_visit_and_the_next_one_begins(tmp_path: Path) -> None:
+    with tenant(tmp_path, reveal_seconds=60) as running, terminal(*running.arguments) as desk:
+        walk_to_key(desk)
+        (visit,) = psutil.Process(desk.child.pid).children()
+        # Each of them paints a whole screen, which nobody takes.
+        for _ in range(100):
+            desk.press(F1)
+        visit.wait(STUCK_SECONDS + 20)
+        desk.wait_for("Press Enter to begin")
+
+
+@pytest.mark.parametrize(
+    ("beats", "deadline", "late"),
+    [(True, 1000.0, False), (True, 8.0, True), (False, 1000.0, True)],
+    ids=["in time", "missed", "silent"],
+)
+def test_the_watchdog_knows_when_it_is_late(beats: bool, deadline: float, late: bool) -> None:
+    clock = ManualClock()
+    dog = Watchdog(clock, lambda: [1000.0 + deadline], lambda: None)
+    for _ in range(10):
+        clock.advance(1)
+        if beats:
+            dog.beat()
+    assert dog.late() is late
