@@ -12,7 +12,7 @@ from kiosk.broker.managed_device import ManagedDevice, guid
 from kiosk.broker.questions import Question
 from kiosk.broker.record import Record
 from kiosk.broker.releases import Releases
-from kiosk.broker.schema import Event
+from kiosk.broker.schema import Entry, Event
 from kiosk.broker.tokens import Caller, Tokens
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
@@ -62,11 +62,10 @@ class Service:
         try:
             macs = await self._macs(question, visitor.oid)
         except KioskError as error:
-            await self._record.add(replace(entry, outcome=error.code, reference=error.reference))
+            refused = replace(entry, outcome=error.code, reference=error.reference)
+            await self._record.add(_after(question, refused))
             raise
-        await self._record.add(
-            replace(entry, client_request_id=question.client_request_id, request_id=question.request_id)
-        )
+        await self._record.add(_after(question, entry))
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
@@ -125,6 +124,10 @@ class Service:
             return await self._graph.primary_users(replace(question), device.id)
         except KioskError:
             return None
+
+
+def _after(question: Question, entry: Entry) -> Entry:
+    return replace(entry, client_request_id=question.client_request_id, request_id=question.request_id)
 
 
 def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:

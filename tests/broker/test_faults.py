@@ -236,6 +236,8 @@ def test_a_page_in_the_middle_fails(
     assert (problem_code(response) if response.is_error else "") == code
     (row,) = broker.rows()
     assert (row["event"], row["outcome"]) == ("devices.listed", code or "ok")
+    asked = {request["client_request_id"] for request in sandbox.requests(LIST)}
+    assert row["client_request_id"] in asked
     if code:
         assert row["reference"] == response.json()["reference"]
 
