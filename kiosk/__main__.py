@@ -9,6 +9,7 @@ import signal
 import sys
 
 _TERM = re.compile(r"[A-Za-z0-9+.-]{1,40}")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _SSH_VALUE = re.compile(r"[A-Za-z0-9/:.% -]{1,120}")
 
 # Blocks that the C library frees are overwritten, small ones included; Python's own allocator would keep them.
@@ -37,6 +38,10 @@ def environment(given: dict[str, str]) -> dict[str, str]:
     for name in ("SSH_CONNECTION", "SSH_TTY"):
         # For the record only: where the person sits.
         if _SSH_VALUE.fullmatch(given.get(name, "")):
+            made[name] = given[name]
+    for name in ("LISTEN_FDS", "LISTEN_PID"):
+        # The broker's socket, opened by systemd. The kiosk does not look.
+        if _NUMBER.fullmatch(given.get(name, "")):
             made[name] = given[name]
     return made
 

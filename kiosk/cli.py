@@ -112,24 +112,13 @@ def sandbox(
     until_stdin_closes: bool,
 ) -> None:
     """Run a simulated tenant: Entra ID and Microsoft Graph on loopback, over TLS."""
-    from msgspec.structs import replace
-
-    from kiosk.config import load
     from kiosk.journal import to_stderr
     from kiosk.sandbox.server import Ready, serve
-    from kiosk.sandbox.settings import SandboxConfig
+    from kiosk.sandbox.settings import configure
 
     def announce(ready: Ready) -> None:
         click.echo(f"ready: {ready.url}, files for kiosk and broker in {ready.directory}")
 
     to_stderr()
-    config = load(path, SandboxConfig) if path else SandboxConfig()
-    if directory:
-        config = replace(config, directory=str(directory))
-    if port is not None:
-        config = replace(config, listen=replace(config.listen, port=port))
-    if devices:
-        config = replace(config, tenant=replace(config.tenant, devices=devices))
-    if approve:
-        config = replace(config, approve=approve)
+    config = configure(path, directory=directory, port=port, devices=devices, approve=approve)
     serve(config, until_stdin_closes=until_stdin_closes, on_ready=announce)

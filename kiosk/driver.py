@@ -20,6 +20,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.messages import InBandWindowResize
 
+from kiosk.terminal import OVERPRINT_AND_ERASE
+
 if TYPE_CHECKING:
     from kiosk.app import KioskApp
 
@@ -94,6 +96,6 @@ class KioskDriver(LinuxDriver):
                 parser = XTermParser()
 
     def stop_application_mode(self) -> None:
-        """Erase before leaving: the last frame stays in the alternate screen, and the Linux console has none."""
-        self.write("\x1b[0m\x1b[2J\x1b[H")
+        """Leave an empty screen behind: the last frame stays in the alternate one, and some terminals have none."""
+        self.write(OVERPRINT_AND_ERASE)
         super().stop_application_mode()

@@ -79,10 +79,9 @@ class SignIn:
                 self._token = token
                 self._flow.clear()
                 return
-            error = answer.get("error")
-            if error not in _PENDING:
+            if answer.get("error") not in _PENDING:
                 raise _failure(answer)
-            if error == "slow_down":
+            if answer.get("error") == "slow_down":
                 self._flow["interval"] = float(self._flow.get("interval") or 0) + _SLOW_DOWN_SECONDS
 
     def authorization(self) -> str:

@@ -35,6 +35,6 @@ def _only(handler: logging.Handler) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # They log addresses of requests at this level, which hold device ids and nothing that we need.
-    for name in ("httpx", "httpcore", "msal"):
+    # At this level they log addresses of requests, which hold device ids, and other things that nobody needs.
+    for name in ("httpx", "httpcore", "msal", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BACKLOG = 128
 _SOCKET_MODE = 0o660
 _GRACE_SECONDS = 5
+_FIRST_FROM_SYSTEMD = 3
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,33 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def _from_systemd() -> socket.socket | None:
+    """The socket that systemd has opened for this service, where it did (sd_listen_fds). Raises ConfigError."""
+    count = os.environ.pop("LISTEN_FDS", "")
+    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+        return None
+    if count != "1":
+        raise ConfigError("the service's .socket unit", f"expected one ListenStream, not {count or 'none'}")
+    try:
+        given = socket.socket(fileno=_FIRST_FROM_SYSTEMD)
+    except OSError as error:
+        raise ConfigError("the service's .socket unit", f"expected a socket: {error.strerror}") from None
+    given.set_inheritable(False)
+    return given
+
+
 @contextlib.contextmanager
 def unix_socket(path: Path) -> Iterator[socket.socket]:
-    """A listening unix socket for owner and group only; removed at the end. Raises ConfigError."""
+    """A listening unix socket for owner and group only; removed at the end. Raises ConfigError.
+
+    Where systemd has opened it, access to it and its removal are systemd's business.
+    """
+    if given := _from_systemd():
+        with contextlib.closing(given):
+            if given.getsockname() != str(path):
+                raise ConfigError(path, f"expected systemd to listen here too, not on {given.getsockname()}")
+            yield given
+        return
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_left_over(path)
@@ -160,12 +185,15 @@ def _remove_left_over(path: Path) -> None:
 
 @contextlib.contextmanager
 def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening TCP socket; port 0 takes a free one. Raises ConfigError."""
+    """A listening TCP socket, systemd's where it has opened one; port 0 takes a free one. Raises ConfigError."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = _from_systemd() or socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(f"{host}:{port}", f"expected to listen here: {error.strerror or error}") from None
+    if listener.family == socket.AF_UNIX or port not in (0, listener.getsockname()[1]):
+        listener.close()
+        raise ConfigError(f"{host}:{port}", "expected systemd to listen here too")
     # asyncio sets this only on sockets whose protocol number is given, and create_server gives none; without it, each
     # answer waits for the client's delayed acknowledgement. Accepted connections take it over.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

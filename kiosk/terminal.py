@@ -16,7 +16,7 @@ _MODES_OFF = (
     "\x1b[?2004l"  # bracketed paste
 )
 # DECALN first: it prints over every cell. Erasing alone moves the key into the scrollback of some terminals.
-_OVERPRINT_AND_ERASE = "\x1b[?6l\x1b[r\x1b[m\x1b#8\x1b[H\x1b[2J"
+OVERPRINT_AND_ERASE = "\x1b[?6l\x1b[r\x1b[m\x1b#8\x1b[H\x1b[2J"
 _LEAVE = "\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[m"
 # The Linux console has no alternate screen: what scrolled off stays in video memory until it is told otherwise.
 _LINUX_CONSOLE = "\x1b#8\x1b[H\x1b[2J\x1b[3J"
@@ -42,7 +42,7 @@ class Terminal:
 
     def reset(self) -> None:
         """Overprint, erase, modes off, settings back: whatever state a visit has left behind."""
-        sequence = _MODES_OFF + _OVERPRINT_AND_ERASE + _LEAVE
+        sequence = _MODES_OFF + OVERPRINT_AND_ERASE + _LEAVE
         if os.environ.get("TERM") == "linux":
             sequence += _LINUX_CONSOLE
         # A terminal that has gone away needs no cleaning; one that does not read is not waited for.

@@ -1,0 +1,100 @@
+"""After every way in which a reveal can end, no group of the key is on a screen, behind it, or in the history."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.multiplexer import Multiplexer, Screen, Tmux
+from tests.support.tenant import KEY, WELCOME, Tenant, tenant
+from tests.support.terminal import KIOSK
+
+KINDS = {"tmux": Tmux, "screen": Screen}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=5, idle_seconds=60, after="exit") as both:
+        yield both
+
+
+@pytest.fixture(params=KINDS)
+def desk(request: pytest.FixtureRequest, running: Tenant, tmp_path: Path) -> Iterator[Multiplexer]:
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    opened = KINDS[request.param](f"kiosk{time.monotonic_ns()}", [*KIOSK, *running.arguments], tmp_path)
+    yield opened
+    opened.close()
+
+
+def processes(desk: Multiplexer) -> tuple[psutil.Process, psutil.Process]:
+    """Supervisor and visit."""
+    ours = [one for one in desk.root().children(recursive=True) if "kiosk" in " ".join(one.cmdline())]
+    supervisor = next(one for one in ours if "run" in one.cmdline() and one.name() != "sh" and one.children())
+    return supervisor, supervisor.children()[0]
+
+
+def walk_to_key(desk: Multiplexer) -> list[str]:
+    for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
+        desk.until(lambda text, words=words: words in text)
+        desk.press("Enter")
+    found = KEY.search(desk.until(KEY.search))
+    assert found
+    return found[1].split("-")
+
+
+def clear(desk: Multiplexer) -> None:
+    desk.until(lambda text: "key is wiped" in text)
+
+
+def hide(desk: Multiplexer) -> None:
+    desk.press("Space")
+    clear(desk)
+
+
+def lock(desk: Multiplexer) -> None:
+    desk.press("F10")
+    desk.until(lambda text: "You are signed out" in text)
+
+
+def leave(desk: Multiplexer) -> None:
+    lock(desk)
+    desk.press("Enter")
+    desk.until(lambda text: "signed out" not in text)
+
+
+def kill(number: int, who: int) -> Callable[[Multiplexer], None]:
+    def ending(desk: Multiplexer) -> None:
+        victim = processes(desk)[who]
+        victim.send_signal(number)
+        desk.until(lambda text: "Vanishes in" not in text)
+
+    return ending
+
+
+ENDINGS: dict[str, Callable[[Multiplexer], None]] = {
+    "countdown": clear,
+    "hide": hide,
+    "lock": lock,
+    "exit": leave,
+    "SIGTERM": kill(signal.SIGTERM, 0),
+    "SIGHUP": kill(signal.SIGHUP, 0),
+    "visit SIGTERM": kill(signal.SIGTERM, 1),
+    "visit SIGKILL": kill(signal.SIGKILL, 1),
+    "visit crash": kill(signal.SIGABRT, 1),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_group_of_the_key_stays(desk: Multiplexer, ending: str) -> None:
+    groups = walk_to_key(desk)
+    assert all(group in desk.text(history=True) for group in groups)
+    ENDINGS[ending](desk)
+    kept = desk.text(history=True) + desk.text()
+    assert not [group for group in groups if group in kept]
