@@ -15,11 +15,11 @@ GROUPS = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["dependency
 BASE = PROJECT["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
 BUILD = ["hatchling", "editables"]
-DEV = [need for need in GROUPS["dev"] if not need.startswith("recovery-kiosk")]
+DEV = [*EXTRAS["postgresql"], *(need for need in GROUPS["dev"] if not need.startswith("recovery-kiosk"))]
 
 LISTS = {
     "kiosk": BASE,
-    "broker": [*BASE, *EXTRAS["broker"]],
+    "broker": [*BASE, *EXTRAS["broker"], *EXTRAS["postgresql"]],
     "demo": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD],
     "dev": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD, *DEV],
     "microsoft": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD, *DEV, *GROUPS["microsoft"]],
