@@ -104,7 +104,10 @@ def _service(directory: Path, name: str, config: Path) -> Iterator[None]:
     try:
         if not select.select([process.stdout], [], [], _START_SECONDS)[0] or not process.stdout.readline():
             words = log.read_text(errors="replace").strip().splitlines()
-            raise ConfigError(name, words[-1].removeprefix("kiosk: ") if words else "did not start")
+            place, _, expected = (
+                (words[-1] if words else f"{name}: did not start").removeprefix("kiosk: ").partition(": ")
+            )
+            raise ConfigError(place, expected)
         yield
     finally:
         process.stdin.close()

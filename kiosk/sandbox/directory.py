@@ -177,10 +177,13 @@ class Directory:
         return self._people.get(oid.lower())
 
     def find_person(self, text: str) -> Person | None:
-        """The person with this name, address or oid, in whatever case."""
+        """The person with this name, address or oid, or the only one whose name holds it, in whatever case."""
         wanted = text.strip().casefold()
-        found = self._by_address.get(wanted) or self._people.get(wanted)
-        return found or next((one for one in self.people() if one.name.casefold() == wanted), None)
+        if found := self._by_address.get(wanted) or self._people.get(wanted):
+            return found
+        named = [one for one in self.people() if one.name.casefold() == wanted]
+        named = named or [one for one in self.people() if wanted and wanted in one.name.casefold()]
+        return named[0] if len(named) == 1 else None
 
     def person_at(self, address: str) -> Person | None:
         """The person with this address."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import random
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import psutil
@@ -130,17 +133,24 @@ def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
 
 
 def test_a_hangup_ends_everything(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        processes = [psutil.Process(desk.child.pid), *visits(desk)]
-        os.close(desk.child.child_fd)
-        _, alive = psutil.wait_procs(processes, timeout=10)
-        assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
-        desk.child.closed = True
-        desk.child.child_fd = -1
-        desk.child.ptyproc.closed = True
-        desk.child.ptyproc.wait()
-        assert desk.child.ptyproc.exitstatus in {EXIT_TERMINAL_LOST, None}
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [*KIOSK, *run(tmp_path)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        # What login does: the terminal becomes the controlling one, so that its end is a hangup.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as desk:
+        os.close(slave)
+        seen = b""
+        while WELCOME.encode() not in seen:
+            seen += os.read(master, 65536)
+        (visit,) = psutil.Process(desk.pid).children()
+        os.close(master)
+        assert desk.wait(10) == EXIT_TERMINAL_LOST
+        visit.wait(10)
 
 
 def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
