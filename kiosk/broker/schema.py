@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, SmallInteger, String, Table, Text
 
-VERSION = 1
+VERSION = 2
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_LONGEST_ADDRESS = 254
 
 METADATA = MetaData()
 
@@ -17,10 +18,16 @@ HEAD = Table(
     "head",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", SmallInteger, nullable=False),
+    Column("origin", String(64), nullable=False),
     Column("n", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("sealed", BigInteger, nullable=False),
+    Column("sealed_at", String(27), nullable=False),
     Column("trials", BigInteger, nullable=False),
 )
-"""One row. ``n`` is the number of the newest entry; whoever appends locks it first, so that entries have one order.
+"""One row. ``n`` and ``hash`` are those of the newest entry, ``sealed`` and ``sealed_at`` of the newest checkpoint.
+Whoever appends locks the row first, so that entries have one order and one chain.
 ``trials`` counts writes that were made to see whether one can be made; a row set to what it holds is not written."""
 
 RECORD = Table(
@@ -34,9 +41,11 @@ RECORD = Table(
     Column("tid", String(36), nullable=False),
     Column("oid", String(36), nullable=False),
     Column("name", String(64), nullable=False),
+    Column("address", String(_LONGEST_ADDRESS), nullable=False),
     Column("roles", String(200), nullable=False),
     Column("uti", String(64), nullable=False),
     Column("device_id", String(36), nullable=False),
+    Column("device_name", String(64), nullable=False),
     Column("serial", String(64), nullable=False),
     Column("owner_type", String(64), nullable=False),
     Column("reason", String(200), nullable=False),
@@ -45,12 +54,30 @@ RECORD = Table(
     Column("request_id", String(64), nullable=False),
     Column("terminal", String(64), nullable=False),
     Column("reference", String(16), nullable=False),
+    Column("visit_key", String(64), nullable=False),
     Column("shown_seconds", Float, nullable=True),
+    Column("digest", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
     Index("record_by_person", "oid", "event", "time"),
     Index("record_by_device", "device_id", "event", "time"),
+    Index("record_by_terminal", "terminal", "event", "time"),
+    Index("record_by_event", "event", "time"),
     Index("record_by_release", "release_id"),
+    Index("record_by_token", "uti"),
 )
 """Rows are only ever added."""
+
+CHECKPOINT = Table(
+    "checkpoint",
+    METADATA,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", String(27), nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+)
+"""Rows are only ever added, too. ``note`` is what was signed and the signature."""
 
 
 class Event(StrEnum):
@@ -58,6 +85,7 @@ class Event(StrEnum):
 
     STARTED = "broker.started"
     STOPPED = "broker.stopped"
+    CONFIGURED = "configuration.changed"
     TOKEN_REFUSED = "token.refused"  # noqa: S105
     SESSION_OPENED = "session.opened"
     DEVICES_LISTED = "devices.listed"
@@ -80,9 +108,11 @@ class Entry:
     tid: str = ""
     oid: str = ""
     name: str = ""
+    address: str = ""
     roles: str = ""
     uti: str = ""
     device_id: str = ""
+    device_name: str = ""
     serial: str = ""
     owner_type: str = ""
     reason: str = ""
@@ -91,10 +121,10 @@ class Entry:
     request_id: str = ""
     terminal: str = ""
     reference: str = ""
+    visit_key: str = ""
     shown_seconds: float | None = None
-
-    def row(self, n: int, time: str) -> dict[str, object]:
-        return {"n": n, "version": VERSION, "time": time, **asdict(self)}
+    digest: str = ""
+    detail: str = ""
 
 
 COLUMNS = tuple(RECORD.c[name] for name in Entry.__dataclass_fields__)

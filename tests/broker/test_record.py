@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from kiosk.broker.chain import Appended, Row
 from kiosk.broker.database import open_engine
 from kiosk.broker.record import Limit, Limits, Record
 from kiosk.broker.schema import RECORD, Entry, Event
@@ -52,16 +54,60 @@ async def test_entries_are_numbered_without_gaps_and_stamped_in_utc(file: Path) 
     assert [row["n"] for row in written] == list(range(1, 53))
     assert [row["oid"] for row in written[1:-1]] == [str(number) for number in range(50)]
     assert {row["time"] for row in written} == {"2026-11-22T09:00:00.000000Z"}
-    assert {row["version"] for row in written} == {1}
+    assert {row["version"] for row in written} == {2}
     assert (written[0]["event"], written[-1]["event"]) == ("broker.started", "broker.stopped")
 
 
 def test_every_field_of_an_entry_has_its_column() -> None:
     names = {field.name for field in fields(Entry)}
-    assert names | {"n", "version", "time"} == set(RECORD.columns.keys())
+    assert names | {"n", "version", "time", "previous", "hash"} == set(RECORD.columns.keys())
     described = (Path(__file__).parents[2] / "docs" / "record.md").read_text()
     assert all(f"`{name}`" in described for name in set(RECORD.columns.keys()))
     assert all(f"`{kind}`" in described for kind in Event)
+
+
+class Collector:
+    """A follower that remembers, and that can be made to object."""
+
+    def __init__(self, record: str) -> None:
+        self.lines: list[bytes] = []
+        self.before: list[int] = []
+        self.objects = False
+        self._record = record
+
+    def appended(self, rows: Sequence[Appended]) -> None:
+        with contextlib.closing(sqlite3.connect(self._record)) as connection:
+            durable = connection.execute("select max(n) from record").fetchone()[0]
+        assert all(row.n <= durable for row in rows if isinstance(row, Row))
+        self.lines += [row.line() for row in rows]
+
+    async def before_answer(self, rows: Sequence[Appended]) -> None:
+        self.before += [row.n for row in rows if isinstance(row, Row)]
+        if self.objects:
+            raise RecordUnavailable("the collector does not answer")
+
+
+class Broken:
+    def appended(self, rows: Sequence[Appended]) -> None:
+        raise OSError("gone")
+
+
+async def test_followers_see_what_is_durable_and_can_object(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    collector = Collector(str(file))
+    record = Record(f"sqlite:///{file}", ManualClock(), [Broken(), collector])
+    with record.running():
+        await asyncio.gather(*(record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(9)))
+        await record.check()
+        collector.objects = True
+        with pytest.raises(RecordUnavailable, match="collector"):
+            await record.intend(INTENDED, limits())
+        # What a limit refuses is not written, so nobody hears of it.
+        with pytest.raises(LimitReached):
+            await record.intend(INTENDED, limits("1/hour"))
+    assert [json.loads(line)["n"] for line in collector.lines] == list(range(1, 13))
+    assert [list(json.loads(line).values()) for line in collector.lines] == [list(row.values()) for row in rows(file)]
+    assert sorted(collector.before) == list(range(2, 12))
+    assert "Broken did not take 1 rows: OSError" in caplog.text
 
 
 def test_the_file_is_for_its_owner_and_commits_are_durable(file: Path) -> None:
