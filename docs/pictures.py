@@ -1,0 +1,280 @@
+"""Draws the pictures of the README: one visit of the real kiosk, with a simulated organisation behind it.
+
+The drawings fetch nothing and need no font: blocks, rules and the list's mark are shapes, and every word is held to the
+cells that it has on a terminal. Only the sign-in code and the reference of the refusal differ from run to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from rich.cells import cell_len
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from benchmarks.services import Services, running_services
+from kiosk.app import THEME, KioskApp
+from kiosk.clock import SystemClock
+from kiosk.config import KioskConfig, load
+from kiosk.models import Ending
+from kiosk.sandbox.phone import Phone
+
+TITLE = "recovery key desk"
+SIZE = (80, 24)
+# The same address in every picture; a free port would be another one each time.
+PORT = 9443
+PERSON = "priya.raman@nordwind.example"
+_PATIENCE_SECONDS = 20
+
+# One cell in units of the drawing, and what is around the screen.
+_WIDTH, _HEIGHT = 10, 20
+_BASELINE, _UNDERLINE = 15, 18
+_FONT_SIZE = 16.5
+_FONTS = "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
+_FRAME, _BAR = 14, 34
+_FRAME_COLOUR, _EDGE_COLOUR, _TITLE_COLOUR = "#05080c", "#2b3947", "#8ea3b8"
+_FOREGROUND, _BACKGROUND = str(THEME.foreground), str(THEME.background)
+
+# Left, top, width and height as parts of a cell. A terminal draws these edge to edge; a font may leave gaps.
+_SHAPES = {
+    "█": (0, 0, 1, 1),
+    "▀": (0, 0, 1, 0.5),
+    "▄": (0, 0.5, 1, 0.5),
+    "▏": (0, 0, 0.125, 1),
+    "━": (0, 0.44, 1, 0.12),
+    "─": (0, 0.475, 1, 0.05),
+}
+_MARK = "▶"
+_LINE = "\n"
+
+
+class _Run(NamedTuple):
+    """Characters that stand side by side."""
+
+    column: int
+    cells: int
+    text: str
+
+    @property
+    def box(self) -> tuple[int, int]:
+        """Left edge and width in units of the drawing."""
+        return self.column * _WIDTH, self.cells * _WIDTH
+
+
+class _Cell(NamedTuple):
+    column: int
+    character: str
+    style: Style
+
+
+def _cells(segments: Iterable[Segment]) -> Iterator[_Cell]:
+    column = 0
+    for text, style, _ in segments:
+        for character in text:
+            yield _Cell(column, character, style or Style())
+            column += cell_len(character)
+
+
+def _run(cells: Iterable[_Cell]) -> _Run:
+    whole = list(cells)
+    text = "".join(cell.character for cell in whole)
+    return _Run(whole[0].column, cell_len(text), text)
+
+
+def _words(cells: Iterable[_Cell]) -> Iterator[_Run]:
+    """Words and rows of one shape, without the blanks between."""
+
+    def kind(cell: _Cell) -> str:
+        return cell.character if cell.character in _SHAPES or cell.character in {" ", _MARK} else ""
+
+    for found, run in groupby(cells, kind):
+        if found != " ":
+            yield _run(run)
+
+
+def _colours(style: Style) -> tuple[str, str]:
+    """Foreground and background."""
+
+    def name(colour: Color | None, default: str) -> str:
+        return colour.get_truecolor().hex if colour and not colour.is_default else default
+
+    pair = name(style.color, _FOREGROUND), name(style.bgcolor, _BACKGROUND)
+    return (pair[1], pair[0]) if style.reverse else pair
+
+
+def _rect(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{colour}"/>'
+
+
+def _draw_word(word: _Run, top: int, colour: str, style: Style) -> str:
+    left, width = word.box
+    if shape := _SHAPES.get(word.text[0]):
+        x, y, across, down = shape
+        # A row of shapes that fill their cells from side to side is drawn in one piece.
+        length = width if across == 1 else across * _WIDTH
+        return _rect(left + x * _WIDTH, top + y * _HEIGHT, length, down * _HEIGHT, colour)
+    if word.text[0] == _MARK:
+        # Some systems would put the picture of a button here.
+        return f'<path d="M{left + 1} {top + 5}l8 5l-8 5z" fill="{colour}"/>'
+    weight = ' font-weight="bold"' if style.bold else ""
+    return (
+        f'<text x="{left}" y="{top + _BASELINE}" fill="{colour}"{weight}'
+        f' textLength="{width}" lengthAdjust="spacingAndGlyphs">{escape(word.text)}</text>'
+    )
+
+
+def _draw_line(line: int, strip: Strip) -> Iterator[str]:
+    cells, top = list(_cells(strip)), line * _HEIGHT
+    for background, of_background in groupby(cells, lambda cell: _colours(cell.style)[1]):
+        left, width = _run(of_background).box
+        if background != _BACKGROUND:
+            yield _rect(left, top, width, _HEIGHT, background)
+    for style, of_style in groupby(cells, lambda cell: cell.style):
+        of_one_style = list(of_style)
+        colour = _colours(style)[0]
+        if style.underline:
+            left, width = _run(of_one_style).box
+            yield _rect(left, top + _UNDERLINE, width, 1, colour)
+        for word in _words(of_one_style):
+            yield _draw_word(word, top, colour, style)
+
+
+def draw(strips: list[Strip], description: str) -> str:
+    """The lines of a screen as SVG. Edges of boxes are on whole pixels, so that neighbours join without a seam."""
+    inner_width, inner_height = strips[0].cell_length * _WIDTH, len(strips) * _HEIGHT
+    width, height = inner_width + 2 * _FRAME, inner_height + _BAR + _FRAME
+    drawn = [part for line, strip in enumerate(strips) for part in _draw_line(line, strip)]
+    boxes = [part for part in drawn if part.startswith("<rect")]
+    rest = [part for part in drawn if not part.startswith("<rect")]
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
+ font-family="{_FONTS}" font-size="{_FONT_SIZE}">
+<title>{escape(TITLE)}</title>
+<desc>{escape(description)}</desc>
+<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="9" fill="{_FRAME_COLOUR}" stroke="{_EDGE_COLOUR}"/>
+<text x="{width / 2:g}" y="22" fill="{_TITLE_COLOUR}" font-size="13.5" text-anchor="middle">{escape(TITLE)}</text>
+<g transform="translate({_FRAME} {_BAR})">
+<g shape-rendering="crispEdges">
+{_rect(0, 0, inner_width, inner_height, _BACKGROUND)}
+{_LINE.join(boxes)}
+</g>
+{_LINE.join(rest)}
+</g>
+</svg>
+"""
+
+
+class _StillClock(SystemClock):
+    """Stands still unless moved, so that every picture shows the same time left."""
+
+    def __init__(self) -> None:
+        self._now = super().now()
+
+    def now(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class _Kiosk(KioskApp):
+    """The kiosk, and what can be seen of it."""
+
+    user_code = ""
+
+    def remember_code(self, user_code: str) -> None:
+        self.user_code = user_code
+        super().remember_code(user_code)
+
+    def strips(self) -> list[Strip]:
+        """The lines of the screen, as Textual's own pictures take them."""
+        return self.screen._compositor.render_strips()
+
+
+class _Photographer:
+    """Somebody who uses the kiosk and draws what they see."""
+
+    def __init__(self, app: _Kiosk, pilot: Pilot[None], clock: _StillClock, folder: Path) -> None:
+        self._app = app
+        self._clock = clock
+        self._folder = folder
+        self._pilot = pilot
+        self.press = pilot.press
+
+    async def see(self, words: str) -> None:
+        """Wait until these words stand on the screen."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while words not in (seen := "\n".join(strip.text.rstrip() for strip in self._app.strips())):
+            if time.monotonic() > until:
+                raise RuntimeError(f"never seen: {words}\n{seen}")
+            await asyncio.sleep(0.05)
+
+    async def draw(self, name: str, words: str, description: str, *, after: float = 0) -> None:
+        """Wait for words, let ``after`` seconds pass on the kiosk's clock, draw."""
+        await self.see(words)
+        self._clock.advance(after)
+        self._app.tick()
+        await self._pilot.pause()
+        (self._folder / f"{name}.svg").write_text(draw(self._app.strips(), description))
+
+
+async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
+    """The way to a key, and a Mac that has none."""
+    await me.draw("welcome", "Press Enter to begin", "The welcome screen: what the desk does, and how to begin.")
+    await me.press("enter")
+    await me.draw("sign-in", "Code valid for", "An address, its QR code and a code to sign in with.", after=14)
+    await phone.approve(app.user_code, PERSON)
+    await me.draw("confirm", "Is this you?", "The name and address of who signed in, to be confirmed.", after=3)
+    await me.press("enter")
+    await me.draw("devices", "Which Mac is locked?", "The person's Macs, one of them without a key to be had.")
+    await me.press("enter")
+    await me.draw("reveal", "Vanishes in", "A recovery key in large type, and the time left to read it.", after=48)
+    await me.press("escape")
+    await me.see("Which Mac is locked?")
+    await me.press("down", "enter")
+    await me.draw("trouble", "Reference", "A refusal: what happened, what to do next, whom to ask.")
+
+
+async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
+    """One visit, a picture of each of its screens."""
+    # Or Textual takes the colours of the terminal that the pictures are made from.
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    os.environ.pop("NO_COLOR", None)
+    config, clock = load(services.kiosk_toml, KioskConfig), _StillClock()
+    app = _Kiosk(config, clock, terminal="tty1")
+    sign_in_host = config.sign_in.authority.rpartition("/")[0]
+    try:
+        async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
+            assert app.theme == THEME.name
+            await _visit(_Photographer(app, pilot, clock, folder), app, phone)
+    finally:
+        if app.visit:
+            await app.visit.end(Ending.FINISHED)
+
+
+def main() -> None:
+    """Write the pictures beside this file."""
+    folder = Path(__file__).with_suffix("")
+    folder.mkdir(exist_ok=True)
+    # The refusal that is drawn is no news to whoever draws it.
+    logging.disable(logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory(prefix="kiosk-pictures-") as directory,
+        running_services(Path(directory), port=PORT) as services,
+    ):
+        asyncio.run(draw_visit(services, folder))
+
+
+if __name__ == "__main__":
+    main()
