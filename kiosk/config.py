@@ -6,6 +6,7 @@ import difflib
 import re
 import tomllib
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -14,17 +15,20 @@ from msgspec import Meta
 
 from kiosk.errors import ConfigError
 from kiosk.models import ReasonRule
+from kiosk.patterns import Pattern
 
 HTTPS = r"^https://[^\s/]+\S*$"
 SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
 LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
 NOT_EMPTY = r"\S"
+WHO = r"^(everyone|role|nobody)$"
 
 _IN_WORDS = {
     HTTPS: "an address that begins with https://",
     SOCKET_OR_HTTPS: "unix:/path/to/socket or an address that begins with https://",
     LIMIT: 'a limit such as "3/hour" or "10/day"',
     NOT_EMPTY: "some text",
+    WHO: '"everyone", "role" or "nobody"',
 }
 
 Text = Annotated[str, Meta(pattern=NOT_EMPTY)]
@@ -66,6 +70,28 @@ class VisitSettings(Section, frozen=True, kw_only=True):
     after: Annotated[str, Meta(pattern="^(restart|exit)$")] = "restart"
 
 
+class Policy(StrEnum):
+    """What a program that may record the screen means for a reveal."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    MASK = "mask"
+    REFUSE = "refuse"
+
+
+class Surroundings(Section, frozen=True, kw_only=True):
+    """A policy for each kind of program around the kiosk; ``other_tty`` is an SSH session behind a further pty."""
+
+    script: Policy = Policy.REFUSE
+    asciinema: Policy = Policy.REFUSE
+    tlog: Policy = Policy.REFUSE
+    debugger: Policy = Policy.REFUSE
+    sudo: Policy = Policy.WARN
+    other_tty: Policy = Policy.WARN
+    tmux: Policy = Policy.WARN
+    screen: Policy = Policy.WARN
+
+
 class KioskConfig(Section, frozen=True, kw_only=True):
     """``kiosk.toml``."""
 
@@ -73,6 +99,7 @@ class KioskConfig(Section, frozen=True, kw_only=True):
     sign_in: SignInSettings
     broker: BrokerAddress = BrokerAddress()
     visit: VisitSettings = VisitSettings()
+    surroundings: Surroundings = Surroundings()
 
 
 class Listen(Section, frozen=True, kw_only=True):
@@ -107,14 +134,28 @@ class GraphSettings(Section, frozen=True, kw_only=True):
 
 
 class Rules(Section, frozen=True, kw_only=True):
+    """What ``docs/rules.md`` explains. People are blocked by their object id, devices by their id or serial number."""
+
     company_owned_only: bool = True
     per_person: tuple[Limit, ...] = ("3/hour", "10/day")
     per_device: tuple[Limit, ...] = ("5/day",)
+    per_kiosk: tuple[Limit, ...] = ()
+    overall: tuple[Limit, ...] = ()
     reason: ReasonRule = ReasonRule.OFF
+    reason_prompt: Annotated[str, Meta(pattern=NOT_EMPTY, max_length=200)] | None = None
+    reason_pattern: Pattern | None = None
+    self_service: Annotated[str, Meta(pattern=WHO)] = "everyone"
+    blocked_people: tuple[Text, ...] = ()
+    blocked_devices: tuple[Text, ...] = ()
 
 
 class RecordSettings(Section, frozen=True, kw_only=True):
+    """``signing_key`` (PEM) signs a checkpoint after so many seconds, and after so many entries, at least."""
+
     database: Text = "sqlite:////var/lib/kiosk-broker/record.db"
+    signing_key: Path | None = None
+    checkpoint_seconds: Seconds = 600
+    checkpoint_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 
 
 class BrokerConfig(Section, frozen=True, kw_only=True):
@@ -143,7 +184,7 @@ def load(path: Path, kind: type[Configuration]) -> Configuration:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, error) from None
     try:
-        loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_path)
+        loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _explain(path, text, kind, str(error)) from None
     return _resolve(loaded, path, text)
@@ -159,7 +200,9 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
 
 
-def _path(kind: type[Any], value: object) -> Path:
+def _decode(kind: type[Any], value: object) -> Path | Pattern:
+    if kind is Pattern:
+        return Pattern(value)
     if kind is Path and isinstance(value, str) and value.strip():
         return Path(value)
     raise ValueError("Expected a path")

@@ -1,6 +1,7 @@
 """Everything that can go wrong, as one tree. Each leaf has a stable code, words for the person, a cause for operators.
 
 KioskError
+├── TerminalWatched             what is around the kiosk forbids a reveal
 ├── ConfigError                 the operator's files; ends the program with exit code 2
 ├── SignInError                 Entra ID said no, or nothing
 ├── Refused                     the broker decided against it (HTTP 4xx)
@@ -38,6 +39,16 @@ class KioskError(Exception):
         self.cause = cause
         self.reference = reference or new_reference()
         self.retry_after = retry_after
+
+
+class TerminalWatched(KioskError):
+    """Something around the kiosk may record its screen, and the configuration refuses to reveal a key then."""
+
+    code = "terminal_watched"
+    status = 403
+    title = "No key is shown on this terminal"
+    sentence = "This terminal seems to be recorded or watched by another program, so a key would not stay private."
+    next_step = "Use another terminal, and tell the helpdesk about this one."
 
 
 class ConfigError(KioskError):
@@ -151,6 +162,13 @@ class TokenWrongScope(TokenRefused):
     code = "token_scope"
 
 
+class TokenBound(TokenRefused):
+    code = "token_bound"
+    title = "Your sign-in was used elsewhere"
+    sentence = "This sign-in has already been used by another visit to a kiosk."
+    next_step = "Start again and sign in once more. If it happens again, tell the helpdesk and quote the reference."
+
+
 class DeviceRefused(Refused):
     """This device's key may not be released."""
 
@@ -213,6 +231,12 @@ class DeviceLeaving(DeviceRefused):
     next_step = "Ask the helpdesk before you do anything with it."
 
 
+class DeviceBlocked(DeviceRefused):
+    code = "device_blocked"
+    sentence = "The key of this Mac may not be read at a kiosk."
+    next_step = "Ask the helpdesk and quote the reference."
+
+
 class KeyNotEscrowed(DeviceRefused):
     code = "key_not_escrowed"
     status = 404
@@ -253,12 +277,61 @@ class LimitReached(RequestRefused):
     next_step = "Wait, or ask the helpdesk."
 
 
+class PersonLimit(LimitReached):
+    code = "limit_person"
+    sentence = "You have read as many recovery keys as one person may in this time."
+
+
+class DeviceLimit(LimitReached):
+    code = "limit_device"
+    sentence = "The key of this Mac has been read as often as it may be in this time."
+
+
+class KioskLimit(LimitReached):
+    code = "limit_kiosk"
+    sentence = "As many recovery keys have been read at this kiosk as may be in this time."
+    next_step = "Wait, go to another kiosk, or ask the helpdesk."
+
+
+class OverallLimit(LimitReached):
+    code = "limit_overall"
+    sentence = "As many recovery keys have been read in your organisation as may be in this time."
+
+
+class SelfServiceOff(RequestRefused):
+    code = "self_service_off"
+    title = "Not at this kiosk"
+    sentence = "Your organisation has switched off reading recovery keys at kiosks."
+    next_step = "Ask the helpdesk to read the key for you."
+
+
+class SelfServiceNotYours(RequestRefused):
+    code = "self_service_not_yours"
+    title = "Not at this kiosk"
+    sentence = "Your account is not among those that may read recovery keys here."
+    next_step = "Ask the helpdesk to read the key for you, or to let you in."
+
+
+class PersonBlocked(RequestRefused):
+    code = "person_blocked"
+    title = "Not at this kiosk"
+    sentence = "Your account may not read recovery keys here."
+    next_step = "Ask the helpdesk and quote the reference."
+
+
 class ReasonRequired(RequestRefused):
     code = "reason_required"
     status = 422
     title = "A reason is needed"
     sentence = "Your organisation asks for a reason before a key is shown."
     next_step = "Ask the helpdesk for the reason or ticket number to give."
+
+
+class ReasonUnfit(ReasonRequired):
+    code = "reason_unfit"
+    title = "Another reason is needed"
+    sentence = "The reason does not have the form that your organisation asks for."
+    next_step = "Look at what is asked for and give the reason in that form."
 
 
 class ReleaseUnknown(RequestRefused):
@@ -325,6 +398,11 @@ class RecordUnavailable(Unavailable):
     code = "record_unavailable"
     sentence = "The recovery service cannot write its record, and without a record no key is shown."
     next_step = "Ask the helpdesk and quote the reference; waiting does not help."
+
+
+class SinkUnavailable(RecordUnavailable):
+    code = "sink_unavailable"
+    sentence = "The recovery service cannot pass its record on, and your organisation shows no key without that."
 
 
 def _leaves(kind: type[KioskError]) -> dict[str, type[KioskError]]:

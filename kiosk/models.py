@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,11 +32,12 @@ class ReasonRule(StrEnum):
 
 
 class Session(Message, frozen=True, kw_only=True):
-    """Answer of ``GET /v1/session``."""
+    """Answer of ``GET /v1/session``. ``reason_prompt`` is how the organisation asks for a reason, where it says so."""
 
     person: Person
     reason: ReasonRule
     version: str
+    reason_prompt: str | None = None
 
 
 class Device(Message, frozen=True, kw_only=True):
@@ -103,3 +105,8 @@ class Problem(Message, frozen=True, kw_only=True):
     detail: str = ""
     reference: str = ""
     retry_after: float | None = None
+
+
+def key_fingerprint(public_key: bytes) -> str:
+    """The name of a visit: SHA-256 of its public key, in hexadecimal."""
+    return hashlib.sha256(public_key).hexdigest()

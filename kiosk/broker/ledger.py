@@ -5,17 +5,30 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from kiosk.broker import logs
 from kiosk.broker.chain import Appended, Row, first_previous
+from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import unusable
-from kiosk.broker.limits import Limits
-from kiosk.broker.schema import COLUMNS, HEAD, METADATA, RECORD, UNKNOWN, VERSION, Entry, Event, stamp
+from kiosk.broker.limits import Limits, one_visit
+from kiosk.broker.schema import (
+    CHECKPOINT,
+    COLUMNS,
+    HEAD,
+    METADATA,
+    RECORD,
+    TIME_FORMAT,
+    UNKNOWN,
+    VERSION,
+    Entry,
+    Event,
+    stamp,
+)
 from kiosk.clock import Clock
-from kiosk.errors import LimitReached, RecordUnavailable, ReleaseUnknown
+from kiosk.errors import RecordUnavailable, ReleaseUnknown
 
 _LONGEST_RELEASE = timedelta(minutes=10)
 # Any number that all brokers on one database share: two that start at once must not both make the tables.
@@ -27,6 +40,11 @@ class _Head:
     origin: str
     n: int
     hash: str
+    sealed: int
+    sealed_at: str
+
+
+_HEAD = tuple(HEAD.c[name] for name in _Head.__dataclass_fields__)
 
 
 @dataclass
@@ -34,6 +52,8 @@ class Ledger:
     """Appends to the record. ``appended`` collects what one transaction adds; the caller empties it for the next."""
 
     clock: Clock
+    sealing: Sealing | None = None
+    configuration: Entry | None = None
     appended: list[Appended] = field(default_factory=list)
 
     def start(self, connection: Connection) -> None:
@@ -46,27 +66,38 @@ class Ledger:
             origin = f"recovery-kiosk/{uuid.uuid4()}"
             head = {"origin": origin, "n": 0, "hash": first_previous(origin), "sealed": 0, "sealed_at": ""}
             connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
+        self._look_at_the_end(connection)
         for entry in self._unsettled(connection):
             logs.LOG.warning(
                 "release=%s of device=%s was left open: it may have been seen", entry.release_id, entry.device_id
             )
             self.add(connection, entry)
         self.add(connection, Entry(Event.STARTED))
+        if self.configuration and self.configuration.digest != _configured(connection):
+            self.add(connection, self.configuration)
+        self.seal(connection)
 
     def stop(self, connection: Connection) -> None:
         """Note the end."""
         self.add(connection, Entry(Event.STOPPED))
+        self.seal(connection)
+
+    def seal(self, connection: Connection, *, due_only: bool = False) -> None:
+        """Add a checkpoint unless the newest entry has one; or only if it is time for one."""
+        head, now = self._head(connection), self.clock.utc()
+        if head.n > head.sealed and (not due_only or self._due(head, now)):
+            self._seal(connection, head, now)
 
     def add(self, connection: Connection, entry: Entry) -> None:
         """Append one entry."""
         self._append(connection, self._head(connection), entry, self.clock.utc())
 
     def intend(self, connection: Connection, entry: Entry, limits: Limits) -> None:
-        """Append an intention if the limits allow it. Raises LimitReached."""
+        """Append an intention if its token and the limits allow it. Raises TokenBound or LimitReached."""
         head = self._head(connection)
         now = self.clock.utc()
-        if wait := limits.wait(connection, entry, now):
-            raise LimitReached(f"the next in {wait:.0f} s", retry_after=wait)
+        one_visit(connection, entry)
+        limits.check(connection, entry, now)
         self._append(connection, head, entry, now)
 
     def close(self, connection: Connection, entry: Entry) -> None:
@@ -80,14 +111,22 @@ class Ledger:
             names = {name: getattr(done, name) for name in ("device_id", "device_name", "serial", "owner_type")}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
-    def trial(self, connection: Connection) -> None:
-        """Write without adding anything."""
+    def open(self, connection: Connection, entry: Entry) -> None:
+        """Append that a visit begins, which its token is bound to from then on. Raises TokenBound."""
+        head = self._head(connection)
+        one_visit(connection, entry)
+        self._append(connection, head, entry, self.clock.utc())
+
+    def trial(self, connection: Connection, entry: Entry | None = None) -> None:
+        """Write without adding anything; see whether the token of an entry allows it. Raises TokenBound."""
         if connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1)).rowcount != 1:
             raise RecordUnavailable("the head of the record is missing")
+        if entry:
+            one_visit(connection, entry)
 
     def _head(self, connection: Connection) -> _Head:
         """Lock the head against all other writers until the transaction ends."""
-        found = connection.execute(select(HEAD.c.origin, HEAD.c.n, HEAD.c.hash).with_for_update()).first()
+        found = connection.execute(select(*_HEAD).with_for_update()).first()
         if found is None:
             raise RecordUnavailable("the head of the record is missing")
         return _Head(*found)
@@ -97,6 +136,31 @@ class Ledger:
         connection.execute(insert(RECORD).values(row.members()))
         connection.execute(update(HEAD).values(n=row.n, hash=row.hash))
         self.appended.append(row)
+        head = replace(head, n=row.n, hash=row.hash)
+        if self._due(head, now):
+            self._seal(connection, head, now)
+
+    def _due(self, head: _Head, now: datetime) -> bool:
+        if self.sealing is None or not head.sealed_at:
+            return False
+        passed = abs(now - datetime.strptime(head.sealed_at, TIME_FORMAT).replace(tzinfo=UTC))
+        return head.n - head.sealed >= self.sealing.entries or passed >= self.sealing.every
+
+    def _seal(self, connection: Connection, head: _Head, now: datetime) -> None:
+        if self.sealing is None:
+            return
+        checkpoint = self.sealing.signer.sign(head.origin, head.n, head.hash, now)
+        connection.execute(insert(CHECKPOINT).values(checkpoint.members()))
+        connection.execute(update(HEAD).values(sealed=checkpoint.size, sealed_at=checkpoint.time))
+        self.appended.append(checkpoint)
+
+    def _look_at_the_end(self, connection: Connection) -> None:
+        """Say it when the end of the record is not as it was left. It goes on all the same: the trace remains."""
+        head = self._head(connection)
+        last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
+        sealed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
+        if (head.n and last != (head.n, head.hash)) or (last and not head.n) or head.sealed != sealed or sealed > head.n:
+            logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
 
     def _unsettled(self, connection: Connection) -> Sequence[Entry]:
         """For each intention that nothing followed, the entry that closes it: the key may have been seen, or not."""
@@ -112,6 +176,12 @@ class Ledger:
             open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - _LONGEST_RELEASE))
         left = connection.execute(open_ones).all()
         return [replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN) for row in left]
+
+
+def _configured(connection: Connection) -> str | None:
+    """The digest of the last configuration on the record."""
+    newest_first = select(RECORD.c.digest).where(RECORD.c.event == Event.CONFIGURED).order_by(RECORD.c.n.desc())
+    return connection.scalar(newest_first.limit(1))
 
 
 def _refuse_other_versions(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from kiosk import __version__, models
-from kiosk.broker.routes import TERMINAL_HEADER, create_app
+from kiosk.broker.routes import TERMINAL_HEADER, VISIT_HEADER, create_app
 from kiosk.broker.service import Service
 from kiosk.errors import (
     BY_CODE,
@@ -33,7 +33,8 @@ _OF_KIOSK = {BrokerGarbled, BrokerUnreachable, SealBroken}
 _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
 (HPKE, RFC 9180: MLKEM768-X25519, HKDF-SHA256, ChaCha20-Poly1305). Bytes are base64. The header `{TERMINAL_HEADER}` may
-name the terminal for the record.
+name the terminal for the record. A token serves one visit: the public key that is named first with it, in a release or
+by its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}` of any request, is the only one from then on.
 
 Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` followed by one of these codes:
 

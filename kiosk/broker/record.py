@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker import followers as following
+from kiosk.broker import logs
 from kiosk.broker.chain import Appended
-from kiosk.broker.database import open_engine, unusable
+from kiosk.broker.checkpoints import Sealing, Signer
+from kiosk.broker.database import open_engine, sqlite_file, unusable
 from kiosk.broker.followers import Follower
 from kiosk.broker.ledger import Ledger
 from kiosk.broker.limits import Limit, Limits
 from kiosk.broker.schema import Entry
+from kiosk.broker.summary import configured
 from kiosk.clock import Clock
+from kiosk.config import BrokerConfig
 from kiosk.errors import ConfigError, RecordUnavailable
 
-__all__ = ["Follower", "Limit", "Limits", "Record"]
+__all__ = ["Follower", "Limit", "Limits", "Record", "open_record"]
 
 _WRITE_SECONDS = 10
 _MOST_WAITING = 256
@@ -29,13 +35,25 @@ _MOST_WAITING = 256
 class Record:
     """One writer: a thread of its own, so that entries keep their order and the event loop never waits for a disk."""
 
-    def __init__(self, url: str, clock: Clock, followers: Sequence[Follower] = ()) -> None:
-        """Open the database. Raises ConfigError."""
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        followers: Sequence[Follower] = (),
+        sealing: Sealing | None = None,
+        configuration: Entry | None = None,
+    ) -> None:
+        """Open the database. Raises ConfigError.
+
+        Without ``sealing`` no checkpoints are made; ``configuration`` is noted when it differs from the last one.
+        """
         self.engine = open_engine(url)
-        self._ledger = Ledger(clock)
+        self._ledger = Ledger(clock, sealing, configuration)
         self._followers = followers
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._waiting = 0
+        self._every = sealing.every.total_seconds() if sealing else None
+        self._stopping = threading.Event()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -48,9 +66,13 @@ class Record:
         except ConfigError:
             self._close()
             raise
+        sealer = threading.Thread(target=self._seal_in_time, name="record-sealer", daemon=True)
+        sealer.start()
         try:
             yield
         finally:
+            self._stopping.set()
+            sealer.join()
             with contextlib.suppress(RecordUnavailable):
                 self._writer.submit(self._transaction, self._ledger.stop).result()
             self._close()
@@ -73,9 +95,13 @@ class Record:
         """
         await self._in_turn(lambda connection: self._ledger.close(connection, entry))
 
-    async def check(self) -> None:
-        """Return when an entry could be written now. Raises RecordUnavailable."""
-        await self._in_turn(self._ledger.trial)
+    async def open(self, entry: Entry) -> None:
+        """Write that a visit begins, which binds its token to it. Raises TokenBound or RecordUnavailable."""
+        await self._in_turn(lambda connection: self._ledger.open(connection, entry))
+
+    async def check(self, entry: Entry | None = None) -> None:
+        """Return when an entry could be written now, this one for instance. Raises TokenBound or RecordUnavailable."""
+        await self._in_turn(lambda connection: self._ledger.trial(connection, entry))
 
     async def _in_turn(self, work: Callable[[Connection], None]) -> None:
         if self._waiting >= _MOST_WAITING:
@@ -108,6 +134,28 @@ class Record:
         following.tell(self._followers, appended)
         return appended
 
+    def _seal_in_time(self) -> None:
+        """Make the checkpoints that are due while nothing is written."""
+        while self._every and not self._stopping.wait(self._every):
+            with contextlib.suppress(RecordUnavailable):
+                self._writer.submit(self._transaction, lambda c: self._ledger.seal(c, due_only=True)).result()
+
     def _close(self) -> None:
         self._writer.submit(self.engine.dispose).result()
         self._writer.shutdown()
+
+
+def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:
+    """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
+    settings = config.record
+    file = sqlite_file(settings.database)
+    if settings.signing_key is None and file is None:
+        expected = "missing; the brokers on one PostgreSQL database need a key for checkpoints"
+        raise ConfigError("broker.toml", expected, key="record.signing_key")
+    record_key = settings.signing_key or (file.with_suffix(".key") if file else None)
+    assert record_key is not None
+    signer = Signer.load(record_key, make=settings.signing_key is None)
+    logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
+    every = timedelta(seconds=settings.checkpoint_seconds)
+    sealing = Sealing(signer, every, settings.checkpoint_entries)
+    return Record(settings.database, clock, followers, sealing, configured(config.rules))

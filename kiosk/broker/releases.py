@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from kiosk.broker import logs, rules
 from kiosk.broker.graph import Graph
+from kiosk.broker.limits import Limits
 from kiosk.broker.managed_device import ManagedDevice, guid
 from kiosk.broker.questions import Question
-from kiosk.broker.record import Limit, Limits, Record
+from kiosk.broker.record import Record
 from kiosk.broker.schema import Entry, Event
 from kiosk.broker.seal import seal
 from kiosk.broker.visitor import SignedIn
@@ -28,7 +29,7 @@ from kiosk.errors import (
     RecordUnavailable,
     RequestInvalid,
 )
-from kiosk.models import Release, ReleaseRequest
+from kiosk.models import Release, ReleaseRequest, key_fingerprint
 from kiosk.secret import public_key_from_bytes, release_info
 from kiosk.text import clean
 
@@ -53,6 +54,7 @@ class _Attempt:
         return replace(
             self.visitor.entry(event),
             device_id=self.device_id,
+            device_name=self.device.name if self.device else "",
             serial=self.device.serial if self.device else "",
             owner_type=self.device.owner if self.device else "",
             reason=self.reason,
@@ -75,13 +77,13 @@ class Releases:
         self._graph = graph
         self._record = record
         self._clock = clock
-        self._limits = Limits(
-            tuple(map(Limit.parse, settings.per_person)), tuple(map(Limit.parse, settings.per_device))
-        )
+        self._limits = Limits.of(settings)
         self._running: set[asyncio.Task[Release]] = set()
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
         """Release the key of one device to a person. Raises Refused or Unavailable."""
+        # What counts is the key that is sealed to; a header that names another is only a mistake of the kiosk.
+        visitor = replace(visitor, key=key_fingerprint(request.public_key))
         attempt = _Attempt(visitor, self._graph.question(), clean(device_id, _ID_LENGTH).lower(), str(uuid.uuid4()))
         # A task of its own: a request that is given up halfway must not leave an intention without an outcome.
         task = asyncio.create_task(self._attempted(attempt, request))
@@ -121,11 +123,13 @@ class Releases:
 
     async def _released(self, attempt: _Attempt, request: ReleaseRequest) -> Release:
         public_key = _public_key(request)
-        attempt.reason = rules.reason_given(self._settings.reason, request.reason)
+        if refusal := rules.person_refusal(attempt.visitor.caller.person, self._settings):
+            raise refusal
+        attempt.reason = rules.reason_given(self._settings, request.reason)
         if not guid(attempt.device_id):
             raise DeviceNotFound("no id of a device")
         # The intention below is what counts; but without a record Graph is not asked for anything.
-        await self._record.check()
+        await self._record.check(attempt.entry(Event.INTENDED))
         await self._allowed(attempt)
         attempt.intended = True
         await self._record.intend(attempt.entry(Event.INTENDED), self._limits)
@@ -146,7 +150,7 @@ class Releases:
         primary: frozenset[str] | None = None
         if device.user_id in {"", oid}:
             primary = await self._graph.primary_users(question, device.id)
-        case = rules.Case(device, oid, primary, self._settings.company_owned_only)
+        case = rules.Case(device, oid, primary, self._settings)
         if refusal := rules.first_refusal(case):
             raise refusal
 

@@ -22,6 +22,7 @@ from kiosk.models import Devices, Problem, Release, ReleaseClosed, ReleaseReques
 
 LARGEST_BODY = 64 * 1024
 TERMINAL_HEADER = "X-Kiosk-Terminal"
+VISIT_HEADER = "X-Visit-Key"
 
 _Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 _Served: TypeAlias = NamedDependency[SkipValidation[Service]]
@@ -53,7 +54,7 @@ async def _authenticate(connection: _Connection, *, fresh: bool) -> None:
     service: Service = connection.app.state.service
     headers = connection.headers
     connection.state.visitor = await service.authenticate(
-        headers.get("authorization"), headers.get(TERMINAL_HEADER), fresh=fresh
+        headers.get("authorization"), headers.get(TERMINAL_HEADER), headers.get(VISIT_HEADER), fresh=fresh
     )
 
 
@@ -62,13 +63,13 @@ async def sends_json(connection: _Connection, _: BaseRouteHandler) -> None:
         raise HTTPException("expected application/json", status_code=415)
 
 
-@get("/v1/session", guards=[signed_in], responses=_problems(401, 503), tags=["visit"])
+@get("/v1/session", guards=[signed_in], responses=_problems(400, 401, 403, 503), tags=["visit"])
 async def session(service: _Served, visitor: _By) -> Session:
     """Who am I, and which rules will I meet."""
     return await service.session(visitor)
 
 
-@get("/v1/devices", guards=[signed_in], responses=_problems(401, 502, 503), tags=["visit"])
+@get("/v1/devices", guards=[signed_in], responses=_problems(400, 401, 403, 502, 503), tags=["visit"])
 async def devices(service: _Served, visitor: _By) -> Devices:
     """My Macs, with the reason where a key cannot be had."""
     return await service.devices(visitor)

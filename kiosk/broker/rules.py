@@ -1,9 +1,10 @@
 """The rules of a release, one function each. A rule answers with the refusal that it demands, or with None.
 
-Their order is part of them. Whether a reason is given stands first, as it costs nothing to see. Then ownership: of a
-device that belongs to somebody else a person learns that, and nothing further. What the device is and how it is managed
-comes next, from what can never change to what an administrator can change, and who owns it last. The limits are counted
-when the release is written into the record, see ``record.py``.
+Their order is part of them, and ``docs/rules.md`` lists it. First whether this person may use the kiosk at all, then
+whether a reason is given, as both cost nothing to see. Then ownership: of a device that belongs to somebody else a
+person learns that, and nothing further. What the organisation forbids for the device, what the device is and how it is
+managed comes next, from what can never change to what an administrator can change, and who owns it last. What needs the
+record, the limits and that a token serves one visit only, is counted when the release is written; see ``limits.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiosk.broker.managed_device import ManagedDevice
+from kiosk.config import Rules
 from kiosk.errors import (
+    DeviceBlocked,
     DeviceLeaving,
     DeviceNotMac,
     DeviceNotManaged,
@@ -21,12 +24,18 @@ from kiosk.errors import (
     DevicePersonal,
     DeviceRefused,
     DeviceShared,
+    PersonBlocked,
     ReasonRequired,
+    ReasonUnfit,
+    Refused,
+    SelfServiceNotYours,
+    SelfServiceOff,
 )
-from kiosk.models import ReasonRule
+from kiosk.models import Person, ReasonRule
+from kiosk.patterns import LONGEST_INPUT
 from kiosk.text import clean
 
-_LONGEST_REASON = 200
+SELF_SERVICE_ROLE = "SelfService"
 _FEWEST_CHARACTERS = 2
 _LEAVING = ("retire", "wipe", "delete")
 # Cancelled orders leave a device managed; an unhealthy one has lost touch, as a locked one may.
@@ -34,28 +43,55 @@ _STAYING = frozenset({"managed", "unhealthy", "retirecanceled", "wipecanceled"})
 _UNKNOWN_AGENT = frozenset({"", "unknown", "unknownfuturevalue"})
 
 
+def is_self_service_on(person: Person, settings: Rules) -> Refused | None:
+    """One switch turns self-service off for everybody."""
+    return SelfServiceOff("self_service=nobody") if settings.self_service == "nobody" else None
+
+
+def has_the_role(person: Person, settings: Rules) -> Refused | None:
+    """Where the organisation lets only some people in, their app role says so."""
+    if settings.self_service != "role" or SELF_SERVICE_ROLE in person.roles:
+        return None
+    return SelfServiceNotYours(f"oid={person.oid} has not the role {SELF_SERVICE_ROLE}")
+
+
+def is_not_blocked(person: Person, settings: Rules) -> Refused | None:
+    """A blocked person is refused whatever roles they have."""
+    return PersonBlocked(f"oid={person.oid}") if _listed(settings.blocked_people, person.oid) else None
+
+
+OF_PERSON = (is_self_service_on, has_the_role, is_not_blocked)
+
+
+def person_refusal(person: Person, settings: Rules) -> Refused | None:
+    """Why this person may not use the kiosk, or None when they may."""
+    return next((refusal for rule in OF_PERSON if (refusal := rule(person, settings))), None)
+
+
+def reason_given(settings: Rules, reason: str | None) -> str:
+    """The reason for the record, cleaned; empty where none is asked for. Raises ReasonRequired or ReasonUnfit.
+
+    A reason has at least two different letters or digits: a dot, a blank or "xxx" is none.
+    """
+    if settings.reason == ReasonRule.OFF:
+        return ""
+    cleaned = clean(reason, LONGEST_INPUT)
+    said = {character for character in cleaned.casefold() if character.isalnum()}
+    if settings.reason == ReasonRule.REQUIRED and len(said) < _FEWEST_CHARACTERS:
+        raise ReasonRequired(f"a reason with {len(said)} different letters or digits")
+    if cleaned and settings.reason_pattern and not settings.reason_pattern.fits(cleaned):
+        raise ReasonUnfit(f"a reason of {len(cleaned)} characters that is not as reason_pattern says")
+    return cleaned
+
+
 @dataclass(frozen=True)
 class Case:
-    """What the rules look at. ``primary_users`` is None where Graph was not asked for them."""
+    """What the rules of a device look at. ``primary_users`` is None where Graph was not asked for them."""
 
     device: ManagedDevice
     oid: str
     primary_users: frozenset[str] | None
-    company_owned_only: bool
-
-
-def reason_given(rule: ReasonRule, reason: str | None) -> str:
-    """The reason for the record, cleaned; empty where none is asked for. Raises ReasonRequired.
-
-    A reason has at least two different letters or digits: a dot, a blank or "xxx" is none.
-    """
-    if rule == ReasonRule.OFF:
-        return ""
-    cleaned = clean(reason, _LONGEST_REASON)
-    said = {character for character in cleaned.casefold() if character.isalnum()}
-    if rule == ReasonRule.REQUIRED and len(said) < _FEWEST_CHARACTERS:
-        raise ReasonRequired(f"a reason with {len(said)} different letters or digits")
-    return cleaned
+    settings: Rules
 
 
 def is_yours(case: Case) -> DeviceRefused | None:
@@ -68,6 +104,14 @@ def is_yours(case: Case) -> DeviceRefused | None:
     if not primary:
         return DeviceShared(f"userId={user!r}, no primary user")
     return None if user and case.oid in primary else DeviceNotYours(f"userId={user!r} primary={sorted(primary)}")
+
+
+def is_allowed(case: Case) -> DeviceRefused | None:
+    """A device can be blocked by its id or by its serial number."""
+    blocked, device = case.settings.blocked_devices, case.device
+    if _listed(blocked, device.id) or _listed(blocked, device.serial):
+        return DeviceBlocked(f"id={device.id} serial={device.serial!r}")
+    return None
 
 
 def is_mac(case: Case) -> DeviceRefused | None:
@@ -95,19 +139,24 @@ def is_staying(case: Case) -> DeviceRefused | None:
 
 def is_company_owned(case: Case) -> DeviceRefused | None:
     """Microsoft lets nobody but its user read the key of a personal Mac."""
-    if case.device.owner == "company" or not case.company_owned_only:
+    if case.device.owner == "company" or not case.settings.company_owned_only:
         return None
     refusal = DevicePersonal if case.device.owner == "personal" else DeviceOwnerUnknown
     return refusal(f"managedDeviceOwnerType={case.device.owner!r}")
 
 
-IN_ORDER = (is_yours, is_mac, is_managed_by_intune, is_staying, is_company_owned)
+OF_DEVICE = (is_yours, is_allowed, is_mac, is_managed_by_intune, is_staying, is_company_owned)
 
 
 def first_refusal(case: Case) -> DeviceRefused | None:
     """What the first broken rule says, or None when the key may be released."""
-    return next((refusal for rule in IN_ORDER if (refusal := rule(case))), None)
+    return next((refusal for rule in OF_DEVICE if (refusal := rule(case))), None)
 
 
 def runs_macos(device: ManagedDevice) -> bool:
     return device.os.casefold() == "macos"
+
+
+def _listed(names: tuple[str, ...], name: str) -> bool:
+    """Whether a list of the operator names this; capitals and blanks around do not matter, and nothing is no name."""
+    return bool(name) and name.casefold() in (each.strip().casefold() for each in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 from kiosk import __version__
@@ -17,7 +18,15 @@ from kiosk.broker.tokens import Caller, Tokens
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.config import Rules
-from kiosk.errors import DeviceRefused, KioskError, RecordUnavailable, ReleaseUnknown, TokenRefused
+from kiosk.errors import (
+    DeviceRefused,
+    KioskError,
+    RecordUnavailable,
+    Refused,
+    ReleaseUnknown,
+    RequestInvalid,
+    TokenRefused,
+)
 from kiosk.models import Device, Devices, Release, ReleaseClosed, ReleaseRequest, Session
 from kiosk.text import clean
 
@@ -25,6 +34,8 @@ from kiosk.text import clean
 _MOST_LOOKED_INTO = 20
 _AT_ONCE = 4
 _LONGEST_SHOWN = 86_400.0
+_LONGEST_PROMPT = 200
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Service:
@@ -37,9 +48,11 @@ class Service:
         self._record = record
         self._releases = Releases(settings, graph, record, clock)
 
-    async def authenticate(self, authorization: str | None, terminal: str | None, *, fresh: bool) -> SignedIn:
-        """Who asks, from the header of a request. A refused token is noted on the record."""
-        place = clean(terminal)
+    async def authenticate(
+        self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
+    ) -> SignedIn:
+        """Who asks, from the headers of a request. A refused token is noted on the record."""
+        place, key = clean(terminal), _fingerprint(visit_key)
         caller: Caller | None = None
         try:
             claims = await self._tokens.prove(authorization)
@@ -48,18 +61,32 @@ class Service:
         except TokenRefused as refusal:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
-        return SignedIn(caller, place)
+        return SignedIn(caller, place, key)
 
     async def session(self, visitor: SignedIn) -> Session:
-        """The person as the token names them, and the rules that they will meet."""
-        await self._record.add(visitor.entry(Event.SESSION_OPENED))
-        return Session(person=visitor.caller.person, reason=self._settings.reason, version=__version__)
+        """The person as the token names them, and the rules that they will meet. Binds the token to the visit."""
+        try:
+            self._let_in(visitor)
+            await self._record.open(visitor.entry(Event.SESSION_OPENED))
+        except Refused as refusal:
+            entry = visitor.entry(Event.TOKEN_REFUSED if isinstance(refusal, TokenRefused) else Event.SESSION_OPENED)
+            await self._record.add(replace(entry, outcome=refusal.code, reference=refusal.reference))
+            raise
+        return Session(
+            person=visitor.caller.person,
+            reason=self._settings.reason,
+            version=__version__,
+            reason_prompt=clean(self._settings.reason_prompt, _LONGEST_PROMPT) or None,
+        )
 
     async def devices(self, visitor: SignedIn) -> Devices:
         """The person's Macs; first those whose key can be had, then the most recently seen."""
         question = self._graph.question()
         entry = visitor.entry(Event.DEVICES_LISTED)
         try:
+            self._let_in(visitor)
+            if visitor.key:
+                await self._record.check(entry)
             macs = await self._macs(question, visitor.oid)
         except KioskError as error:
             refused = replace(entry, outcome=error.code, reference=error.reference)
@@ -96,6 +123,10 @@ class Service:
         await self._graph.close()
         await self._tokens.close()
 
+    def _let_in(self, visitor: SignedIn) -> None:
+        if refusal := rules.person_refusal(visitor.caller.person, self._settings):
+            raise refusal
+
     async def _note_refused(self, visitor: Visitor, refusal: TokenRefused) -> None:
         entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
@@ -113,7 +144,7 @@ class Service:
             if device in macs[:_MOST_LOOKED_INTO]:
                 async with turns:
                     primary = await self._primary_users(question, device)
-            case = rules.Case(device, oid, primary, self._settings.company_owned_only)
+            case = rules.Case(device, oid, primary, self._settings)
             return _listed(device, rules.first_refusal(case))
 
         return list(await asyncio.gather(*map(look_into, macs)))
@@ -124,6 +155,14 @@ class Service:
             return await self._graph.primary_users(replace(question), device.id)
         except KioskError:
             return None
+
+
+def _fingerprint(named: str | None) -> str:
+    if named is None:
+        return ""
+    if not _FINGERPRINT.fullmatch(named.lower()):
+        raise RequestInvalid("the fingerprint of a visit's public key has 64 hexadecimal digits")
+    return named.lower()
 
 
 def _after(question: Question, entry: Entry) -> Entry:

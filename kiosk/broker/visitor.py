@@ -13,23 +13,29 @@ _LONGEST_ROLES = 200
 
 @dataclass(frozen=True)
 class Visitor:
-    """A caller, if a token proved one, at a terminal."""
+    """A caller, if a token proved one, at a terminal.
+
+    ``key`` is the fingerprint of the visit's public key, if the request named one.
+    """
 
     caller: Caller | None
     terminal: str
+    key: str = ""
 
     def entry(self, event: Event) -> Entry:
         if self.caller is None:
-            return Entry(event, terminal=self.terminal)
+            return Entry(event, terminal=self.terminal, visit_key=self.key)
         person = self.caller.person
         return Entry(
             event,
             tid=person.tid,
             oid=person.oid,
             name=person.name,
+            address=person.address,
             roles=clean(",".join(person.roles), _LONGEST_ROLES),
             uti=self.caller.uti,
             terminal=self.terminal,
+            visit_key=self.key,
         )
 
 
@@ -38,6 +44,7 @@ class SignedIn(Visitor):
     """A visitor whose token was accepted."""
 
     caller: Caller
+    key: str = ""
 
     @property
     def oid(self) -> str:

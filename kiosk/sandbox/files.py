@@ -124,7 +124,8 @@ def write_all(
 
 
 def _plain(section: Section) -> dict[str, object]:
-    return dict(msgspec.to_builtins(section))
+    values: dict[str, object] = msgspec.to_builtins(section, enc_hook=str)
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _toml(comment: str, tables: Mapping[str, Mapping[str, object]]) -> bytes:

@@ -83,7 +83,7 @@ def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Pa
         assert closed["release_id"] == intended["release_id"]
         assert started["event"] == "broker.started"
         # The key may have been seen, so it counts.
-        assert broker.release(token, mac).code == "limit_reached"
+        assert broker.release(token, mac).code == "limit_person"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

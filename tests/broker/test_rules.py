@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kiosk.broker import rules
 from kiosk.broker.managed_device import ManagedDevice
-from kiosk.errors import ReasonRequired
-from kiosk.models import ReasonRule
+from kiosk.config import Rules
+from kiosk.errors import BY_CODE, DeviceRefused, LimitReached, ReasonRequired, ReasonUnfit, TokenRefused
+from kiosk.models import Person, ReasonRule
+from kiosk.patterns import Pattern
 
 ME = "00000000-0000-0000-0000-00000000000a"
 OTHER = "00000000-0000-0000-0000-00000000000b"
@@ -30,7 +35,7 @@ MAC = ManagedDevice(
 
 
 def refusal(primary: frozenset[str] | None = frozenset({ME}), company_owned_only: bool = True, **changes: Any) -> str:
-    case = rules.Case(replace(MAC, **changes), ME, primary, company_owned_only)
+    case = rules.Case(replace(MAC, **changes), ME, primary, Rules(company_owned_only=company_owned_only))
     refused = rules.first_refusal(case)
     return refused.code if refused else ""
 
@@ -119,8 +124,8 @@ def test_of_a_foreign_device_nothing_else_is_said() -> None:
 @pytest.mark.parametrize("reason", [None, "", "   ", ".", "...", "-", "x", "xxxx", "\u202e", "\x00\x01", "7 7"])
 def test_no_reason(reason: str | None) -> None:
     with pytest.raises(ReasonRequired):
-        rules.reason_given(ReasonRule.REQUIRED, reason)
-    assert rules.reason_given(ReasonRule.OFF, reason) == ""
+        rules.reason_given(Rules(reason=ReasonRule.REQUIRED), reason)
+    assert rules.reason_given(Rules(), reason) == ""
 
 
 @pytest.mark.parametrize(
@@ -139,7 +144,116 @@ def test_no_reason(reason: str | None) -> None:
 def test_reasons_are_cleaned_for_the_record(rule: ReasonRule, reason: str | None, recorded: str | None) -> None:
     if recorded is None:
         with pytest.raises(ReasonRequired):
-            rules.reason_given(rule, reason)
+            rules.reason_given(Rules(reason=rule), reason)
     else:
-        assert rules.reason_given(rule, reason) == recorded
-    assert len(rules.reason_given(ReasonRule.OPTIONAL, reason)) <= 200
+        assert rules.reason_given(Rules(reason=rule), reason) == recorded
+    assert len(rules.reason_given(Rules(reason=ReasonRule.OPTIONAL), reason)) <= 200
+
+
+ASKED = Rules(reason=ReasonRule.REQUIRED, reason_pattern=Pattern(r"INC\d{4,8}( .*)?"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused"),
+    [
+        ("INC4711", None),
+        (" INC4711 locked out ", None),
+        ("inc4711", ReasonUnfit),
+        ("xINC4711", ReasonUnfit),
+        ("INC4711\u202e", ReasonUnfit),
+        ("INC47", ReasonUnfit),
+        ("x" * 5000, ReasonRequired),
+        (".", ReasonRequired),
+        (None, ReasonRequired),
+    ],
+)
+def test_a_reason_has_the_form_that_is_asked_for(reason: str | None, refused: type[ReasonRequired] | None) -> None:
+    if refused is None:
+        assert rules.reason_given(ASKED, reason).startswith("INC4711")
+        return
+    with pytest.raises(ReasonRequired) as raised:
+        rules.reason_given(ASKED, reason)
+    assert type(raised.value) is refused
+    assert str(reason) not in str(raised.value)
+
+
+def test_where_a_reason_is_optional_a_given_one_still_has_its_form() -> None:
+    optional = Rules(reason=ReasonRule.OPTIONAL, reason_pattern=Pattern("INC[0-9]+"))
+    assert rules.reason_given(optional, None) == rules.reason_given(optional, "  ") == ""
+    with pytest.raises(ReasonUnfit):
+        rules.reason_given(optional, "because")
+
+
+PATTERNS = [
+    ("(", "missing )"),
+    ("[a", "unterminated"),
+    (r"(a+)+", "fewer ways"),
+    (r"(a|a)*x", "fewer ways"),
+    (r"(a?){50}", "fewer ways"),
+    ("a?" * 40 + "a" * 40, "fewer ways"),
+    (".*.*.*.*x", "fewer ways"),
+    (r"(?=(a+)+)x", "fewer ways"),
+    ("a" * 501, "1 to 500"),
+    (" ", "1 to 500"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), PATTERNS)
+def test_patterns_that_are_wrong_or_slow_are_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match="expected a regular expression") as raised:
+        Pattern(text)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("text", [r"(INC|REQ)-?\d{4,8}( .*)?", r"[A-Z]{2,5}-\d+", r".*\w.*\w.*", "\\d*\\d*x"])
+def test_patterns_that_are_taken_are_quick(text: str) -> None:
+    pattern, began = Pattern(text), time.monotonic()
+    for hostile in ("a" * 10_000, "1" * 10_000, "INC1" + " " * 10_000):
+        pattern.fits(hostile)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "roles", "code"),
+    [
+        (Rules(), (), ""),
+        (Rules(self_service="nobody"), ("SelfService", "Technician"), "self_service_off"),
+        (Rules(self_service="role"), ("SelfService",), ""),
+        (Rules(self_service="role"), ("Technician", "selfservice"), "self_service_not_yours"),
+        (Rules(self_service="role"), (), "self_service_not_yours"),
+        (Rules(self_service="role", blocked_people=(ME,)), ("SelfService",), "person_blocked"),
+        (Rules(blocked_people=(f" {ME.upper()} ",)), (), "person_blocked"),
+        (Rules(blocked_people=(OTHER,)), (), ""),
+    ],
+)
+def test_who_may(settings: Rules, roles: tuple[str, ...], code: str) -> None:
+    person = Person(tid="t", oid=ME, name="Ada", address="ada@example", roles=roles)
+    refused = rules.person_refusal(person, settings)
+    assert (refused.code if refused else "") == code
+
+
+@pytest.mark.parametrize("name", [MAC.id, MAC.id.upper(), "C02", " c02 "])
+def test_blocked_devices(name: str) -> None:
+    settings = Rules(blocked_devices=("other", name))
+    mine = rules.first_refusal(rules.Case(MAC, ME, frozenset({ME}), settings))
+    assert mine is not None
+    assert mine.code == "device_blocked"
+    # Of somebody else's, not even that is said.
+    foreign = rules.first_refusal(rules.Case(replace(MAC, user_id=OTHER), ME, None, settings))
+    assert foreign is not None
+    assert foreign.code == "device_not_yours"
+    nameless = replace(MAC, serial="", id="")
+    assert rules.first_refusal(rules.Case(nameless, ME, frozenset({ME}), Rules(blocked_devices=("x",)))) is None
+
+
+def test_every_rule_is_documented_in_its_order() -> None:
+    described = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    rows = [line.split("|") for line in described.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert [int(row[1]) for row in rows] == list(range(1, len(rows) + 1))
+    codes = [code for row in rows for code in re.findall(r"`(\w+)`", row[4])]
+    assert all(code in BY_CODE for code in codes)
+    assert len(codes) == len(set(codes))
+    for kind in BY_CODE.values():
+        decided = issubclass(kind, (TokenRefused, DeviceRefused, LimitReached, ReasonRequired))
+        if decided and not {kind} & {DeviceRefused, LimitReached}:
+            assert kind.code in codes, kind.code

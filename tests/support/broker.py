@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from kiosk.broker.database import open_engine
 from kiosk.broker.questions import Backoff
-from kiosk.broker.record import Record
+from kiosk.broker.record import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.schema import RECORD
 from kiosk.broker.server import build, listening
@@ -75,21 +75,30 @@ class RunningBroker:
     pid: int = 0
     log_file: Path | None = None
     seen: int = 0
+    _keys: dict[str, VisitKeys] = field(default_factory=dict, repr=False)
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return self.http.request(method, path, headers=headers | options.pop("headers", {}), **options)
 
-    def release(self, token: str, device_id: str, reason: str | None = None) -> Answer:
-        """Ask for a key with a fresh key pair."""
-        keys = VisitKeys()
+    def release(
+        self,
+        token: str,
+        device_id: str,
+        reason: str | None = None,
+        *,
+        keys: VisitKeys | None = None,
+        kiosk: str = "tty1",
+    ) -> Answer:
+        """Ask for a key as the visit does that this token belongs to, unless another key pair is given."""
+        keys = keys or self._keys.setdefault(token, VisitKeys())
         body = ReleaseRequest(public_key=keys.public_key, reason=reason)
         response = self.ask(
             "POST",
             f"/v1/devices/{device_id}/release",
             token,
             content=msgspec.json.encode(body),
-            headers={"content-type": "application/json", "x-kiosk-terminal": "tty1"},
+            headers={"content-type": "application/json", "x-kiosk-terminal": kiosk},
         )
         return Answer(response, keys)
 
@@ -156,7 +165,7 @@ def running_broker(
 ) -> Iterator[RunningBroker]:
     """A broker in a thread of this process, on its real socket, with a clock of one's own."""
     clock = clock or SystemClock()
-    record = Record(config.record.database, clock)
+    record = open_record(config, clock)
     app: Any = create_app(build(config, record, clock, backoff))
     with listening(config.listen) as (sock, tls), record.running():
         settings = uvicorn.Config(
