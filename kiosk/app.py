@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -22,12 +22,14 @@ from kiosk.clock import Clock
 from kiosk.config import KioskConfig
 from kiosk.driver import KioskDriver
 from kiosk.flow import Flow, VisitOver
+from kiosk.held_key import HeldKey
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
 from kiosk.screens.reveal import RevealScreen
+from kiosk.surroundings import Watch
 from kiosk.visit import Visit
 from kiosk.watchdog import Watchdog
 from kiosk.widgets.key_view import forget_drawings
@@ -93,16 +95,31 @@ class KioskApp(App[None], inherit_bindings=False):
     ]
 
     def __init__(
-        self, config: KioskConfig, clock: Clock, *, terminal: str = "", phone: DemoPhone | None = None
+        self,
+        config: KioskConfig,
+        clock: Clock,
+        *,
+        terminal: str = "",
+        look: Callable[[], Watch] = Watch,
+        phone: DemoPhone | None = None,
+        reference: str = "",
+        notice: str = "",
     ) -> None:
-        """``terminal`` names this place in the broker's record."""
+        """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
+
+        ``look`` tells what may be recording; ``notice`` is said on the welcome screen.
+        """
         super().__init__(driver_class=KioskDriver)
         self.config = config
         self.clock = clock
         self.phone = phone
         self.visit: Visit | None = None
+        self.look = look
+        self.notice = notice
+        self._reference = reference
         self._terminal_name = terminal
         self._last_input = clock.now()
+        self._held = HeldKey(clock)
         self._ticking: Timer | None = None
         self._watchdog: Watchdog | None = None
         self._ending: Ending | None = None
@@ -141,7 +158,9 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def begin_visit(self) -> Visit:
         """Start the clocks of a visit. Raises ConfigError."""
-        visit = self.visit = Visit(self.config, self.clock, self._terminal_name)
+        watch = self.look()
+        place = f"{self._terminal_name}, under {watch}" if watch.kinds else self._terminal_name
+        visit = self.visit = Visit(self.config, self.clock, place)
         self._last_input = self.clock.now()
         # Nothing ticks on the welcome screen: it may stand there for days.
         self._ticking = self.set_interval(TICK_SECONDS, self.tick)
@@ -192,7 +211,8 @@ class KioskApp(App[None], inherit_bindings=False):
             self.tick()
             if self._ending:
                 return
-            self._last_input = self.clock.now()
+            if not self._held.down(event.key):
+                self._last_input = self.clock.now()
         await super().on_event(event)
 
     def action_explain(self) -> None:
@@ -277,7 +297,7 @@ class KioskApp(App[None], inherit_bindings=False):
         if self.visit:
             self.visit.wipe()
         error = self._exception
-        log.error("crash: %s at %s", type(error).__name__, _place(error))
+        log.error("%s crash: %s at %s", self._reference, type(error).__name__, _place(error))
         self._return_code = EXIT_CRASH
         self._close_messages_no_wait()
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -13,8 +14,9 @@ from kiosk.app import EXIT_CRASH, DemoPhone, KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig
 from kiosk.journal import to_syslog
-from kiosk.process import harden
+from kiosk.process import harden, lock_memory
 from kiosk.supervisor import Supervisor
+from kiosk.surroundings import look_around
 from kiosk.terminal import NotATerminal, Terminal
 from kiosk.transport import tls_context
 
@@ -39,8 +41,18 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
 
-    def visit() -> int:
-        return _run_visit(KioskApp(config, SystemClock(), terminal=name, phone=phone() if phone else None))
+    def visit(reference: str, notice: str) -> int:
+        lock_memory()
+        app = KioskApp(
+            config,
+            SystemClock(),
+            terminal=name,
+            look=partial(look_around, config.surroundings, terminal.name),
+            phone=phone() if phone else None,
+            reference=reference,
+            notice=notice,
+        )
+        return _run_visit(app)
 
     return Supervisor(terminal, visit, once=once).run()
 

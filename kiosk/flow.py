@@ -8,7 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from kiosk.errors import KioskError, SignInError, SignInExpired, TokenRefused
+from kiosk.config import Policy
+from kiosk.errors import KioskError, SignInError, SignInExpired, TerminalWatched, TokenRefused
 from kiosk.models import Device, Ending
 from kiosk.screens.confirm import ConfirmScreen, Identity
 from kiosk.screens.devices import DevicesScreen
@@ -55,7 +56,8 @@ class Flow:
 
     async def run(self) -> None:
         """One visit. Ends with VisitOver."""
-        await self._app.show(WelcomeScreen(self._organisation.helpdesk, self._organisation.portal))
+        welcome = WelcomeScreen(self._organisation.helpdesk, self._organisation.portal, self._app.notice)
+        await self._app.show(welcome)
         visit = self._app.begin_visit()
         try:
             while True:
@@ -126,6 +128,8 @@ class Flow:
         """Reveal, hide, reveal again, until the person goes back to the list."""
 
         async def release() -> Reveal:
+            if self._app.look().policy is Policy.REFUSE:
+                raise TerminalWatched(str(self._app.look()))
             return await visit.release(device)
 
         while True:
@@ -133,8 +137,15 @@ class Flow:
                 reveal = await self._attempt("Fetching the recovery key", 4, release, leave="Back to the list")
             except _TurnedBack:
                 return
-            if await self._app.show(RevealScreen(device, reveal.key, reveal.deadline)) is AfterReveal.BACK:
+            if await self._app.show(self._reveal_screen(device, reveal)) is AfterReveal.BACK:
                 return
+
+    def _reveal_screen(self, device: Device, reveal: Reveal) -> RevealScreen:
+        watch = self._app.look()
+        warning = f"Another program may see or keep this screen: {watch}." if watch.policy is not Policy.ALLOW else ""
+        return RevealScreen(
+            device, reveal.key, reveal.deadline, warning=warning, masked=watch.policy in {Policy.MASK, Policy.REFUSE}
+        )
 
     async def _attempt(self, words: str, step: int, ask: Callable[[], Awaitable[Result]], *, leave: str = "") -> Result:
         """Ask until there is an answer; in between the person decides whether to go on. ``leave`` is the way back."""

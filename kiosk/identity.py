@@ -80,6 +80,7 @@ class SignIn:
                 self._flow.clear()
                 return
             if answer.get("error") not in _PENDING:
+                self._flow.clear()
                 raise _failure(answer)
             if answer.get("error") == "slow_down":
                 self._flow["interval"] = float(self._flow.get("interval") or 0) + _SLOW_DOWN_SECONDS

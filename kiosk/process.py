@@ -11,6 +11,10 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_MCL_CURRENT = 1
+_MCL_FUTURE = 2
+# Only pages that are touched: the stacks of threads would otherwise be locked whole.
+_MCL_ONFAULT = 4
 
 
 def harden() -> None:
@@ -18,6 +22,15 @@ def harden() -> None:
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def lock_memory() -> None:
+    """Keep this process out of swap, where the system sets no limit on locked memory; below a limit, do nothing.
+
+    With a limit every later allocation could fail, which would be worse than a page of swap.
+    """
+    if sys.platform == "linux" and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
+        ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
 
 
 def die_with_parent(parent: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from kiosk.errors import new_reference
 from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
 
@@ -22,14 +23,18 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
 EXIT_LOST = 128 + signal.SIGHUP
-_OUT_OF_ORDER = "This terminal is out of order for a moment. It tries again by itself."
+_FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
+_OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by itself. Reference {reference}"
 
 
 class Supervisor:
     """Runs visits on one terminal until told to stop."""
 
-    def __init__(self, terminal: Terminal, visit: Callable[[], int], *, once: bool) -> None:
-        """``visit`` runs in the child and gives its exit code; ``once`` ends after one visit, as over SSH."""
+    def __init__(self, terminal: Terminal, visit: Callable[[str, str], int], *, once: bool) -> None:
+        """``visit`` runs in the child with a reference and a notice for the person, and gives its exit code.
+
+        ``once`` ends after one visit, as over SSH.
+        """
         self._terminal = terminal
         self._visit = visit
         self._once = once
@@ -47,36 +52,45 @@ class Supervisor:
         gc.collect()
         gc.freeze()
         failures = 0
+        notice = ""
         while not self._stopped_by:
-            begun = time.monotonic()
-            code = self._one_visit()
+            begun, reference = time.monotonic(), new_reference()
+            code = self._one_visit(reference, notice)
             self._terminal.reset()
+            notice = ""
+            if code not in {0, EXIT_LOST} and not self._stopped_by:
+                log.error("%s a visit ended with %s", reference, code)
+                notice = _FAULT.format(reference=reference)
             if self._stopped_by or self._once or code == EXIT_LOST:
-                return 128 + self._stopped_by if self._stopped_by else code
-            if code == 0:
-                failures = 0
-                continue
-            log.error("a visit ended with %s", code)
-            failures = failures + 1 if time.monotonic() - begun < _QUICK_SECONDS else 1
+                if notice:
+                    self._terminal.say(notice)
+                return self._exit_code(code)
+            failures = failures + 1 if notice and time.monotonic() - begun < _QUICK_SECONDS else 0
             if failures > 1:
-                self._terminal.say(_OUT_OF_ORDER)
+                self._terminal.say(_OUT_OF_ORDER.format(reference=reference))
                 self._pause(min(2.0**failures, _LONGEST_PAUSE_SECONDS))
         return 128 + self._stopped_by
 
-    def _one_visit(self) -> int:
+    def _exit_code(self, code: int) -> int:
+        """As a shell says it: 128 and the number for a signal."""
+        if self._stopped_by:
+            return 128 + self._stopped_by
+        return code if code >= 0 else 128 - code
+
+    def _one_visit(self, reference: str, notice: str) -> int:
         parent = os.getpid()
         # A signal between fork and the note of the child's number would stop nobody.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         child = os.fork()
         if child == 0:
-            self._in_child(parent)
+            self._in_child(parent, reference, notice)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _in_child(self, parent: int) -> NoReturn:
+    def _in_child(self, parent: int, reference: str, notice: str) -> NoReturn:
         code = 70
         try:
             for number in _STOPPING:
@@ -84,9 +98,9 @@ class Supervisor:
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             harden()
-            code = self._visit()
+            code = self._visit(reference, notice)
         except BaseException as error:
-            log.error("a visit broke: %s", type(error).__name__)
+            log.error("%s a visit broke: %s", reference, type(error).__name__)
         finally:
             os._exit(code)
 

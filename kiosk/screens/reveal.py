@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from kiosk.models import Device, Ending
 from kiosk.screens.base import ENDING_HINTS, KioskScreen
 from kiosk.secret import SecretBuffer
 from kiosk.widgets.countdown import Countdown
-from kiosk.widgets.key_hints import KeyHints
+from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.key_view import KeyView
 from kiosk.widgets.prose import Prose
 
@@ -30,11 +30,15 @@ class AfterReveal(Enum):
 class RevealScreen(KioskScreen[AfterReveal]):
     """Shows an opened key and wipes it. While the key stands there its countdown is the clock, not idleness."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "hide", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "hide", show=False),
+        Binding("left", "turn(-1)", show=False),
+        Binding("right", "turn(1)", show=False),
+    ]
     step = 4
     # Somebody who copies 24 characters to paper presses no key.
     idle_counts = False
-    hints = (("Space", "Hide the key"), ("Esc", "Back"))
+    hints: Sequence[Hint] = (("Space", "Hide the key"), ("Esc", "Back"))
     help_text = (
         "Write the 24 characters down, group by group, or read them to somebody who types them. Digits and letters have"
         " different colours. A zero has a stroke through it, the letter O has none.\n\n"
@@ -50,9 +54,15 @@ class RevealScreen(KioskScreen[AfterReveal]):
             super().__init__()
             self.how = how
 
-    def __init__(self, device: Device, key: SecretBuffer, deadline: Deadline) -> None:
-        """Takes ``key`` over and wipes it at ``deadline`` at the latest."""
+    def __init__(
+        self, device: Device, key: SecretBuffer, deadline: Deadline, *, warning: str = "", masked: bool = False
+    ) -> None:
+        """Takes ``key`` over and wipes it at ``deadline`` at the latest; ``masked`` shows one group at a time."""
         super().__init__()
+        self._warning = warning
+        self._masked = masked
+        if masked:
+            self.hints = (("← →", "Group"), *self.hints)
         self._device = device
         self._key = key
         self._deadline = deadline
@@ -65,10 +75,12 @@ class RevealScreen(KioskScreen[AfterReveal]):
         yield KeyView()
         yield Countdown(self._deadline, "Vanishes in {time}")
         yield Prose("Write it down. Check each group before you walk back.", id="advice")
+        if self._warning:
+            yield Prose(self._warning, classes="caution")
 
     def on_mount(self) -> None:
         view = self.query_one(KeyView)
-        view.show(self._key)
+        view.show(self._key, masked=self._masked)
         if not view.usual:
             self.query_one("#advice", Prose).say(
                 "This key has an unusual form. Copy it exactly as it stands in the line above."
@@ -79,6 +91,9 @@ class RevealScreen(KioskScreen[AfterReveal]):
             self.query_one(Countdown).tick()
             if self._deadline.passed():
                 self._hide(Ending.COUNTDOWN)
+
+    def action_turn(self, by: int) -> None:
+        self.query_one(KeyView).turn(by)
 
     def action_hide(self) -> None:
         self._hide(Ending.HIDDEN)

@@ -24,8 +24,10 @@ class WelcomeScreen(KioskScreen[None]):
         "When you are done, or when you walk away, everything is wiped from this terminal."
     )
 
-    def __init__(self, helpdesk: str, portal: str) -> None:
+    def __init__(self, helpdesk: str, portal: str, notice: str = "") -> None:
+        """``notice`` is for everybody, such as that the last visit ended with a fault."""
         super().__init__()
+        self._notice = notice
         self._helpdesk = helpdesk
         self._portal = portal
 
@@ -37,6 +39,8 @@ class WelcomeScreen(KioskScreen[None]):
             classes="steps",
         )
         yield Prose("Press Enter to begin", classes="call")
+        if self._notice:
+            yield Prose(self._notice, classes="caution value")
         yield Facts(helpdesk=self._helpdesk, elsewhere=self._portal)
 
     def action_enter(self) -> None:

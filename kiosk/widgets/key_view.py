@@ -44,11 +44,22 @@ class KeyView(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._key: SecretBuffer | None = None
+        self._only: int | None = None
 
-    def show(self, key: SecretBuffer) -> None:
-        """Draw the key."""
+    def show(self, key: SecretBuffer, *, masked: bool = False) -> None:
+        """Draw the key; ``masked`` draws one group at a time, the others as dots."""
         self._key = key
+        self._only = 0 if masked else None
         self.refresh()
+
+    def turn(self, by: int) -> None:
+        """Draw another group, when masked."""
+        if self._only is not None:
+            self._only = min(max(self._only + by, 0), GROUPS - 1)
+            self.refresh()
+
+    def _draws(self, group: int) -> bool:
+        return self._key is not None and (self._only is None or self._only == group)
 
     def hide(self) -> None:
         """Overprint the key with dots and let nothing keep what was drawn."""
@@ -99,7 +110,7 @@ class KeyView(Widget):
         for place in range(GROUP_LENGTH):
             if place:
                 segments.append(Segment(" ", self.rich_style))
-            if self._key is None:
+            if self._key is None or not self._draws(group):
                 segments.append(Segment(HIDDEN[row], self.get_component_rich_style("key-view--number")))
             else:
                 character = chr(self._key[group * (GROUP_LENGTH + 1) + place])
@@ -112,7 +123,7 @@ class KeyView(Widget):
         length = KEY_LENGTH if self._key is None else len(self._key)
         segments = [Segment(" " * max(0, (self.size.width - length) // 2), self.rich_style)]
         for place in range(length):
-            if self._key is not None:
+            if self._key is not None and self._draws(place // (GROUP_LENGTH + 1)):
                 segments.append(Segment(chr(self._key[place]), style))
             else:
                 segments.append(Segment("-" if place % 5 == GROUP_LENGTH else "·", style))

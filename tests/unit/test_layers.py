@@ -15,7 +15,8 @@ from kiosk.screens.base import KioskScreen
 # Overridden on purpose.
 MEANT = {
     "BINDINGS", "COMMANDS", "CSS_PATH", "ALLOW_SELECT", "ENABLE_COMMAND_PALETTE", "AUTO_FOCUS",
-    "get_default_screen", "on_event", "panic", "copy_to_clipboard", "compose", "can_focus", "can_focus_children",
+    "get_default_screen", "on_event", "panic", "copy_to_clipboard", "compose", "can_focus",
+    "can_focus_children",
 }  # fmt: skip
 
 
