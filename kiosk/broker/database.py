@@ -13,6 +13,10 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from kiosk.errors import ConfigError
 
 BUSY_SECONDS = 2
+CONNECT_SECONDS = 5
+_IDLE_SECONDS = 10
+# A server that is gone without a word is noticed within ten seconds, not after the minutes that TCP allows.
+_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _FILE_MODE = 0o600
 _EXPECTED = "expected sqlite:////absolute/path or postgresql+psycopg://…"
 
@@ -29,11 +33,45 @@ def open_engine(url: str) -> Engine:
             return _sqlite(parsed)
         if parsed.drivername != "postgresql+psycopg":
             raise unusable(f"{_EXPECTED}, not {parsed.drivername}")
-        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
+        return _postgresql(parsed)
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise unusable(_EXPECTED) from None
     except ImportError as error:
         raise unusable(f"expected the driver to be installed: {error.name}") from None
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite address, None for another database. Raises ConfigError."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise unusable(_EXPECTED) from None
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def _postgresql(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        # After waiting for the head, the releases to be counted must be seen as they are then.
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": CONNECT_SECONDS} | _KEEPALIVE,
+    )
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: Any, _pooled: Any) -> None:
+        with connection.cursor() as cursor:
+            if cursor.execute("SHOW synchronous_commit").fetchone() == ("off",):
+                cursor.execute("SET synchronous_commit = on")
+            cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+            # A broker that vanishes in the middle must not keep the head from the others.
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

@@ -159,7 +159,8 @@ class Ledger:
         head = self._head(connection)
         last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
         sealed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
-        if (head.n and last != (head.n, head.hash)) or (last and not head.n) or head.sealed != sealed or sealed > head.n:
+        left = (head.n, head.hash) if head.n else None
+        if (tuple(last) if last else None) != left or not head.sealed == sealed <= head.n:
             logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
 
     def _unsettled(self, connection: Connection) -> Sequence[Entry]:

@@ -17,7 +17,7 @@ from kiosk.broker import logs
 from kiosk.broker.credential import Credential
 from kiosk.broker.graph import Graph
 from kiosk.broker.questions import Backoff, Questioner
-from kiosk.broker.record import Record
+from kiosk.broker.record import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
 from kiosk.broker.signing_keys import KeyRing
@@ -41,7 +41,7 @@ def serve(
     """Serve until SIGTERM or SIGINT, or until stdin ends. Logs to stderr. Raises ConfigError, before it listens."""
     logs.to_stream(sys.stderr)
     clock = clock or SystemClock()
-    record = Record(config.record.database, clock)
+    record = open_record(config, clock)
     service = build(config, record, clock)
     with listening(config.listen) as (sock, tls), record.running():
         logs.LOG.info("listening on %s", config.listen.url)
