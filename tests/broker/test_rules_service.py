@@ -1,0 +1,133 @@
+"""The rules through the interface: who may, one token for one visit, limits of kiosks and of all, forms of reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kiosk.models import key_fingerprint
+from kiosk.secret import VisitKeys
+from tests.broker.conftest import Start
+from tests.support.broker import RunningBroker, problem_code
+from tests.support.sandbox import RunningSandbox
+
+MAC = "NW-AKESSLER-14"
+OFF = {"per_person": (), "per_device": ()}
+
+
+def session(broker: RunningBroker, token: str, keys: VisitKeys | None = None) -> str:
+    headers = {"x-visit-key": key_fingerprint(keys.public_key)} if keys else {}
+    response = broker.ask("GET", "/v1/session", token, headers=headers)
+    return problem_code(response) if response.is_error else ""
+
+
+@pytest.mark.parametrize(
+    ("rules", "roles", "code"),
+    [
+        ({"self_service": "nobody"}, ["SelfService", "Technician"], "self_service_off"),
+        ({"self_service": "role"}, ["Technician"], "self_service_not_yours"),
+        ({"self_service": "role"}, ["SelfService"], ""),
+        ({"blocked_people": "ada"}, ["SelfService"], "person_blocked"),
+    ],
+)
+def test_who_may(start: Start, sandbox: RunningSandbox, rules: dict[str, Any], roles: list[str], code: str) -> None:
+    if "blocked_people" in rules:
+        rules = {"blocked_people": (sandbox.person("ada").oid.upper(),)}
+    with start(rules=OFF | rules) as broker:
+        token = sandbox.token("ada", roles=roles)
+        answer = broker.release(token, sandbox.device(MAC).id)
+        assert [answer.code, session(broker, token)] == [code, code]
+        listed = broker.ask("GET", "/v1/devices", token)
+        assert (problem_code(listed) if listed.is_error else "") == code
+        rows = [row for row in broker.rows() if row["outcome"] == code]
+        if code:
+            assert answer.response.status_code == 403
+            assert not sandbox.requests("/beta/")
+            assert [row["event"] for row in rows] == ["release.refused", "session.opened", "devices.listed"]
+            assert all(row["oid"] == sandbox.person("ada").oid and row["reference"] for row in rows)
+
+
+def test_blocked_devices(start: Start, sandbox: RunningSandbox) -> None:
+    blocked, other = sandbox.device(MAC), sandbox.device("NW-AKESSLER-MINI")
+    with start(rules=OFF | {"blocked_devices": (blocked.serial.lower(),)}) as broker:
+        token = sandbox.token("ada")
+        assert [broker.release(token, mac.id).code for mac in (blocked, other)] == ["device_blocked", ""]
+        listed = broker.ask("GET", "/v1/devices", token).json()["devices"]
+        assert {one["name"]: one["refusal"] for one in listed}[MAC] == "device_blocked"
+        # Somebody else learns only that it is not theirs.
+        assert broker.release(sandbox.token("jonas"), blocked.id).code == "device_not_yours"
+
+
+def test_a_kiosk_and_all_together_have_limits(start: Start, sandbox: RunningSandbox) -> None:
+    mac, token = sandbox.device(MAC).id, sandbox.token("ada")
+    with start(rules=OFF | {"per_kiosk": ("1/day",), "overall": ("3/day",)}) as broker:
+        answers = [broker.release(token, mac, kiosk=kiosk) for kiosk in ("a", "a", "b", "", "", "c")]
+        codes = ["", "limit_kiosk", "", "", "limit_kiosk", "limit_overall"]
+        assert [answer.code for answer in answers] == codes
+        for answer in answers:
+            if answer.code:
+                assert answer.response.status_code == 429
+                assert 86_000 < int(answer.response.headers["retry-after"]) <= 86_400
+        assert [row["outcome"] for row in broker.rows("release.refused")] == [code for code in codes if code]
+
+
+def test_a_token_serves_one_visit(start: Start, sandbox: RunningSandbox) -> None:
+    mac, token, owner, thief = sandbox.device(MAC).id, sandbox.token("ada"), VisitKeys(), VisitKeys()
+    with start(rules=OFF) as broker:
+        assert session(broker, token, owner) == ""
+        assert session(broker, token, thief) == "token_bound"
+        assert session(broker, token) == ""
+        headers = {"x-visit-key": key_fingerprint(thief.public_key)}
+        assert problem_code(broker.ask("GET", "/v1/devices", token, headers=headers)) == "token_bound"
+        sandbox.clear_requests()
+        answer = broker.release(token, mac, keys=thief)
+        assert (answer.code, answer.response.status_code) == ("token_bound", 401)
+        assert not sandbox.requests("/beta/")
+        assert broker.release(token, mac, keys=owner).code == ""
+    # It holds after a restart, and another sign-in of the same person begins anew.
+    with start(rules=OFF) as broker:
+        assert broker.release(token, mac, keys=thief).code == "token_bound"
+        assert broker.release(sandbox.token("ada"), mac, keys=thief).code == ""
+        assert broker.release(token, mac, keys=owner).code == ""
+        refused = [row["event"] for row in broker.rows() if row["outcome"] == "token_bound"]
+        assert refused == ["token.refused", "devices.listed", "release.refused", "release.refused"]
+        fingerprints = {row["visit_key"] for row in broker.rows("release.done")}
+        assert fingerprints == {key_fingerprint(keys.public_key) for keys in (owner, thief)}
+
+
+def test_the_first_release_binds_too_and_without_an_id_the_time_of_issue_tells_tokens_apart(
+    start: Start, sandbox: RunningSandbox
+) -> None:
+    mac, token = sandbox.device(MAC).id, sandbox.token("ada", uti=None)
+    with start(rules=OFF) as broker:
+        assert broker.release(token, mac, keys=VisitKeys()).code == ""
+        assert broker.release(token, mac, keys=VisitKeys()).code == "token_bound"
+        assert broker.rows("release.done")[0]["uti"].startswith("iat:")
+
+
+@pytest.mark.parametrize("key", ["", "x", "0" * 63, "g" * 64, "0" * 65, "0" * 64 + "\t'"])
+def test_a_fingerprint_has_one_form(broker: RunningBroker, sandbox: RunningSandbox, key: str) -> None:
+    response = broker.ask("GET", "/v1/session", sandbox.token("ada"), headers={"x-visit-key": key})
+    assert (response.status_code, problem_code(response)) == (400, "request_invalid")
+
+
+def test_a_reason_of_the_asked_for_form(start: Start, sandbox: RunningSandbox) -> None:
+    asked = {
+        "reason": "required",
+        "reason_prompt": "Your ticket,\nsuch as INC4711",
+        "reason_pattern": r"INC\d{4,8}( .*)?",
+    }
+    with start(rules=OFF | asked) as broker:
+        mac, token = sandbox.device(MAC).id, sandbox.token("ada")
+        told = broker.ask("GET", "/v1/session", token).json()
+        assert (told["reason"], told["reason_prompt"]) == ("required", "Your ticket, such as INC4711")
+        for reason, code in [(".", "reason_required"), ("because", "reason_unfit"), ("INC4711 locked out", "")]:
+            answer = broker.release(token, mac, reason)
+            assert answer.code == code
+            assert answer.response.status_code == (422 if code else 200)
+            assert "because" not in answer.response.text
+        assert json.dumps([row["reason"] for row in broker.rows("release")]) == json.dumps(
+            ["", "", "INC4711 locked out", "INC4711 locked out"]
+        )
