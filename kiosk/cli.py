@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
 from kiosk import __version__
-from kiosk.errors import ConfigError
-
-EXIT_CONFIGURATION = 2
-
-Arguments = ParamSpec("Arguments")
-
-
-def _plainly(command: Callable[Arguments, int | None]) -> Callable[Arguments, None]:
-    """One clear line for a configuration that cannot be used; a defined exit code for everything."""
-
-    @wraps(command)
-    def wrapper(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
-        try:
-            code = command(*arguments, **options)
-        except ConfigError as error:
-            click.echo(f"kiosk: {error}", err=True)
-            sys.exit(EXIT_CONFIGURATION)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("kiosk"):
-                raise
-            extra = click.get_current_context().info_name
-            click.echo(f"kiosk: {error.name} is not installed; this command needs recovery-kiosk[{extra}]", err=True)
-            sys.exit(EXIT_CONFIGURATION)
-        sys.exit(code or 0)
-
-    return wrapper
-
+from kiosk.audit_cli import audit
+from kiosk.plainly import plainly
 
 _config = click.option(
     "--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The configuration file."
@@ -55,7 +26,7 @@ def cli() -> None:
 
 @cli.command()
 @_config
-@_plainly
+@plainly
 def run(path: Path) -> int:
     """Run the kiosk on this terminal."""
     from kiosk.config import KioskConfig, load
@@ -69,7 +40,7 @@ def run(path: Path) -> int:
 @click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
 @click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
-@_plainly
+@plainly
 def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None) -> int:
     """Start a simulated tenant, a broker and the kiosk, all on this machine."""
     from kiosk.demo import run_demo
@@ -80,7 +51,7 @@ def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | Non
 @cli.command()
 @_config
 @_until_stdin_closes
-@_plainly
+@plainly
 def broker(path: Path, until_stdin_closes: bool) -> None:
     """Run the broker, which decides, writes down and releases."""
     from kiosk.broker.server import serve
@@ -102,7 +73,7 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
 @click.option("--approve", metavar="NAME", help="Approve every sign-in by itself, as this person.")
 @_until_stdin_closes
-@_plainly
+@plainly
 def sandbox(
     path: Path | None,
     directory: Path | None,
@@ -122,3 +93,6 @@ def sandbox(
     to_stderr()
     config = configure(path, directory=directory, port=port, devices=devices, approve=approve)
     serve(config, until_stdin_closes=until_stdin_closes, on_ready=announce)
+
+
+cli.add_command(audit)
