@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from kiosk.clock import Clock
 from tests.support.broker import RunningBroker, broker_config, running_broker
+from tests.support.postgresql import MISSING, cluster, database, find_binaries
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 Start = Callable[..., contextlib.AbstractContextManager[RunningBroker]]
@@ -61,3 +63,29 @@ def broker(sandbox: RunningSandbox, shared_broker: RunningBroker) -> RunningBrok
     """A broker without limits that a whole file of tests shares; each test sees only its own entries of the record."""
     shared_broker.forget_rows()
     return shared_broker
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip(MISSING)
+    pytest.importorskip("psycopg", reason=MISSING)
+    with cluster(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_database(postgresql: str) -> Iterator[str]:
+    with database(postgresql, f"record-{uuid.uuid4()}") as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'record.db'}"
+    found: str = request.getfixturevalue("postgresql_database")
+    return found
