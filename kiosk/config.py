@@ -22,6 +22,9 @@ SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
 LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
 NOT_EMPTY = r"\S"
 WHO = r"^(everyone|role|nobody)$"
+SINK_KIND = r"^(syslog|journald|file|webhook)$"
+REQUIRED = "required"
+SINK_MODE = r"^(required|best-effort)$"
 
 _IN_WORDS = {
     HTTPS: "an address that begins with https://",
@@ -29,6 +32,8 @@ _IN_WORDS = {
     LIMIT: 'a limit such as "3/hour" or "10/day"',
     NOT_EMPTY: "some text",
     WHO: '"everyone", "role" or "nobody"',
+    SINK_KIND: '"syslog", "journald", "file" or "webhook"',
+    SINK_MODE: '"required" or "best-effort"',
 }
 
 Text = Annotated[str, Meta(pattern=NOT_EMPTY)]
@@ -158,6 +163,16 @@ class RecordSettings(Section, frozen=True, kw_only=True):
     checkpoint_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 
 
+class SinkSettings(Section, frozen=True, kw_only=True):
+    """Somewhere that every row of the record is sent on to; ``docs/sinks.md`` has the addresses of each kind."""
+
+    kind: Annotated[str, Meta(pattern=SINK_KIND)]
+    url: str = ""
+    mode: Annotated[str, Meta(pattern=SINK_MODE)]
+    ca_bundle: Path | None = None
+    token_file: Path | None = None
+
+
 class BrokerConfig(Section, frozen=True, kw_only=True):
     """``broker.toml``."""
 
@@ -166,6 +181,7 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     graph: GraphSettings
     rules: Rules = Rules()
     record: RecordSettings = RecordSettings()
+    sink: tuple[SinkSettings, ...] = ()
 
 
 _IN_WORDS["^(restart|exit)$"] = '"restart" or "exit"'
@@ -278,6 +294,8 @@ def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
             here = [*keys, field.encode_name]
             if isinstance(value, Section):
                 changed[field.name] = visit(value, here)
+            elif isinstance(value, tuple) and value and isinstance(value[0], Section):
+                changed[field.name] = tuple(visit(one, [*here, str(i)]) for i, one in enumerate(value))
             elif isinstance(value, Path):
                 changed[field.name] = whole = folder / value.expanduser()
                 _readable(whole, path, here, text)

@@ -28,6 +28,7 @@ from kiosk.errors import (
     KioskError,
     RecordUnavailable,
     RequestInvalid,
+    SinkUnavailable,
 )
 from kiosk.models import Release, ReleaseRequest, key_fingerprint
 from kiosk.secret import public_key_from_bytes, release_info
@@ -117,6 +118,9 @@ class Releases:
         entry = replace(attempt.entry(Event.REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
             await self._record.add(entry)
+        except SinkUnavailable:
+            # It is in the record, and goes on from there when it can.
+            raise refusal from None
         except RecordUnavailable:
             logs.refusal(f"not recorded: release {attempt.release_id}", refusal)
             raise

@@ -21,11 +21,13 @@ from kiosk.broker.record import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
 from kiosk.broker.signing_keys import KeyRing
+from kiosk.broker.sinks import open_sinks
 from kiosk.broker.tokens import Tokens
 from kiosk.clock import Clock, SystemClock
 from kiosk.config import BrokerConfig, Listen
 from kiosk.errors import ConfigError
-from kiosk.transport import UNIX_PREFIX, timeouts, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import UNIX_PREFIX, timeouts
 
 _HTTPS_PORT = 443
 _BACKOFF = Backoff()
@@ -41,9 +43,10 @@ def serve(
     """Serve until SIGTERM or SIGINT, or until stdin ends. Logs to stderr. Raises ConfigError, before it listens."""
     logs.to_stream(sys.stderr)
     clock = clock or SystemClock()
-    record = open_record(config, clock)
+    sinks = open_sinks(config.sink, config.record.database, clock)
+    record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock)
-    with listening(config.listen) as (sock, tls), record.running():
+    with listening(config.listen) as (sock, tls), sinks.running(), record.running():
         logs.LOG.info("listening on %s", config.listen.url)
         app: Any = create_app(service)  # litestar and uvicorn each have their own types for the same protocol
         serving.serve(app, sock, tls=tls, on_ready=on_ready, until_stdin_closes=until_stdin_closes)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,12 +26,14 @@ from kiosk.broker.record import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.schema import RECORD
 from kiosk.broker.server import build, listening
+from kiosk.broker.sinks import open_sinks
 from kiosk.clock import Clock, SystemClock
-from kiosk.config import BrokerConfig, load
+from kiosk.config import BrokerConfig, SinkSettings, load
 from kiosk.models import Problem, ReleaseRequest
 from kiosk.secret import VisitKeys, release_info
 from kiosk.serving import server_tls
-from kiosk.transport import UNIX_PREFIX, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import UNIX_PREFIX
 
 ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)
@@ -49,9 +51,12 @@ class MovedClock(SystemClock):
         return super().utc() + self.ahead
 
 
-def broker_config(sandbox_directory: Path, place: Path, **tables: dict[str, Any]) -> BrokerConfig:
+def broker_config(
+    sandbox_directory: Path, place: Path, sinks: Sequence[dict[str, Any]] = (), **tables: dict[str, Any]
+) -> BrokerConfig:
     """The configuration that a sandbox wrote, with socket and database in ``place`` and single values replaced."""
     config = load(sandbox_directory / "broker.toml", BrokerConfig)
+    config = msgspec.structs.replace(config, sink=tuple(SinkSettings(**one) for one in sinks))
     given: dict[str, dict[str, Any]] = {
         "listen": {"url": f"{UNIX_PREFIX}{place / 'broker.sock'}"},
         "graph": {"read_seconds": 1, "total_seconds": 3},
@@ -165,9 +170,10 @@ def running_broker(
 ) -> Iterator[RunningBroker]:
     """A broker in a thread of this process, on its real socket, with a clock of one's own."""
     clock = clock or SystemClock()
-    record = open_record(config, clock)
+    sinks = open_sinks(config.sink, config.record.database, clock)
+    record = open_record(config, clock, [sinks] if config.sink else [])
     app: Any = create_app(build(config, record, clock, backoff))
-    with listening(config.listen) as (sock, tls), record.running():
+    with listening(config.listen) as (sock, tls), sinks.running(), record.running():
         settings = uvicorn.Config(
             app,
             log_config=None,
@@ -217,10 +223,11 @@ def broker_command(file: Path) -> list[str]:
 def to_toml(config: BrokerConfig) -> str:
     """The configuration as a file."""
     lines = []
-    for name, table in msgspec.to_builtins(config, enc_hook=str).items():
-        lines.append(f"[{name}]")
-        # What JSON writes for these values is TOML, too.
-        lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
+    for name, tables in msgspec.to_builtins(config, enc_hook=str).items():
+        for table in tables if isinstance(tables, list | tuple) else (tables,):
+            lines.append(f"[{name}]" if table is tables else f"[[{name}]]")
+            # What JSON writes for these values is TOML, too.
+            lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 

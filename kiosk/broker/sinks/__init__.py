@@ -1,0 +1,75 @@
+"""Where the record goes on to besides its database. ``docs/sinks.md`` describes what each kind sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from kiosk.broker.sinks.deliveries import Deliveries, Worker
+from kiosk.broker.sinks.journald import Journald
+from kiosk.broker.sinks.json_lines import JsonLines
+from kiosk.broker.sinks.positions import Positions
+from kiosk.broker.sinks.sink import Sink
+from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
+from kiosk.broker.sinks.webhook import Webhook
+from kiosk.clock import Clock
+from kiosk.config import REQUIRED, SinkSettings, read_text
+from kiosk.errors import ConfigError
+from kiosk.tls import tls_context
+
+_JOURNAL = "unix:/run/systemd/journal/socket"
+_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
+_FORMS = {
+    "syslog": "unix:/path, udp://host:port, tcp://host:port or tls://host:port",
+    "journald": "unix:/path",
+    "file": "file:/path",
+    "webhook": "an address that begins with https://",
+}
+
+
+def open_sinks(settings: Sequence[SinkSettings], database: str, clock: Clock) -> Deliveries:
+    """What delivers the record in ``database`` to all configured sinks. Connects to none yet. Raises ConfigError."""
+    workers: list[Worker] = []
+    for number, one in enumerate(settings):
+        name = f"{one.kind} {one.url}".strip()
+        if name in [worker.name for worker in workers]:
+            raise _unfit(number, "expected each sink only once")
+        positions = Positions(database, name, clock)
+        workers.append(Worker(name, _sink(one, number), positions, required=one.mode == REQUIRED))
+    return Deliveries(workers)
+
+
+def _sink(settings: SinkSettings, number: int) -> Sink:
+    url = settings.url or (_JOURNAL if settings.kind == "journald" else "")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _unfit(number, f"expected {_FORMS[settings.kind]}") from None
+    if parts.username or parts.password:
+        raise _unfit(number, "expected an address without user or password; a webhook has token_file")
+    match settings.kind, parts.scheme:
+        case "file", "file" if _absolute(parts):
+            return JsonLines(Path(parts.path))
+        case "journald", "unix" if _absolute(parts):
+            return Journald(Path(parts.path))
+        case "webhook", "https" if parts.hostname:
+            token = read_text(settings.token_file, "a token").strip() if settings.token_file else ""
+            return Webhook(url, tls_context(settings.ca_bundle), token)
+        case "syslog", "unix" if _absolute(parts):
+            return DatagramSyslog(parts.path)
+        case "syslog", "udp" if parts.hostname:
+            return DatagramSyslog((parts.hostname, port or _PORTS["udp"]))
+        case "syslog", ("tcp" | "tls") if parts.hostname:
+            tls = tls_context(settings.ca_bundle) if parts.scheme == "tls" else None
+            return StreamSyslog(parts.hostname, port or _PORTS[parts.scheme], tls)
+    raise _unfit(number, f"expected {_FORMS[settings.kind]}")
+
+
+def _absolute(parts: SplitResult) -> bool:
+    return parts.path.startswith("/") and not parts.netloc
+
+
+def _unfit(number: int, expected: str) -> ConfigError:
+    return ConfigError("broker.toml", expected, key=f"sink.{number}.url")

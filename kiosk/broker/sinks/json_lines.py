@@ -1,0 +1,49 @@
+"""JSON Lines: one row a line, appended to a file and synced."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from kiosk.broker.chain import Appended
+
+_MODE = 0o600
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class JsonLines:
+    """A file that only grows; opened anew for each batch, so that it may be moved away at any time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def send(self, batch: Sequence[Appended]) -> None:
+        new = not self._path.exists()
+        file = os.open(self._path, _FLAGS, _MODE)
+        try:
+            # Several brokers may be given one file.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = os.fstat(file).st_size
+            # What a crash or a full disk has left of a line stays a line of its own; the row itself comes again.
+            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            content = b"\n" * torn + b"".join(item.line() + b"\n" for item in batch)
+            while content:
+                content = content[os.write(file, content) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if new:
+            _sync_folder(self._path.parent)
+
+    def close(self) -> None:
+        pass
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

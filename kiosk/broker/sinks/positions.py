@@ -1,0 +1,117 @@
+"""How far the record has been delivered to a sink: one row of the database for each, so that nothing is forgotten."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, insert, select, update
+
+from kiosk.broker.chain import Appended, Checkpoint, Row
+from kiosk.broker.database import open_engine
+from kiosk.broker.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, Entry, stamp
+from kiosk.clock import Clock
+
+_MOST_AT_ONCE = 200
+# Longer than one batch may take; after that, another broker may take over from one that died.
+_LEASE = timedelta(seconds=15)
+
+SINK = Table(
+    "sink",
+    MetaData(),
+    Column("name", String(255), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("holder", String(36), nullable=False),
+    Column("until", String(27), nullable=False),
+)
+"""``n`` is the last row and ``size`` the last checkpoint that was delivered. Whoever delivers is ``holder`` until then,
+so that brokers on one database do not all send everything."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What comes next: ``reached`` is the position before it, ``items`` may be empty."""
+
+    reached: int
+    items: Sequence[Appended]
+
+
+class Positions:
+    """The position of one sink. Every method raises SQLAlchemyError; all are called from one thread."""
+
+    def __init__(self, database: str, name: str, clock: Clock) -> None:
+        """Raises ConfigError."""
+        self._engine = open_engine(database)
+        self._name = name[:255]
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+        self._there = False
+
+    def take(self) -> Batch | None:
+        """Become the holder, and get what comes next. None while another broker is the holder."""
+        with self._engine.begin() as connection:
+            self._make(connection)
+            now = self._clock.utc()
+            free = (SINK.c.until < stamp(now)) | (SINK.c.holder.in_([self._holder, ""]))
+            taken = update(SINK).where(SINK.c.name == self._name, free)
+            if not connection.execute(taken.values(holder=self._holder, until=stamp(now + _LEASE))).rowcount:
+                return None
+            return self._next(connection)
+
+    def delivered(self, batch: Batch) -> Batch:
+        """Note that a batch was delivered, and get the next; where that is empty, another broker may be the holder."""
+        rows = [item.n for item in batch.items if isinstance(item, Row)]
+        sizes = [item.size for item in batch.items if isinstance(item, Checkpoint)]
+        until = self._clock.utc() + _LEASE
+        with self._engine.begin() as connection:
+            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
+            if rows:
+                connection.execute(mine.where(SINK.c.n < rows[-1]).values(n=rows[-1]))
+            if sizes:
+                connection.execute(mine.where(SINK.c.size < sizes[-1]).values(size=sizes[-1]))
+            following = self._next(connection)
+            holder = self._holder if following.items else ""
+            connection.execute(mine.values(holder=holder, until=stamp(until)))
+            return following
+
+    def leave(self) -> None:
+        """Let another broker try."""
+        with self._engine.begin() as connection:
+            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
+            connection.execute(mine.values(holder=""))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _make(self, connection: Connection) -> None:
+        if self._there:
+            return
+        SINK.create(connection, checkfirst=True)
+        if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
+            connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
+        self._there = True
+
+    def _next(self, connection: Connection) -> Batch:
+        reached, size = connection.execute(select(SINK.c.n, SINK.c.size).where(SINK.c.name == self._name)).one()
+        wanted = select(RECORD).where(RECORD.c.n > reached).order_by(RECORD.c.n).limit(_MOST_AT_ONCE)
+        rows = [_row(found._mapping) for found in connection.execute(wanted)]
+        last = rows[-1].n if rows else reached
+        origin = connection.scalar(select(HEAD.c.origin)) or ""
+        due = select(CHECKPOINT).where(CHECKPOINT.c.size > size, CHECKPOINT.c.size <= last)
+        checkpoints = [
+            Checkpoint(origin, found.size, found.head, found.time, found.note)
+            for found in connection.execute(due.order_by(CHECKPOINT.c.size).limit(_MOST_AT_ONCE))
+        ]
+        # A checkpoint follows the row that it speaks of.
+        items: list[Appended] = [*rows, *checkpoints]
+        items.sort(key=lambda item: item.n if isinstance(item, Row) else item.size + 0.5)
+        return Batch(reached, items)
+
+
+def _row(found: object) -> Row:
+    values = dict(found)  # type: ignore[call-overload]
+    entry = Entry(**{column.name: values[column.name] for column in COLUMNS})
+    return Row(values["n"], values["time"], entry, values["previous"], values["hash"], values["version"])

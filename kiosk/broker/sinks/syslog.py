@@ -1,0 +1,134 @@
+"""Syslog, RFC 5424: over unix and UDP datagrams, over TCP with octet counting (RFC 6587) and over TLS (RFC 5425)."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+
+from kiosk.broker.chain import Appended, Row
+from kiosk.broker.schema import OK
+from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, SEND_SECONDS
+
+_AUTHPRIV = 10
+_WARNING, _NOTICE, _INFO = 4, 5, 6
+# An enterprise number is needed for names of one's own; this one is set aside for examples.
+_STRUCTURE = "record@32473"
+_LARGEST_DATAGRAM = 60_000
+_LONGEST_HOST = 255
+
+
+def severity(item: Appended) -> int:
+    """Warning for what was refused, notice for the rest of the record, informational for checkpoints."""
+    if not isinstance(item, Row):
+        return _INFO
+    refused = item.entry.event.endswith(".refused") or item.entry.outcome != OK
+    return _WARNING if refused else _NOTICE
+
+
+def summary(item: Appended) -> dict[str, str]:
+    """What a collector filters by, and what tells it that something is missing or was changed."""
+    if isinstance(item, Row):
+        entry = item.entry
+        return {"n": str(item.n), "event": str(entry.event), "outcome": entry.outcome, "hash": item.hash}
+    return {"size": str(item.size), "event": "checkpoint", "head": item.head}
+
+
+def message(item: Appended, host: str) -> bytes:
+    """One syslog message: the summary as structured data, the whole row as JSON after it."""
+    said = summary(item)
+    values = " ".join(f'{name}="{_escaped(value)}"' for name, value in said.items())
+    header = f"<{_AUTHPRIV * 8 + severity(item)}>1 {item.time} {host} {APPLICATION} {os.getpid()} {said['event']}"
+    return f"{header} [{_STRUCTURE} {values}] ".encode() + b"\xef\xbb\xbf" + item.line()
+
+
+def _escaped(value: str) -> str:
+    return re.sub(r'(["\\\]])', r"\\\1", value)
+
+
+def _host() -> str:
+    return re.sub(r"[^!-~]", "", socket.gethostname())[:_LONGEST_HOST] or "-"
+
+
+class DatagramSyslog:
+    """One datagram for one message. Nobody confirms one: over UDP, what is lost on the way is lost."""
+
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        """A path or a host with its port."""
+        self._address = address
+
+    def send(self, batch: Sequence[Appended]) -> None:
+        host = _host()
+        with self._connected() as sock:
+            sock.settimeout(SEND_SECONDS)
+            for item in batch:
+                whole = message(item, host)
+                # A receiver would cut it anyway; number and hash stand in front.
+                sock.send(whole if len(whole) <= _LARGEST_DATAGRAM else whole[: whole.index(b"\xef\xbb\xbf") - 1])
+
+    def close(self) -> None:
+        pass
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self._address, str):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            place: str | tuple[str, int] = self._address
+        else:
+            family, kind, protocol, _, place = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)[0]  # type: ignore[assignment]
+            sock = socket.socket(family, kind, protocol)
+        try:
+            sock.connect(place)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+
+class StreamSyslog:
+    """One connection for one batch, and delivered only when the collector has read to its end and closed it, too.
+
+    Syslog has no confirmation of its own; a message written into a connection may get lost with it.
+    """
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        self._address = host, port
+        self._tls = tls
+
+    def send(self, batch: Sequence[Appended]) -> None:
+        host = _host()
+        messages = [message(item, host) for item in batch]
+        content = b"".join(b"%d %b" % (len(one), one) for one in messages)
+        with socket.create_connection(self._address, CONNECT_SECONDS) as plain:
+            plain.settimeout(SEND_SECONDS)
+            if self._tls is None:
+                plain.sendall(content)
+                plain.shutdown(socket.SHUT_WR)
+                _read_to_end(plain)
+                return
+            with self._tls.wrap_socket(plain, server_hostname=self._address[0]) as secured:
+                secured.sendall(content)
+                _say_goodbye(secured)
+
+    def close(self) -> None:
+        pass
+
+
+def _say_goodbye(secured: ssl.SSLSocket) -> None:
+    """Close our side of TLS and wait for the other. Raises OSError."""
+    try:
+        secured.unwrap()
+    except ssl.SSLEOFError:
+        # Some collectors answer our goodbye by closing the connection, without one of their own.
+        return
+    except ssl.SSLError as error:
+        raise ConnectionError(f"the collector broke off: {error.reason}") from None
+    except OSError as error:
+        if error.errno:
+            raise
+
+
+def _read_to_end(sock: socket.socket) -> None:
+    while sock.recv(4096):
+        pass

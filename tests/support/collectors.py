@@ -1,0 +1,146 @@
+"""Real receivers for what the broker sends on: sockets and an HTTPS server, each in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import re
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Collector:
+    """What came in, one row of the record each; ``raw`` as it came."""
+
+    def __init__(self) -> None:
+        self.raw: list[bytes] = []
+        self.rows: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+
+    def numbers(self) -> list[int]:
+        return [row["n"] for row in self.rows if "n" in row]
+
+    def syslog(self, message: bytes) -> None:
+        self.raw.append(message)
+        form = rb'<8[456]>1 \S+ \S+ kiosk-broker \d+ [a-z.]+ \[record@32473 (n|size)="\d+" [^\]]*\] ' + _BOM
+        assert re.match(form, message), message
+        self.rows.append(json.loads(message.partition(_BOM)[2]))
+
+    def journal(self, datagram: bytes) -> None:
+        self.raw.append(datagram)
+        fields = {}
+        while datagram:
+            name, _, rest = datagram.partition(b"\n")
+            (length,) = struct.unpack("<Q", rest[:8])
+            fields[name.decode()] = rest[8 : 8 + length].decode()
+            datagram = rest[9 + length :]
+        self.headers.append(fields)
+        self.rows.append(json.loads(fields["KIOSK_RECORD"]))
+
+
+def _threaded(run: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+@contextlib.contextmanager
+def datagrams(sock: socket.socket, take: Callable[[bytes], None]) -> Iterator[None]:
+    """Everything that comes to a bound datagram socket."""
+    stop = threading.Event()
+    sock.settimeout(0.05)
+
+    def run() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                take(sock.recv(1 << 17))
+
+    thread = _threaded(run)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sock.close()
+
+
+@contextlib.contextmanager
+def streams(
+    listener: socket.socket, take: Callable[[bytes], None], tls: ssl.SSLContext | None = None
+) -> Iterator[None]:
+    """Connections with octet counting, read to their end."""
+    stop = threading.Event()
+    listener.settimeout(0.05)
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            connection.settimeout(3)
+            with (
+                contextlib.suppress(OSError),
+                tls.wrap_socket(connection, server_side=True) if tls else connection as one,
+            ):
+                for message in _counted(one):
+                    take(message)
+                if isinstance(one, ssl.SSLSocket):
+                    one.unwrap()
+
+    thread = _threaded(run)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        listener.close()
+
+
+def _counted(connection: socket.socket) -> Iterator[bytes]:
+    content = b""
+    while piece := connection.recv(4096):
+        content += piece
+    while content:
+        length, _, rest = content.partition(b" ")
+        yield rest[: int(length)]
+        content = rest[int(length) :]
+
+
+@contextlib.contextmanager
+def webhooks(port: int, certificate: Path, key: Path, collector: Collector, status: list[int]) -> Iterator[int]:
+    """An HTTPS server that answers with the first of ``status``; yields its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if status[0] < 300:
+                collector.headers.append(dict(self.headers))
+                collector.rows += json.loads(body)["entries"]
+            self.send_response(status[0])
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = _threaded(lambda: server.serve_forever(0.05))
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
