@@ -77,6 +77,14 @@ class Signer:
         note = f"{body}\n\N{EM DASH} {origin} {base64.b64encode(signature).decode()}\n"
         return Checkpoint(origin, size, head, time, note)
 
+    def signed(self, note: str) -> bool:
+        """Whether a signed note is one of ours."""
+        try:
+            opened(note, [self._key.public_key()])
+        except Untrue:
+            return False
+        return True
+
     def _publish(self, path: Path) -> None:
         try:
             if not path.exists() or path.read_text(encoding="utf-8") != self.public_pem:

@@ -162,6 +162,9 @@ class Ledger:
         left = (head.n, head.hash) if head.n else None
         if (tuple(last) if last else None) != left or not head.sealed == sealed <= head.n:
             logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
+        note = connection.scalar(select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == sealed))
+        if self.sealing and note and not self.sealing.signer.signed(note):
+            logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
 
     def _unsettled(self, connection: Connection) -> Sequence[Entry]:
         """For each intention that nothing followed, the entry that closes it: the key may have been seen, or not."""

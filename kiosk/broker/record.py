@@ -148,13 +148,15 @@ class Record:
 def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:
     """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
     settings = config.record
-    file = sqlite_file(settings.database)
-    if settings.signing_key is None and file is None:
+    if settings.signing_key:
+        signer = Signer.load(settings.signing_key, make=False)
+    elif file := sqlite_file(settings.database):
+        # First of all the database: an address that is wrong must not leave a key somewhere.
+        open_engine(settings.database).dispose()
+        signer = Signer.load(file.with_suffix(".key"), make=True)
+    else:
         expected = "missing; the brokers on one PostgreSQL database need a key for checkpoints"
         raise ConfigError("broker.toml", expected, key="record.signing_key")
-    record_key = settings.signing_key or (file.with_suffix(".key") if file else None)
-    assert record_key is not None
-    signer = Signer.load(record_key, make=settings.signing_key is None)
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
     every = timedelta(seconds=settings.checkpoint_seconds)
     sealing = Sealing(signer, every, settings.checkpoint_entries)
