@@ -1,0 +1,80 @@
+"""Measured values and how they are shown: beside the thing that they are compared with, as a ratio of medians."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+_NAME_CELLS = 52
+
+
+@dataclass
+class Figure:
+    """One thing that was measured several times."""
+
+    name: str
+    unit: str
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return median(self.values)
+
+    @property
+    def p95(self) -> float:
+        """The value that 95 of 100 do not exceed."""
+        return sorted(self.values)[max(0, -(-95 * len(self.values) // 100) - 1)]
+
+
+@dataclass
+class Topic:
+    """Figures of one kind. The first is what the others are compared with."""
+
+    title: str
+    figures: Sequence[Figure]
+
+    def ratio(self, figure: Figure) -> float | None:
+        """How many times the first figure this one is, by their medians."""
+        return figure.median / self.figures[0].median if self.figures[0].median else None
+
+    def lines(self) -> list[str]:
+        """As a table."""
+        unit = f"{self.title}, {self.figures[0].unit}"
+        heading = f"{unit:<{_NAME_CELLS}}{'n':>5}{'min':>10}{'median':>10}{'p95':>10}{'max':>10}{'ratio':>9}"
+        return ["", heading, "-" * len(heading), *(self._line(figure) for figure in self.figures)]
+
+    def _line(self, figure: Figure) -> str:
+        numbers = (min(figure.values), figure.median, figure.p95, max(figure.values))
+        ratio = self.ratio(figure)
+        return "".join(
+            [
+                f"{figure.name:<{_NAME_CELLS}}{len(figure.values):>5}",
+                *(f"{_short(number):>10}" for number in numbers),
+                f"{f'{ratio:.2f}' if ratio is not None else '-':>9}",
+            ]
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "title": self.title,
+            "figures": [
+                {
+                    "name": figure.name,
+                    "unit": figure.unit,
+                    "n": len(figure.values),
+                    "min": min(figure.values),
+                    "median": figure.median,
+                    "p95": figure.p95,
+                    "max": max(figure.values),
+                    "ratio": self.ratio(figure),
+                }
+                for figure in self.figures
+            ],
+        }
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if number >= 1000 or number == int(number) else f"{number:.1f}"

@@ -1,0 +1,138 @@
+"""A program on a real terminal of 80 by 24 characters: what is typed, and when something stands painted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import minimal
+from benchmarks.resources import children
+
+ROWS, COLUMNS = 24, 80
+_PATIENCE_SECONDS = 30
+_STOP_SECONDS = 10
+_READ_BYTES = 65_536
+
+ENTER, SPACE, BACKSPACE, ESCAPE, DOWN, F10 = b"\r", b" ", b"\x7f", b"\x1b", b"\x1b[B", b"\x1b[21~"
+
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/nonexistent",
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+}
+# What the kiosk makes its environment to at the start, so that freed memory is overwritten.
+WIPING = ENVIRONMENT | {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+}
+
+
+class Program:
+    """One program and the other end of its terminal."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.begun = time.perf_counter()
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+            os.execve(command[0], list(command), dict(environment))
+        self._output = bytearray()
+        self.first_frame = 0.0
+
+    def press(self, keys: bytes) -> float:
+        """Type; returns when. What was painted before no longer counts."""
+        self._output.clear()
+        now = time.perf_counter()
+        os.write(self._terminal, keys)
+        return now
+
+    def painted(self, words: bytes) -> float:
+        """Wait until these words are painted; returns when they were."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while words not in self._output:
+            if time.monotonic() > until or not self._read(1.0):
+                raise RuntimeError(f"never painted: {words!r}; but {bytes(self._output[-2000:])!r}")
+        return time.perf_counter()
+
+    def settle(self, seconds: float) -> None:
+        """Take what it paints for a while."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._read(left):
+            pass
+
+    def processes(self) -> list[int]:
+        """The program, what it has started, and so on."""
+        found, new = [], [self.pid]
+        while new:
+            found += new
+            new = [child for pid in new for child in children(pid)]
+        return found
+
+    def close(self) -> None:
+        """End it; reads on, because a program waits until its last words are taken."""
+        os.kill(self.pid, signal.SIGTERM)
+        until = time.monotonic() + _STOP_SECONDS
+        while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+            if not self._read(0.01):
+                time.sleep(0.01)
+            if time.monotonic() > until:
+                os.kill(self.pid, signal.SIGKILL)
+        os.close(self._terminal)
+
+    def _read(self, seconds: float) -> bool:
+        """False when nothing will come any more."""
+        if not select.select([self._terminal], [], [], seconds)[0]:
+            return True
+        try:
+            self._output += os.read(self._terminal, _READ_BYTES)
+        except OSError:
+            return False
+        return True
+
+    def walk_to_devices(self) -> None:
+        """From the kiosk's welcome screen to the list of Macs, when the sandbox approves by itself."""
+        self.press(ENTER)
+        self.painted(b"Is this you?")
+        self.press(ENTER)
+        self.painted(b"Which Mac is locked?")
+        self.settle(0.3)
+
+
+WELCOME = b"Press Enter to begin"
+MINIMAL = (sys.executable, "-s", str(Path(minimal.__file__)))
+
+
+@contextmanager
+def kiosk(config: Path) -> Iterator[Program]:
+    """The kiosk at its welcome screen."""
+    with _painted([sys.executable, "-P", "-s", "-m", "kiosk", "run", "--config", str(config)], WELCOME) as program:
+        yield program
+
+
+@contextmanager
+def minimal_app(environment: Mapping[str, str] = ENVIRONMENT) -> Iterator[Program]:
+    """The minimal app, ready for its key."""
+    with _painted(MINIMAL, minimal.READY.encode(), environment) as program:
+        yield program
+
+
+@contextmanager
+def _painted(command: Sequence[str], words: bytes, environment: Mapping[str, str] = ENVIRONMENT) -> Iterator[Program]:
+    program = Program(command, environment)
+    try:
+        program.first_frame = program.painted(words) - program.begun
+        yield program
+    finally:
+        program.close()

@@ -1,0 +1,101 @@
+"""A recovery key: how many requests it takes, and how long from Enter in the list to the key on the screen."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import httpx
+import msgspec
+
+from benchmarks.bare import Bare
+from benchmarks.figures import Figure, Topic
+from benchmarks.program import ENTER, ESCAPE, kiosk
+from benchmarks.services import FIRST, PERSON, Services
+from kiosk.config import KioskConfig, load
+from kiosk.models import ReleaseRequest
+from kiosk.secret import VisitKeys
+from kiosk.transport import UNIX_PREFIX, tls_context
+
+ROUNDS = 30
+
+
+class Admin:
+    """The sandbox as those who started it may use it."""
+
+    def __init__(self, services: Services) -> None:
+        self.url = load(services.kiosk_toml, KioskConfig).sign_in.authority.rpartition("/")[0]
+        headers = {"Authorization": f"Bearer {services.admin_token}"}
+        self._http = httpx.Client(
+            base_url=f"{self.url}/sandbox/", verify=tls_context(services.ca), headers=headers, trust_env=False
+        )
+
+    def token(self) -> str:
+        """A token of the person for the broker."""
+        return str(self._http.post("tokens", json={"person": PERSON}).raise_for_status().json()["access_token"])
+
+    def forget_requests(self) -> None:
+        self._http.delete("requests").raise_for_status()
+
+    def requests(self) -> Counter[str]:
+        """How often each service was asked since the last ``forget_requests``."""
+        asked = self._http.get("requests").raise_for_status().json()["requests"]
+        return Counter("Graph" if one["path"].startswith(("/beta", "/v1.0")) else "Entra ID" for one in asked)
+
+
+def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
+    """The same key again and again: bare requests, the broker alone, the whole kiosk, in turn."""
+    bare_time = Figure("3 bare requests", "ms")
+    with_token = Figure("4 bare requests: a token first", "ms")
+    broker_time = Figure("broker: decide, record, 3 requests, seal", "ms")
+    whole_time = Figure("kiosk: Enter in the list to key on the screen", "ms")
+    bare_count, whole_count = Figure("bare requests", "n"), Figure("kiosk, from Enter in the list", "n")
+    visit_count = {name: Figure(f"kiosk, a whole visit: {name}", "n") for name in ("Entra ID", "Graph")}
+    admin = Admin(services)
+    with Bare(services) as bare, kiosk(services.kiosk_toml) as desk:
+        admin.forget_requests()
+        desk.walk_to_devices()
+        asked = admin.requests()
+        device_id = bare.find(FIRST)
+        broker = _broker(services, admin.token(), device_id)
+        bare.key(device_id)
+        broker()
+        for _ in range(rounds):
+            admin.forget_requests()
+            bare_time.values.append(_milliseconds(lambda: bare.key(device_id)))
+            bare_count.values.append(admin.requests().total())
+            with_token.values.append(_milliseconds(lambda: bare.key(device_id, fresh_token=True)))
+            broker_time.values.append(_milliseconds(broker))
+            admin.forget_requests()
+            pressed = desk.press(ENTER)
+            whole_time.values.append((desk.painted(b"Vanishes in") - pressed) * 1000)
+            release = admin.requests()
+            whole_count.values.append(release.total())
+            desk.settle(0.1)
+            desk.press(ESCAPE)
+            desk.painted(b"Which Mac is locked?")
+            desk.settle(0.1)
+    for name, figure in visit_count.items():
+        figure.values.append((asked + release)[name])
+    yield Topic("A recovery key", (bare_time, with_token, broker_time, whole_time))
+    yield Topic("Requests for a key", (bare_count, whole_count, *visit_count.values()))
+
+
+def _milliseconds(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return (time.perf_counter() - begun) * 1000
+
+
+def _broker(services: Services, token: str, device_id: str) -> Callable[[], object]:
+    """A release as the kiosk asks for it, left sealed."""
+    url = load(services.kiosk_toml, KioskConfig).broker.url
+    http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX)), base_url="http://broker")
+    body = msgspec.json.encode(ReleaseRequest(public_key=VisitKeys().public_key))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def release() -> object:
+        return http.post(f"/v1/devices/{device_id}/release", content=body, headers=headers).raise_for_status()
+
+    return release

@@ -1,0 +1,71 @@
+"""What the kernel says about memory and processor time of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_MIB_PER_KIB = 1 / 1024
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for task in _tasks(pid) for child in (task / "children").read_text(encoding="ascii").split()]
+
+
+def _tasks(pid: int) -> Iterable[Path]:
+    return (_PROC / str(pid) / "task").iterdir()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """MiB. Resident counts shared pages in full, proportional by the number of sharers, unique not at all."""
+
+    resident: float
+    proportional: float
+    unique: float
+
+
+def memory(pids: Iterable[int]) -> Memory:
+    """Of all these together. Raises PermissionError where the kernel keeps it to root: the kiosk cannot be traced."""
+    resident = proportional = unique = 0.0
+    for pid in pids:
+        fields = _fields(_PROC / str(pid) / "smaps_rollup")
+        resident += fields["Rss"]
+        proportional += fields["Pss"]
+        unique += fields["Private_Clean"] + fields["Private_Dirty"]
+    return Memory(*(kib * _MIB_PER_KIB for kib in (resident, proportional, unique)))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What processes have done since they began."""
+
+    cpu_seconds: float
+    wakeups: int
+
+    def since(self, before: Activity) -> Activity:
+        return Activity(self.cpu_seconds - before.cpu_seconds, self.wakeups - before.wakeups)
+
+
+def activity(pids: Iterable[int]) -> Activity:
+    """Of all threads of these together, by the scheduler's own clock of nanoseconds."""
+    nanoseconds = wakeups = 0
+    for pid in pids:
+        for task in _tasks(pid):
+            nanoseconds += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            wakeups += _fields(task / "status")["voluntary_ctxt_switches"]
+    return Activity(nanoseconds / 1e9, wakeups)
+
+
+def _fields(file: Path) -> dict[str, int]:
+    """The lines of a file of the kernel that say a name and a number."""
+    found = {}
+    for line in file.read_text(encoding="ascii", errors="replace").splitlines():
+        name, _, rest = line.partition(":")
+        number = rest.split()[:1]
+        if number and number[0].isdigit():
+            found[name] = int(number[0])
+    return found
