@@ -118,13 +118,12 @@ def _width(text: str) -> int:
 
 
 def _within(column: Column[str], text: str) -> ColumnElement[bool]:
-    # Databases differ in which letters they know the small form of.
-    return or_(func.lower(column).contains(text.lower(), autoescape=True), column.contains(text, autoescape=True))
+    return func.lower(column).contains(text.lower(), autoescape=True)
 
 
 def _iso(option: str, text: str, words: str) -> datetime:
     try:
         found = datetime.fromisoformat(words.upper())
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise ConfigError(option, f"{_WHEN}, not {clean(text)}") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

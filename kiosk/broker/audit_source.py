@@ -179,6 +179,8 @@ def _reader(url: str) -> Engine:
         connection.isolation_level = None
         # What is no text any more must reach the comparison, not end the reading.
         connection.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
+        # SQLite's own knows the letters of English only.
+        connection.create_function("lower", 1, lambda found: found.lower() if isinstance(found, str) else found)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
