@@ -40,6 +40,23 @@ Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` follow
 
 """
 
+_HEADERS = (
+    {
+        "name": TERMINAL_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "How the kiosk calls itself; for the record, and for limits per kiosk. Not proven.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": VISIT_HEADER,
+        "in": "header",
+        "required": False,
+        "description": "The fingerprint (SHA-256) of the visit's public key, which the token is bound to.",
+        "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+    },
+)
+
 
 def description() -> str:
     """The description as JSON text, the same at every call."""
@@ -48,6 +65,9 @@ def description() -> str:
     for name, described in schema["components"]["schemas"].items():
         if struct := getattr(models, name, None):
             _complete(described, struct)
+    for path, operations in schema["paths"].items():
+        for operation in operations.values() if path.startswith("/v1/") else ():
+            operation["parameters"] = [*operation.get("parameters", []), *_HEADERS]
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 

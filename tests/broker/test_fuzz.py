@@ -1,0 +1,92 @@
+"""The interface against its own description: whatever is sent, the answer is one that the description names."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from kiosk.broker import openapi
+from kiosk.secret import VisitKeys
+from tests.support.broker import RunningBroker
+from tests.support.sandbox import RunningSandbox
+
+schemathesis = pytest.importorskip("schemathesis")
+checks = pytest.importorskip("schemathesis.specs.openapi.checks")
+
+DESCRIPTION = schemathesis.openapi.from_dict(json.loads(openapi.PATH.read_text()))
+FEW = settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+CHECKS = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
+KEYS = VisitKeys()
+
+
+@DESCRIPTION.parametrize()
+@FEW
+def test_answers_are_as_described(case: Any, shared_broker: RunningBroker, shared_sandbox: RunningSandbox) -> None:
+    # A token serves only one visit, and each case names another.
+    token = shared_sandbox.token("ada")
+    for authorization in ({"authorization": f"Bearer {token}"}, {}):
+        answer = send(shared_broker.http, case, authorization)
+        assert answer.status_code < 500, answer.text
+        case.validate_response(answer, checks=CHECKS)
+
+
+@settings(FEW, max_examples=40)
+@given(
+    reason=st.none() | st.text(max_size=300),
+    kiosk=st.binary(max_size=100),
+    visit=st.none() | st.binary(max_size=70),
+    extra=st.dictionaries(st.text(max_size=5), st.integers() | st.text(), max_size=2),
+)
+def test_whatever_else_a_kiosk_says_of_itself(
+    reason: str | None,
+    kiosk: bytes,
+    visit: bytes | None,
+    extra: dict[str, Any],
+    shared_broker: RunningBroker,
+    shared_sandbox: RunningSandbox,
+) -> None:
+    token = shared_sandbox.token("ada")
+    public_key = base64.b64encode(KEYS.public_key).decode()
+    body = extra | {"public_key": public_key, "reason": reason}
+    headers = [(b"x-kiosk-terminal", _plain(kiosk)), (b"authorization", f"Bearer {token}".encode())]
+    headers += [(b"content-type", b"application/json")]
+    headers += [(b"x-visit-key", _plain(visit))] if visit is not None else []
+    mac = shared_sandbox.device("NW-AKESSLER-14").id
+    answer = shared_broker.http.post(f"/v1/devices/{mac}/release", headers=headers, content=json.dumps(body))
+    assert answer.status_code == (200 if visit is None else 400), answer.text
+    if visit is None:
+        row = shared_broker.rows("release.done")[-1]
+        assert len(row["terminal"]) <= 64
+        assert row["terminal"].isprintable()
+
+
+def _plain(value: bytes) -> bytes:
+    """What a client can send at all."""
+    return bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F).strip()
+
+
+def send(client: httpx.Client, case: Any, authorization: dict[str, str]) -> httpx.Response:
+    """What was made up, over the broker's own socket."""
+    made = case.as_transport_kwargs(base_url="http://broker")
+    headers = {name: value for name, value in made["headers"].items() if name.lower() != "authorization"}
+    content = json.dumps(made["json"]) if "json" in made else made.get("data")
+    return client.request(
+        made["method"],
+        made["url"],
+        params=made.get("params"),
+        headers=headers | authorization,
+        content=content if isinstance(content, str | bytes) else None,
+    )

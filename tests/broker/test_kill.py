@@ -1,0 +1,97 @@
+"""The broker is killed again and again in the middle of releases. Whatever the moment, the record tells the truth."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kiosk.secret import VisitKeys
+from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process
+from tests.support.sandbox import RunningSandbox
+
+MACS = [("ada", "NW-AKESSLER-14"), ("ada", "NW-AKESSLER-MINI"), ("jonas", "NW-JBRANDT-AIR"), ("priya", "NW-PRAMAN-16")]
+IN_FLIGHT = 8
+LONGEST_LIFE = 0.4
+
+
+def release(broker: RunningBroker, token: str, device_id: str) -> str:
+    """The id of the release, if the answer with its key came."""
+    try:
+        answer = broker.release(token, device_id, keys=VisitKeys())
+    except httpx.HTTPError:
+        return ""
+    return "" if answer.code else str(answer.response.json()["release_id"])
+
+
+def live_and_die(broker: RunningBroker, sandbox: RunningSandbox, luck: random.Random) -> set[str]:
+    """Begin several releases, kill the broker soon after; the releases whose keys have arrived."""
+    order = [luck.choice(MACS) for _ in range(IN_FLIGHT)]
+    tokens = [sandbox.token(person) for person, _ in order]
+    moment = luck.uniform(0, LONGEST_LIFE)
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        asked: list[Future[str]] = [
+            pool.submit(release, broker, token, sandbox.device(name).id)
+            for token, (_, name) in zip(tokens, order, strict=True)
+        ]
+        time.sleep(moment)
+        os.kill(broker.pid, signal.SIGKILL)
+    return {future.result() for future in asked} - {""}
+
+
+def handed_out(sandbox: RunningSandbox) -> Counter[str]:
+    """How many keys the sandbox was asked for, for each device."""
+    return Counter(request["path"].split("/")[-2].lower() for request in sandbox.requests("getFileVaultKey"))
+
+
+def intended(rows: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(row["device_id"] for row in rows if row["event"] == "release.intended")
+
+
+@pytest.mark.timeout(3600)
+def test_killed_at_any_moment(sandbox: RunningSandbox, place: Path, pytestconfig: pytest.Config) -> None:
+    kills, luck = int(pytestconfig.getoption("--kills")), random.Random(4711)
+    config = broker_config(
+        sandbox.directory, place, graph={"read_seconds": 30}, rules={"per_person": (), "per_device": ()}
+    )
+    sandbox.fault("*/getFileVaultKey", "delay", seconds=0.05)
+    arrived: set[str] = set()
+    asked: Counter[str] = Counter()
+    for _ in range(kills):
+        with broker_process(config, place) as broker:
+            arrived |= live_and_die(broker, sandbox, luck)
+        # No key without an intention, at every single death and not only in the end.
+        asked += handed_out(sandbox)
+        sandbox.clear_requests()
+        assert asked <= intended(broker.rows())
+    with broker_process(config, place) as broker:
+        rows = broker.rows()
+    assert [row["n"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len([row for row in rows if row["event"] == "broker.started"]) == kills + 1
+    begun = {row["release_id"] for row in rows if row["event"] == "release.intended"}
+    done = [row["release_id"] for row in rows if row["event"] == "release.done"]
+    unknown = [row["release_id"] for row in rows if row["event"] == "release.closed"]
+    refused = [row["release_id"] for row in rows if row["event"] == "release.refused"]
+    # Every one that was begun has one outcome, and only one; and what arrived is among those that are done.
+    assert sorted([*done, *unknown, *refused]) == sorted(begun)
+    assert arrived <= set(done)
+    # Otherwise the moments were not chosen well enough to say anything.
+    assert arrived
+    assert unknown
+    print(f"{kills} kills: {len(begun)} intended, {len(done)} done, {len(arrived)} arrived, {len(unknown)} unknown")
+    public_key = str(place / "record.pub")
+    command = ["audit", "verify", "--config", str(place / "broker.toml"), "--public-key", public_key]
+    verified = subprocess.run(
+        [sys.executable, "-m", "kiosk", *command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
