@@ -1,0 +1,117 @@
+"""PostgreSQL for real: several broker processes on one database, and a server that goes away in the middle."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from kiosk.broker.database import open_engine
+from kiosk.cli import cli
+from kiosk.secret import VisitKeys
+from tests.broker.conftest import Start
+from tests.support.broker import RunningBroker, broker_config, broker_process
+from tests.support.record import signer
+from tests.support.sandbox import RunningSandbox
+
+BROKERS = 3
+AT_ONCE = 18
+MOST = 4
+
+
+@contextlib.contextmanager
+def brokers(sandbox: RunningSandbox, place: Path, url: str, **tables: Any) -> Iterator[list[RunningBroker]]:
+    """Broker processes that share a database, and the key with which they sign."""
+    signer(place)
+    with contextlib.ExitStack() as stack:
+        running = []
+        for number in range(BROKERS):
+            own = place / str(number)
+            own.mkdir()
+            record = {"database": url, "signing_key": place / "record.key", "checkpoint_entries": 7}
+            config = broker_config(sandbox.directory, own, record=record, **tables)
+            running.append(stack.enter_context(broker_process(config, own)))
+        yield running
+
+
+def verdict(url: str, place: Path) -> dict[str, Any]:
+    said = CliRunner().invoke(
+        cli, ["audit", "verify", "--database", url, "--public-key", str(place / "record.pub"), "--json"]
+    )
+    found: dict[str, Any] = json.loads(said.output)
+    return found
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_several_brokers_release_exactly_what_a_limit_allows(sandbox: RunningSandbox, place: Path, url: str) -> None:
+    mac, token, keys = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada"), VisitKeys()
+    rules = {"per_person": (f"{MOST}/day",), "per_device": ()}
+    with brokers(sandbox, place, url, rules=rules) as running, ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(
+            pool.map(lambda number: running[number % BROKERS].release(token, mac, keys=keys).code, range(AT_ONCE))
+        )
+        assert sorted(answers) == [""] * MOST + ["limit_person"] * (AT_ONCE - MOST)
+        assert len(sandbox.requests("getFileVaultKey")) == MOST
+        # While they run: one chain, whoever wrote which row.
+        assert verdict(url, place)["holds"]
+    rows = running[0].rows()
+    found = verdict(url, place)
+    assert (found["holds"], found["rows"], found["certain"]) == (True, len(rows), len(rows))
+    assert found["checkpoints"] >= len(rows) // 7
+    events = [row["event"] for row in rows]
+    assert [events.count(f"release.{name}") for name in ("intended", "done", "refused")] == [MOST, MOST, AT_ONCE - MOST]
+    assert events.count("broker.started") == events.count("broker.stopped") == BROKERS
+    assert events.count("configuration.changed") == 1
+
+
+def test_commits_are_durable_whatever_the_server_has_been_told(postgresql_database: str) -> None:
+    with psycopg.connect(postgresql_database.replace("+psycopg", ""), autocommit=True) as connection:
+        (name,) = connection.execute("select current_database()").fetchone() or ("",)
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        connection.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")
+    engine = open_engine(postgresql_database)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "2s"
+    engine.dispose()
+
+
+def _record(url: str, place: Path) -> dict[str, Any]:
+    signer(place)
+    return {"database": url, "signing_key": place / "record.key"}
+
+
+def test_a_head_that_somebody_holds_means_no_key(
+    start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str
+) -> None:
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    with start(record=_record(postgresql_database, place)) as broker:
+        with psycopg.connect(postgresql_database.replace("+psycopg", "")) as connection:
+            connection.execute("select * from head for update")
+            assert broker.release(token, mac).code == "record_unavailable"
+            assert sandbox.requests("getFileVaultKey") == []
+            connection.rollback()
+        assert broker.release(token, mac).code == ""
+
+
+def test_connections_that_are_cut_are_made_again(
+    start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str
+) -> None:
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    with start(record=_record(postgresql_database, place)) as broker:
+        assert broker.release(token, mac).code == ""
+        with psycopg.connect(postgresql_database.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        assert broker.release(token, mac).code == ""
+    assert verdict(postgresql_database, place)["holds"]
