@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from rich.console import RenderableType
 from textual import events, work
@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
 
+from kiosk import preload
 from kiosk.clock import Clock
 from kiosk.config import KioskConfig
 from kiosk.driver import KioskDriver
@@ -30,11 +31,13 @@ from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.surroundings import Watch
-from kiosk.visit import Visit
 from kiosk.watchdog import Watchdog
 from kiosk.widgets.key_view import forget_drawings
 
 log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from kiosk.visit import Visit
 
 Answer = TypeVar("Answer")
 
@@ -133,6 +136,8 @@ class KioskApp(App[None], inherit_bindings=False):
         # The Linux console and its like have 16 colours; there the terminal's own palette is the most legible one.
         self.theme = "ansi-dark" if self.console.color_system == "standard" else THEME.name
         self._follow_flow()
+        if not self.is_headless:
+            self.call_after_refresh(threading.Thread(target=preload.load, name="kiosk-preload", daemon=True).start)
 
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
@@ -158,9 +163,12 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def begin_visit(self) -> Visit:
         """Start the clocks of a visit. Raises ConfigError."""
+        # Loaded by now, see kiosk/preload.py; imported at the top it would delay the first screen.
+        from kiosk.visit import Visit as new_visit  # noqa: N813 - the type has this name above
+
         watch = self.look()
         place = f"{self._terminal_name}, under {watch}" if watch.kinds else self._terminal_name
-        visit = self.visit = Visit(self.config, self.clock, place)
+        visit = self.visit = new_visit(self.config, self.clock, place)
         self._last_input = self.clock.now()
         # Nothing ticks on the welcome screen: it may stand there for days.
         self._ticking = self.set_interval(TICK_SECONDS, self.tick)
@@ -173,15 +181,15 @@ class KioskApp(App[None], inherit_bindings=False):
         visit = self.visit
         if visit is None:
             return []
-        reveal = visit.reveal
-        return [visit.deadline.at + _FAREWELL_SECONDS, *([reveal.deadline.at] if reveal else [])]
+        return [visit.deadline.at + _FAREWELL_SECONDS, *visit.reveal_deadlines]
 
     def tick(self) -> None:
         """Hold everything that has a deadline against the clock."""
         if self._watchdog:
             self._watchdog.beat()
         for screen in list(self.screen_stack):
-            if isinstance(screen, KioskScreen):
+            # A screen that is being put up has no widgets yet; its next tick is near.
+            if isinstance(screen, KioskScreen) and screen.is_mounted:
                 screen.tick()
         if self._ending or not self.visit:
             return
@@ -234,7 +242,7 @@ class KioskApp(App[None], inherit_bindings=False):
         if self.visit:
             self.visit.wipe()
         for screen in self.screen_stack:
-            if isinstance(screen, KioskScreen):
+            if isinstance(screen, KioskScreen) and screen.is_mounted:
                 screen.forget()
         self.workers.cancel_group(self, "flow")
         self._say_goodbye(how)
@@ -248,13 +256,13 @@ class KioskApp(App[None], inherit_bindings=False):
         self._leave(EXIT_DONE)
 
     @work(group="reveal", exit_on_error=False)
-    async def _close_reveal(self, how: Ending) -> None:
+    async def _close_reveal(self, release_id: str, how: Ending) -> None:
         if self.visit:
-            await self.visit.close_reveal(how)
+            await self.visit.close_reveal(release_id, how)
 
     def on_reveal_screen_hidden(self, message: RevealScreen.Hidden) -> None:
         """The key is gone from the screen; the broker is told how."""
-        self._close_reveal(message.how)
+        self._close_reveal(message.release_id, message.how)
 
     @work(group="phone", exit_on_error=False)
     async def on_sign_in_screen_phone_wanted(self) -> None:

@@ -18,7 +18,7 @@ from kiosk.process import harden, lock_memory
 from kiosk.supervisor import Supervisor
 from kiosk.surroundings import look_around
 from kiosk.terminal import NotATerminal, Terminal
-from kiosk.transport import tls_context
+from kiosk.tls import tls_context
 
 EXIT_NO_TERMINAL = 2
 

@@ -18,10 +18,10 @@ from kiosk.screens.sign_in import SignInOutcome, SignInScreen
 from kiosk.screens.trouble import Choice, TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.visit import Reveal, Visit
 
 if TYPE_CHECKING:
     from kiosk.app import KioskApp
+    from kiosk.visit import Reveal, Visit
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,12 @@ class Flow:
         watch = self._app.look()
         warning = f"Another program may see or keep this screen: {watch}." if watch.policy is not Policy.ALLOW else ""
         return RevealScreen(
-            device, reveal.key, reveal.deadline, warning=warning, masked=watch.policy in {Policy.MASK, Policy.REFUSE}
+            device,
+            reveal.key,
+            reveal.deadline,
+            release_id=reveal.release_id,
+            warning=warning,
+            masked=watch.policy in {Policy.MASK, Policy.REFUSE},
         )
 
     async def _attempt(self, words: str, step: int, ask: Callable[[], Awaitable[Result]], *, leave: str = "") -> Result:

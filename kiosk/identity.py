@@ -15,7 +15,8 @@ from kiosk.clock import Clock, Deadline
 from kiosk.config import SignInSettings
 from kiosk.errors import KioskError, SignInDeclined, SignInError, SignInExpired, SignInUnreachable
 from kiosk.text import clean
-from kiosk.transport import Busy, MsalHttp, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import Busy, MsalHttp
 
 # Somebody who stands here needs a minute or two. A code that lives as long as Entra ID allows (15 minutes) only helps
 # those who would send it to somebody else.

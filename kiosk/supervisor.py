@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from kiosk import preload
 from kiosk.errors import new_reference
 from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
@@ -48,9 +49,6 @@ class Supervisor:
         # Ctrl-C, Ctrl-\ and Ctrl-Z act while the terminal is not raw: between visits.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
-        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
-        gc.collect()
-        gc.freeze()
         failures = 0
         notice = ""
         while not self._stopped_by:
@@ -86,6 +84,11 @@ class Supervisor:
             self._in_child(parent, reference, notice)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        # The first visit draws at once and loads the rest behind its first screen; the next ones find all of it here.
+        preload.load()
+        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
+        gc.collect()
+        gc.freeze()
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)

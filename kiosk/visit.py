@@ -36,7 +36,8 @@ class Visit:
         self.sign_in = SignIn(config.sign_in, clock)
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal)
         self.session: Session | None = None
-        self.reveal: Reveal | None = None
+        # By release id. More than one only while the broker is still being told of the last one's end.
+        self._reveals: dict[str, Reveal] = {}
         self._keys = VisitKeys()
 
     @property
@@ -62,12 +63,18 @@ class Visit:
         now = self.clock.now()
         # The visit's own end comes first: a countdown must not promise time that is not there.
         until = min(now + self.config.visit.reveal_seconds, self.deadline.at)
-        self.reveal = Reveal(device, key, release.release_id, since=now, deadline=Deadline(self.clock, until))
-        return self.reveal
+        reveal = Reveal(device, key, release.release_id, since=now, deadline=Deadline(self.clock, until))
+        self._reveals[reveal.release_id] = reveal
+        return reveal
 
-    async def close_reveal(self, how: Ending) -> None:
-        """Wipe the key that is shown and tell the broker how its showing ended."""
-        reveal, self.reveal = self.reveal, None
+    @property
+    def reveal_deadlines(self) -> list[float]:
+        """When the keys that are open now must be gone, on the visit's clock."""
+        return [reveal.deadline.at for reveal in list(self._reveals.values())]
+
+    async def close_reveal(self, release_id: str, how: Ending) -> None:
+        """Wipe the key of a release and tell the broker how its showing ended; once told, nothing more is said."""
+        reveal = self._reveals.pop(release_id, None)
         if reveal is None:
             return
         reveal.key.wipe()
@@ -78,13 +85,14 @@ class Visit:
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""
-        if self.reveal:
-            self.reveal.key.wipe()
+        for reveal in list(self._reveals.values()):
+            reveal.key.wipe()
 
     async def end(self, how: Ending) -> None:
-        """Close the reveal, sign out, close the connections."""
+        """Close what is open, sign out, close the connections."""
         self.wipe()
-        await self.close_reveal(how)
+        for release_id in list(self._reveals):
+            await self.close_reveal(release_id, how)
         self.sign_in.forget()
         await self.broker.aclose()
 

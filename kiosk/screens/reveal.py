@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -13,11 +13,13 @@ from textual.widget import Widget
 from kiosk.clock import Deadline
 from kiosk.models import Device, Ending
 from kiosk.screens.base import ENDING_HINTS, KioskScreen
-from kiosk.secret import SecretBuffer
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.key_view import KeyView
 from kiosk.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from kiosk.secret import SecretBuffer
 
 
 class AfterReveal(Enum):
@@ -50,15 +52,24 @@ class RevealScreen(KioskScreen[AfterReveal]):
     class Hidden(Message):
         """The key is off the screen and wiped."""
 
-        def __init__(self, how: Ending) -> None:
+        def __init__(self, release_id: str, how: Ending) -> None:
             super().__init__()
+            self.release_id = release_id
             self.how = how
 
     def __init__(
-        self, device: Device, key: SecretBuffer, deadline: Deadline, *, warning: str = "", masked: bool = False
+        self,
+        device: Device,
+        key: SecretBuffer,
+        deadline: Deadline,
+        *,
+        release_id: str = "",
+        warning: str = "",
+        masked: bool = False,
     ) -> None:
         """Takes ``key`` over and wipes it at ``deadline`` at the latest; ``masked`` shows one group at a time."""
         super().__init__()
+        self._release_id = release_id
         self._warning = warning
         self._masked = masked
         if masked:
@@ -120,4 +131,4 @@ class RevealScreen(KioskScreen[AfterReveal]):
         why = "The time is over: the" if how is Ending.COUNTDOWN else "The"
         self.query_one("#advice", Prose).say(f"{why} key is wiped. Press Enter to show it again.")
         self.query_one(KeyHints).show([("Enter", "Show it again"), ("Esc", "Back"), *ENDING_HINTS])
-        self.post_message(self.Hidden(how))
+        self.post_message(self.Hidden(self._release_id, how))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
 from rich.cells import cached_cell_len
 from rich.segment import Segment
@@ -10,8 +11,10 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.secret import SecretBuffer
 from kiosk.widgets.glyphs import HIDDEN, ROWS, WIDTH, glyph
+
+if TYPE_CHECKING:
+    from kiosk.secret import SecretBuffer
 
 GROUPS = 6
 GROUP_LENGTH = 4

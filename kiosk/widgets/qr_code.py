@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import segno
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
@@ -24,6 +23,9 @@ class QrCode(Widget):
     """
 
     def __init__(self, text: str) -> None:
+        # Loaded by now, see kiosk/preload.py; imported at the top it would delay the first screen.
+        import segno
+
         super().__init__()
         matrix = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=_QUIET)]
         if len(matrix) % 2:

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kiosk.sandbox.ca import KeyPair, self_signed
 from kiosk.sandbox.tokens import base64url
-from kiosk.transport import MsalHttp, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import MsalHttp
 from tests.support.sandbox import RunningSandbox
 
 SCOPE = "https://graph.microsoft.com/.default"

@@ -11,7 +11,8 @@ import jwt
 import msal
 import pytest
 
-from kiosk.transport import MsalHttp, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import MsalHttp
 from tests.support.sandbox import RunningSandbox
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"

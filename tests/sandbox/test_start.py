@@ -21,7 +21,8 @@ from kiosk.errors import ConfigError
 from kiosk.sandbox.files import Files
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig, configure
-from kiosk.transport import MsalHttp, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import MsalHttp
 from tests.support.sandbox import ROOT, running_sandbox
 
 WRITTEN = {"ca.pem", "server.pem", "server-key.pem", "broker.pem", "kiosk.toml", "broker.toml", "admin-token"}

@@ -161,7 +161,7 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
         async with app.run_test(size=(80, 24)) as pilot:
             visit = app.begin_visit()
             await app.put(RevealScreen(device(), secret, app.deadline(300)), pilot)
-            visit.reveal = Reveal(device(), secret, "r", 0.0, app.deadline(300))
+            visit._reveals["r"] = Reveal(device(), secret, "r", 0.0, app.deadline(300))
             app.call_later(explode)
             await pilot.pause()
 
@@ -172,3 +172,19 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr()
     assert not [group for group in KEY.decode().split("-") if group in said.out + said.err]
     assert "Traceback" not in said.out + said.err
+
+
+async def test_a_tick_in_the_middle_of_a_change_of_screens_breaks_nothing() -> None:
+    """The clock may strike between a screen's arrival on the stack and the making of its widgets."""
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.begin_visit()
+        await app.put(devices(app), pilot)
+        secret = SecretBuffer(bytes(bytearray(KEY)))
+        coming = RevealScreen(device(), secret, app.deadline(300))
+        switching = app.switch_screen(coming)
+        app.tick()
+        await switching
+        await pilot.pause()
+        assert len(secret) == len(KEY)
+    assert app.return_code is None

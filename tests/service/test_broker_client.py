@@ -115,3 +115,19 @@ async def test_nonsense_from_the_broker_is_one_of_our_errors(
             await client.session()
         await client.aclose()
         thread.join()
+
+
+async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> None:
+    """A key that is fetched again while the broker is still being told of the last one's end stays readable."""
+    visit = await signed_in(running, "Ada Kessler")
+    mac = next(device for device in await visit.broker.devices() if not device.refusal)
+    first = await visit.release(mac)
+    second = await visit.release(mac)
+    await visit.close_reveal(first.release_id, Ending.HIDDEN)
+    assert len(first.key) == 0
+    assert len(second.key) > 0
+    assert visit.reveal_deadlines == [second.deadline.at]
+    await visit.end(Ending.LOCKED)
+    assert len(second.key) == 0
+    outcomes = {row["release_id"]: row["outcome"] for row in running.broker.rows("release.closed")}
+    assert (outcomes[first.release_id], outcomes[second.release_id]) == ("hidden", "locked")

@@ -19,7 +19,7 @@ from kiosk.sandbox.directory import Device, Directory, Person, load_directory
 from kiosk.sandbox.phone import Phone
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.transport import tls_context
+from kiosk.tls import tls_context
 
 ROOT = Path(__file__).parents[2]
 

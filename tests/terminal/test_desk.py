@@ -120,13 +120,15 @@ def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
     with terminal(*run(tmp_path)) as desk:
         desk.wait_for(WELCOME)
         child = visits(desk)[0]
+        # What is loaded behind the first screen is loaded in a thread that ends.
+        desk.settle(1)
         threads = child.num_threads()
         for _ in range(3):
             child.send_signal(number)
             desk.kill(number)
         desk.settle()
         assert visits(desk) == [child]
-        assert child.num_threads() == threads
+        assert child.num_threads() <= threads
         assert child.status() in {psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING}
         desk.press(ENTER)
         desk.wait_for("cannot be reached")
