@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +30,7 @@ from kiosk.clock import Clock
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
 
 _LONGEST_RELEASE = timedelta(minutes=10)
+_FARTHEST_BACK = timedelta(days=1)
 # Any number that all brokers on one database share: two that start at once must not both make the tables.
 _STARTING = 0x6B696F736B
 
@@ -67,15 +67,17 @@ class Ledger:
             head = {"origin": origin, "n": 0, "hash": first_previous(origin), "sealed": 0, "sealed_at": ""}
             connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
         self._look_at_the_end(connection)
-        for entry in self._unsettled(connection):
-            logs.LOG.warning(
-                "release=%s of device=%s was left open: it may have been seen", entry.release_id, entry.device_id
-            )
-            self.add(connection, entry)
+        # Behind a shared database another broker may be at work on a younger one.
+        self._settle(connection, younger=connection.dialect.name == "sqlite")
         self.add(connection, Entry(Event.STARTED))
         if self.configuration and self.configuration.digest != _configured(connection):
             self.add(connection, self.configuration)
         self.seal(connection)
+
+    def tend(self, connection: Connection) -> None:
+        """What is due from time to time: close what another broker's crash left open, and add a checkpoint."""
+        self._settle(connection, younger=False, since=self.clock.utc() - _FARTHEST_BACK)
+        self.seal(connection, due_only=True)
 
     def stop(self, connection: Connection) -> None:
         """Note the end."""
@@ -166,8 +168,9 @@ class Ledger:
         if self.sealing and note and not self.sealing.signer.signed(note):
             logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
 
-    def _unsettled(self, connection: Connection) -> Sequence[Entry]:
-        """For each intention that nothing followed, the entry that closes it: the key may have been seen, or not."""
+    def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:
+        """Close each intention that nothing followed: the key may have been seen, or not."""
+        self._head(connection)
         outcome = RECORD.alias()
         followed = (
             select(outcome.c.n)
@@ -175,11 +178,15 @@ class Ledger:
             .exists()
         )
         open_ones = select(*COLUMNS).where(RECORD.c.event == Event.INTENDED, ~followed).order_by(RECORD.c.n)
-        if connection.dialect.name != "sqlite":
-            # Behind a shared database another broker may be at work on a younger one.
+        if since:
+            open_ones = open_ones.where(RECORD.c.time > stamp(since))
+        if not younger:
             open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - _LONGEST_RELEASE))
-        left = connection.execute(open_ones).all()
-        return [replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN) for row in left]
+        for row in connection.execute(open_ones).all():
+            entry = replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN)
+            about = entry.release_id, entry.device_id
+            logs.LOG.warning("release=%s of device=%s was left open: it may have been seen", *about)
+            self.add(connection, entry)
 
 
 def _configured(connection: Connection) -> str | None:

@@ -66,13 +66,13 @@ class Record:
         except ConfigError:
             self._close()
             raise
-        sealer = threading.Thread(target=self._seal_in_time, name="record-sealer", daemon=True)
-        sealer.start()
+        tender = threading.Thread(target=self._tend, name="record-tender", daemon=True)
+        tender.start()
         try:
             yield
         finally:
             self._stopping.set()
-            sealer.join()
+            tender.join()
             with contextlib.suppress(RecordUnavailable):
                 self._writer.submit(self._transaction, self._ledger.stop).result()
             self._close()
@@ -134,11 +134,11 @@ class Record:
         following.tell(self._followers, appended)
         return appended
 
-    def _seal_in_time(self) -> None:
-        """Make the checkpoints that are due while nothing is written."""
+    def _tend(self) -> None:
+        """Do what is due while nobody asks for anything."""
         while self._every and not self._stopping.wait(self._every):
             with contextlib.suppress(RecordUnavailable):
-                self._writer.submit(self._transaction, lambda c: self._ledger.seal(c, due_only=True)).result()
+                self._writer.submit(self._transaction, self._ledger.tend).result()
 
     def _close(self) -> None:
         self._writer.submit(self.engine.dispose).result()

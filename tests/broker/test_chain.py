@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kiosk.broker.chain import FIELDS, Appended, Checkpoint, Row, first_previous
 from kiosk.broker.checkpoints import Sealing, Signer, Untrue, opened, public_keys
+from kiosk.broker.limits import Limits
 from kiosk.broker.record import Record, open_record
 from kiosk.broker.schema import Entry, Event
 from kiosk.broker.summary import configured
@@ -146,6 +147,24 @@ def test_a_quiet_record_is_signed_in_time(url: str, tmp_path: Path) -> None:
         asyncio.run(asyncio.sleep(0.3))
         # Nothing new, nothing to sign.
         assert seen.sizes() == [1, 2]
+
+
+def test_what_another_broker_left_open_is_closed_in_time(url: str, tmp_path: Path) -> None:
+    seen, clock = Seen(), ManualClock()
+    record = Record(url, clock, [seen], Sealing(signer(tmp_path), timedelta(seconds=0.1)))
+    with record.running():
+        asyncio.run(record.intend(Entry(Event.INTENDED, release_id="r", reason="locked out"), Limits()))
+        asyncio.run(asyncio.sleep(0.3))
+        # It may still be under way.
+        assert len(seen.rows) == 2
+        clock.advance(601)
+        for _ in range(100):
+            if len(seen.rows) == 3:
+                break
+            asyncio.run(asyncio.sleep(0.05))
+        asyncio.run(asyncio.sleep(0.3))
+        assert [(row.entry.event, row.entry.outcome) for row in seen.rows[2:]] == [(Event.CLOSED, "unknown")]
+        assert seen.rows[2].entry.reason == "locked out"
 
 
 def test_the_form_of_a_checkpoint_is_a_signed_note(tmp_path: Path) -> None:
