@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from kiosk.clock import Clock
 from kiosk.config import GraphSettings, read_text
 from kiosk.errors import ConfigError, GraphRefused, GraphUnavailable, KioskError
-from kiosk.transport import MsalHttp, timeouts, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import MsalHttp, timeouts
 
 _TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
 # Microsoft's own numbers for "try again"; they only choose between two sentences.

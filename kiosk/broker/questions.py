@@ -21,7 +21,8 @@ from kiosk.config import GraphSettings
 from kiosk.errors import GraphGarbled, GraphRefused, GraphThrottled, GraphUnavailable, KioskError
 from kiosk.secret import overwrite
 from kiosk.text import clean
-from kiosk.transport import timeouts, tls_context
+from kiosk.tls import tls_context
+from kiosk.transport import timeouts
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _LARGEST_ANSWER = 4 << 20
