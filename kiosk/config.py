@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
-from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from kiosk.config_errors import (
+    AFTER,
+    HTTPS,
+    LIMIT,
+    NOT_EMPTY,
+    SINK_KIND,
+    SINK_MODE,
+    SOCKET_OR_HTTPS,
+    WHO,
+    explain,
+    line_of,
+    syntax_error,
+)
 from kiosk.errors import ConfigError
 from kiosk.models import ReasonRule
 from kiosk.patterns import Pattern
-
-HTTPS = r"^https://[^\s/]+\S*$"
-SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
-LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
-NOT_EMPTY = r"\S"
-WHO = r"^(everyone|role|nobody)$"
-SINK_KIND = r"^(syslog|journald|file|webhook)$"
-REQUIRED = "required"
-SINK_MODE = r"^(required|best-effort)$"
-
-_IN_WORDS = {
-    HTTPS: "an address that begins with https://",
-    SOCKET_OR_HTTPS: "unix:/path/to/socket or an address that begins with https://",
-    LIMIT: 'a limit such as "3/hour" or "10/day"',
-    NOT_EMPTY: "some text",
-    WHO: '"everyone", "role" or "nobody"',
-    SINK_KIND: '"syslog", "journald", "file" or "webhook"',
-    SINK_MODE: '"required" or "best-effort"',
-}
 
 Text = Annotated[str, Meta(pattern=NOT_EMPTY)]
 HttpsUrl = Annotated[str, Meta(pattern=HTTPS)]
@@ -72,7 +63,7 @@ class VisitSettings(Section, frozen=True, kw_only=True):
     reveal_seconds: RevealSeconds = 300
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
-    after: Annotated[str, Meta(pattern="^(restart|exit)$")] = "restart"
+    after: Annotated[str, Meta(pattern=AFTER)] = "restart"
 
 
 class Policy(StrEnum):
@@ -184,8 +175,6 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     sink: tuple[SinkSettings, ...] = ()
 
 
-_IN_WORDS["^(restart|exit)$"] = '"restart" or "exit"'
-
 Configuration = TypeVar("Configuration", bound=Section)
 
 
@@ -198,11 +187,11 @@ def load(path: Path, kind: type[Configuration]) -> Configuration:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(path, error) from None
+        raise syntax_error(path, error) from None
     try:
         loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise _explain(path, text, kind, str(error)) from None
+        raise explain(path, text, kind, str(error)) from None
     return _resolve(loaded, path, text)
 
 
@@ -222,65 +211,6 @@ def _decode(kind: type[Any], value: object) -> Path | Pattern:
     if kind is Path and isinstance(value, str) and value.strip():
         return Path(value)
     raise ValueError("Expected a path")
-
-
-def _syntax_error(path: Path, error: tomllib.TOMLDecodeError) -> ConfigError:
-    words = str(error)
-    place = re.search(r"\(at line (\d+), column \d+\)", words)
-    reason = words[: place.start()].strip() if place else words
-    return ConfigError(path, f"expected TOML: {reason}", line=int(place[1]) if place else None)
-
-
-def _explain(path: Path, text: str, kind: type[Section], words: str) -> ConfigError:
-    """Turn msgspec's words into one line that an operator can act on."""
-    reason, _, place = words.partition(" - at `$")
-    keys = [part for part in re.split(r"[.\[\]`]+", place) if part and part != "..."]
-    if unknown := re.search(r"unknown field `(.+)`", reason):
-        known = [field.encode_name for field in msgspec.structs.fields(_table_type(kind, keys))]
-        near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "expected one of " + ", ".join(known)
-        keys.append(unknown[1])
-        return ConfigError(path, f"unknown key; {hint}", key=".".join(keys), line=_line(text, keys))
-    if missing := re.search(r"missing required field `(.+)`", reason):
-        expected = "missing; expected a table" if not keys else "missing; every installation sets its own"
-        line = _line(text, keys) if keys else None
-        return ConfigError(path, expected, key=".".join([*keys, missing[1]]), line=line)
-    for pattern, meaning in _IN_WORDS.items():
-        reason = reason.replace(f"Expected `str` matching regex {pattern!r}", f"expected {meaning}")
-    reason = reason[:1].lower() + reason[1:]
-    return ConfigError(path, reason.replace("`", ""), key=".".join(keys), line=_line(text, keys))
-
-
-def _table_type(kind: type[Section], keys: list[str]) -> type[Section]:
-    for key in keys:
-        found = next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)
-        for candidate in (found, *get_args(found)):
-            if isinstance(candidate, type) and issubclass(candidate, Section):
-                kind = candidate
-    return kind
-
-
-def _line(text: str, keys: list[str]) -> int | None:
-    """The line on which a key stands, or the heading of its table."""
-    tables, key = keys[:-1], keys[-1]
-    if key.isdigit() and tables:
-        tables, key = tables[:-1], tables[-1]
-    current: list[str] = []
-    repeated: Counter[str] = Counter()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if heading := re.match(r"\s*\[(\[?)\s*([\w.\-\" ]+?)\s*\]", line):
-            current = [part.strip().strip('"') for part in heading[2].split(".")]
-            if heading[1]:
-                current.append(str(repeated[heading[2]]))
-                repeated[heading[2]] += 1
-            if current == keys:
-                return number
-        elif (entry := re.match(r"\s*([\w.\-\"]+)\s*=", line)) and [
-            *current,
-            *(part.strip('"') for part in entry[1].split(".")),
-        ] == [*tables, key]:
-            return number
-    return None
 
 
 def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
@@ -312,4 +242,4 @@ def _readable(file: Path, path: Path, keys: list[str], text: str) -> None:
             pass
     except OSError as error:
         reason = f"expected a file that can be read: {file}: {error.strerror or error}"
-        raise ConfigError(path, reason, key=".".join(keys), line=_line(text, keys)) from None
+        raise ConfigError(path, reason, key=".".join(keys), line=line_of(text, keys)) from None

@@ -19,10 +19,10 @@ from kiosk.broker.record import Record
 from kiosk.broker.schema import Entry, Event
 from kiosk.broker.sinks import open_sinks
 from kiosk.clock import ManualClock, SystemClock
-from kiosk.config import SinkSettings
+from kiosk.config import BrokerConfig, SinkSettings, load
 from kiosk.errors import ConfigError, SinkUnavailable
 from tests.broker.conftest import Start
-from tests.support.broker import problem_code, wait_for
+from tests.support.broker import broker_config, problem_code, to_toml, wait_for
 from tests.support.collectors import Collector, datagrams, streams, webhooks
 from tests.support.sandbox import RunningSandbox
 
@@ -269,6 +269,28 @@ def test_mistakes_in_the_configuration(place: Path, settings: dict[str, Any], sa
     assert "sink.1.url: " in str(refused.value)
     assert said in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('kind = "sylog"\nmode = "required"', ':3: sink.1.kind: expected "syslog", "journald", "file" or "webhook"'),
+        ('kind = "file"\nmode = "maybe"', ':4: sink.1.mode: expected "required" or "best-effort"'),
+        ('kind = "file"\nmodes = "required"', ":4: sink.1.modes: unknown key; did you mean mode?"),
+        ('kind = "webhook"\nmode = "required"\ntoken_file = "gone"', ":5: sink.1.token_file: expected a file"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(sandbox: RunningSandbox, place: Path, table: str, said: str) -> None:
+    file = place / "broker.toml"
+    first = '[[sink]]\nkind = "file"\nurl = "file:/a"\nmode = "required"\n'
+    others = to_toml(broker_config(sandbox.directory, place))
+    others = "\n".join(line for line in others.splitlines() if not line.startswith("sink"))
+    file.write_text(f"{others}\n{first}[[sink]]\n{table}\n")
+    before = len(others.splitlines()) + 4
+    with pytest.raises(ConfigError) as refused:
+        load(file, BrokerConfig)
+    _, line, rest = said.split(":", 2)
+    assert f"broker.toml:{before + int(line) - 1}:{rest}" in str(refused.value)
 
 
 def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path) -> None:

@@ -14,11 +14,12 @@ from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
 from kiosk.clock import Clock
-from kiosk.config import REQUIRED, SinkSettings, read_text
+from kiosk.config import SinkSettings, read_text
 from kiosk.errors import ConfigError
 from kiosk.tls import tls_context
 
 _JOURNAL = "unix:/run/systemd/journal/socket"
+_REQUIRED = "required"
 _PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 _FORMS = {
     "syslog": "unix:/path, udp://host:port, tcp://host:port or tls://host:port",
@@ -36,7 +37,7 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: Clock) ->
         if name in [worker.name for worker in workers]:
             raise _unfit(number, "expected each sink only once")
         positions = Positions(database, name, clock)
-        workers.append(Worker(name, _sink(one, number), positions, required=one.mode == REQUIRED))
+        workers.append(Worker(name, _sink(one, number), positions, required=one.mode == _REQUIRED))
     return Deliveries(workers)
 
 
