@@ -149,5 +149,5 @@ def _in_words(verdict: Verdict) -> str:
     after = verdict.rows - verdict.certain
     said = f"holds: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"
     if after:
-        said += f"\nnothing vouches yet for the last {after}: cut off, they would not be missed"
+        said += f"\nno checkpoint or anchor vouches yet for rows {verdict.certain + 1} to {verdict.rows}"
     return said

@@ -13,8 +13,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import open_engine
+from kiosk.broker.record import Record
 from kiosk.cli import cli
+from kiosk.clock import ManualClock
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.support.broker import RunningBroker, broker_config, broker_process
@@ -115,3 +118,23 @@ def test_connections_that_are_cut_are_made_again(
             )
         assert broker.release(token, mac).code == ""
     assert verdict(postgresql_database, place)["holds"]
+
+
+def test_an_account_that_can_only_add(postgresql_database: str, tmp_path: Path) -> None:
+    key = signer(tmp_path)
+
+    def run(url: str) -> None:
+        with Record(url, ManualClock(), sealing=Sealing(key)).running():
+            pass
+
+    run(postgresql_database)
+    with psycopg.connect(postgresql_database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("drop role if exists adder")
+        connection.execute("create role adder login")
+        connection.execute("grant select, insert on record, checkpoint to adder")
+        connection.execute("grant select, update on head to adder")
+        run(postgresql_database.replace("broker@", "adder@"))
+        assert verdict(postgresql_database, tmp_path)["rows"] == 4
+        assert verdict(postgresql_database.replace("broker@", "adder@"), tmp_path)["holds"]
+        connection.execute("drop owned by adder")
+        connection.execute("drop role adder")
