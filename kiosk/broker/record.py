@@ -148,11 +148,11 @@ class Record:
 def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:
     """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
     settings = config.record
+    # First of all the database: an address that is wrong must not leave a key somewhere.
+    open_engine(settings.database).dispose()
     if settings.signing_key:
         signer = Signer.load(settings.signing_key, make=False)
     elif file := sqlite_file(settings.database):
-        # First of all the database: an address that is wrong must not leave a key somewhere.
-        open_engine(settings.database).dispose()
         signer = Signer.load(file.with_suffix(".key"), make=True)
     else:
         expected = "missing; the brokers on one PostgreSQL database need a key for checkpoints"

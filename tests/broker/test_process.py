@@ -76,14 +76,14 @@ def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Pa
         os.kill(broker.pid, signal.SIGKILL)
         wait_for(lambda: answers)
     assert isinstance(answers[0], httpx.HTTPError)
-    assert [row["event"] for row in broker.rows()] == ["broker.started", "release.intended"]
+    assert [row["event"] for row in broker.rows()] == ["broker.started", "configuration.changed", "release.intended"]
     with broker_process(config, place) as broker:
-        _, intended, closed, started = broker.rows()
+        _, _, intended, closed, started = broker.rows()
         assert (closed["event"], closed["outcome"]) == ("release.closed", "unknown")
         assert closed["release_id"] == intended["release_id"]
         assert started["event"] == "broker.started"
         # The key may have been seen, so it counts.
-        assert broker.release(token, mac).code == "limit_person"
+        assert broker.release(sandbox.token("ada"), mac).code == "limit_person"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -113,7 +113,7 @@ def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
         assert not sandbox.requests("/beta/")
         process.rlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert broker.release(token, mac).code == ""
-        assert [row["n"] for row in broker.rows()] == [1, 2, 3]
+        assert [row["n"] for row in broker.rows()] == [1, 2, 3, 4]
 
 
 def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path
         assert second.returncode == 2
         assert "expected to listen on this socket" in second.stderr
         assert broker.ask("GET", "/healthz").status_code == 200
-        assert [row["event"] for row in broker.rows()] == ["broker.started"]
+        assert [row["event"] for row in broker.rows()] == ["broker.started", "configuration.changed"]
 
 
 def certificates(sandbox: RunningSandbox, place: Path) -> dict[str, Path]:

@@ -51,7 +51,9 @@ def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path
             "reference"
         ]
         broker.ask("GET", "/v1/%0a2026-11-22T09:00:00Z INFO forged%1b[2J")
-    started, released, refused, forged = broker.log().splitlines()
+    made, signed, started, released, refused, forged = broker.log().splitlines()
+    assert made.endswith(f"INFO made the key that signs checkpoints: {broker.config.record.database[10:-2]}key")
+    assert "INFO checkpoints are signed with " in signed
     assert started.endswith(f"INFO listening on {broker.config.listen.url}")
     assert f"INFO released release={broker.rows('release.done')[0]['release_id']} device=" in released
     assert "WARNING POST /v1/devices/" in refused
