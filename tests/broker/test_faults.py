@@ -267,6 +267,7 @@ def test_a_client_that_goes_away_leaves_an_outcome(start: Start, sandbox: Runnin
     # The broker has ended in good order, and waited for what was under way.
     assert [row["event"] for row in broker.rows()] == [
         "broker.started",
+        "configuration.changed",
         "release.intended",
         "release.done",
         "broker.stopped",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ _ANSWER_SECONDS = CONNECT_SECONDS + SEND_SECONDS + 1
 # Other brokers on the same database may leave something behind; so it is looked for, now and then.
 _LOOK_SECONDS = 5.0
 _BUSY_SECONDS = 0.02
+_PATIENCE_SECONDS = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
 
@@ -69,15 +71,23 @@ class Worker:
 
     def _run(self) -> None:
         pause = 0.0
+        free = time.monotonic()
         stopping = False
         while not stopping:
             with self._changed:
                 self._changed.wait_for(self._is_due, pause)
                 self._news = self._urgent = False
                 waiting, stopping = list(self._waiting), self._stopping
+            if not waiting or pause != _BUSY_SECONDS:
+                free = time.monotonic()
             try:
-                pause = _LOOK_SECONDS if self._deliver() else _BUSY_SECONDS
-                self._succeeded()
+                # Whoever holds the sink may be dead; twice is better than late.
+                patient = time.monotonic() - free < _PATIENCE_SECONDS
+                by_force = stopping or (bool(waiting) and not patient)
+                pause = _BUSY_SECONDS
+                if self._deliver(by_force=by_force) and all(future.done() for _, future in waiting):
+                    pause, free = _LOOK_SECONDS, time.monotonic()
+                    self._succeeded()
             except _FAILURES as error:
                 pause = self._failed(error, waiting)
             except Exception as error:
@@ -87,9 +97,9 @@ class Worker:
     def _is_due(self) -> bool:
         return self._stopping or self._urgent or (self._news and not self._failures)
 
-    def _deliver(self) -> bool:
-        """Send all that is there; False while another broker does so."""
-        batch = self._positions.take()
+    def _deliver(self, *, by_force: bool) -> bool:
+        """Send all that is there; False while another broker does so, unless ``by_force``."""
+        batch = self._positions.take(by_force=by_force)
         if batch is None:
             return False
         while True:

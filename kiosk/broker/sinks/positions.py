@@ -50,13 +50,14 @@ class Positions:
         self._holder = str(uuid.uuid4())
         self._there = False
 
-    def take(self) -> Batch | None:
-        """Become the holder, and get what comes next. None while another broker is the holder."""
+    def take(self, *, by_force: bool = False) -> Batch | None:
+        """Become the holder, and get what comes next. None while another broker is, unless ``by_force``."""
         with self._engine.begin() as connection:
             self._make(connection)
             now = self._clock.utc()
             free = (SINK.c.until < stamp(now)) | (SINK.c.holder.in_([self._holder, ""]))
-            taken = update(SINK).where(SINK.c.name == self._name, free)
+            named = SINK.c.name == self._name
+            taken = update(SINK).where(named if by_force else named & free)
             if not connection.execute(taken.values(holder=self._holder, until=stamp(now + _LEASE))).rowcount:
                 return None
             return self._next(connection)
@@ -74,7 +75,9 @@ class Positions:
                 connection.execute(mine.where(SINK.c.size < sizes[-1]).values(size=sizes[-1]))
             following = self._next(connection)
             holder = self._holder if following.items else ""
-            connection.execute(mine.values(holder=holder, until=stamp(until)))
+            if not connection.execute(mine.values(holder=holder, until=stamp(until))).rowcount:
+                # Another broker has taken over by force; what was sent here may come again from there.
+                return Batch(following.reached, ())
             return following
 
     def leave(self) -> None:
