@@ -15,7 +15,6 @@ from jwt.utils import base64url_encode
 
 from benchmarks.services import Services
 from kiosk.config import BrokerConfig, load
-from kiosk.transport import tls_context
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -26,7 +25,7 @@ class Bare:
     def __init__(self, services: Services) -> None:
         config = load(services.directory / "broker.toml", BrokerConfig).graph
         self._config = config
-        self._http = httpx.Client(verify=tls_context(services.ca), trust_env=False)
+        self._http = httpx.Client(verify=services.tls(), trust_env=False)
         self._devices = f"{config.url}/deviceManagement/managedDevices"
         pem = config.certificate.read_bytes()
         self._key: Any = serialization.load_pem_private_key(pem, None)

@@ -1,4 +1,4 @@
-"""Measured values and how they are shown: beside the thing that they are compared with, as a ratio of medians."""
+"""Measured values and how they are shown: beside the thing that they are compared with, as ratios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-_NAME_CELLS = 52
+_NAME_CELLS = 48
 
 
 @dataclass
@@ -35,24 +35,27 @@ class Topic:
     title: str
     figures: Sequence[Figure]
 
-    def ratio(self, figure: Figure) -> float | None:
-        """How many times the first figure this one is, by their medians."""
-        return figure.median / self.figures[0].median if self.figures[0].median else None
+    def ratios(self, figure: Figure) -> tuple[float, float]:
+        """How many times the first figure this one is, by their medians and by their minima."""
+        first = self.figures[0]
+        return figure.median / first.median, min(figure.values) / min(first.values)
 
     def lines(self) -> list[str]:
         """As a table."""
         unit = f"{self.title}, {self.figures[0].unit}"
-        heading = f"{unit:<{_NAME_CELLS}}{'n':>5}{'min':>10}{'median':>10}{'p95':>10}{'max':>10}{'ratio':>9}"
+        heading = (
+            f"{unit:<{_NAME_CELLS}}{'n':>5}{'min':>10}{'median':>10}{'p95':>10}{'max':>10}{'x median':>10}{'x min':>8}"
+        )
         return ["", heading, "-" * len(heading), *(self._line(figure) for figure in self.figures)]
 
     def _line(self, figure: Figure) -> str:
         numbers = (min(figure.values), figure.median, figure.p95, max(figure.values))
-        ratio = self.ratio(figure)
+        by_median, by_minimum = self.ratios(figure)
         return "".join(
             [
                 f"{figure.name:<{_NAME_CELLS}}{len(figure.values):>5}",
                 *(f"{_short(number):>10}" for number in numbers),
-                f"{f'{ratio:.2f}' if ratio is not None else '-':>9}",
+                f"{by_median:>10.2f}{by_minimum:>8.2f}",
             ]
         )
 
@@ -69,7 +72,8 @@ class Topic:
                     "median": figure.median,
                     "p95": figure.p95,
                     "max": max(figure.values),
-                    "ratio": self.ratio(figure),
+                    "ratio_of_medians": self.ratios(figure)[0],
+                    "ratio_of_minima": self.ratios(figure)[1],
                 }
                 for figure in self.figures
             ],

@@ -20,7 +20,7 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS, seconds: float = SECONDS) ->
     """Both wait during the same seconds."""
     with ExitStack() as stack:
         programs = stack.enter_context(minimal_app()), stack.enter_context(kiosk(kiosk_toml))
-        names = "minimal app", "kiosk at its welcome screen, with supervisor"
+        names = "minimal app", "kiosk at its welcome screen"
         times = [Figure(name, "ms per minute") for name in names]
         wakeups = [Figure(name, "per minute") for name in names]
         for program in programs:

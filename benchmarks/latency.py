@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, Topic
 from benchmarks.program import BACKSPACE, DOWN, SPACE, WIPING, Program, kiosk, minimal_app
 from benchmarks.services import FIRST, SECOND
 
-PRESSES = 100
+PRESSES = 80
 # A pause that varies, so that no press falls in step with the frame rate.
 _PAUSE_SECONDS = (0.03, 0.07)
 _chance = random.Random(0)

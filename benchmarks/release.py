@@ -16,7 +16,6 @@ from benchmarks.services import FIRST, PERSON, Services
 from kiosk.config import KioskConfig, load
 from kiosk.models import ReleaseRequest
 from kiosk.secret import VisitKeys
-from kiosk.transport import UNIX_PREFIX, tls_context
 
 ROUNDS = 30
 
@@ -28,7 +27,7 @@ class Admin:
         self.url = load(services.kiosk_toml, KioskConfig).sign_in.authority.rpartition("/")[0]
         headers = {"Authorization": f"Bearer {services.admin_token}"}
         self._http = httpx.Client(
-            base_url=f"{self.url}/sandbox/", verify=tls_context(services.ca), headers=headers, trust_env=False
+            base_url=f"{self.url}/sandbox/", verify=services.tls(), headers=headers, trust_env=False
         )
 
     def token(self) -> str:
@@ -49,7 +48,7 @@ def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
     bare_time = Figure("3 bare requests", "ms")
     with_token = Figure("4 bare requests: a token first", "ms")
     broker_time = Figure("broker: decide, record, 3 requests, seal", "ms")
-    whole_time = Figure("kiosk: Enter in the list to key on the screen", "ms")
+    whole_time = Figure("kiosk: Enter in the list to key on screen", "ms")
     bare_count, whole_count = Figure("bare requests", "n"), Figure("kiosk, from Enter in the list", "n")
     visit_count = {name: Figure(f"kiosk, a whole visit: {name}", "n") for name in ("Entra ID", "Graph")}
     admin = Admin(services)
@@ -91,7 +90,7 @@ def _milliseconds(act: Callable[[], object]) -> float:
 def _broker(services: Services, token: str, device_id: str) -> Callable[[], object]:
     """A release as the kiosk asks for it, left sealed."""
     url = load(services.kiosk_toml, KioskConfig).broker.url
-    http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX)), base_url="http://broker")
+    http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix:")), base_url="http://broker")
     body = msgspec.json.encode(ReleaseRequest(public_key=VisitKeys().public_key))
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 

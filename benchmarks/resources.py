@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _PROC = Path("/proc")
 _MIB_PER_KIB = 1 / 1024
@@ -19,8 +20,7 @@ def _tasks(pid: int) -> Iterable[Path]:
     return (_PROC / str(pid) / "task").iterdir()
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """MiB. Resident counts shared pages in full, proportional by the number of sharers, unique not at all."""
 
     resident: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import select
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ class Services:
     @property
     def ca(self) -> Path:
         return self.directory / "ca.pem"
+
+    def tls(self) -> ssl.SSLContext:
+        """For clients of the sandbox."""
+        return ssl.create_default_context(cafile=self.ca)
 
     @property
     def admin_token(self) -> str:
