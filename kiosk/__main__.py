@@ -55,7 +55,8 @@ def main() -> None:
     os.umask(0o077)
     given = dict(os.environ)
     wanted = environment(given)
-    if given != wanted or not sys.flags.safe_path or not sys.flags.no_user_site:
+    well_started = sys.flags.safe_path and sys.flags.no_user_site and not sys.flags.ignore_environment
+    if given != wanted or not well_started:
         os.execve(sys.executable, [sys.executable, *_FLAGS, "-m", "kiosk", *sys.argv[1:]], wanted)  # noqa: S606
     from kiosk.cli import cli
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
@@ -14,6 +16,8 @@ from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskEr
 from kiosk.models import Device, Devices, Ending, Problem, Release, ReleaseClosed, ReleaseRequest, Session
 from kiosk.text import clean
 from kiosk.transport import aread_limited, service_client
+
+log = logging.getLogger(__name__)
 
 _MOST_PAGES = 50
 _FAREWELL_SECONDS = 2.0
@@ -116,3 +120,23 @@ def _problem(status: int, content: bytes) -> KioskError:
         reference=clean(problem.reference, 40),
         retry_after=problem.retry_after,
     )
+
+
+def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how: Ending) -> None:
+    """Tell the broker of reveals that ended with the process that showed them. Best effort, a few seconds at most.
+
+    No token is left by then: whoever knows the id of a release may say that its reveal is over, and nothing else.
+    """
+    body = msgspec.json.encode(ReleaseClosed(how=how))
+    headers = {"Content-Type": "application/json", "X-Kiosk-Terminal": terminal}
+
+    async def tell() -> None:
+        async with service_client(address.url, address.ca_bundle) as client:
+            for release_id in release_ids:
+                path = f"/v1/releases/{_segment(release_id)}/lost"
+                await client.post(path, content=body, headers=headers, timeout=_FAREWELL_SECONDS)
+
+    try:
+        asyncio.run(tell())
+    except (httpx.HTTPError, KioskError, OSError) as error:
+        log.warning("the broker was not told of %s lost reveals: %s", len(release_ids), type(error).__name__)

@@ -25,14 +25,18 @@ from kiosk.driver import KioskDriver
 from kiosk.flow import Flow, VisitOver
 from kiosk.held_key import HeldKey
 from kiosk.models import Ending
+from kiosk.screens import goodbye
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
 from kiosk.screens.reveal import RevealScreen
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.supervisor import EXIT_ENOUGH
 from kiosk.surroundings import Watch
 from kiosk.watchdog import Watchdog
 from kiosk.widgets.key_view import forget_drawings
+from kiosk.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +99,7 @@ class KioskApp(App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
         Binding("f10", "lock", show=False, priority=True),
+        Binding("f12", "end_demo", show=False),
     ]
 
     def __init__(
@@ -107,10 +112,12 @@ class KioskApp(App[None], inherit_bindings=False):
         phone: DemoPhone | None = None,
         reference: str = "",
         notice: str = "",
+        witness: Witness | None = None,
+        note: str = "",
     ) -> None:
         """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
 
-        ``look`` tells what may be recording; ``notice`` is said on the welcome screen.
+        ``look`` tells what may be recording; ``notice`` is said on the welcome screen, ``note`` on all of them.
         """
         super().__init__(driver_class=KioskDriver)
         self.config = config
@@ -119,13 +126,17 @@ class KioskApp(App[None], inherit_bindings=False):
         self.visit: Visit | None = None
         self.look = look
         self.notice = notice
+        self.note = note
+        self._changing = asyncio.Lock()
         self._reference = reference
+        self._witness = witness
         self._terminal_name = terminal
         self._last_input = clock.now()
         self._held = HeldKey(clock)
         self._ticking: Timer | None = None
         self._watchdog: Watchdog | None = None
         self._ending: Ending | None = None
+        self._ended_at = 0.0
         self._user_code = ""
 
     def get_default_screen(self) -> Screen[Any]:
@@ -151,15 +162,21 @@ class KioskApp(App[None], inherit_bindings=False):
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
         """Put a screen in place of the one that is shown, and wait for its answer."""
         screen.organisation = self.config.organisation.name
-        screen.note = "DEMO - simulated organisation" if self.phone else ""
-        while isinstance(self.screen, HelpScreen | PhoneScreen):
-            await self.pop_screen()
-        if isinstance(self.screen, Blank):
-            await self.push_screen(screen)
-        else:
-            await self.switch_screen(screen)
-            self.call_after_refresh(forget_drawings)
+        screen.note = self.note
+        # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
+        # Textual raises the cancellation inside its own message pump.
+        await asyncio.shield(asyncio.ensure_future(self._put(screen)))
         return await screen.answered
+
+    async def _put(self, screen: KioskScreen[Any]) -> None:
+        async with self._changing:
+            while isinstance(self.screen, HelpScreen | PhoneScreen):
+                await self.pop_screen()
+            if isinstance(self.screen, Blank):
+                await self.push_screen(screen)
+            else:
+                await self.switch_screen(screen)
+                self.call_after_refresh(forget_drawings)
 
     def begin_visit(self) -> Visit:
         """Start the clocks of a visit. Raises ConfigError."""
@@ -168,7 +185,7 @@ class KioskApp(App[None], inherit_bindings=False):
 
         watch = self.look()
         place = f"{self._terminal_name}, under {watch}" if watch.kinds else self._terminal_name
-        visit = self.visit = new_visit(self.config, self.clock, place)
+        visit = self.visit = new_visit(self.config, self.clock, place, self._witness)
         self._last_input = self.clock.now()
         # Nothing ticks on the welcome screen: it may stand there for days.
         self._ticking = self.set_interval(TICK_SECONDS, self.tick)
@@ -181,7 +198,8 @@ class KioskApp(App[None], inherit_bindings=False):
         visit = self.visit
         if visit is None:
             return []
-        return [visit.deadline.at + _FAREWELL_SECONDS, *visit.reveal_deadlines]
+        over = self._ended_at if self._ending else visit.deadline.at
+        return [over + _FAREWELL_SECONDS + goodbye.SECONDS, *visit.reveal_deadlines]
 
     def tick(self) -> None:
         """Hold everything that has a deadline against the clock."""
@@ -205,6 +223,8 @@ class KioskApp(App[None], inherit_bindings=False):
             self.end_visit(Ending.IDLE)
         elif shown.is_mounted:
             soon = left <= min(WARNING_SECONDS, self.config.visit.idle_seconds / 2)
+            if soon and isinstance(self.screen, HelpScreen):
+                self.screen.dismiss()
             shown.warn(f"Are you still there? This terminal locks in {int(left) + 1} s. Any key stays." if soon else "")
 
     def _shown_screen(self) -> KioskScreen[Any] | None:
@@ -239,11 +259,12 @@ class KioskApp(App[None], inherit_bindings=False):
         if self._ending:
             return
         self._ending = how
+        self._ended_at = self.clock.now()
         if self.visit:
             self.visit.wipe()
         for screen in self.screen_stack:
             if isinstance(screen, KioskScreen) and screen.is_mounted:
-                screen.forget()
+                screen.forget(how)
         self.workers.cancel_group(self, "flow")
         self._say_goodbye(how)
 
@@ -254,6 +275,15 @@ class KioskApp(App[None], inherit_bindings=False):
             await _within(_FAREWELL_SECONDS, self.visit.end(how))
         await showing
         self._leave(EXIT_DONE)
+
+    def never_shown(self, release_id: str) -> None:
+        """A key arrived for somebody who had given up waiting."""
+        self._close_reveal(release_id, Ending.NOT_SHOWN)
+
+    def action_end_demo(self) -> None:
+        """Demo only: there has to be a way out for those who try the program."""
+        if self.note and isinstance(self.screen, WelcomeScreen):
+            self._leave(EXIT_ENOUGH)
 
     @work(group="reveal", exit_on_error=False)
     async def _close_reveal(self, release_id: str, how: Ending) -> None:

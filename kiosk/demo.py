@@ -23,6 +23,7 @@ from kiosk.screens.phone import DemoPerson
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+_NOTE = "DEMO - simulated organisation"
 
 
 def run_demo(*, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None) -> int:
@@ -38,7 +39,7 @@ def run_demo(*, person: str | None, reveal_seconds: int | None, idle_seconds: in
         unwatched = Surroundings(**dict.fromkeys(Surroundings.__struct_fields__, Policy.ALLOW))
         config = msgspec.structs.replace(config, surroundings=unwatched)
         # Who approves by itself needs no phone that is played by hand.
-        return run_desk(config, phone=None if person else lambda: SimulatedPhone(config))
+        return run_desk(config, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
 
 
 def _sandbox_toml(

@@ -14,8 +14,9 @@ from kiosk.app import EXIT_CRASH, DemoPhone, KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig
 from kiosk.journal import to_syslog
+from kiosk.models import Ending
 from kiosk.process import harden, lock_memory
-from kiosk.supervisor import Supervisor
+from kiosk.supervisor import Errand, Supervisor
 from kiosk.surroundings import look_around
 from kiosk.terminal import NotATerminal, Terminal
 from kiosk.tls import tls_context
@@ -23,10 +24,10 @@ from kiosk.tls import tls_context
 EXIT_NO_TERMINAL = 2
 
 
-def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = None) -> int:
+def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
     """Run visits on this terminal; returns the program's exit code. Raises ConfigError.
 
-    ``phone`` makes the simulated phone of the demo, in the process of the visit.
+    ``phone`` makes the simulated phone of the demo, in the process of the visit; ``note`` stands on every screen.
     """
     try:
         terminal = Terminal()
@@ -41,7 +42,7 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
 
-    def visit(reference: str, notice: str) -> int:
+    def visit(errand: Errand) -> int:
         lock_memory()
         app = KioskApp(
             config,
@@ -49,12 +50,20 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
             terminal=name,
             look=partial(look_around, config.surroundings, terminal.name),
             phone=phone() if phone else None,
-            reference=reference,
-            notice=notice,
+            reference=errand.reference,
+            notice=errand.notice,
+            witness=errand.witness,
+            note=note,
         )
         return _run_visit(app)
 
-    return Supervisor(terminal, visit, once=once).run()
+    def lost(release_ids: list[str], how: Ending) -> None:
+        # Not needed until something has gone wrong, and loaded by then.
+        from kiosk.api import tell_lost
+
+        tell_lost(config.broker, name, release_ids, how)
+
+    return Supervisor(terminal, visit, lost, once=once).run()
 
 
 def _run_visit(app: KioskApp) -> int:

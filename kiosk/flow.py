@@ -56,8 +56,8 @@ class Flow:
 
     async def run(self) -> None:
         """One visit. Ends with VisitOver."""
-        welcome = WelcomeScreen(self._organisation.helpdesk, self._organisation.portal, self._app.notice)
-        await self._app.show(welcome)
+        organisation, demo = self._organisation, bool(self._app.note)
+        await self._app.show(WelcomeScreen(organisation.helpdesk, organisation.portal, self._app.notice, demo=demo))
         visit = self._app.begin_visit()
         try:
             while True:
@@ -130,7 +130,7 @@ class Flow:
         async def release() -> Reveal:
             if self._app.look().policy is Policy.REFUSE:
                 raise TerminalWatched(str(self._app.look()))
-            return await visit.release(device)
+            return await self._finished(visit.release(device))
 
         while True:
             try:
@@ -139,6 +139,19 @@ class Flow:
                 return
             if await self._app.show(self._reveal_screen(device, reveal)) is AfterReveal.BACK:
                 return
+
+    async def _finished(self, asking: Awaitable[Reveal]) -> Reveal:
+        """Let a release that was begun come to its end: giving up waiting does not undo it, and the record says so."""
+        task = asyncio.ensure_future(asking)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._came_late)
+            raise
+
+    def _came_late(self, task: asyncio.Future[Reveal]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._app.never_shown(task.result().release_id)
 
     def _reveal_screen(self, device: Device, reveal: Reveal) -> RevealScreen:
         watch = self._app.look()

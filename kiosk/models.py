@@ -86,6 +86,7 @@ class Ending(StrEnum):
     IDLE = "idle"
     VISIT_OVER = "visit_over"
     LOST = "terminal_lost"
+    CRASHED = "crashed"
     NOT_SHOWN = "not_shown"
 
 

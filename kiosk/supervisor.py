@@ -9,13 +9,17 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 from kiosk import preload
+from kiosk.clock import Deadline, SystemClock
 from kiosk.errors import new_reference
+from kiosk.models import Ending
 from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
+from kiosk.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +28,38 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
 EXIT_LOST = 128 + signal.SIGHUP
+EXIT_ENOUGH = 3
 _FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
 _OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by itself. Reference {reference}"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a visit is sent with: a reference for the log, a notice for the person, a line back to the supervisor."""
+
+    reference: str
+    notice: str
+    witness: Witness
 
 
 class Supervisor:
     """Runs visits on one terminal until told to stop."""
 
-    def __init__(self, terminal: Terminal, visit: Callable[[str, str], int], *, once: bool) -> None:
-        """``visit`` runs in the child with a reference and a notice for the person, and gives its exit code.
+    def __init__(
+        self,
+        terminal: Terminal,
+        visit: Callable[[Errand], int],
+        lost: Callable[[list[str], Ending], None],
+        *,
+        once: bool,
+    ) -> None:
+        """``visit`` runs in the child and gives its exit code; ``lost`` tells the broker of reveals that it left open.
 
         ``once`` ends after one visit, as over SSH.
         """
         self._terminal = terminal
         self._visit = visit
+        self._lost = lost
         self._once = once
         self._child = 0
         self._stopped_by = 0
@@ -52,10 +74,16 @@ class Supervisor:
         failures = 0
         notice = ""
         while not self._stopped_by:
-            begun, reference = time.monotonic(), new_reference()
-            code = self._one_visit(reference, notice)
+            quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
+            errand = Errand(reference, notice, Witness())
+            code = self._one_visit(errand)
             self._terminal.reset()
+            if left_open := errand.witness.left_open():
+                chosen = code in {0, EXIT_LOST, 128 + signal.SIGTERM}
+                self._lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
             notice = ""
+            if code == EXIT_ENOUGH:
+                return 0
             if code not in {0, EXIT_LOST} and not self._stopped_by:
                 log.error("%s a visit ended with %s", reference, code)
                 notice = _FAULT.format(reference=reference)
@@ -63,7 +91,7 @@ class Supervisor:
                 if notice:
                     self._terminal.say(notice)
                 return self._exit_code(code)
-            failures = failures + 1 if notice and time.monotonic() - begun < _QUICK_SECONDS else 0
+            failures = failures + 1 if notice and not quick.passed() else 0
             if failures > 1:
                 self._terminal.say(_OUT_OF_ORDER.format(reference=reference))
                 self._pause(min(2.0**failures, _LONGEST_PAUSE_SECONDS))
@@ -75,13 +103,13 @@ class Supervisor:
             return 128 + self._stopped_by
         return code if code >= 0 else 128 - code
 
-    def _one_visit(self, reference: str, notice: str) -> int:
+    def _one_visit(self, errand: Errand) -> int:
         parent = os.getpid()
         # A signal between fork and the note of the child's number would stop nobody.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         child = os.fork()
         if child == 0:
-            self._in_child(parent, reference, notice)
+            self._in_child(parent, errand)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         # The first visit draws at once and loads the rest behind its first screen; the next ones find all of it here.
@@ -93,7 +121,7 @@ class Supervisor:
         self._child = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _in_child(self, parent: int, reference: str, notice: str) -> NoReturn:
+    def _in_child(self, parent: int, errand: Errand) -> NoReturn:
         code = 70
         try:
             for number in _STOPPING:
@@ -101,9 +129,9 @@ class Supervisor:
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             harden()
-            code = self._visit(reference, notice)
+            code = self._visit(errand)
         except BaseException as error:
-            log.error("%s a visit broke: %s", reference, type(error).__name__)
+            log.error("%s a visit broke: %s", errand.reference, type(error).__name__)
         finally:
             os._exit(code)
 
@@ -122,6 +150,6 @@ class Supervisor:
                 os.kill(self._child, signal.SIGKILL)
 
     def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._stopped_by and time.monotonic() < until:
+        until = Deadline.after(SystemClock(), seconds)
+        while not self._stopped_by and not until.passed():
             time.sleep(0.2)

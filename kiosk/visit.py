@@ -12,6 +12,7 @@ from kiosk.errors import KioskError, SealBroken
 from kiosk.identity import SignIn
 from kiosk.models import Device, Ending, Person, Session
 from kiosk.secret import SecretBuffer, VisitKeys, release_info
+from kiosk.witness import Witness
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Reveal:
 class Visit:
     """From "press Enter to begin" to the lock."""
 
-    def __init__(self, config: KioskConfig, clock: Clock, terminal: str = "") -> None:
+    def __init__(self, config: KioskConfig, clock: Clock, terminal: str = "", witness: Witness | None = None) -> None:
         """Begins the visit's time. Raises ConfigError."""
+        self._witness = witness
         self.config = config
         self.clock = clock
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
@@ -65,6 +67,8 @@ class Visit:
         until = min(now + self.config.visit.reveal_seconds, self.deadline.at)
         reveal = Reveal(device, key, release.release_id, since=now, deadline=Deadline(self.clock, until))
         self._reveals[reveal.release_id] = reveal
+        if self._witness:
+            self._witness.opened(reveal.release_id)
         return reveal
 
     @property
@@ -79,9 +83,12 @@ class Visit:
             return
         reveal.key.wipe()
         shown = min(self.clock.now(), reveal.deadline.at) - reveal.since
-        # The key is gone already; a broker that is away notes the end by itself when the release's deadline passes.
-        with contextlib.suppress(KioskError):
+        # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
+        # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
+        with contextlib.suppress(KioskError, RuntimeError):
             await self.broker.closed(reveal.release_id, how, shown)
+            if self._witness:
+                self._witness.closed(reveal.release_id)
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""

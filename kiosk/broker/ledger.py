@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, inspect, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, insert, inspect, select, text, update
 
 from kiosk.broker import logs
 from kiosk.broker.chain import Appended, Row, first_previous
@@ -30,6 +31,8 @@ from kiosk.clock import Clock
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
 
 _LONGEST_RELEASE = timedelta(minutes=10)
+_DEVICE = ("device_id", "device_name", "serial", "owner_type")
+_PERSON = ("tid", "oid", "name", "address", "roles", "uti", "visit_key")
 _FARTHEST_BACK = timedelta(days=1)
 # Any number that all brokers on one database share: two that start at once must not both make the tables.
 _STARTING = 0x6B696F736B
@@ -105,12 +108,19 @@ class Ledger:
     def close(self, connection: Connection, entry: Entry) -> None:
         """Append how a reveal ended, unless it is known already. Raises ReleaseUnknown."""
         ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
+        self._end(connection, entry, ours, _DEVICE)
+
+    def lose(self, connection: Connection, entry: Entry) -> None:
+        """Append that a reveal ended with the process that showed it, to whomever. Raises ReleaseUnknown."""
+        self._end(connection, entry, RECORD.c.release_id == entry.release_id, (*_DEVICE, *_PERSON))
+
+    def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
         head = self._head(connection)
-        done = connection.execute(select(*COLUMNS).where(ours, RECORD.c.event == Event.DONE)).first()
+        done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
-            raise ReleaseUnknown(f"release {entry.release_id} was not made to this person")
-        if connection.scalar(select(RECORD.c.n).where(ours, RECORD.c.event == Event.CLOSED)) is None:
-            names = {name: getattr(done, name) for name in ("device_id", "device_name", "serial", "owner_type")}
+            raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
+        if connection.scalar(select(RECORD.c.n).where(which, RECORD.c.event == Event.CLOSED)) is None:
+            names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
     def open(self, connection: Connection, entry: Entry) -> None:

@@ -95,6 +95,10 @@ class Record:
         """
         await self._in_turn(lambda connection: self._ledger.close(connection, entry))
 
+    async def lose(self, entry: Entry) -> None:
+        """Note that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable."""
+        await self._in_turn(lambda connection: self._ledger.lose(connection, entry))
+
     async def open(self, entry: Entry) -> None:
         """Write that a visit begins, which binds its token to it. Raises TokenBound or RecordUnavailable."""
         await self._in_turn(lambda connection: self._ledger.open(connection, entry))

@@ -99,6 +99,21 @@ async def closed(service: _Served, visitor: _By, release_id: FromPath[str], data
     await service.closed(visitor, release_id, data)
 
 
+@post(
+    "/v1/releases/{release_id:str}/lost",
+    guards=[sends_json],
+    status_code=204,
+    responses=_problems(400, 404, 413, 415, 503),
+    tags=["release"],
+    security=[{}],
+)
+async def lost(
+    request: Request[Any, Any, State], service: _Served, release_id: FromPath[str], data: JSONBody[ReleaseClosed]
+) -> None:
+    """That a reveal ended with the process that showed it. The token is gone with it: the id is the proof."""
+    await service.lost(request.headers.get(TERMINAL_HEADER), release_id, data)
+
+
 @get("/healthz", tags=["operation"], security=[{}])
 async def healthz() -> Health:
     """The broker runs."""
@@ -112,7 +127,7 @@ async def readyz(service: _Served) -> Health:
     return Health()
 
 
-HANDLERS: Sequence[Any] = (session, devices, release, closed, healthz, readyz)
+HANDLERS: Sequence[Any] = (session, devices, release, closed, lost, healthz, readyz)
 
 
 def create_app(service: Service, *, openapi: OpenAPIConfig | None = None) -> Litestar:

@@ -27,7 +27,7 @@ from kiosk.errors import (
     RequestInvalid,
     TokenRefused,
 )
-from kiosk.models import Device, Devices, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import Device, Devices, Ending, Release, ReleaseClosed, ReleaseRequest, Session
 from kiosk.text import clean
 
 # More than a person has; a hostile or broken list must not make us ask Graph without end.
@@ -111,6 +111,13 @@ class Service:
                 shown_seconds=min(max(ending.shown_seconds, 0.0), _LONGEST_SHOWN),
             )
         )
+
+    async def lost(self, terminal: str | None, release_id: str, ending: ReleaseClosed) -> None:
+        """Note that a reveal ended with the process that showed it. Nobody signs for it, so no more is believed."""
+        if not guid(release_id) or ending.how not in {Ending.LOST, Ending.CRASHED}:
+            raise ReleaseUnknown("no id of a release that can be lost")
+        entry = Entry(Event.CLOSED, release_id=release_id.lower(), outcome=ending.how, terminal=clean(terminal))
+        await self._record.lose(entry)
 
     async def ready(self) -> None:
         """Return when a release has what it needs here: a record, and keys to check tokens with."""

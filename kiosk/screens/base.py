@@ -14,6 +14,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
+from kiosk.models import Ending
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine
@@ -32,7 +33,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", show=False),
+        Binding("enter", "go", show=False),
         Binding("escape", "escape", show=False),
     ]
     AUTO_FOCUS = ""
@@ -70,7 +71,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     def tick(self) -> None:
         """Called a few times a second while a visit lasts, also while something lies over this screen."""
 
-    def forget(self) -> None:
+    def forget(self, how: Ending) -> None:
         """Let go of everything secret, at once: the visit is ending."""
 
     def warn(self, words: str) -> None:
@@ -78,6 +79,11 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         warning = self.query_one("#warning", Prose)
         warning.say(words)
         warning.display = bool(words)
+
+    def action_go(self) -> None:
+        """Enter, unless it would do something that cannot be seen."""
+        if self.fits:
+            self.action_enter()
 
     def action_enter(self) -> None:
         """The one next step."""

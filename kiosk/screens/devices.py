@@ -15,6 +15,7 @@ from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
+from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
 
 _SERIAL_END = 4
@@ -33,7 +34,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    hints = (("Enter", "Show key"), ("↑ ↓", "Move"), ("Esc", "Finish"))
+    hints: Sequence[Hint] = (("Enter", "Show key"), ("↑ ↓", "Move"), ("Esc", "Finish"))
     help_text = (
         "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
         "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
@@ -51,6 +52,8 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._now = now
         self._filter = ""
         self._open_at = chosen
+        if not self._devices:
+            self.hints = (("Esc", "Finish"),)
 
     def content(self) -> Iterable[Widget]:
         if not self._devices:

@@ -117,8 +117,8 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._hide(Ending.HIDDEN)
         self.answer(AfterReveal.BACK)
 
-    def forget(self) -> None:
-        self._hide(Ending.LOCKED)
+    def forget(self, how: Ending) -> None:
+        self._hide(how)
 
     def _hide(self, how: Ending) -> None:
         if not self._shown:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.widget import Widget
 
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.facts import Facts
+from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
 
 
 class WelcomeScreen(KioskScreen[None]):
     """Enter begins."""
 
-    hints = (("Enter", "Begin"),)
+    hints: Sequence[Hint] = (("Enter", "Begin"),)
     ending_hints = (("F1", "Help"),)
     help_text = (
         "This terminal shows you the FileVault recovery key of a Mac that your organisation manages, so that you can"
@@ -24,9 +25,11 @@ class WelcomeScreen(KioskScreen[None]):
         "When you are done, or when you walk away, everything is wiped from this terminal."
     )
 
-    def __init__(self, helpdesk: str, portal: str, notice: str = "") -> None:
+    def __init__(self, helpdesk: str, portal: str, notice: str = "", *, demo: bool = False) -> None:
         """``notice`` is for everybody, such as that the last visit ended with a fault."""
         super().__init__()
+        if demo:
+            self.hints = (*self.hints, ("F12", "End the demo"))
         self._notice = notice
         self._helpdesk = helpdesk
         self._portal = portal

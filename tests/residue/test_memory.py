@@ -5,7 +5,9 @@ Once in the usual test run; many times in a row with --residue-runs.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +20,9 @@ from tests.support.memory import scan, writable_regions
 from tests.support.tenant import Tenant, shown_key, tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, Terminal, terminal
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/PID/mem")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root may read the memory of our processes"
+)
 REVEAL_SECONDS = 5
 TOKEN = re.compile(rb"eyJ[\w-]{20,}\.eyJ[\w-]{50,}")
 
@@ -150,3 +154,18 @@ def test_the_scanner_finds_every_form() -> None:
         assert forms == {"ascii", "utf-16", "utf-32"}
         assert not scan(process.pid, "AAAA-BBBB-CCCC-DDDD-EEEE-FFFF")
         process.stdin.close()
+
+
+@pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "crashed"), (signal.SIGTERM, "terminal_lost")])
+def test_a_visit_that_dies_with_a_key_on_the_screen_is_on_the_record(running: Tenant, number: int, how: str) -> None:
+    with terminal(*running.arguments) as desk:
+        key = walk_to_key(desk)
+        (visit,) = psutil.Process(desk.child.pid).children()
+        visit.send_signal(number)
+        desk.wait_for("Press Enter to begin")
+        assert "The last visit ended with a fault and was wiped. Reference" in desk.text
+        assert not [group for group in key.split("-") if group in desk.text]
+        (last,) = running.broker.rows("release.closed")[-1:]
+        assert (last["outcome"], last["name"]) == (how, "Ada Kessler")
+        assert last["release_id"] == running.broker.rows("release.done")[-1]["release_id"]
+        gone(desk, running, key)

@@ -178,6 +178,7 @@ def test_a_missing_configuration_is_one_line_and_code_2(tmp_path: Path, command:
     assert "no.toml: expected a configuration file: No such file or directory" in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the environment of our processes")
 def test_the_environment_has_no_effect(tmp_path: Path) -> None:
     poison = {
         "TEXTUAL_DRIVER": "evil:Driver",

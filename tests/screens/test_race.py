@@ -1,0 +1,60 @@
+"""A change of screens that is overtaken by events is carried out whole, and the kiosk stays up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kiosk.flow import _PATIENCE_SECONDS, Flow
+from kiosk.screens.goodbye import GoodbyeScreen
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.screens.working import WorkingScreen
+from tests.support.stage import Stage
+
+
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.002, 0.005, 0.01, 0.02])
+async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        flow = Flow(app)
+
+        async def answer() -> int:
+            await asyncio.sleep(_PATIENCE_SECONDS + late)
+            return 7
+
+        assert await flow._busy("Asking", 1, answer()) == 7
+        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        assert isinstance(app.screen, WelcomeScreen)
+    assert app.return_code is None
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: int) -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        app.begin_visit()
+        showing = asyncio.create_task(app.show(WorkingScreen("Asking", step=1)))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        showing.cancel()
+        app.action_lock()
+        await pilot.pause()
+        assert isinstance(app.screen, GoodbyeScreen)
+        await pilot.press("enter")
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_enter_does_nothing_that_cannot_be_seen() -> None:
+    app = Stage()
+    async with app.run_test(size=(70, 20)) as pilot:
+        shown = await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        await pilot.press("enter")
+        assert not shown.done()
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        await pilot.press("enter")
+        await shown
