@@ -13,7 +13,17 @@ import msgspec
 
 from kiosk.config import BrokerAddress
 from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, from_code
-from kiosk.models import Device, Devices, Ending, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import (
+    Device,
+    Devices,
+    Ending,
+    Problem,
+    Release,
+    ReleaseClosed,
+    ReleaseRequest,
+    Session,
+    key_fingerprint,
+)
 from kiosk.text import clean
 from kiosk.transport import aread_limited, service_client
 
@@ -28,8 +38,14 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 class Broker:
     """The broker, for one visit. Every method raises KioskError and nothing else."""
 
-    def __init__(self, address: BrokerAddress, authorization: Callable[[], str], terminal: str) -> None:
-        """``terminal`` names this place in the broker's record. Raises ConfigError."""
+    def __init__(
+        self, address: BrokerAddress, authorization: Callable[[], str], terminal: str, public_key: bytes = b""
+    ) -> None:
+        """``terminal`` names this place in the broker's record; ``public_key`` is what the token is bound to.
+
+        Raises ConfigError.
+        """
+        self._visit = {"X-Visit-Key": key_fingerprint(public_key)} if public_key else {}
         self._client = service_client(address.url, address.ca_bundle)
         self._authorization = authorization
         self._terminal = terminal
@@ -76,7 +92,7 @@ class Broker:
     async def _send(
         self, method: str, path: str, body: msgspec.Struct | None = None, seconds: float | None = None
     ) -> bytes:
-        headers = {"Authorization": self._authorization(), "X-Kiosk-Terminal": self._terminal}
+        headers = {"Authorization": self._authorization(), "X-Kiosk-Terminal": self._terminal, **self._visit}
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(

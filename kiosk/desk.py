@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
 from functools import partial
 
@@ -79,6 +80,7 @@ def _run_visit(app: KioskApp) -> int:
 
 
 def _terminal_name(terminal: Terminal) -> str:
-    """For the broker's record: the tty, and over SSH the address at the other end."""
+    """For the broker's record: this machine and the tty, and over SSH the address at the other end."""
+    here = f"{socket.gethostname()} {terminal.name}"
     peer = os.environ.get("SSH_CONNECTION", "").split()
-    return f"{terminal.name} from {peer[0]}" if peer else terminal.name
+    return f"{here} from {peer[0]}" if peer else here

@@ -36,11 +36,11 @@ class Visit:
         self.clock = clock
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
         self.sign_in = SignIn(config.sign_in, clock)
-        self.broker = Broker(config.broker, self.sign_in.authorization, terminal)
+        self._keys = VisitKeys()
+        self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
         self.session: Session | None = None
         # By release id. More than one only while the broker is still being told of the last one's end.
         self._reveals: dict[str, Reveal] = {}
-        self._keys = VisitKeys()
 
     @property
     def person(self) -> Person:
