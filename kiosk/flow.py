@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from kiosk.config import Policy
-from kiosk.errors import KioskError, SignInError, SignInExpired, TerminalWatched, TokenRefused
-from kiosk.models import Device, Ending
+from kiosk.errors import KioskError, ReasonRequired, SignInError, SignInExpired, TerminalWatched, TokenRefused
+from kiosk.models import Device, Ending, ReasonRule
 from kiosk.screens.confirm import ConfirmScreen, Identity
 from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import AfterReveal, RevealScreen
 from kiosk.screens.sign_in import SignInOutcome, SignInScreen
 from kiosk.screens.trouble import Choice, TroubleScreen
@@ -41,6 +42,10 @@ class VisitOver(Exception):
 
 class _TurnedBack(Exception):
     """Esc while a question was under way, or after it failed."""
+
+
+class _OtherReason(Exception):
+    """The broker did not take the reason."""
 
 
 class _SignInAgain(Exception):
@@ -125,20 +130,37 @@ class Flow:
             await self._read(visit, device)
 
     async def _read(self, visit: Visit, device: Device) -> None:
-        """Reveal, hide, reveal again, until the person goes back to the list."""
+        """Reveal, hide, reveal again, until the person goes back to the list. A reason is asked for once."""
+        typed = ""
 
         async def release() -> Reveal:
             if self._app.look().policy is Policy.REFUSE:
                 raise TerminalWatched(str(self._app.look()))
-            return await self._finished(visit.release(device))
+            return await self._finished(visit.release(device, reason or None))
 
+        reason: str | None = None
         while True:
             try:
+                if reason is None:
+                    reason = await self._ask_reason(visit, typed)
                 reveal = await self._attempt("Fetching the recovery key", 4, release, leave="Back to the list")
+            except _OtherReason:
+                typed, reason = reason or "", None
+                continue
             except _TurnedBack:
                 return
             if await self._app.show(self._reveal_screen(device, reveal)) is AfterReveal.BACK:
                 return
+
+    async def _ask_reason(self, visit: Visit, typed: str) -> str:
+        session = visit.session
+        if session is None or session.reason is ReasonRule.OFF:
+            return ""
+        required = session.reason is ReasonRule.REQUIRED
+        reason = await self._app.show(ReasonScreen(session.reason_prompt, required=required, typed=typed))
+        if reason is None:
+            raise _TurnedBack
+        return reason
 
     async def _finished(self, asking: Awaitable[Reveal]) -> Reveal:
         """Let a release that was begun come to its end: giving up waiting does not undo it, and the record says so."""
@@ -174,6 +196,8 @@ class Flow:
                 await self._trouble(error, step=step, leave=leave)
                 if isinstance(error, TokenRefused):
                     raise _SignInAgain from None
+                if isinstance(error, ReasonRequired):
+                    raise _OtherReason from None
 
     async def _busy(self, words: str, step: int, asking: Awaitable[Result]) -> Result:
         """Wait for an answer; say so when it takes longer than a moment. Esc gives up waiting."""

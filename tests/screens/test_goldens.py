@@ -15,6 +15,7 @@ from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
+from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
@@ -44,6 +45,7 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "reveal-unusual": lambda app: RevealScreen(
         device(), SecretBuffer(bytes(bytearray(b"35AJ-AC98-TI1H"))), app.deadline(300)
     ),
+    "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
     "trouble": lambda _: TroubleScreen(SignInUnreachable(reference="1A2B3C4D"), HELPDESK, leave="Finish", step=1),
     "trouble-device": lambda _: TroubleScreen(KeyNotEscrowed(reference="1A2B3C4D"), HELPDESK, leave="", step=4),
     "trouble-limit": lambda _: TroubleScreen(

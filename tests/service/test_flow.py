@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -231,3 +232,22 @@ async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, 
         for character in "\x1b\x07\u202e\u200b\x9b":
             assert character not in person.text
         assert person.app.return_code is None
+
+
+async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
+    rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
+    with whole(tmp_path, rules=rules) as strict:
+        async with desk(strict) as person:
+            await person.walk_to_devices("Ada Kessler")
+            await person.press("enter")
+            await person.until("Which ticket is it?")
+            await person.press("enter")
+            await person.press(*"nope", "enter")
+            await person.until("(reason_unfit)")
+            await person.press("enter")
+            await person.until("> nope")
+            await person.press(*["backspace"] * 4, *"INC42", "enter")
+            await person.until(KEY.search)
+            await person.press("space", "enter")
+            await person.until(KEY.search)
+        assert [row["reason"] for row in strict.broker.rows("release.done")] == ["INC42", "INC42"]

@@ -1,0 +1,67 @@
+"""Why the key is needed, where the organisation asks for it: one line to type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.widget import Widget
+
+from kiosk.screens.base import KioskScreen
+from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.prose import Prose
+
+LONGEST = 200
+_OUR_PROMPT = "Why do you need the recovery key? A ticket number or a few words will do."
+
+
+class ReasonScreen(KioskScreen[str | None]):
+    """Answers with the reason, empty where that is allowed, or with None to go back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
+    step = 4
+    hints: Sequence[Hint] = (("Enter", "Go on"), ("Esc", "Back"))
+    help_text = (
+        "Your organisation writes down why a recovery key was read. Type the reason, or the number of your ticket, and"
+        " press Enter. Backspace takes a letter back.\n\n"
+        "Do not type a password or a key here."
+    )
+
+    def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:
+        """``typed`` is what was typed before and was not accepted."""
+        super().__init__()
+        self._prompt = prompt or _OUR_PROMPT
+        self._required = required
+        self._typed = typed
+
+    def content(self) -> Iterable[Widget]:
+        yield Prose("Before the key is shown", classes="headline")
+        yield Prose(self._prompt, classes="value")
+        yield Prose(id="typed", classes="value")
+        yield Prose("" if self._required else "You may leave it empty.", classes="label")
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_key(self, event: Key) -> None:
+        """Every printable key is typed."""
+        if self.fits and event.is_printable and event.character and len(self._typed) < LONGEST:
+            event.stop()
+            self._typed += event.character
+            self._show()
+
+    def action_erase(self) -> None:
+        self._typed = self._typed[:-1]
+        self._show()
+
+    def action_enter(self) -> None:
+        if self._typed.strip() or not self._required:
+            self.answer(self._typed.strip())
+
+    def action_escape(self) -> None:
+        self.answer(None)
+
+    def _show(self) -> None:
+        self.query_one("#typed", Prose).say(f"> {self._typed}▏")
