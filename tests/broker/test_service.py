@@ -240,3 +240,21 @@ def test_the_unexpected_is_a_problem_document_too(
     assert "secret" not in answer.response.text + caplog.text
     assert "RuntimeError at test_service.py" in caplog.text
     assert row["reference"] in caplog.text
+
+
+def test_a_lost_reveal_is_believed_from_whoever_knows_it(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    """And nothing else: not how it ended otherwise, not of a release that was not made, not a second time."""
+    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    release_id = answer.response.json()["release_id"]
+
+    def tell(known: str, how: str) -> int:
+        return broker.ask("POST", f"/v1/releases/{known}/lost", json={"how": how}).status_code
+
+    assert tell(release_id, "countdown") == 404
+    assert tell("00000000-0000-4000-8000-000000000000", "crashed") == 404
+    assert tell("x", "crashed") == 404
+    assert not broker.rows("release.closed")
+    assert tell(release_id, "crashed") == 204
+    assert tell(release_id, "terminal_lost") == 204
+    (closed,) = broker.rows("release.closed")
+    assert (closed["outcome"], closed["oid"]) == ("crashed", sandbox.person("ada").oid)
