@@ -91,9 +91,8 @@ def main(releases: int = _RELEASES) -> None:
         with broker_process(broker_config(sandbox.directory, place, rules=unlimited), place) as broker:
             socket = broker.config.listen.url.removeprefix(UNIX_PREFIX)
             asyncio.run(_level(socket, sandbox, 1, 8))
-            print(
-                f"{'clients':>8} {'releases/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'bare pairs/s':>13} {'bare/broker':>12}"
-            )
+            heads = f"{'clients':>8} {'releases/s':>11} {'p50 ms':>8} {'p99 ms':>8}"
+            print(f"{heads} {'bare pairs/s':>13} {'bare/broker':>12}")
             for clients in CLIENTS:
                 level = asyncio.run(_level(socket, sandbox, clients, releases))
                 bare = _bare_commits(Path(tempfile.mkdtemp(dir=place)), releases)
