@@ -107,7 +107,7 @@ class Program:
         self.painted(b"Is this you?")
         self.press(ENTER)
         self.painted(b"Which Mac is locked?")
-        self.settle(0.3)
+        self.settle(0.5)
 
 
 WELCOME = b"Press Enter to begin"
