@@ -44,7 +44,7 @@ class WelcomeScreen(KioskScreen[None]):
         yield Prose("Press Enter to begin", classes="call")
         if self._notice:
             yield Prose(self._notice, classes="caution value")
-        yield Facts(helpdesk=self._helpdesk, elsewhere=self._portal)
+        yield Facts(helpdesk=self._helpdesk, online=self._portal)
 
     def action_enter(self) -> None:
         self.answer(None)

@@ -41,7 +41,7 @@ class Countdown(Widget):
         said = minutes(self._deadline.left())
         if said != self._said:
             self._said = said
-            self.set_class(self._deadline.left() <= _SOON_SECONDS, "-soon")
+            self.set_class(self._deadline.left() <= min(_SOON_SECONDS, self._total / 4), "-soon")
             self.refresh()
 
     def render_line(self, y: int) -> Strip:

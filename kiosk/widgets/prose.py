@@ -15,7 +15,10 @@ class Prose(Static):
 
     def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(Content(text), id=id, classes=classes, markup=False)
+        self._text = text
 
     def say(self, text: str) -> None:
-        """Show other words."""
-        self.update(Content(text))
+        """Show other words. The same again costs nothing: an update lays out the whole screen anew."""
+        if text != self._text:
+            self._text = text
+            self.update(Content(text))

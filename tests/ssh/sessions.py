@@ -1,0 +1,126 @@
+"""Connections to the kiosk with the real client, and the two ways in which deploy/ has an sshd take them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.ssh.machine import DEPLOY, SETTINGS, Machine, free_port, start_of, wait_until
+from tests.support.terminal import Terminal
+
+WELCOME = "Locked out of your Mac?"
+_HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
+# What Debian's own has around the Include line, so that the Match block has something to close.
+_MACHINES_OWN = """
+Include /etc/ssh/sshd_config.d/*.conf
+KbdInteractiveAuthentication no
+UsePAM {pam}
+X11Forwarding yes
+PrintMotd no
+AcceptEnv LANG LC_*
+Subsystem sftp internal-sftp
+"""
+
+
+@dataclass
+class Door:
+    """An sshd that leads to the kiosk, and what the client needs for it."""
+
+    machine: Machine
+    port: int
+    key: Path
+    known_hosts: Path
+    user: str = "kiosk"
+
+    def options(self) -> list[str]:
+        """For ssh, scp and sftp alike: nothing from this account's own settings."""
+        settings = {
+            "Port": self.port,
+            "User": self.user,
+            "IdentityFile": self.key,
+            "IdentitiesOnly": "yes",
+            "IdentityAgent": "none",
+            "UserKnownHostsFile": self.known_hosts,
+            "StrictHostKeyChecking": "yes",
+            "BatchMode": "yes",
+        }
+        return ["-F", "/dev/null", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
+
+    def ssh(self, *arguments: str, command: Sequence[str] = ()) -> list[str]:
+        """The command line of the client."""
+        return ["ssh", *self.options(), *arguments, "127.0.0.1", *command]
+
+    def run(self, *arguments: str, command: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """A client without a terminal, to its end."""
+        return subprocess.run(
+            self.ssh(*arguments, command=command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=40,
+        )
+
+    @contextlib.contextmanager
+    def terminal(
+        self, *arguments: str, command: Sequence[str] = (), env: dict[str, str] | None = None
+    ) -> Iterator[Terminal]:
+        """A client on a terminal; when the block ends, so does everything that ran for it."""
+        opened = Terminal(self.ssh(*arguments, command=command), env=env)
+        try:
+            yield opened
+        finally:
+            opened.child.close(force=True)
+            wait_until(lambda: not self.machine.kiosks())
+
+
+def kiosk_of(door: Door) -> list[psutil.Process]:
+    """Supervisor and visit of the only session, in this order."""
+    wait_until(lambda: len(door.machine.kiosks()) == 2)
+    return sorted(door.machine.kiosks(), key=lambda process: process.pid)
+
+
+def make_keys(machine: Machine, place: Path) -> tuple[Path, Path]:
+    """The machine's host key and a client's key that it knows; gives the client's, and what the client knows."""
+    for name in ("host", "client"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True)
+    machine.write(_HOST_KEY, (place / "host").read_bytes(), 0o600)
+    machine.write(SETTINGS / "authorized_keys", (place / "client.pub").read_bytes())
+    known = place / "known_hosts"
+    kind, public, *_ = (place / "host.pub").read_text().split()
+    known.write_text(f"* {kind} {public}\n")
+    return place / "client", known
+
+
+@contextlib.contextmanager
+def own_sshd(machine: Machine, keys: tuple[Path, Path], *options: str) -> Iterator[Door]:
+    """As kiosk-sshd.socket does it: one ``sshd -i`` for each connection."""
+    port = free_port()
+    listener = ["systemd-socket-activate", "--accept", "--inetd", f"--listen=127.0.0.1:{port}"]
+    sshd = start_of(DEPLOY / "ssh/kiosk-sshd@.service")
+    with machine.service(*listener, *sshd, "-e", *options, log="sshd.log"):
+        wait_until(lambda: _listens(port))
+        yield Door(machine, port, *keys)
+
+
+@contextlib.contextmanager
+def shared_sshd(machine: Machine, keys: tuple[Path, Path]) -> Iterator[Door]:
+    """The machine's own sshd with the Match block among its settings."""
+    port = free_port()
+    pam = "yes" if Path("/etc/pam.d/sshd").exists() else "no"
+    machine.write(Path("/etc/ssh/sshd_config"), _MACHINES_OWN.format(pam=pam))
+    options = ["-p", str(port), "-o", "ListenAddress=127.0.0.1", "-o", f"HostKey={_HOST_KEY}"]
+    with machine.service("/usr/sbin/sshd", "-D", "-e", *options, log="sshd.log"):
+        wait_until(lambda: _listens(port))
+        yield Door(machine, port, *keys)
+
+
+def _listens(port: int) -> bool:
+    # Asked of the kernel: a connection to see whether somebody answers would be a session.
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(local.endswith(f":{port:04X}") and state == "0A" for _, local, _, state, *_ in sockets)

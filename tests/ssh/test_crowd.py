@@ -1,0 +1,55 @@
+"""Twenty people at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from pathlib import Path
+
+import psutil
+
+from tests.ssh.machine import wait_until
+from tests.ssh.sessions import WELCOME, Door
+from tests.support.terminal import ENTER, PATIENCE_SECONDS, Terminal
+
+SESSIONS = 20
+# Supervisor and visit together, with the sign-in and the broker's answer behind them.
+MOST_MIB_EACH = 64
+
+
+def proportional_set_mib(process: psutil.Process) -> float:
+    """Memory with what is shared divided among those who share it."""
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    (kibibytes,) = [int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")]
+    return kibibytes / 1024
+
+
+def all_show(desks: list[Terminal], words: str) -> None:
+    """Read all of them in turn, so that none has to wait for another to be read."""
+    waiting = list(desks)
+
+    def seen() -> bool:
+        waiting[:] = [desk for desk in waiting if desk.read(0.01) and words not in desk.text]
+        return not waiting
+
+    wait_until(seen, patience=2 * PATIENCE_SECONDS)
+    assert all(words in desk.text for desk in desks)
+
+
+def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
+    with contextlib.ExitStack() as stack:
+        desks = [Terminal(door.ssh("-tt")) for _ in range(SESSIONS)]
+        for desk in desks:
+            stack.callback(desk.child.close, force=True)
+        all_show(desks, WELCOME)
+        for desk in desks:
+            desk.press(ENTER)
+        all_show(desks, "Is this you?")
+        kiosks = door.machine.kiosks()
+        assert len(kiosks) == 2 * SESSIONS
+        each = sum(map(proportional_set_mib, kiosks)) / SESSIONS
+        assert each < MOST_MIB_EACH, f"{each:.1f} MiB for one session"
+        print(f"one session of {SESSIONS}: {each:.1f} MiB")
+        for desk in desks:
+            desk.kill(signal.SIGKILL)
+        wait_until(lambda: not door.machine.kiosks() and not door.machine.sshds())

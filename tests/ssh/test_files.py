@@ -1,0 +1,242 @@
+"""The files of deploy/: where they belong, whether their programs take them, and how far they shut ours in."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.config import BrokerConfig, KioskConfig, load
+from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
+
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+UNITS = [path for path in FILES if path.suffix in {".service", ".socket"}]
+# sshd has to begin as root, to change users and to use the network.
+MOST_EXPOSED = {"kiosk-sshd@.service": 2.5}
+MOST_EXPOSED_OTHERWISE = 2.0
+BLOCKS = ("base", "broker", "console", "ssh", "shared")
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+
+
+def place_of(path: Path) -> str:
+    """What a file says of itself in its first line, or in the one after the shell's."""
+    lines = [line for line in path.read_text().splitlines()[:2] if not line.startswith("#!")]
+    assert lines[0].startswith("# /"), path
+    return lines[0].removeprefix("# ")
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(DEPLOY))
+
+
+def systemd_analyze(machine: Machine, *arguments: str) -> str:
+    needs("systemd-analyze")
+    return machine.run("systemd-analyze", *arguments)
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_it_is_installed_where_it_says(machine: Machine, path: Path) -> None:
+    if path.name == "shared-sshd.conf":
+        machine.install("shared")
+    try:
+        assert machine.run("cat", place_of(path)) == path.read_text()
+    finally:
+        machine.install("ssh")
+    mode = machine.run("stat", "--format=%a", place_of(path)).strip()
+    assert mode == {"broker.toml": "640", "kiosk-vt": "755", "kiosk-ssh": "755"}.get(path.name, "644")
+
+
+def test_the_description_knows_every_file_and_no_other() -> None:
+    words = (ROOT / "docs/deploy.md").read_text()
+    for path in FILES:
+        assert f"`{relative(path)}`" in words
+        assert any(f"deploy/{relative(path)}" in documented(block) for block in BLOCKS)
+    named = re.findall(r"deploy/([\w./@-]+\w)", "".join(map(documented, BLOCKS)))
+    assert set(named) == set(map(relative, FILES))
+
+
+@pytest.mark.parametrize("path", UNITS, ids=relative)
+def test_systemd_finds_no_fault(machine: Machine, path: Path) -> None:
+    assert systemd_analyze(machine, "verify", place_of(path)) == ""
+
+
+@pytest.mark.parametrize("path", [path for path in UNITS if path.suffix == ".service"], ids=relative)
+def test_services_are_shut_in(machine: Machine, path: Path) -> None:
+    said = systemd_analyze(machine, "security", "--offline=true", place_of(path))
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert exposure, said
+    assert float(exposure[1]) <= MOST_EXPOSED.get(path.name, MOST_EXPOSED_OTHERWISE), said
+
+
+def test_all_services_of_ours_are_shut_in_alike() -> None:
+    """What one of them says and another does not is said on purpose."""
+    broker, console = (
+        (DEPLOY / name).read_text() for name in ("broker/kiosk-broker.service", "console/kiosk@.service")
+    )
+    shut_in = [
+        set(text[text.index("NoNewPrivileges") : text.index("[Install]")].split("\n")) for text in (broker, console)
+    ]
+    differing = {line.partition("=")[0] for line in shut_in[0] ^ shut_in[1] if not line.startswith("#")}
+    assert differing <= {"PrivateDevices", "DeviceAllow"}
+    assert re.findall("^Environment=.*PYTHONMALLOC.*", broker)[:0] == []
+
+
+def test_the_users_have_no_way_in(machine: Machine) -> None:
+    accounts = machine.run("getent", "passwd", "kiosk", "kiosk-broker").splitlines()
+    assert [account.split(":")[5:] for account in accounts] == [
+        ["/", "/usr/local/libexec/kiosk-ssh"],
+        ["/", "/usr/sbin/nologin"],
+    ]
+    hashes = [line.split(":")[1] for line in machine.run("getent", "shadow", "kiosk", "kiosk-broker").splitlines()]
+    assert hashes[0] == "*"
+    assert hashes[1] in {"!*", "!"}
+    assert machine.run("id", "--groups", "--name", "kiosk").split() == ["kiosk"]
+    assert machine.run("id", "--groups", "--name", "kiosk-broker").split() == ["kiosk-broker"]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/etc/recovery-kiosk/broker.toml", "kiosk-broker"),
+        ("/var/lib/kiosk-broker", "kiosk-broker"),
+        ("/etc/recovery-kiosk/kiosk.toml", "kiosk"),
+    ],
+)
+def test_who_may_read_what(machine: Machine, path: str, allowed: str) -> None:
+    readable = {user for user in ("kiosk", "kiosk-broker") if not machine.run("ls", path, user=user, check=False)}
+    for user in ("kiosk", "kiosk-broker"):
+        can = "yes" in machine.run("sh", "-c", f"test -r {path} && echo yes", user=user, check=False)
+        assert can is (user == allowed or path.endswith("kiosk.toml"))
+    assert not readable
+    nobody_writes = machine.run(
+        "sh", "-c", "test -w /etc/recovery-kiosk -o -w /opt/recovery-kiosk || echo no", user="kiosk"
+    )
+    assert nobody_writes.strip() == "no"
+
+
+@pytest.mark.parametrize("name", ["console/kiosk.toml", "ssh/kiosk-ssh.toml", "broker/broker.toml"])
+def test_the_examples_load_and_say_the_defaults(tmp_path: Path, name: str) -> None:
+    """What is commented out in them changes nothing."""
+    kind: Any = BrokerConfig if name.startswith("broker") else KioskConfig
+    (tmp_path / "certificate").touch()
+    shipped = re.sub(
+        '^certificate = ".*"', 'certificate = "certificate"', (DEPLOY / name).read_text(), flags=re.MULTILINE
+    )
+    said, spoken = tmp_path / "said.toml", tmp_path / "spoken.toml"
+    said.write_text(shipped)
+    spoken.write_text(re.sub(r"^# (?=\w+ = )", "", shipped, flags=re.MULTILINE))
+    assert spoken.read_text() != shipped
+    assert load(said, kind) == load(spoken, kind)
+
+
+def test_over_ssh_only_the_end_of_a_visit_differs() -> None:
+    console, ssh = (load(DEPLOY / name, KioskConfig) for name in ("console/kiosk.toml", "ssh/kiosk-ssh.toml"))
+    assert (console.visit.after, ssh.visit.after) == ("restart", "exit")
+    assert console.sign_in == ssh.sign_in
+    assert console.organisation == ssh.organisation
+
+
+def effective(machine: Machine, user: str, *arguments: str) -> dict[str, str]:
+    """What sshd would apply to this user."""
+    needs("sshd", "ssh-keygen")
+    machine.run("sh", "-c", f"test -e {HOST_KEY} || ssh-keygen -q -t ed25519 -N '' -f {HOST_KEY}")
+    said = machine.run("/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=127.0.0.1", *arguments)
+    return dict(line.partition(" ")[::2] for line in said.splitlines())
+
+
+REFUSED = {
+    "forcecommand": "/usr/local/libexec/kiosk-ssh",
+    "disableforwarding": "yes",
+    "allowtcpforwarding": "no",
+    "allowstreamlocalforwarding": "no",
+    "allowagentforwarding": "no",
+    "x11forwarding": "no",
+    "permittunnel": "no",
+    "gatewayports": "no",
+    "permitopen": "none",
+    "permitlisten": "none",
+    "permituserrc": "no",
+    "permituserenvironment": "no",
+    "passwordauthentication": "no",
+    "kbdinteractiveauthentication": "no",
+    "authenticationmethods": "publickey",
+    "compression": "no",
+    "maxsessions": "1",
+    "clientaliveinterval": "15",
+    "clientalivecountmax": "2",
+    "unusedconnectiontimeout": "30",
+}
+
+
+def test_what_the_own_sshd_makes_of_its_settings(machine: Machine) -> None:
+    said = effective(machine, "kiosk", "-f", "/etc/recovery-kiosk/sshd_config")
+    assert {name: said[name] for name in REFUSED} == REFUSED
+    assert said["allowusers"] == "kiosk"
+    assert "acceptenv" not in said
+    assert "subsystem" not in said
+
+
+def test_what_a_shared_sshd_makes_of_the_match_block(machine: Machine) -> None:
+    machine.write(
+        Path("/etc/ssh/sshd_config"), "Include /etc/ssh/sshd_config.d/*.conf\nAcceptEnv LANG LC_*\nX11Forwarding yes\n"
+    )
+    machine.install("shared")
+    try:
+        said, others = effective(machine, "kiosk"), effective(machine, "root")
+    finally:
+        machine.install("ssh")
+    assert {name: said[name] for name in REFUSED} == REFUSED
+    assert said["acceptenv"] == "KIOSK_NOTHING"
+    # For everybody else nothing changes but compression, whatever comes after the block.
+    assert others["forcecommand"] == "none"
+    assert others["x11forwarding"] == "yes"
+    assert others["compression"] == "no"
+
+
+def test_the_administrators_sshd_does_not_take_the_kiosk(machine: Machine) -> None:
+    machine.write(Path("/etc/ssh/sshd_config"), "Include /etc/ssh/sshd_config.d/*.conf\n")
+    assert effective(machine, "root")["denyusers"] == "kiosk"
+
+
+@pytest.mark.parametrize("script", ["ssh/kiosk-ssh"])
+def test_scripts_are_plain_shell(script: str) -> None:
+    shells = [shell for shell in ("dash", "bash", "sh") if find(shell)]
+    for shell in shells:
+        options = ["--posix"] if shell == "bash" else []
+        subprocess.run([shell, *options, "-n", str(DEPLOY / script)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["lock", "1"], [(0x560C, 0), (0x5606, 1), (0x5607, 1), (0x560B, 0)]),
+        (["unlock"], [(0x560C, 0)]),
+        (["lock"], None),
+        (["lock", "x"], None),
+        ([], None),
+    ],
+)
+def test_the_console_is_locked_by_these_requests(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: list[tuple[int, int]] | None
+) -> None:
+    """Not by asking the kernel: that would lock the console of whoever runs the tests."""
+    asked: list[tuple[int, int]] = []
+    opened: list[str] = []
+
+    def pretend_to_open(path: str, *_: object, **__: object) -> io.BytesIO:
+        opened.append(path)
+        return io.BytesIO()
+
+    monkeypatch.setattr("sys.argv", ["kiosk-vt", *arguments])
+    monkeypatch.setattr("builtins.open", pretend_to_open)
+    monkeypatch.setattr("fcntl.ioctl", lambda _file, request, number: asked.append((request, number)))
+    code = compile((DEPLOY / "console/kiosk-vt").read_bytes(), "kiosk-vt", "exec")
+    with pytest.raises(SystemExit) as ended:
+        exec(code, {"__name__": "__main__"})
+    assert ended.value.code == (2 if expected is None else 0)
+    assert asked == (expected or [])
+    assert opened == (["/dev/tty0"] if expected else [])
