@@ -14,7 +14,7 @@ from tests.support.terminal import ENTER, PATIENCE_SECONDS, Terminal
 
 SESSIONS = 20
 # Supervisor and visit together, with the sign-in and the broker's answer behind them.
-MOST_MIB_EACH = 64
+MOST_MIB_EACH = 96
 
 
 def proportional_set_mib(process: psutil.Process) -> float:

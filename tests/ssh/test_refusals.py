@@ -19,7 +19,6 @@ from tests.ssh.sessions import WELCOME, Door, kiosk_of
 SENTENCE = "It needs a terminal"
 EXIT_NO_TERMINAL = 2
 ROOT_KEYS = Path("/root/.ssh/authorized_keys")
-HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
 class Target:
@@ -97,7 +96,7 @@ def _connected(address: tuple[str, int] | str) -> socket.socket:
     return found[0]
 
 
-@pytest.mark.parametrize("command", [["sh", "-i"], ["env"], ["/bin/touch", "/tmp/was-here"]])
+@pytest.mark.parametrize("command", [["sh", "-i"], ["/bin/touch", "/tmp/was-here"]])
 def test_a_command_of_the_client_is_not_run(any_door: Door, command: list[str]) -> None:
     with any_door.terminal("-tt", command=command) as desk:
         desk.wait_for(WELCOME)
@@ -215,10 +214,7 @@ def test_nobody_else_comes_in(any_door: Door, tmp_path: Path) -> None:
 
 
 def test_the_own_sshd_has_one_account(door: Door) -> None:
-    """And the administrators' one does not take it."""
     door.machine.write(ROOT_KEYS, (door.key.parent / "client.pub").read_bytes(), 0o600)
     refused = dataclasses.replace(door, user="root").run("-tt")
     assert refused.returncode == 255
     assert "Permission denied" in refused.stderr
-    settings = door.machine.run("/usr/sbin/sshd", "-T", "-C", "user=kiosk,host=h,addr=127.0.0.1", "-h", HOST_KEY)
-    assert "denyusers kiosk" in settings.splitlines()
