@@ -102,6 +102,8 @@ def terminal(*arguments: str, **options: Any) -> Iterator[Terminal]:
     try:
         yield opened
     finally:
+        # Patient with a program that is busy dying, unlike pexpect's own tenth of a second.
+        opened.child.delayafterterminate = opened.child.ptyproc.delayafterterminate = 2
         opened.child.close(force=True)
 
 
