@@ -1,0 +1,167 @@
+"""Everything that can go wrong, as one tree. Each leaf has a stable code, words for the person, a cause for operators.
+
+KioskError
+├── TerminalWatched             what is around the kiosk forbids a reveal
+├── ConfigError                 the operator's files; ends the program with exit code 2
+├── SignInError                 Entra ID said no, or nothing
+├── Refused                     the broker decided against it (HTTP 4xx)
+│   ├── TokenRefused            who is asking could not be established
+│   ├── DeviceRefused           this device's key may not be released
+│   └── RequestRefused          this request may not be served now
+└── Unavailable                 something needed does not work (HTTP 5xx)
+"""
+
+from __future__ import annotations
+
+from kiosk.errors.base import (
+    PROBLEM_TYPE,
+    ConfigError,
+    KioskError,
+    TerminalWatched,
+    new_reference,
+)
+from kiosk.errors.refused import (
+    DeviceBlocked,
+    DeviceLeaving,
+    DeviceLimit,
+    DeviceNotFound,
+    DeviceNotMac,
+    DeviceNotManaged,
+    DeviceNotYours,
+    DeviceOtherAgent,
+    DeviceOwnerUnknown,
+    DevicePersonal,
+    DeviceRefused,
+    DeviceShared,
+    KeyNotEscrowed,
+    KeyUnreadable,
+    KioskLimit,
+    LimitReached,
+    OverallLimit,
+    PersonBlocked,
+    PersonLimit,
+    ReasonRequired,
+    ReasonUnfit,
+    Refused,
+    ReleaseUnknown,
+    RequestInvalid,
+    RequestRefused,
+    RouteUnknown,
+    SelfServiceNotYours,
+    SelfServiceOff,
+    TokenBadSignature,
+    TokenBound,
+    TokenExpired,
+    TokenMissing,
+    TokenNotYetValid,
+    TokenRefused,
+    TokenStale,
+    TokenUnsigned,
+    TokenWrongAudience,
+    TokenWrongIssuer,
+    TokenWrongScope,
+    TokenWrongTenant,
+)
+from kiosk.errors.sign_in import (
+    SignInDeclined,
+    SignInError,
+    SignInExpired,
+    SignInUnreachable,
+)
+from kiosk.errors.unavailable import (
+    BrokerGarbled,
+    BrokerUnreachable,
+    GraphGarbled,
+    GraphRefused,
+    GraphThrottled,
+    GraphUnavailable,
+    RecordUnavailable,
+    SealBroken,
+    SinkUnavailable,
+    TokensUnavailable,
+    Unavailable,
+)
+
+__all__ = [
+    "BY_CODE",
+    "PROBLEM_TYPE",
+    "BrokerGarbled",
+    "BrokerUnreachable",
+    "ConfigError",
+    "DeviceBlocked",
+    "DeviceLeaving",
+    "DeviceLimit",
+    "DeviceNotFound",
+    "DeviceNotMac",
+    "DeviceNotManaged",
+    "DeviceNotYours",
+    "DeviceOtherAgent",
+    "DeviceOwnerUnknown",
+    "DevicePersonal",
+    "DeviceRefused",
+    "DeviceShared",
+    "GraphGarbled",
+    "GraphRefused",
+    "GraphThrottled",
+    "GraphUnavailable",
+    "KeyNotEscrowed",
+    "KeyUnreadable",
+    "KioskError",
+    "KioskLimit",
+    "LimitReached",
+    "OverallLimit",
+    "PersonBlocked",
+    "PersonLimit",
+    "ReasonRequired",
+    "ReasonUnfit",
+    "RecordUnavailable",
+    "Refused",
+    "ReleaseUnknown",
+    "RequestInvalid",
+    "RequestRefused",
+    "RouteUnknown",
+    "SealBroken",
+    "SelfServiceNotYours",
+    "SelfServiceOff",
+    "SignInDeclined",
+    "SignInError",
+    "SignInExpired",
+    "SignInUnreachable",
+    "SinkUnavailable",
+    "TerminalWatched",
+    "TokenBadSignature",
+    "TokenBound",
+    "TokenExpired",
+    "TokenMissing",
+    "TokenNotYetValid",
+    "TokenRefused",
+    "TokenStale",
+    "TokenUnsigned",
+    "TokenWrongAudience",
+    "TokenWrongIssuer",
+    "TokenWrongScope",
+    "TokenWrongTenant",
+    "TokensUnavailable",
+    "Unavailable",
+    "from_code",
+    "new_reference",
+]
+
+
+def _leaves(kind: type[KioskError]) -> dict[str, type[KioskError]]:
+    found = {kind.code: kind}
+    for child in kind.__subclasses__():
+        # A parent keeps its own code when a child merely inherits it.
+        found = _leaves(child) | found
+    return found
+
+
+BY_CODE: dict[str, type[KioskError]] = _leaves(KioskError)
+
+
+def from_code(code: str, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> KioskError:
+    """The error that a code stands for; an unknown code, as from a newer broker, is a plain Unavailable."""
+    kind = BY_CODE.get(code, Unavailable)
+    if kind is ConfigError:
+        kind = Unavailable
+    return kind(cause or code, reference=reference, retry_after=retry_after)
