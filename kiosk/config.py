@@ -58,9 +58,13 @@ class BrokerAddress(Section, frozen=True, kw_only=True):
 
 
 class VisitSettings(Section, frozen=True, kw_only=True):
-    """Seconds. ``after`` says what follows a visit: the next one, or the end of the program (for SSH)."""
+    """Seconds. A key stays on the screen for ``reveal_seconds``, on request up to ``longest_reveal_seconds``.
+
+    ``after`` says what follows a visit: the next one, or the end of the program (for SSH).
+    """
 
     reveal_seconds: RevealSeconds = 300
+    longest_reveal_seconds: RevealSeconds = 900
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
     after: Annotated[str, Meta(pattern=AFTER)] = "restart"

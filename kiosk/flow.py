@@ -1,4 +1,4 @@
-"""The order of the screens in one visit: welcome, sign in, confirm, devices, reveal; and the way back from trouble."""
+"""The order of the steps in one visit: welcome, sign in, confirm, devices, reveal; and the way back from trouble."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
-from kiosk.errors import KioskError, ReasonRequired, SignInError, SignInExpired, TerminalWatched, TokenRefused
+from kiosk.errors import KioskError, ReasonRequired, SignInError, TerminalWatched, TokenRefused
+from kiosk.face import Face
+from kiosk.i18n import N_
+from kiosk.keeper import Keeper
 from kiosk.models import Device, Ending, ReasonRule
-from kiosk.screens.confirm import ConfirmScreen, Identity
-from kiosk.screens.devices import DevicesScreen
-from kiosk.screens.reason import ReasonScreen
-from kiosk.screens.reveal import AfterReveal, RevealScreen
-from kiosk.screens.sign_in import SignInOutcome, SignInScreen
-from kiosk.screens.trouble import Choice, TroubleScreen
-from kiosk.screens.welcome import WelcomeScreen
-from kiosk.screens.working import WorkingScreen
 
 if TYPE_CHECKING:
-    from kiosk.app import KioskApp
-    from kiosk.visit import Reveal, Visit
+    from kiosk.identity import DeviceCode
+    from kiosk.showing import Showing
+    from kiosk.visit import Visit
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +51,16 @@ class _SignInAgain(Exception):
 
 
 class Flow:
-    """Asks the visit, shows the screens. Knows nothing of drawing."""
+    """Asks the visit, and has the face show what comes of it. Knows nothing of drawing."""
 
-    def __init__(self, app: KioskApp) -> None:
-        self._app = app
-        self._organisation = app.config.organisation
+    def __init__(self, face: Face, keeper: Keeper) -> None:
+        self._face = face
+        self._keeper = keeper
 
     async def run(self) -> None:
         """One visit. Ends with VisitOver."""
-        organisation, demo = self._organisation, bool(self._app.note)
-        await self._app.show(WelcomeScreen(organisation.helpdesk, organisation.portal, self._app.notice, demo=demo))
-        visit = self._app.begin_visit()
+        await self._face.welcome()
+        visit = self._keeper.begin()
         try:
             while True:
                 with contextlib.suppress(_SignInAgain):
@@ -74,95 +71,95 @@ class Flow:
             raise VisitOver(Ending.FINISHED) from None
 
     async def _sign_in(self, visit: Visit) -> None:
+        renewed = False
         while True:
             try:
-                code = await self._busy("Asking for a sign-in code", 1, visit.sign_in.begin())
-                screen = SignInScreen(code.user_code, code.address, code.deadline, phone=self._app.phone is not None)
-                self._app.remember_code(code.user_code)
-                await self._await_sign_in(visit, screen)
-                return
+                code = await self._busy(N_("Asking for a sign-in code"), 1, visit.sign_in.begin())
+                outcome = await self._await_sign_in(visit, code, renewed=renewed)
             except SignInError as error:
+                renewed = False
                 await self._trouble(error, step=1)
-            finally:
-                self._app.remember_code("")
+                continue
+            if outcome is SignInOutcome.CANCELLED:
+                raise _TurnedBack
+            if outcome is None:
+                return
+            # The limit of the visit ends this where nobody is there.
+            renewed = True
 
-    async def _await_sign_in(self, visit: Visit, screen: SignInScreen) -> None:
-        failure: list[SignInError] = []
-
-        async def poll() -> None:
-            try:
-                await visit.sign_in.wait()
-                screen.answer(SignInOutcome.SIGNED_IN)
-            except SignInError as error:
-                failure.append(error)
-                screen.answer(SignInOutcome.FAILED)
-
-        polling = asyncio.create_task(poll())
+    async def _await_sign_in(self, visit: Visit, code: DeviceCode, *, renewed: bool) -> SignInOutcome | None:
+        """None once the person has signed in; else what ended the waiting here. Raises SignInError."""
+        polling = asyncio.ensure_future(visit.sign_in.wait())
+        waiting = asyncio.ensure_future(self._face.sign_in(code, renewed=renewed))
         try:
-            outcome = await self._app.show(screen)
+            await asyncio.wait({polling, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if polling.done():
+                return polling.result()
+            return waiting.result()
         finally:
-            polling.cancel()
+            for task in (polling, waiting):
+                task.cancel()
             # Awaited, so that no poll of this code is under way when the next one is asked for.
-            with contextlib.suppress(asyncio.CancelledError):
-                await polling
-        if outcome is SignInOutcome.CANCELLED:
-            raise _TurnedBack
-        if outcome is SignInOutcome.EXPIRED:
-            raise SignInExpired("not used in time")
-        if outcome is SignInOutcome.FAILED:
-            raise failure[0]
+            await asyncio.gather(polling, waiting, return_exceptions=True)
 
     async def _confirm(self, visit: Visit) -> None:
-        session = await self._attempt("Checking your sign-in", 2, visit.open_session)
-        answer = await self._app.show(ConfirmScreen(session.person, self._app.clock))
+        session = await self._attempt(N_("Checking your sign-in"), 2, visit.open_session)
+        answer = await self._face.confirm(session.person)
         if answer is not Identity.MINE:
             raise VisitOver(Ending.IDLE if answer is Identity.UNANSWERED else Ending.LOCKED)
 
     async def _choose(self, visit: Visit) -> None:
-        devices = await self._attempt("Looking for your Macs", 3, visit.broker.devices)
+        devices = await self._attempt(N_("Looking for your Macs"), 3, visit.broker.devices)
         chosen = ""
         while True:
-            helpdesk, now = self._organisation.helpdesk, self._app.clock.utc()
-            device = await self._app.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
+            device = await self._face.devices(devices, chosen=chosen)
             if device is None:
                 raise _TurnedBack
             chosen = device.id
             await self._read(visit, device)
 
     async def _read(self, visit: Visit, device: Device) -> None:
-        """Reveal, hide, reveal again, until the person goes back to the list. A reason is asked for once."""
-        typed = ""
-
-        async def release() -> Reveal:
-            if self._app.look().policy is Policy.REFUSE:
-                raise TerminalWatched(str(self._app.look()))
-            return await self._finished(visit.release(device, reason or None))
-
-        reason: str | None = None
-        while True:
+        """Reveal, and fetch again once the time is over, until the person goes back to the list."""
+        answer, reason = AfterReveal.FETCH, None
+        while answer is AfterReveal.FETCH:
             try:
-                if reason is None:
-                    reason = await self._ask_reason(visit, typed)
-                reveal = await self._attempt("Fetching the recovery key", 4, release, leave="Back to the list")
-            except _OtherReason:
-                typed, reason = reason or "", None
-                continue
+                showing, reason = await self._fetch(visit, device, reason)
             except _TurnedBack:
                 return
-            if await self._app.show(self._reveal_screen(device, reveal)) is AfterReveal.BACK:
-                return
+            answer = await self._face.reveal(showing, self._keeper.look())
+
+    async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Showing, str]:
+        """The key of a device, and the reason that was taken for it; a reason is asked for once."""
+        typed = ""
+        while True:
+            if reason is None:
+                reason = await self._ask_reason(visit, typed)
+            ask = partial(self._release, visit, device, reason)
+            leave = N_("Back to the list")
+            try:
+                showing = await self._attempt(N_("Fetching the recovery key"), 4, ask, leave=leave, device=device)
+            except _OtherReason:
+                typed, reason = reason, None
+                continue
+            return showing, reason
+
+    async def _release(self, visit: Visit, device: Device, reason: str) -> Showing:
+        watch = self._keeper.look()
+        if watch.policy is Policy.REFUSE:
+            raise TerminalWatched(str(watch))
+        return await self._finished(visit.release(device, reason or None))
 
     async def _ask_reason(self, visit: Visit, typed: str) -> str:
         session = visit.session
         if session is None or session.reason is ReasonRule.OFF:
             return ""
         required = session.reason is ReasonRule.REQUIRED
-        reason = await self._app.show(ReasonScreen(session.reason_prompt, required=required, typed=typed))
+        reason = await self._face.reason(session.reason_prompt, required=required, typed=typed)
         if reason is None:
             raise _TurnedBack
         return reason
 
-    async def _finished(self, asking: Awaitable[Reveal]) -> Reveal:
+    async def _finished(self, asking: Awaitable[Showing]) -> Showing:
         """Let a release that was begun come to its end: giving up waiting does not undo it, and the record says so."""
         task = asyncio.ensure_future(asking)
         try:
@@ -171,41 +168,38 @@ class Flow:
             task.add_done_callback(self._came_late)
             raise
 
-    def _came_late(self, task: asyncio.Future[Reveal]) -> None:
+    @staticmethod
+    def _came_late(task: asyncio.Future[Showing]) -> None:
         if not task.cancelled() and task.exception() is None:
-            self._app.never_shown(task.result().release_id)
+            task.result().finish(Ending.NOT_SHOWN)
 
-    def _reveal_screen(self, device: Device, reveal: Reveal) -> RevealScreen:
-        watch = self._app.look()
-        warning = f"Another program may see or keep this screen: {watch}." if watch.policy is not Policy.ALLOW else ""
-        return RevealScreen(
-            device,
-            reveal.key,
-            reveal.deadline,
-            release_id=reveal.release_id,
-            warning=warning,
-            masked=watch.policy in {Policy.MASK, Policy.REFUSE},
-        )
-
-    async def _attempt(self, words: str, step: int, ask: Callable[[], Awaitable[Result]], *, leave: str = "") -> Result:
+    async def _attempt(
+        self,
+        words: str,
+        step: int,
+        ask: Callable[[], Awaitable[Result]],
+        *,
+        leave: str = N_("Finish"),
+        device: Device | None = None,
+    ) -> Result:
         """Ask until there is an answer; in between the person decides whether to go on. ``leave`` is the way back."""
         while True:
             try:
                 return await self._busy(words, step, ask())
             except KioskError as error:
-                await self._trouble(error, step=step, leave=leave)
+                await self._trouble(error, step=step, leave=leave, device=device)
                 if isinstance(error, TokenRefused):
                     raise _SignInAgain from None
                 if isinstance(error, ReasonRequired):
                     raise _OtherReason from None
 
     async def _busy(self, words: str, step: int, asking: Awaitable[Result]) -> Result:
-        """Wait for an answer; say so when it takes longer than a moment. Esc gives up waiting."""
+        """Wait for an answer; say so when it takes longer than a moment. The person may give up waiting."""
         task = asyncio.ensure_future(asking)
         try:
             done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
             if not done:
-                given_up = asyncio.ensure_future(self._app.show(WorkingScreen(words, step=step)))
+                given_up = asyncio.ensure_future(self._face.working(words, step))
                 await asyncio.wait({task, given_up}, return_when=asyncio.FIRST_COMPLETED)
                 given_up.cancel()
                 if not task.done():
@@ -214,9 +208,10 @@ class Flow:
         finally:
             task.cancel()
 
-    async def _trouble(self, error: KioskError, *, step: int, leave: str = "") -> None:
+    async def _trouble(
+        self, error: KioskError, *, step: int, leave: str = N_("Finish"), device: Device | None = None
+    ) -> None:
         """Say what went wrong. Returns to try again; raises _TurnedBack when the person does not want to."""
         log.warning("%s %s: %s", error.reference, error.code, error.cause)
-        screen = TroubleScreen(error, self._organisation.helpdesk, leave=leave or "Finish", step=step)
-        if await self._app.show(screen) is Choice.LEAVE:
+        if await self._face.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
             raise _TurnedBack

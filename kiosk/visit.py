@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from kiosk.api import Broker
 from kiosk.clock import Clock, Deadline
@@ -11,27 +11,26 @@ from kiosk.config import KioskConfig
 from kiosk.errors import KioskError, SealBroken
 from kiosk.identity import SignIn
 from kiosk.models import Device, Ending, Person, Session
-from kiosk.secret import SecretBuffer, VisitKeys, release_info
+from kiosk.secret import VisitKeys, release_info
+from kiosk.showing import Showing, Times
 from kiosk.witness import Witness
-
-
-@dataclass(frozen=True)
-class Reveal:
-    """An opened recovery key and the moment at which it must be gone."""
-
-    device: Device
-    key: SecretBuffer
-    release_id: str
-    since: float
-    deadline: Deadline
 
 
 class Visit:
     """From "press Enter to begin" to the lock."""
 
-    def __init__(self, config: KioskConfig, clock: Clock, terminal: str = "", witness: Witness | None = None) -> None:
-        """Begins the visit's time. Raises ConfigError."""
+    def __init__(
+        self,
+        config: KioskConfig,
+        clock: Clock,
+        terminal: str = "",
+        witness: Witness | None = None,
+        *,
+        ended: Callable[[Showing, Ending], None] = lambda _showing, _how: None,
+    ) -> None:
+        """Begins the visit's time; ``ended`` hears of each key that can no longer be shown. Raises ConfigError."""
         self._witness = witness
+        self._ended = ended
         self.config = config
         self.clock = clock
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
@@ -40,7 +39,7 @@ class Visit:
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
         self.session: Session | None = None
         # By release id. More than one only while the broker is still being told of the last one's end.
-        self._reveals: dict[str, Reveal] = {}
+        self._showings: dict[str, Showing] = {}
 
     @property
     def person(self) -> Person:
@@ -53,7 +52,7 @@ class Visit:
         self.session = await self.broker.session()
         return self.session
 
-    async def release(self, device: Device, reason: str | None = None) -> Reveal:
+    async def release(self, device: Device, reason: str | None = None) -> Showing:
         """Ask for the key of a device and open its seal. Raises KioskError."""
         release = await self.broker.release(device.id, self._keys.public_key, reason)
         if release.device_id != device.id:
@@ -61,45 +60,52 @@ class Visit:
         info = release_info(
             tid=self.person.tid, oid=self.person.oid, device_id=device.id, release_id=release.release_id
         )
-        key = self._keys.open(release.sealed, info)
-        now = self.clock.now()
-        # The visit's own end comes first: a countdown must not promise time that is not there.
-        until = min(now + self.config.visit.reveal_seconds, self.deadline.at)
-        reveal = Reveal(device, key, release.release_id, since=now, deadline=Deadline(self.clock, until))
-        self._reveals[reveal.release_id] = reveal
+        settings = self.config.visit
+        times = Times(settings.reveal_seconds, settings.longest_reveal_seconds, self.deadline.at)
+        showing = Showing(
+            device,
+            release.release_id,
+            lambda: self._keys.open(release.sealed, info),
+            times,
+            self.clock,
+            self._ended,
+        )
+        self._showings[showing.release_id] = showing
         if self._witness:
-            self._witness.opened(reveal.release_id)
-        return reveal
+            self._witness.opened(showing.release_id)
+        return showing
 
     @property
     def reveal_deadlines(self) -> list[float]:
         """When the keys that are open now must be gone, on the visit's clock."""
-        return [reveal.deadline.at for reveal in list(self._reveals.values())]
+        return [showing.deadline.at for showing in list(self._showings.values()) if showing.visible]
 
-    async def close_reveal(self, release_id: str, how: Ending) -> None:
-        """Wipe the key of a release and tell the broker how its showing ended; once told, nothing more is said."""
-        reveal = self._reveals.pop(release_id, None)
-        if reveal is None:
+    def tick(self) -> None:
+        """End every showing whose time is over."""
+        for showing in list(self._showings.values()):
+            showing.tick()
+
+    async def tell_end(self, showing: Showing, how: Ending) -> None:
+        """Tell the broker how the showing of a key ended; once told, nothing more is said."""
+        if self._showings.pop(showing.release_id, None) is None:
             return
-        reveal.key.wipe()
-        shown = min(self.clock.now(), reveal.deadline.at) - reveal.since
         # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
         # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
         with contextlib.suppress(KioskError, RuntimeError):
-            await self.broker.closed(reveal.release_id, how, shown)
+            await self.broker.closed(showing.release_id, how, showing.shown_seconds)
             if self._witness:
-                self._witness.closed(reveal.release_id)
+                self._witness.closed(showing.release_id)
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""
-        for reveal in list(self._reveals.values()):
-            reveal.key.wipe()
+        for showing in list(self._showings.values()):
+            showing.wipe()
 
     async def end(self, how: Ending) -> None:
         """Close what is open, sign out, close the connections."""
         self.wipe()
-        for release_id in list(self._reveals):
-            await self.close_reveal(release_id, how)
+        for showing in list(self._showings.values()):
+            await self.tell_end(showing, how)
         self.sign_in.forget()
         await self.broker.aclose()
 

@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
-from kiosk.models import Ending
+from kiosk.i18n import N_, _
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine
@@ -22,7 +22,7 @@ from kiosk.widgets.top_line import TopLine
 Answer = TypeVar("Answer")
 
 SMALLEST = Size(80, 24)
-ENDING_HINTS: tuple[Hint, ...] = (("F1", "Help"), ("F10", "Lock"))
+ENDING_HINTS: tuple[Hint, ...] = (("F1", N_("Help")), ("F10", N_("Lock")))
 
 
 class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
@@ -57,7 +57,12 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
             yield from self.content()
         yield Prose(id="too-small")
         yield Prose(id="warning")
-        yield KeyHints([*self.hints, *self.ending_hints])
+        yield KeyHints(self.spelled([*self.hints, *self.ending_hints]))
+
+    @staticmethod
+    def spelled(hints: Sequence[Hint]) -> list[Hint]:
+        """Marked hints in the language of the visit, names of keys included."""
+        return [(_(key), _(label)) for key, label in hints]
 
     def content(self) -> Iterable[Widget]:
         """The one thing of this screen."""
@@ -71,8 +76,8 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     def tick(self) -> None:
         """Called a few times a second while a visit lasts, also while something lies over this screen."""
 
-    def forget(self, how: Ending) -> None:
-        """Let go of everything secret, at once: the visit is ending."""
+    def forget(self) -> None:
+        """Take everything secret off the screen, at once: the visit has ended and is wiped."""
 
     def warn(self, words: str) -> None:
         """Say something above the key hints; no words take it away."""
@@ -103,6 +108,13 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         self.set_class(event.size.height >= 30, "-tall")
         self.set_class(event.size.width >= 110, "-wide")
         self.query_one("#too-small", Prose).say(
-            f"This window is too small.\n\nIt has {event.size.width} x {event.size.height} characters;"
-            f" {SMALLEST.width} x {SMALLEST.height} are needed.\nMake the window larger to go on."
+            _(
+                "This window is too small.\n\nIt has {width} x {height} characters; {least_width} x {least_height} are"
+                " needed.\nMake the window larger to go on."
+            ).format(
+                width=event.size.width,
+                height=event.size.height,
+                least_width=SMALLEST.width,
+                least_height=SMALLEST.height,
+            )
         )

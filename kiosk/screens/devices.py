@@ -11,12 +11,14 @@ from textual.events import Key
 from textual.widget import Widget
 
 from kiosk.errors import from_code
+from kiosk.i18n import N_, _
 from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
+from kiosk.words import DEVICES_HELP, about, how_many, name, narrowed, seen
 
 _SERIAL_END = 4
 
@@ -34,14 +36,8 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    hints: Sequence[Hint] = (("Enter", "Show key"), ("↑ ↓", "Move"), ("Esc", "Finish"))
-    help_text = (
-        "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
-        "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
-        "A locked Mac shows its serial number when you click the question mark in the password field. Compare its last"
-        " characters with the list.\n\n"
-        "Is a Mac missing, or is there no key for it? The helpdesk can see why."
-    )
+    hints: Sequence[Hint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")), ("Esc", N_("Finish")))
+    help_text = DEVICES_HELP
 
     def __init__(self, devices: Sequence[Device], helpdesk: str, now: datetime, *, chosen: str = "") -> None:
         """``chosen`` is the id of the Mac on which the list opens."""
@@ -53,19 +49,21 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._filter = ""
         self._open_at = chosen
         if not self._devices:
-            self.hints = (("Esc", "Finish"),)
+            self.hints = (("Esc", N_("Finish")),)
 
     def content(self) -> Iterable[Widget]:
         if not self._devices:
-            yield Prose("There is no Mac registered to you.", classes="headline")
+            yield Prose(_("There is no Mac registered to you."), classes="headline")
             yield Prose(
-                "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
-                f"Ask the helpdesk: {self._helpdesk}",
+                _(
+                    "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
+                    "Ask the helpdesk: {helpdesk}"
+                ).format(helpdesk=self._helpdesk),
                 classes="value",
             )
-            yield Prose("Press Esc to finish", classes="call")
+            yield Prose(_("Press Esc to finish"), classes="call")
             return
-        yield Prose("Which Mac is locked?", classes="headline")
+        yield Prose(_("Which Mac is locked?"), classes="headline")
         yield Prose(id="filter", classes="label")
         yield DeviceList(self._rows())
         yield Prose(id="detail")
@@ -112,63 +110,37 @@ class DevicesScreen(KioskScreen[Device | None]):
 
     def _narrow(self, wanted: str) -> None:
         self._filter = wanted
-        words = wanted.casefold().split()
-        self._shown = tuple(
-            device
-            for device in self._devices
-            if all(word in f"{device.name} {device.model} {device.serial}".casefold() for word in words)
-        )
+        self._shown = narrowed(self._devices, wanted)
         self.query_one(DeviceList).show(self._rows())
         self._describe()
 
     def _rows(self) -> list[Row]:
         return [
             Row(
-                name=device.name or "(no name)",
-                model=device.model or "(unknown)",
-                serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else "(none)",
-                seen=seen_words(device.last_seen, self._now),
-                key="not here" if device.refusal else "on request",
+                name=name(device),
+                model=device.model or _("(unknown)"),
+                serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else _("(none)"),
+                seen=seen(device.last_seen, self._now),
+                key=_("not here") if device.refusal else _("on request"),
                 available=not device.refusal,
             )
             for device in self._shown
         ]
 
     def _describe(self) -> None:
+        count = how_many(len(self._devices))
         if self._filter:
-            count = f"{len(self._shown)} of {len(self._devices)} Macs     Filter: {self._filter}▏"
-        else:
-            count = _macs(len(self._devices))
+            shown = _("{shown} of {all} Macs     Filter: {filter}")
+            count = shown.format(shown=len(self._shown), all=len(self._devices), filter=f"{self._filter}▏")
         self.query_one("#filter", Prose).say(count)
         detail = self.query_one("#detail", Prose)
         if not self._shown:
-            detail.say("No Mac fits this filter. Press Esc to see all of them.")
+            detail.say(_("No Mac fits this filter. Press Esc to see all of them."))
             return
         device = self._shown[self.query_one(DeviceList).chosen]
         if device.refusal:
             refusal = from_code(device.refusal)
-            detail.say(f"No key here: {refusal.sentence} {refusal.next_step}\nHelpdesk: {self._helpdesk}")
+            why = _("No key here: {why} {next_step}\nHelpdesk: {helpdesk}")
+            detail.say(why.format(why=_(refusal.sentence), next_step=_(refusal.next_step), helpdesk=self._helpdesk))
         else:
-            about = ", ".join(part for part in (device.model, f"macOS {device.os_version}".strip()) if part)
-            serial = device.serial or "unknown"
-            detail.say(f"{device.name}\n{about}, serial number {serial}\nPress Enter to show its recovery key.")
-
-
-def _macs(count: int) -> str:
-    if count == 1:
-        return "One Mac is registered to you."
-    return f"{count} Macs are registered to you. Type to shorten the list."
-
-
-def seen_words(seen: datetime | None, now: datetime) -> str:
-    """When a device last reported, as a person says it."""
-    if seen is None:
-        return "never"
-    days = (now.date() - seen.date()).days
-    if days <= 0:
-        return "today"
-    if days == 1:
-        return "yesterday"
-    if days < 100:
-        return f"{days} days ago"
-    return seen.date().isoformat()
+            detail.say(f"{name(device)}\n{about(device)}\n" + _("Press Enter to show its recovery key."))

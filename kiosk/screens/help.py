@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from kiosk.i18n import _
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
@@ -29,10 +30,10 @@ class HelpScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help"):
-            yield Prose("Help", classes="headline")
+            yield Prose(_("Help"), classes="headline")
             yield Prose(self._text, id="help-text")
-            yield Facts(helpdesk=self._helpdesk)
-        yield KeyHints([("Enter", "Close"), ("F10", "Lock")])
+            yield Facts({_("Helpdesk"): self._helpdesk})
+        yield KeyHints([(_("Enter"), _("Close")), ("F10", _("Lock"))])
 
     def action_close(self) -> None:
         self.dismiss()

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from kiosk.i18n import _
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 
@@ -43,10 +44,12 @@ class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="phone"):
-            yield Prose("Simulated phone", classes="headline")
-            yield Prose("Exists only in the demo. Who signs in?", classes="label")
+            yield Prose(_("Simulated phone"), classes="headline")
+            yield Prose(_("Exists only in the demo. Who signs in?"), classes="label")
             yield Prose(self._list(), id="phone-people")
-        yield KeyHints([("Enter", "Approve the sign-in"), ("↑ ↓", "Move"), ("Esc", "Put the phone away")])
+        yield KeyHints(
+            [(_("Enter"), _("Approve the sign-in")), ("↑ ↓", _("Move")), (_("Esc"), _("Put the phone away"))]
+        )
 
     def action_move(self, by: int) -> None:
         self._chosen = min(max(self._chosen + by, 0), len(self._people) - 1)

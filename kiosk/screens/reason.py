@@ -9,12 +9,13 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.widget import Widget
 
+from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
+from kiosk.words import REASON_HELP, REASON_PROMPT
 
 LONGEST = 200
-_OUR_PROMPT = "Why do you need the recovery key? A ticket number or a few words will do."
 
 
 class ReasonScreen(KioskScreen[str | None]):
@@ -22,25 +23,21 @@ class ReasonScreen(KioskScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 4
-    hints: Sequence[Hint] = (("Enter", "Go on"), ("Esc", "Back"))
-    help_text = (
-        "Your organisation writes down why a recovery key was read. Type the reason, or the number of your ticket, and"
-        " press Enter. Backspace takes a letter back.\n\n"
-        "Do not type a password or a key here."
-    )
+    hints: Sequence[Hint] = (("Enter", N_("Go on")), ("Esc", N_("Back")))
+    help_text = REASON_HELP
 
     def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:
         """``typed`` is what was typed before and was not accepted."""
         super().__init__()
-        self._prompt = prompt or _OUR_PROMPT
+        self._prompt = prompt or _(REASON_PROMPT)
         self._required = required
         self._typed = typed
 
     def content(self) -> Iterable[Widget]:
-        yield Prose("Before the key is shown", classes="headline")
+        yield Prose(_("Before the key is shown"), classes="headline")
         yield Prose(self._prompt, classes="value")
         yield Prose(id="typed", classes="value")
-        yield Prose("" if self._required else "You may leave it empty.", classes="label")
+        yield Prose("" if self._required else _("You may leave it empty."), classes="label")
 
     def on_mount(self) -> None:
         self._show()

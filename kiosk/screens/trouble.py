@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum, auto
 
 from textual.widget import Widget
 
+from kiosk.answers import Choice
 from kiosk.errors import DeviceRefused, KioskError, SignInError
+from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
-
-
-class Choice(Enum):
-    """What the person wants after a failure."""
-
-    AGAIN = auto()
-    LEAVE = auto()
+from kiosk.words import TROUBLE_HELP, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):
     """Says it in plain words; never shows a cause that is meant for the operator."""
 
-    help_text = (
-        "Something stands in the way. The screen says what it is, what you can do, and whom you can ask.\n\n"
-        "When you ask the helpdesk, read them the reference: with it they find what happened in their records."
-    )
+    help_text = TROUBLE_HELP
 
     def __init__(self, error: KioskError, helpdesk: str, *, leave: str, step: int = 0) -> None:
-        """``leave`` says in words what Esc does."""
+        """``leave`` says in marked words what Esc does."""
         super().__init__()
         self.step = step
         self._error = error
         self._helpdesk = helpdesk
-        again = "New code" if isinstance(error, SignInError) else "Try again"
-        self.hints = (("Enter", "Back to the list"),) if self._final else (("Enter", again), ("Esc", leave))
+        again = N_("New code") if isinstance(error, SignInError) else N_("Try again")
+        self.hints = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again), ("Esc", leave))
 
     @property
     def _final(self) -> bool:
@@ -43,27 +35,16 @@ class TroubleScreen(KioskScreen[Choice]):
 
     def content(self) -> Iterable[Widget]:
         error = self._error
-        yield Prose(error.title, classes="headline")
-        yield Prose(error.sentence, classes="value")
-        yield Prose(error.next_step, classes="value")
+        yield Prose(_(error.title), classes="headline")
+        yield Prose(_(error.sentence), classes="value")
+        yield Prose(_(error.next_step), classes="value")
         if error.retry_after:
-            yield Prose(f"You can try again in {wait_words(error.retry_after)}.", classes="value")
+            yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
         support = f", {error.support}" if isinstance(error, SignInError) and error.support else ""
-        yield Facts(helpdesk=self._helpdesk, reference=f"{error.reference}  ({error.code}{support})")
+        yield Facts({_("Helpdesk"): self._helpdesk, _("Reference"): f"{error.reference}  ({error.code}{support})"})
 
     def action_enter(self) -> None:
         self.answer(Choice.LEAVE if self._final else Choice.AGAIN)
 
     def action_escape(self) -> None:
         self.answer(Choice.LEAVE)
-
-
-def wait_words(seconds: float) -> str:
-    """A waiting time as a person says it, rounded up."""
-    minutes = -int(-seconds // 60)
-    if minutes <= 1:
-        return "a minute"
-    if minutes < 90:
-        return f"{minutes} minutes"
-    hours = -int(-minutes // 60)
-    return f"{hours} hours"

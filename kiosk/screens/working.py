@@ -6,16 +6,18 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
+from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.prose import Prose
+from kiosk.words import WORKING_HELP
 
 
 class WorkingScreen(KioskScreen[None]):
     """Still words instead of a spinner: over SSH a moving picture costs more than it tells."""
 
-    hints = (("Esc", "Cancel"),)
+    hints = (("Esc", N_("Cancel")),)
     idle_counts = False
-    help_text = "The terminal is waiting for an answer. It says so itself when none comes."
+    help_text = WORKING_HELP
 
     def __init__(self, words: str, *, step: int) -> None:
         super().__init__()
@@ -23,8 +25,8 @@ class WorkingScreen(KioskScreen[None]):
         self.step = step
 
     def content(self) -> Iterable[Widget]:
-        yield Prose(self._words, classes="headline")
-        yield Prose("One moment, please.", classes="label")
+        yield Prose(_(self._words), classes="headline")
+        yield Prose(_("One moment, please."), classes="label")
 
     def action_escape(self) -> None:
         self.answer(None)

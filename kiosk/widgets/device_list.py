@@ -12,6 +12,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from kiosk.i18n import N_, _
+
 _MARK = "▶ "
 _NO_MARK = "  "
 _GAP = "  "
@@ -32,7 +34,7 @@ class Row:
         return (self.name, self.model, self.serial, self.seen, self.key)
 
 
-HEADINGS = ("Name", "Model", "Serial", "Last seen", "Key")
+HEADINGS = (N_("Name"), N_("Model"), N_("Serial"), N_("Last seen"), N_("Key"))
 # What is left of the width is shared by name and model.
 _FIXED_WIDTHS = (6, 11, 10)
 _SHORTEST = 8
@@ -78,7 +80,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         width = self.size.width
         if y == 0:
             style = self.get_component_rich_style("device-list--heading")
-            return self._strip(_NO_MARK, HEADINGS, width, style)
+            return self._strip(_NO_MARK, [_(heading) for heading in HEADINGS], width, style)
         first = max(0, min(self.chosen - self.page // 2, len(self._rows) - self.page))
         place = first + y - 1
         if place >= len(self._rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.containers import Horizontal
 from textual.widget import Widget
@@ -20,13 +20,13 @@ class Facts(Widget):
     Facts .facts--value { width: 1fr; }
     """
 
-    def __init__(self, **facts: str) -> None:
-        """Each keyword is a name, its value what stands beside it."""
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        """Names, and what stands beside them."""
         super().__init__()
         self._facts = facts
 
     def compose(self) -> Iterable[Widget]:
         for name, value in self._facts.items():
             with Horizontal():
-                yield Prose(name.capitalize(), classes="facts--name")
+                yield Prose(name, classes="facts--name")
                 yield Prose(value, classes="facts--value")

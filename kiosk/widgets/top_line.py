@@ -7,7 +7,14 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-STEPS = ("Sign in", "Confirm", "Choose", "Read")
+from kiosk.i18n import _
+from kiosk.words import STEPS
+
+
+def step_words(step: int) -> str:
+    """How far the person has come; ``step`` counts from 1."""
+    place = _("{step} of {steps}").format(step=step, steps=len(STEPS))
+    return f"{place}  {_(STEPS[step - 1])}"
 
 
 class TopLine(Widget):
@@ -23,7 +30,7 @@ class TopLine(Widget):
         super().__init__()
         self._organisation = organisation
         self._note = note
-        self._step = f"{step} of {len(STEPS)}  {STEPS[step - 1]}" if step else ""
+        self._step = step_words(step) if step else ""
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

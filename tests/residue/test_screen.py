@@ -55,7 +55,7 @@ def clear(desk: Multiplexer) -> None:
 
 def hide(desk: Multiplexer) -> None:
     desk.press("Space")
-    clear(desk)
+    desk.until(lambda text: "The key is hidden" in text)
 
 
 def lock(desk: Multiplexer) -> None:

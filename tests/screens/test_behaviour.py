@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
-from kiosk.models import Device
-from kiosk.screens.confirm import ANSWER_SECONDS, ConfirmScreen, Identity
+from kiosk.models import Device, Ending
+from kiosk.screens.confirm import ANSWER_SECONDS, ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.help import HelpScreen
-from kiosk.screens.reveal import AfterReveal, RevealScreen
-from kiosk.screens.sign_in import SignInOutcome, SignInScreen
-from kiosk.screens.trouble import Choice, TroubleScreen, wait_words
+from kiosk.screens.reveal import RevealScreen
+from kiosk.screens.sign_in import SignInScreen
+from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.secret import SecretBuffer
+from kiosk.words import waiting
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows
 
 HELPDESK = CONFIG.organisation.helpdesk
 GROUPS = KEY.decode().split("-")
 MACS = [device("Alpha", id="a"), device("Beta", id="b", serial="XYZ987"), device("Gamma", id="c", model="iMac")]
-
-
-def key() -> SecretBuffer:
-    return SecretBuffer(bytes(bytearray(KEY)))
 
 
 async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
@@ -111,64 +108,109 @@ async def test_the_reason_for_a_missing_key_is_said_before_it_is_asked_for() -> 
         shown.cancel()
 
 
+def groups_on(app: Stage) -> list[str]:
+    text = "\n".join(rows(app))
+    return [group for group in GROUPS if group in text]
+
+
 async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        secret = key()
-        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
+        showing = app.showing(seconds=30)
+        secret = showing.key
+        assert secret is not None
+        shown = await app.put(RevealScreen(showing), pilot)
         assert KEY.decode() in "\n".join(rows(app))
         await pilot.press("enter")
         assert not shown.done()
         app.hand.advance(29)
-        app.tick()
+        showing.tick()
         assert len(secret) == len(KEY)
         app.hand.advance(1)
-        app.tick()
+        showing.tick()
         assert len(secret) == 0
+        assert app.endings == [Ending.COUNTDOWN]
+        app.tick()
         await pilot.pause()
-        text = "\n".join(rows(app))
-        assert not [group for group in GROUPS if group in text]
-        assert "█" not in text
-        assert "Press Enter to show it again" in text
+        assert not groups_on(app)
+        assert "█" not in "\n".join(rows(app))
+        assert "Press Enter to fetch it again" in "\n".join(rows(app))
         await pilot.press("enter")
-        assert await shown is AfterReveal.SHOW_AGAIN
+        assert await shown is AfterReveal.FETCH
 
 
-@pytest.mark.parametrize("press", ["space", "escape"])
-async def test_the_key_can_be_hidden_before_its_time(press: str) -> None:
+async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        secret = key()
-        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
-        await pilot.press(press)
-        assert len(secret) == 0
-        await pilot.pause()
-        assert not [group for group in GROUPS if group in "\n".join(rows(app))]
-        if press == "escape":
-            assert await shown is AfterReveal.BACK
+        showing = app.showing(seconds=30)
+        secret = showing.key
+        assert secret is not None
+        shown = await app.put(RevealScreen(showing), pilot)
+        for again in ("enter", "space"):
+            await pilot.press("space")
+            assert len(secret) == 0
+            await pilot.pause()
+            assert not groups_on(app)
+            assert not app.endings
+            await pilot.press(again)
+            await pilot.pause()
+            assert groups_on(app) == GROUPS
+            secret = showing.key
+            assert secret is not None
         shown.cancel()
+
+
+async def test_a_hidden_key_is_not_shown_after_its_time() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        showing = app.showing(seconds=30)
+        shown = await app.put(RevealScreen(showing), pilot)
+        await pilot.press("space")
+        app.hand.advance(30)
+        await pilot.press("space")
+        await pilot.pause()
+        assert not groups_on(app)
+        assert app.endings == [Ending.HIDDEN]
+        await pilot.press("enter")
+        assert await shown is AfterReveal.FETCH
+
+
+async def test_escape_wipes_and_goes_back() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        showing = app.showing(seconds=30)
+        secret = showing.key
+        assert secret is not None
+        shown = await app.put(RevealScreen(showing), pilot)
+        await pilot.press("escape")
+        assert len(secret) == 0
+        assert app.endings == [Ending.HIDDEN]
+        await pilot.pause()
+        assert not groups_on(app)
+        assert await shown is AfterReveal.BACK
 
 
 async def test_the_countdown_goes_on_behind_the_help() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        secret = key()
-        shown = await app.put(RevealScreen(device(), secret, app.deadline(30)), pilot)
+        showing = app.showing(seconds=30)
+        shown = await app.put(RevealScreen(showing), pilot)
         await pilot.press("f1")
         assert isinstance(app.screen, HelpScreen)
-        assert not [group for group in GROUPS if group in "\n".join(rows(app))]
+        assert not groups_on(app)
         app.hand.advance(30)
+        showing.tick()
         app.tick()
-        assert len(secret) == 0
+        assert showing.over
         await pilot.press("escape")
-        assert "Press Enter to show it again" in "\n".join(rows(app))
+        assert "Press Enter to fetch it again" in "\n".join(rows(app))
         shown.cancel()
 
 
 async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        shown = await app.put(RevealScreen(device(), key(), app.deadline(30)), pilot)
+        shown = await app.put(RevealScreen(app.showing()), pilot)
         strips = app.screen._compositor.render_strips()
         assert not [segment for strip in strips for segment in strip if any(group in segment.text for group in GROUPS)]
         shown.cancel()
@@ -189,8 +231,8 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (1, "a minute"),
-        (60, "a minute"),
+        (1, "1 minute"),
+        (60, "1 minute"),
         (61, "2 minutes"),
         (3600, "60 minutes"),
         (5400, "2 hours"),
@@ -198,4 +240,4 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
     ],
 )
 def test_waiting_times_are_rounded_up(seconds: float, words: str) -> None:
-    assert wait_words(seconds) == words
+    assert waiting(seconds) == words

@@ -21,8 +21,7 @@ from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.secret import SecretBuffer
-from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows
+from tests.support.stage import CONFIG, PERSON, Stage, device, rows
 
 GOLDENS = Path(__file__).parent / "goldens"
 HELPDESK, PORTAL = CONFIG.organisation.helpdesk, CONFIG.organisation.portal
@@ -41,10 +40,8 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "confirm": lambda app: ConfirmScreen(PERSON, app.clock),
     "devices": lambda app: DevicesScreen(DEVICES, HELPDESK, app.clock.utc()),
     "devices-none": lambda app: DevicesScreen([], HELPDESK, app.clock.utc()),
-    "reveal": lambda app: RevealScreen(device(), SecretBuffer(bytes(bytearray(KEY))), app.deadline(300)),
-    "reveal-unusual": lambda app: RevealScreen(
-        device(), SecretBuffer(bytes(bytearray(b"35AJ-AC98-TI1H"))), app.deadline(300)
-    ),
+    "reveal": lambda app: RevealScreen(app.showing()),
+    "reveal-unusual": lambda app: RevealScreen(app.showing(b"35AJ-AC98-TI1H")),
     "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
     "trouble": lambda _: TroubleScreen(SignInUnreachable(reference="1A2B3C4D"), HELPDESK, leave="Finish", step=1),
     "trouble-device": lambda _: TroubleScreen(KeyNotEscrowed(reference="1A2B3C4D"), HELPDESK, leave="", step=4),
@@ -52,7 +49,7 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
         LimitReached(reference="1A2B3C4D", retry_after=1250), HELPDESK, leave="Back to the list", step=4
     ),
     "working": lambda _: WorkingScreen("Fetching the recovery key", step=4),
-    "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.clock),
+    "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
 }
 SIZES = [(80, 24), (120, 40), (60, 20)]
 

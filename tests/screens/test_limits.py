@@ -8,13 +8,14 @@ import pytest
 from textual.pilot import Pilot
 
 from kiosk.app import EXIT_CRASH
+from kiosk.keeper import GOODBYE_SECONDS
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
-from kiosk.screens.goodbye import SECONDS, GoodbyeScreen
+from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.secret import SecretBuffer
-from kiosk.visit import Reveal
+from kiosk.showing import Showing
+from kiosk.visit import Visit
 from tests.support.stage import CONFIG, KEY, Stage, device, rows
 
 IDLE = CONFIG.visit.idle_seconds
@@ -23,6 +24,12 @@ VISIT = CONFIG.visit.visit_seconds
 
 def devices(app: Stage) -> KioskScreen[Any]:
     return DevicesScreen([device()], "desk", app.clock.utc())
+
+
+def opened(showing: Showing, visit: Visit) -> Showing:
+    """As if the broker had released it to this visit."""
+    visit._showings[showing.release_id] = showing
+    return showing
 
 
 async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
@@ -34,7 +41,7 @@ async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
 async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
+        app.keeper.begin()
         await app.put(devices(app), pilot)
         await pass_time(app, pilot, IDLE - 20)
         assert "Are you still there?" not in "\n".join(rows(app))
@@ -42,7 +49,7 @@ async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
         assert "locks in 11 s" in "\n".join(rows(app))
         await pass_time(app, pilot, 10)
         assert isinstance(app.screen, GoodbyeScreen)
-        await pass_time(app, pilot, SECONDS)
+        await pass_time(app, pilot, GOODBYE_SECONDS)
         await pilot.pause()
     assert app.return_code == 0
 
@@ -50,7 +57,7 @@ async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
 async def test_any_key_takes_the_warning_away() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
+        app.keeper.begin()
         await app.put(devices(app), pilot)
         await pass_time(app, pilot, IDLE - 5)
         assert "Are you still there?" in "\n".join(rows(app))
@@ -64,7 +71,7 @@ async def test_any_key_takes_the_warning_away() -> None:
 async def test_a_key_after_the_limit_only_locks() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
+        app.keeper.begin()
         shown = await app.put(devices(app), pilot)
         app.hand.advance(IDLE)
         await pilot.press("enter")
@@ -75,8 +82,8 @@ async def test_a_key_after_the_limit_only_locks() -> None:
 async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
-        await app.put(RevealScreen(device(), SecretBuffer(bytes(bytearray(KEY))), app.deadline(300)), pilot)
+        visit = app.keeper.begin()
+        await app.put(RevealScreen(opened(app.showing(), visit)), pilot)
         await pass_time(app, pilot, 299)
         assert KEY.decode() in "\n".join(rows(app))
         await pass_time(app, pilot, 1)
@@ -90,20 +97,20 @@ async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() ->
 async def test_the_visit_limit_ends_even_a_busy_visit_and_wipes() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
-        secret = SecretBuffer(bytes(bytearray(KEY)))
-        await app.put(RevealScreen(device(), secret, app.deadline(3000)), pilot)
+        showing = opened(app.showing(seconds=3000), app.keeper.begin())
+        await app.put(RevealScreen(showing), pilot)
         for _ in range(VISIT // 60):
             app.hand.advance(60)
             await pilot.press("a")
         assert isinstance(app.screen, GoodbyeScreen)
         assert not [group for group in KEY.decode().split("-") if group in "\n".join(rows(app))]
+        assert showing.over
 
 
 async def test_f10_locks_from_anywhere_in_a_visit() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
+        app.keeper.begin()
         await app.put(devices(app), pilot)
         await pilot.press("f1", "f10")
         await pilot.pause()
@@ -149,7 +156,9 @@ async def test_no_way_out(screen: Any) -> None:
 
 async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str]) -> None:
     app = Stage()
-    secret = SecretBuffer(bytes(bytearray(KEY)))
+    showing = app.showing()
+    secret = showing.key
+    assert secret is not None
     boom = ZeroDivisionError(KEY.decode())
 
     def explode() -> None:
@@ -159,9 +168,7 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
 
     async def crash() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
-            visit = app.begin_visit()
-            await app.put(RevealScreen(device(), secret, app.deadline(300)), pilot)
-            visit._reveals["r"] = Reveal(device(), secret, "r", 0.0, app.deadline(300))
+            await app.put(RevealScreen(opened(showing, app.keeper.begin())), pilot)
             app.call_later(explode)
             await pilot.pause()
 
@@ -178,13 +185,13 @@ async def test_a_tick_in_the_middle_of_a_change_of_screens_breaks_nothing() -> N
     """The clock may strike between a screen's arrival on the stack and the making of its widgets."""
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.begin_visit()
+        app.keeper.begin()
         await app.put(devices(app), pilot)
-        secret = SecretBuffer(bytes(bytearray(KEY)))
-        coming = RevealScreen(device(), secret, app.deadline(300))
+        showing = app.showing()
+        coming = RevealScreen(showing)
         switching = app.switch_screen(coming)
         app.tick()
         await switching
         await pilot.pause()
-        assert len(secret) == len(KEY)
+        assert showing.visible
     assert app.return_code is None

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from kiosk.flow import _PATIENCE_SECONDS, Flow
+from kiosk.fullscreen import FullScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
@@ -18,7 +19,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
-        flow = Flow(app)
+        flow = Flow(FullScreen(app), app.keeper)
 
         async def answer() -> int:
             await asyncio.sleep(_PATIENCE_SECONDS + late)
@@ -35,7 +36,7 @@ async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: in
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
-        app.begin_visit()
+        app.keeper.begin()
         showing = asyncio.create_task(app.show(WorkingScreen("Asking", step=1)))
         for _ in range(steps):
             await asyncio.sleep(0)

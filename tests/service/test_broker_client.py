@@ -42,11 +42,14 @@ async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
     assert visit.person.name == "Ada Kessler"
     devices = await visit.broker.devices()
     mac = next(device for device in devices if not device.refusal)
-    reveal = await visit.release(mac)
-    shown = bytes(reveal.key[place] for place in range(len(reveal.key))).decode()
+    showing = await visit.release(mac)
+    key = showing.key
+    assert key is not None
+    shown = bytes(key[place] for place in range(len(key))).decode()
     assert shown == running.sandbox.device(mac.name).key
     await visit.end(Ending.LOCKED)
-    assert len(reveal.key) == 0
+    assert len(key) == 0
+    assert showing.over
     (closed,) = running.broker.rows("release.closed")
     assert closed["outcome"] == "locked"
     assert closed["terminal"] == "tty-test"
@@ -123,11 +126,12 @@ async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> 
     mac = next(device for device in await visit.broker.devices() if not device.refusal)
     first = await visit.release(mac)
     second = await visit.release(mac)
-    await visit.close_reveal(first.release_id, Ending.HIDDEN)
-    assert len(first.key) == 0
-    assert len(second.key) > 0
+    first.finish(Ending.HIDDEN)
+    await visit.tell_end(first, Ending.HIDDEN)
+    assert not first.visible
+    assert second.visible
     assert visit.reveal_deadlines == [second.deadline.at]
     await visit.end(Ending.LOCKED)
-    assert len(second.key) == 0
+    assert not second.visible
     outcomes = {row["release_id"]: row["outcome"] for row in running.broker.rows("release.closed")}
     assert (outcomes[first.release_id], outcomes[second.release_id]) == ("hidden", "locked")

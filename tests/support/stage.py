@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ from textual.pilot import Pilot
 from kiosk.app import KioskApp
 from kiosk.clock import Deadline, ManualClock
 from kiosk.config import KioskConfig, Organisation, SignInSettings
-from kiosk.models import Device, Person
+from kiosk.models import Device, Ending, Person
 from kiosk.screens.base import KioskScreen
+from kiosk.secret import SecretBuffer
+from kiosk.showing import Showing, Times
 
 CONFIG = KioskConfig(
     organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),
@@ -41,6 +44,7 @@ class Stage(KioskApp):
 
     def __init__(self, config: KioskConfig = CONFIG) -> None:
         self.hand = ManualClock()
+        self.endings: list[Ending] = []
         super().__init__(config, self.hand)
 
     def _follow_flow(self) -> None:  # type: ignore[override]
@@ -48,6 +52,17 @@ class Stage(KioskApp):
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline.after(self.hand, seconds)
+
+    def showing(self, key: bytes = KEY, seconds: float = 300, **changes: Any) -> Showing:
+        """A key that was released."""
+        return Showing(
+            device(**changes),
+            "r",
+            lambda: SecretBuffer(bytes(bytearray(key))),
+            Times(seconds, 3 * seconds, math.inf),
+            self.hand,
+            lambda _showing, how: self.endings.append(how),
+        )
 
     async def put(self, screen: KioskScreen[Any], pilot: Pilot[None]) -> asyncio.Task[Any]:
         """Show a screen; the task ends with its answer."""

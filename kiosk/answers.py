@@ -1,0 +1,34 @@
+"""What a person can answer on each step of a visit, whatever face it has."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class SignInOutcome(Enum):
+    """How the wait for the sign-in ended at the terminal."""
+
+    EXPIRED = auto()
+    CANCELLED = auto()
+
+
+class Identity(Enum):
+    """The answer to "Is this you?"."""
+
+    MINE = auto()
+    NOT_MINE = auto()
+    UNANSWERED = auto()
+
+
+class AfterReveal(Enum):
+    """What the person wants once they have seen the key. ``FETCH`` is for one whose time is over."""
+
+    FETCH = auto()
+    BACK = auto()
+
+
+class Choice(Enum):
+    """What the person wants after a failure."""
+
+    AGAIN = auto()
+    LEAVE = auto()

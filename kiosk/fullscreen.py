@@ -1,0 +1,75 @@
+"""The full-screen face: each step of a visit as a screen of the app."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.config import Policy
+from kiosk.errors import KioskError
+from kiosk.i18n import _
+from kiosk.models import Device, Person
+from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.reason import ReasonScreen
+from kiosk.screens.reveal import RevealScreen
+from kiosk.screens.sign_in import SignInScreen
+from kiosk.screens.trouble import TroubleScreen
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.screens.working import WorkingScreen
+from kiosk.surroundings import Watch
+
+if TYPE_CHECKING:
+    from kiosk.app import KioskApp
+    from kiosk.identity import DeviceCode
+    from kiosk.showing import Showing
+
+
+class FullScreen:
+    """What ``kiosk.face.Face`` describes, on an app."""
+
+    def __init__(self, app: KioskApp) -> None:
+        self._app = app
+        self._organisation = app.config.organisation
+
+    async def welcome(self) -> None:
+        organisation = self._organisation
+        demo = bool(self._app.note)
+        await self._app.show(WelcomeScreen(organisation.helpdesk, organisation.portal, self._app.notice, demo=demo))
+
+    async def working(self, words: str, step: int) -> None:
+        await self._app.show(WorkingScreen(words, step=step))
+
+    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+        phone = self._app.phone is not None
+        self._app.remember_code(code.user_code)
+        try:
+            return await self._app.show(
+                SignInScreen(code.user_code, code.address, code.deadline, renewed=renewed, phone=phone)
+            )
+        finally:
+            self._app.remember_code("")
+
+    async def confirm(self, person: Person) -> Identity:
+        return await self._app.show(ConfirmScreen(person, self._app.clock))
+
+    async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
+        helpdesk, now = self._organisation.helpdesk, self._app.clock.utc()
+        return await self._app.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
+
+    async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
+        return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
+
+    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+        warning = _("Another program may see or keep this screen: {programs}.").format(programs=watch)
+        return await self._app.show(
+            RevealScreen(
+                showing,
+                warning="" if watch.policy is Policy.ALLOW else warning,
+                masked=watch.policy in {Policy.MASK, Policy.REFUSE},
+            )
+        )
+
+    async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
+        return await self._app.show(TroubleScreen(error, self._organisation.helpdesk, leave=leave, step=step))

@@ -1,0 +1,136 @@
+"""Sentences that more than one screen, or more than one face, says alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from kiosk.i18n import N_, _, ngettext
+from kiosk.models import Device, Ending
+
+STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
+
+_GOODBYE = {
+    Ending.IDLE: N_("Nobody pressed a key for a while, so this terminal has locked itself."),
+    Ending.VISIT_OVER: N_("The time for one visit is over, so this terminal has locked itself."),
+    Ending.LOCKED: N_("This terminal is locked."),
+}
+
+WELCOME_HELP = N_(
+    "This terminal shows you the FileVault recovery key of a Mac that your organisation manages, so that you can"
+    " unlock it again.\n\n"
+    "You need a phone or another device on which you can sign in with your work account. You sign in there;"
+    " your password is never typed here.\n\n"
+    "When you are done, or when you walk away, everything is wiped from this terminal."
+)
+SIGN_IN_HELP = N_(
+    "1   Take your phone, or any device on which you can sign in with your work account.\n"
+    "2   Point its camera at the square, or type the address into its browser.\n"
+    "3   Type the code that stands on this screen, then sign in as usual.\n\n"
+    "This screen goes on by itself. Your password is never typed here.\n\n"
+    "Type a code only if you see it on the terminal in front of you. Somebody who sends you a code wants to sign in"
+    " as you."
+)
+CONFIRM_HELP = N_(
+    "Compare the name and the address with your own.\n\n"
+    "If they are not yours, press Esc: somebody else has signed in with the code of this terminal. Nothing of"
+    " theirs is shown, and the visit ends."
+)
+DEVICES_HELP = N_(
+    "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
+    "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
+    "A locked Mac shows its serial number when you click the question mark in the password field. Compare its last"
+    " characters with the list.\n\n"
+    "Is a Mac missing, or is there no key for it? The helpdesk can see why."
+)
+REASON_HELP = N_(
+    "Your organisation writes down why a recovery key was read. Type the reason, or the number of your ticket, and"
+    " press Enter. Backspace takes a letter back.\n\n"
+    "Do not type a password or a key here."
+)
+REVEAL_HELP = N_(
+    "Write the 24 characters down, group by group, or read them to somebody who types them. Digits and letters have"
+    " different colours. A zero has a stroke through it, the letter O has none.\n\n"
+    "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
+    " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves.\n\n"
+    "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
+)
+TROUBLE_HELP = N_(
+    "Something stands in the way. The screen says what it is, what you can do, and whom you can ask.\n\n"
+    "When you ask the helpdesk, read them the reference: with it they find what happened in their records."
+)
+WORKING_HELP = N_("The terminal is waiting for an answer. It says so itself when none comes.")
+
+REASON_PROMPT = N_("Why do you need the recovery key? A ticket number or a few words will do.")
+
+
+def goodbye(how: Ending) -> str:
+    """Why the visit is over."""
+    return _(_GOODBYE.get(how, N_("Goodbye.")))
+
+
+def waiting(seconds: float) -> str:
+    """A waiting time as a person says it, rounded up."""
+    minutes = -int(-seconds // 60)
+    if minutes < 90:
+        count = max(1, minutes)
+        return ngettext("{count} minute", "{count} minutes", count).format(count=count)
+    hours = -int(-minutes // 60)
+    return ngettext("{count} hour", "{count} hours", hours).format(count=hours)
+
+
+def seen(last: datetime | None, now: datetime) -> str:
+    """When a device last reported, as a person says it."""
+    if last is None:
+        return _("never")
+    days = (now.date() - last.date()).days
+    if days <= 0:
+        return _("today")
+    if days == 1:
+        return _("yesterday")
+    if days < 100:
+        return ngettext("{count} day ago", "{count} days ago", days).format(count=days)
+    return day(last.date())
+
+
+def day(when: date) -> str:
+    """A date in figures, in the order in which the language writes it."""
+    # Translators: a date in figures, as short as your language writes it, such as {day}.{month}.{year}
+    return _("{year}-{month}-{day}").format(year=when.year, month=f"{when.month:02}", day=f"{when.day:02}")
+
+
+def how_many(macs: int) -> str:
+    """Above the list of Macs."""
+    return ngettext(
+        "One Mac is registered to you.", "{count} Macs are registered to you. Type to shorten the list.", macs
+    ).format(count=macs)
+
+
+def about(device: Device) -> str:
+    """Model, system and serial number, on one line."""
+    parts = [
+        device.model,
+        f"macOS {device.os_version}".strip(),
+        _("serial number {serial}").format(serial=serial(device)),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def name(device: Device) -> str:
+    """The name of a Mac, or that it has none."""
+    return device.name or _("(no name)")
+
+
+def serial(device: Device) -> str:
+    """The serial number of a Mac, or that it is not known."""
+    return device.serial or _("unknown")
+
+
+def narrowed(devices: Sequence[Device], wanted: str) -> tuple[Device, ...]:
+    """Those in whose name, model or serial number every word of ``wanted`` occurs."""
+    words = wanted.casefold().split()
+    return tuple(
+        device
+        for device in devices
+        if all(word in f"{device.name} {device.model} {device.serial}".casefold() for word in words)
+    )
