@@ -25,9 +25,10 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from benchmarks.services import Services, running_services
-from kiosk.app import THEME, KioskApp
+from kiosk.app import KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig, load
+from kiosk.looks import DARK
 from kiosk.models import Ending
 from kiosk.sandbox.phone import Phone
 
@@ -45,7 +46,7 @@ _FONT_SIZE = 16.5
 _FONTS = "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 _FRAME, _BAR = 14, 34
 _FRAME_COLOUR, _EDGE_COLOUR, _TITLE_COLOUR = "#05080c", "#2b3947", "#8ea3b8"
-_FOREGROUND, _BACKGROUND = str(THEME.foreground), str(THEME.background)
+_FOREGROUND, _BACKGROUND = str(DARK.foreground), str(DARK.background)
 
 # Left, top, width and height as parts of a cell. A terminal draws these edge to edge; a font may leave gaps.
 _SHAPES = {
@@ -256,7 +257,7 @@ async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = S
     sign_in_host = config.sign_in.authority.rpartition("/")[0]
     try:
         async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
-            assert app.theme == THEME.name
+            assert app.theme == DARK.name
             await _visit(_Photographer(app, pilot, clock, folder), app, phone)
     finally:
         if app.visit:

@@ -15,10 +15,9 @@ from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import Theme
 from textual.timer import Timer
 
-from kiosk import preload
+from kiosk import i18n, looks, preload
 from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
 from kiosk.driver import KioskDriver
@@ -48,21 +47,6 @@ EXIT_DONE = 0
 EXIT_CRASH = 70
 EXIT_TERMINAL_LOST = 129
 _HARD_EXIT_SECONDS = 2.0
-
-THEME = Theme(
-    name="kiosk-dark",
-    dark=True,
-    primary="#7cc4ff",
-    secondary="#8ea3b8",
-    accent="#ffd479",
-    warning="#ffb454",
-    error="#ff8f80",
-    success="#8fe0a5",
-    foreground="#e8eef4",
-    background="#0e141b",
-    surface="#161e28",
-    panel="#1e2835",
-)
 
 
 class DemoPhone(Protocol):
@@ -94,6 +78,7 @@ class KioskApp(App[None], inherit_bindings=False):
     CSS_PATH = stylesheet()
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
+        Binding("f8", "look", show=False),
         Binding("f10", "lock", show=False, priority=True),
         Binding("f12", "end_demo", show=False),
     ]
@@ -116,6 +101,7 @@ class KioskApp(App[None], inherit_bindings=False):
         ``look`` tells what may be recording; ``notice`` is said on the welcome screen, ``note`` on all of them.
         """
         super().__init__(driver_class=KioskDriver)
+        i18n.use(config.look.language)
         self.config = config
         self.clock = clock
         self.phone = phone
@@ -126,6 +112,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self.note = note
         self._changing = asyncio.Lock()
         self._reference = reference
+        self.few_colours = False
         self._ticking: Timer | None = None
         self._user_code = ""
 
@@ -138,9 +125,10 @@ class KioskApp(App[None], inherit_bindings=False):
         return Blank()
 
     def on_mount(self) -> None:
-        self.register_theme(THEME)
-        # The Linux console and its like have 16 colours; there the terminal's own palette is the most legible one.
-        self.theme = "ansi-dark" if self.console.color_system == "standard" else THEME.name
+        self.few_colours = self.console.color_system == "standard"
+        for theme in looks.LOOKS.values():
+            self.register_theme(theme)
+        self.theme = looks.first(self.config.look.theme, few_colours=self.few_colours)
         self._follow_flow()
         self.keeper.guarded = not self.is_headless
         if not self.is_headless:
@@ -162,6 +150,7 @@ class KioskApp(App[None], inherit_bindings=False):
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
         """Put a screen in place of the one that is shown, and wait for its answer."""
         screen.organisation = self.config.organisation.name
+        screen.band = self.config.look.accent or ""
         screen.note = self.note
         # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
         # Textual raises the cancellation inside its own message pump.
@@ -214,6 +203,10 @@ class KioskApp(App[None], inherit_bindings=False):
         shown = self.screen
         if isinstance(shown, KioskScreen) and shown.help_text:
             self.push_screen(HelpScreen(shown.help_text, self.config.organisation.helpdesk))
+
+    def action_look(self) -> None:
+        """Other colours, for this visit."""
+        self.theme = looks.following(self.theme, few_colours=self.few_colours)
 
     def action_lock(self) -> None:
         """Lock at once, from anywhere."""

@@ -12,18 +12,22 @@ from msgspec import Meta
 
 from kiosk.config_errors import (
     AFTER,
+    COLOUR,
     HTTPS,
+    LANGUAGE,
     LIMIT,
     NOT_EMPTY,
     SINK_KIND,
     SINK_MODE,
     SOCKET_OR_HTTPS,
+    THEME,
     WHO,
     explain,
     line_of,
     syntax_error,
 )
 from kiosk.errors import ConfigError
+from kiosk.i18n import LANGUAGES, SOURCE
 from kiosk.models import ReasonRule
 from kiosk.patterns import Pattern
 
@@ -32,6 +36,7 @@ HttpsUrl = Annotated[str, Meta(pattern=HTTPS)]
 ServiceUrl = Annotated[str, Meta(pattern=SOCKET_OR_HTTPS)]
 Limit = Annotated[str, Meta(pattern=LIMIT)]
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+Language = Annotated[str, Meta(pattern=LANGUAGE)]
 RevealSeconds = Annotated[int, Meta(ge=5, le=3_600)]
 
 
@@ -40,9 +45,12 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Organisation(Section, frozen=True, kw_only=True):
+    """``notice`` is the organisation's own words on the first screen."""
+
     name: Text
     helpdesk: Text
     portal: HttpsUrl = "https://portal.manage.microsoft.com"
+    notice: Annotated[str, Meta(pattern=NOT_EMPTY, max_length=300)] | None = None
 
 
 class SignInSettings(Section, frozen=True, kw_only=True):
@@ -68,6 +76,15 @@ class VisitSettings(Section, frozen=True, kw_only=True):
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
     after: Annotated[str, Meta(pattern=AFTER)] = "restart"
+
+
+class Look(Section, frozen=True, kw_only=True):
+    """Colours and languages. ``languages`` are those to choose from, ``language`` is the one to begin with."""
+
+    theme: Annotated[str, Meta(pattern=THEME)] = "auto"
+    accent: Annotated[str, Meta(pattern=COLOUR)] | None = None
+    language: Language = SOURCE
+    languages: tuple[Language, ...] = tuple(LANGUAGES)
 
 
 class Policy(StrEnum):
@@ -99,6 +116,7 @@ class KioskConfig(Section, frozen=True, kw_only=True):
     sign_in: SignInSettings
     broker: BrokerAddress = BrokerAddress()
     visit: VisitSettings = VisitSettings()
+    look: Look = Look()
     surroundings: Surroundings = Surroundings()
 
 

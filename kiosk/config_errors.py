@@ -12,6 +12,7 @@ from typing import get_args
 import msgspec
 
 from kiosk.errors import ConfigError
+from kiosk.i18n import LANGUAGES
 
 HTTPS = r"^https://[^\s/]+\S*$"
 SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
@@ -21,6 +22,9 @@ AFTER = r"^(restart|exit)$"
 WHO = r"^(everyone|role|nobody)$"
 SINK_KIND = r"^(syslog|journald|file|webhook)$"
 SINK_MODE = r"^(required|best-effort)$"
+THEME = r"^(auto|dark|light|contrast|ansi)$"
+COLOUR = r"^#[0-9a-fA-F]{6}$"
+LANGUAGE = rf"^({'|'.join(LANGUAGES)})$"
 
 IN_WORDS = {
     HTTPS: "an address that begins with https://",
@@ -31,6 +35,9 @@ IN_WORDS = {
     SINK_KIND: '"syslog", "journald", "file" or "webhook"',
     SINK_MODE: '"required" or "best-effort"',
     AFTER: '"restart" or "exit"',
+    THEME: '"auto", "dark", "light", "contrast" or "ansi"',
+    COLOUR: 'a colour such as "#1a7f37"',
+    LANGUAGE: f"the code of a language: {', '.join(LANGUAGES)}",
 }
 
 

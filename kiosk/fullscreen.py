@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kiosk import i18n
 from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import KioskError
@@ -34,9 +35,18 @@ class FullScreen:
         self._organisation = app.config.organisation
 
     async def welcome(self) -> None:
-        organisation = self._organisation
-        demo = bool(self._app.note)
-        await self._app.show(WelcomeScreen(organisation.helpdesk, organisation.portal, self._app.notice, demo=demo))
+        organisation, offered = self._organisation, self._app.config.look.languages
+        await self._app.show(
+            WelcomeScreen(
+                self._app.clock,
+                organisation.helpdesk,
+                organisation.portal,
+                languages={code: name for code, name in i18n.available().items() if code in offered},
+                notice=organisation.notice or "",
+                fault=self._app.notice,
+                demo=bool(self._app.note),
+            )
+        )
 
     async def working(self, words: str, step: int) -> None:
         await self._app.show(WorkingScreen(words, step=step))

@@ -50,6 +50,11 @@ def speak(catalogue: NullTranslations | None) -> None:
     _catalogue = catalogue
 
 
+def available() -> dict[str, str]:
+    """The languages that can be used here, by code, each by its own name."""
+    return {code: name for code, name in LANGUAGES.items() if code == SOURCE or _file(code).exists()}
+
+
 def language() -> str:
     """The code of the language in use."""
     return _language
@@ -72,8 +77,13 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
     return message
 
 
+def _file(language: str) -> Path:
+    return LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+
+
 def _catalogue_of(language: str) -> NullTranslations:
     # Loaded only here: English, and so the first screen, needs none of it.
     import gettext
 
-    return gettext.translation(DOMAIN, LOCALES, [language])
+    # An installation without the file still has English to say.
+    return gettext.translation(DOMAIN, LOCALES, [language], fallback=True)

@@ -40,6 +40,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
 
     organisation: str = ""
     note: str = ""
+    band: str = ""
     step: int = 0
     hints: Sequence[Hint] = ()
     ending_hints: Sequence[Hint] = ENDING_HINTS
@@ -52,7 +53,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
     def compose(self) -> ComposeResult:
-        yield TopLine(self.organisation, step=self.step, note=self.note)
+        yield TopLine(self.organisation, step=self.step, note=self.note, band=self.band)
         with Container(id="stage"), Center(id="middle"), Vertical(id="content"):
             yield from self.content()
         yield Prose(id="too-small")

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
 from textual.widget import Widget
 
+from kiosk import i18n
+from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
 from kiosk.words import WELCOME_HELP
 
+# Somebody who chose a language and walked away leaves it to nobody.
+LANGUAGE_SECONDS = 60
+
 
 class WelcomeScreen(KioskScreen[None]):
-    """Enter begins."""
+    """Enter begins; the arrows choose a language, for this visit alone."""
 
-    hints: Sequence[Hint] = (("Enter", N_("Begin")),)
-    ending_hints = (("F1", N_("Help")),)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,up", "speak(-1)", show=False),
+        Binding("right,down", "speak(1)", show=False),
+    ]
+    ending_hints = (("F8", N_("Colours")), ("F1", N_("Help")))
     help_text = WELCOME_HELP
 
-    def __init__(self, helpdesk: str, portal: str, notice: str = "", *, demo: bool = False) -> None:
-        """``notice`` is for everybody, such as that the last visit ended with a fault."""
+    def __init__(
+        self,
+        clock: Clock,
+        helpdesk: str,
+        portal: str,
+        *,
+        languages: Mapping[str, str],
+        notice: str = "",
+        fault: str = "",
+        demo: bool = False,
+    ) -> None:
+        """``languages`` by code; ``notice`` are words of the organisation, ``fault`` says how the last visit ended."""
         super().__init__()
-        if demo:
-            self.hints = (*self.hints, ("F12", N_("End the demo")))
-        self._notice = notice
+        self._clock = clock
         self._helpdesk = helpdesk
         self._portal = portal
+        self._languages = dict(languages)
+        self._notice = notice
+        self._fault = fault
+        self._at_first = i18n.language()
+        self._forget_at: Deadline | None = None
+        self._ticking: Timer | None = None
+        hints: list[Hint] = [("Enter", N_("Begin"))]
+        if len(self._languages) > 1:
+            hints.append(("← →", N_("Language")))
+        if demo:
+            hints.append(("F12", N_("End the demo")))
+        self.hints = hints
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Locked out of your Mac?"), classes="headline")
@@ -38,9 +70,34 @@ class WelcomeScreen(KioskScreen[None]):
             classes="steps",
         )
         yield Prose(_("Press Enter to begin"), classes="call")
+        if self._fault:
+            yield Prose(self._fault, classes="caution value")
         if self._notice:
-            yield Prose(self._notice, classes="caution value")
+            yield Prose(self._notice, classes="value")
         yield Facts({_("Helpdesk"): self._helpdesk, _("Online"): self._portal})
+        if len(self._languages) > 1:
+            yield Languages(self._languages, i18n.language())
+
+    async def action_speak(self, by: int) -> None:
+        """Say everything in the next language."""
+        codes = list(self._languages)
+        if len(codes) > 1:
+            here = codes.index(i18n.language()) if i18n.language() in codes else 0
+            await self._say_in(codes[(here + by) % len(codes)])
+
+    async def _say_in(self, language: str) -> None:
+        i18n.use(language)
+        other = language != self._at_first
+        self._forget_at = Deadline.after(self._clock, LANGUAGE_SECONDS) if other else None
+        if self._ticking:
+            self._ticking.stop()
+        # Only while another language stands there: otherwise nothing ticks on this screen.
+        self._ticking = self.set_interval(1.0, self._look_at_clock) if other else None
+        await self.recompose()
+
+    async def _look_at_clock(self) -> None:
+        if self._forget_at and self._forget_at.passed():
+            await self._say_in(self._at_first)
 
     def action_enter(self) -> None:
         self.answer(None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
 Hint = tuple[str, str]
-_GAP = 4
+# The widest with which all hints fit.
+_GAPS = (4, 3, 2, 1)
 
 
 class KeyHints(Widget):
@@ -33,14 +35,19 @@ class KeyHints(Widget):
         width = self.size.width
         key_style = self.get_component_rich_style("key-hints--key")
         label_style = self.get_component_rich_style("key-hints--label")
+        gap = next((gap for gap in _GAPS if self._cells(gap) <= width), _GAPS[-1])
         segments: list[Segment] = []
         used = 0
         for key, label in self._hints:
-            cells = len(key) + 3 + len(label) + (_GAP if used else 0)
+            cells = cell_len(key) + 3 + cell_len(label) + (gap if used else 0)
             if used + cells > width:
                 break
             if used:
-                segments.append(Segment(" " * _GAP, self.rich_style))
+                segments.append(Segment(" " * gap, self.rich_style))
             segments += [Segment(f" {key} ", key_style), Segment(f" {label}", label_style)]
             used += cells
         return Strip(segments).extend_cell_length(width, self.rich_style)
+
+    def _cells(self, gap: int) -> int:
+        """What all hints take with this much room between them."""
+        return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in self._hints) - gap

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import _
+from kiosk.looks import ANSI, CONTRAST, legible_on
 from kiosk.words import STEPS
 
 
@@ -25,9 +27,10 @@ class TopLine(Widget):
     TopLine { dock: top; height: 1; padding: 0 2; }
     """
 
-    def __init__(self, organisation: str, *, step: int = 0, note: str = "") -> None:
-        """``step`` counts from 1; 0 stands for none."""
+    def __init__(self, organisation: str, *, step: int = 0, note: str = "", band: str = "") -> None:
+        """``step`` counts from 1, 0 stands for none; ``band`` is the organisation's own colour, behind its name."""
         super().__init__()
+        self._band = band
         self._organisation = organisation
         self._note = note
         self._step = step_words(step) if step else ""
@@ -40,7 +43,16 @@ class TopLine(Widget):
             (self._step, self.get_component_rich_style("top-line--step")),
         ]
         left = max(0, width - sum(cell_len(text) for text, _ in right))
-        name = set_cell_size(self._organisation, left)
-        segments = [Segment(name, self.get_component_rich_style("top-line--name"))]
+        segments = self._organisation_cells(left)
         segments += [Segment(text, style) for text, style in right if text]
         return Strip(segments)
+
+    def _organisation_cells(self, room: int) -> list[Segment]:
+        style = self.get_component_rich_style("top-line--name")
+        # A colour of an organisation is none of the sixteen of a console, and need not have the highest contrast.
+        if not self._band or self.app.theme in {ANSI.name, CONTRAST.name}:
+            return [Segment(set_cell_size(self._organisation, room), style)]
+        label = f" {self._organisation} "
+        label = label if cell_len(label) <= room else set_cell_size(label, room)
+        own = Style(color=legible_on(self._band), bgcolor=self._band, bold=True)
+        return [Segment(label, own), Segment(" " * (room - cell_len(label)), self.rich_style)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kiosk import i18n
 from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
 from kiosk.models import Device, Ending
@@ -13,9 +14,9 @@ from kiosk.screens.help import HelpScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
-from kiosk.screens.welcome import WelcomeScreen
+from kiosk.screens.welcome import LANGUAGE_SECONDS, WelcomeScreen
 from kiosk.words import waiting
-from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows
+from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows, welcome
 
 HELPDESK = CONFIG.organisation.helpdesk
 GROUPS = KEY.decode().split("-")
@@ -25,7 +26,7 @@ MACS = [device("Alpha", id="a"), device("Beta", id="b", serial="XYZ987"), device
 async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        shown = await app.put(WelcomeScreen(HELPDESK, "https://portal.example"), pilot)
+        shown = await app.put(welcome(app), pilot)
         await pilot.press("space", "escape", "a", "tab", "f10")
         assert not shown.done()
         await pilot.press("enter")
@@ -241,3 +242,49 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
 )
 def test_waiting_times_are_rounded_up(seconds: float, words: str) -> None:
     assert waiting(seconds) == words
+
+
+async def test_the_arrows_choose_a_language_for_this_visit() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(offering(app, "en", "sv", "de"), pilot)
+        for press, chosen in [("right", "sv"), ("down", "de"), ("right", "en"), ("left", "de"), ("up", "sv")]:
+            await pilot.press(press)
+            await pilot.pause()
+            assert i18n.language() == chosen
+            assert f"[{i18n.LANGUAGES[chosen]}]" in "\n".join(rows(app))
+        await pilot.press("enter")
+        await shown
+        assert i18n.language() == "sv"
+
+
+async def test_a_language_that_somebody_left_behind_goes_back() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = offering(app, "en", "sv")
+        shown = await app.put(screen, pilot)
+        await pilot.press("right")
+        assert i18n.language() == "sv"
+        app.hand.advance(LANGUAGE_SECONDS - 1)
+        await screen._look_at_clock()
+        assert i18n.language() == "sv"
+        app.hand.advance(1)
+        await screen._look_at_clock()
+        assert i18n.language() == "en"
+        assert screen._ticking is None
+        shown.cancel()
+
+
+async def test_one_language_is_no_choice() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = await app.put(offering(app, "en"), pilot)
+        await pilot.press("right")
+        assert i18n.language() == "en"
+        assert "Language" not in "\n".join(rows(app))
+        shown.cancel()
+
+
+def offering(app: Stage, *codes: str) -> WelcomeScreen:
+    languages = {code: i18n.LANGUAGES[code] for code in codes}
+    return WelcomeScreen(app.clock, HELPDESK, "https://portal.example", languages=languages)

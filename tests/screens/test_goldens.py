@@ -19,9 +19,8 @@ from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
-from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from tests.support.stage import CONFIG, PERSON, Stage, device, rows
+from tests.support.stage import CONFIG, PERSON, Stage, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
 HELPDESK, PORTAL = CONFIG.organisation.helpdesk, CONFIG.organisation.portal
@@ -35,7 +34,7 @@ DEVICES = [
 ]
 
 SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
-    "welcome": lambda _: WelcomeScreen(HELPDESK, PORTAL),
+    "welcome": welcome,
     "sign-in": lambda app: SignInScreen("FJC3RTFRG", "https://microsoft.com/devicelogin", app.deadline(290)),
     "confirm": lambda app: ConfirmScreen(PERSON, app.clock),
     "devices": lambda app: DevicesScreen(DEVICES, HELPDESK, app.clock.utc()),

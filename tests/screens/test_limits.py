@@ -16,7 +16,7 @@ from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.showing import Showing
 from kiosk.visit import Visit
-from tests.support.stage import CONFIG, KEY, Stage, device, rows
+from tests.support.stage import CONFIG, KEY, Stage, device, rows, welcome
 
 IDLE = CONFIG.visit.idle_seconds
 VISIT = CONFIG.visit.visit_seconds
@@ -123,7 +123,7 @@ async def test_f10_locks_from_anywhere_in_a_visit() -> None:
 async def test_nothing_ticks_on_the_welcome_screen() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        await app.put(welcome(app), pilot)
         assert not list(app._timers)
         app.hand.advance(10 * VISIT)
         await pilot.press("a")
@@ -138,7 +138,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("screen", [devices, lambda _: WelcomeScreen("desk", "https://portal.example")])
+@pytest.mark.parametrize("screen", [devices, welcome])
 async def test_no_way_out(screen: Any) -> None:
     """No key opens a palette, copies, quits, or shows anything but the screen that was there."""
     app = Stage()

@@ -11,14 +11,14 @@ from kiosk.fullscreen import FullScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from tests.support.stage import Stage
+from tests.support.stage import Stage, welcome
 
 
 @pytest.mark.parametrize("late", [0.0, 0.001, 0.002, 0.005, 0.01, 0.02])
 async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        await app.put(welcome(app), pilot)
         flow = Flow(FullScreen(app), app.keeper)
 
         async def answer() -> int:
@@ -26,7 +26,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
             return 7
 
         assert await flow._busy("Asking", 1, answer()) == 7
-        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        await app.put(welcome(app), pilot)
         assert isinstance(app.screen, WelcomeScreen)
     assert app.return_code is None
 
@@ -35,7 +35,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
 async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: int) -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        await app.put(welcome(app), pilot)
         app.keeper.begin()
         showing = asyncio.create_task(app.show(WorkingScreen("Asking", step=1)))
         for _ in range(steps):
@@ -52,7 +52,7 @@ async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: in
 async def test_enter_does_nothing_that_cannot_be_seen() -> None:
     app = Stage()
     async with app.run_test(size=(70, 20)) as pilot:
-        shown = await app.put(WelcomeScreen("desk", "https://portal.example"), pilot)
+        shown = await app.put(welcome(app), pilot)
         await pilot.press("enter")
         assert not shown.done()
         await pilot.resize_terminal(80, 24)

@@ -9,11 +9,13 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from kiosk import i18n
 from kiosk.app import KioskApp
 from kiosk.clock import Deadline, ManualClock
 from kiosk.config import KioskConfig, Organisation, SignInSettings
 from kiosk.models import Device, Ending, Person
 from kiosk.screens.base import KioskScreen
+from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
 from kiosk.showing import Showing, Times
 
@@ -69,6 +71,12 @@ class Stage(KioskApp):
         task = asyncio.create_task(self.show(screen))
         await pilot.pause()
         return task
+
+
+def welcome(app: KioskApp) -> WelcomeScreen:
+    """The first screen, in all languages."""
+    organisation = app.config.organisation
+    return WelcomeScreen(app.clock, organisation.helpdesk, organisation.portal, languages=i18n.LANGUAGES)
 
 
 def rows(app: KioskApp) -> list[str]:
