@@ -116,6 +116,12 @@ class KioskApp(App[None], inherit_bindings=False):
         self._ticking: Timer | None = None
         self._user_code = ""
 
+    def on_app_blur(self) -> None:
+        """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
+        if self.visit:
+            self.visit.hide()
+            self.tick()
+
     @property
     def visit(self) -> Visit | None:
         """The visit under way."""

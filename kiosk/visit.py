@@ -85,6 +85,11 @@ class Visit:
         for showing in list(self._showings.values()):
             showing.tick()
 
+    def hide(self) -> None:
+        """Hide every key; within its time it can be shown again."""
+        for showing in list(self._showings.values()):
+            showing.hide()
+
     async def tell_end(self, showing: Showing, how: Ending) -> None:
         """Tell the broker how the showing of a key ended; once told, nothing more is said."""
         if self._showings.pop(showing.release_id, None) is None:

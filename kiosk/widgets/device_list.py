@@ -92,11 +92,18 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         return self._strip(_NO_MARK, row.cells(), width, style)
 
     def _strip(self, mark: str, cells: Sequence[str], width: int, style: Style) -> Strip:
-        shared = width - len(mark) - sum(_FIXED_WIDTHS) - len(_GAP) * (len(HEADINGS) - 1)
-        model = max(_SHORTEST, shared // 2)
-        widths = (max(_SHORTEST, shared - model), model, *_FIXED_WIDTHS)
+        widths = (*self._shared_widths(width), *_FIXED_WIDTHS)
         line = mark + _GAP.join(_fit(cell, room) for cell, room in zip(cells, widths, strict=True))
         return Strip([Segment(set_cell_size(line, width), style)])
+
+    def _shared_widths(self, width: int) -> tuple[int, int]:
+        """Room for name and model: the name has what it needs, up to half of what both have."""
+        shared = width - len(_MARK) - sum(_FIXED_WIDTHS) - len(_GAP) * (len(HEADINGS) - 1)
+        longest = max((cell_len(row.name) for row in self._rows), default=0)
+        models = max((cell_len(row.model) for row in self._rows), default=0)
+        least = max(_SHORTEST, shared - max(models, _SHORTEST))
+        name = min(max(longest, _SHORTEST), max(least, shared // 2))
+        return name, max(_SHORTEST, shared - name)
 
 
 def _fit(text: str, room: int) -> str:

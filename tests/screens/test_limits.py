@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
 from kiosk.app import EXIT_CRASH
@@ -91,6 +92,25 @@ async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() ->
         await pass_time(app, pilot, IDLE - 2)
         assert not isinstance(app.screen, GoodbyeScreen)
         await pass_time(app, pilot, 3)
+        assert isinstance(app.screen, GoodbyeScreen)
+
+
+async def test_a_key_is_hidden_when_the_terminal_loses_the_focus_and_nobody_counts_as_there() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        showing = opened(app.showing(seconds=600), app.keeper.begin())
+        await app.put(RevealScreen(showing), pilot)
+        for report in (AppBlur(), AppFocus()):
+            app.post_message(report)
+            await pilot.pause()
+            assert not showing.visible
+            assert not [group for group in KEY.decode().split("-") if group in "\n".join(rows(app))]
+        await pilot.press("enter")
+        assert showing.visible
+        await pass_time(app, pilot, 1)
+        for _ in range(IDLE + 2):
+            app.post_message(AppBlur())
+            await pass_time(app, pilot, 1)
         assert isinstance(app.screen, GoodbyeScreen)
 
 
