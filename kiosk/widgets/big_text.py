@@ -7,9 +7,10 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.widgets.glyphs import ROWS, WIDTH, glyph
+from kiosk.widgets.glyphs import Repertoire, face
 
-_STEP = WIDTH + 1
+_FACE = face(Repertoire.HALF_BLOCKS, large=False)
+_STEP = _FACE.width + 1
 
 
 class BigText(Widget):
@@ -30,11 +31,11 @@ class BigText(Widget):
         return [self._text[start : start + length] for start in range(0, len(self._text), max(1, length))]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width)) * ROWS
+        return len(self._lines(width)) * _FACE.rows
 
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)
-        if y >= len(lines) * ROWS:
+        if y >= len(lines) * _FACE.rows:
             return Strip.blank(self.size.width, self.rich_style)
-        row = " ".join(glyph(character)[y % ROWS] for character in lines[y // ROWS])
+        row = " ".join(_FACE.glyph(character)[y % _FACE.rows] for character in lines[y // _FACE.rows])
         return Strip([Segment(row, self.rich_style)]).extend_cell_length(self.size.width, self.rich_style)

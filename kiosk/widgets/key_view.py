@@ -1,17 +1,21 @@
-"""The recovery key on the screen: six groups in large type and one plain line, drawn straight from wipeable memory."""
+"""The recovery key on the screen: whole in large type, group by group, or spelled; drawn from wipeable memory."""
 
 from __future__ import annotations
 
 import gc
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from rich.cells import cached_cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.widgets.glyphs import HIDDEN, ROWS, WIDTH, glyph
+from kiosk.i18n import language
+from kiosk.spelling import Alphabet, alphabet
+from kiosk.widgets.glyphs import Face, Repertoire, face
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
@@ -21,48 +25,83 @@ GROUP_LENGTH = 4
 KEY_LENGTH = GROUPS * GROUP_LENGTH + GROUPS - 1
 _DASH = ord("-")
 _IN_A_ROW = 3
-_GROUP_CELLS = GROUP_LENGTH * (WIDTH + 1) - 1
 _GAP = 4
-_BLOCK_ROWS = ROWS + 1
-CELLS = _IN_A_ROW * _GROUP_CELLS + (_IN_A_ROW - 1) * _GAP
-LINES = 2 * _BLOCK_ROWS + 2
+# Below this height large type would leave no room for what stands around it.
+_LARGE_FROM_LINES = 34
+# Space left of a character in the spelled table (where the group's number stands), and between it and its word.
+_NUMBER_CELLS = 3
+_WORD_GAP = 2
+
+
+class KeyForm(Enum):
+    """How the key is shown."""
+
+    WHOLE = auto()
+    # One group, large, with the word for each character.
+    STEP = auto()
+    # Each character with its word.
+    SPELLED = auto()
 
 
 def forget_drawings() -> None:
     """Drop what Rich and Textual remember of earlier frames; the allocator overwrites what is freed."""
-    # Keyed by text that was measured; lives as long as the process (rich 15).
+    # Keyed by text that was measured or cut, in the order of drawing; they live as long as the process (rich 15).
     cached_cell_len.cache_clear()
+    Segment._split_cells.cache_clear()
     # Strips of replaced screens hang in reference cycles.
     gc.collect()
 
 
 class KeyView(Widget):
-    """Holds the key only while it is shown. Every character is its own segment, so no string of the key is made."""
+    """Holds the key only while it is shown.
 
-    COMPONENT_CLASSES = {"key-view--letter", "key-view--digit", "key-view--number", "key-view--plain"}  # noqa: RUF012
-    DEFAULT_CSS = f"""
-    KeyView {{ width: {CELLS}; height: {LINES}; }}
+    Every character and every word is a segment of its own, made of constants, so no string of the key is made.
     """
 
-    def __init__(self) -> None:
+    COMPONENT_CLASSES = {  # noqa: RUF012
+        "key-view--letter", "key-view--digit", "key-view--number", "key-view--plain", "key-view--plain-digit",
+        "key-view--word",
+    }  # fmt: skip
+    DEFAULT_CSS = """
+    KeyView { width: auto; height: auto; }
+    """
+
+    def __init__(self, repertoire: Repertoire = Repertoire.HALF_BLOCKS, spelling: Alphabet | None = None) -> None:
+        """Words come from the alphabet of the visit's language if no other is given."""
         super().__init__()
+        self._small, self._large = face(repertoire, large=False), face(repertoire, large=True)
+        self._spelling = spelling or alphabet(language())
         self._key: SecretBuffer | None = None
-        self._only: int | None = None
+        self._masked = False
+        self._form = KeyForm.WHOLE
+        self._group = 0
 
     def show(self, key: SecretBuffer, *, masked: bool = False) -> None:
-        """Draw the key; ``masked`` draws one group at a time, the others as dots."""
-        self._key = key
-        self._only = 0 if masked else None
+        """Draw the key; ``masked`` draws one group at a time in every form, the others as dots."""
+        self._key, self._masked = key, masked
+        self._form, self._group = KeyForm.WHOLE, 0
         self.refresh()
 
-    def turn(self, by: int) -> None:
-        """Draw another group, when masked."""
-        if self._only is not None:
-            self._only = min(max(self._only + by, 0), GROUPS - 1)
+    @property
+    def form(self) -> KeyForm:
+        return self._form
+
+    @property
+    def group(self) -> int:
+        """The number of the group that stands out, 1 to 6."""
+        return self._group + 1
+
+    def show_as(self, form: KeyForm) -> None:
+        """Show it another way. A key of unusual form has no groups and stays as it is."""
+        if self.usual:
+            self._form = form
             self.refresh()
 
-    def _draws(self, group: int) -> bool:
-        return self._key is not None and (self._only is None or self._only == group)
+    def turn(self, by: int) -> None:
+        """Draw another group, where one is drawn at a time."""
+        if self._one_at_a_time:
+            self._group = min(max(self._group + by, 0), GROUPS - 1)
+            self.refresh()
 
     def hide(self) -> None:
         """Overprint the key with dots and let nothing keep what was drawn."""
@@ -80,54 +119,170 @@ class KeyView(Widget):
         dashes = all((key[place] == _DASH) == (place % 5 == GROUP_LENGTH) for place in range(len(key)))
         return len(key) == KEY_LENGTH and dashes
 
+    @property
+    def _one_at_a_time(self) -> bool:
+        return self._masked or self._form is KeyForm.STEP
+
+    def _character(self, group: int, place: int) -> str | None:
+        """One character, if it is to be seen."""
+        if self._key is None or (self._one_at_a_time and self._group != group):
+            return None
+        return chr(self._key[group * (GROUP_LENGTH + 1) + place])
+
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        return CELLS
+        return _cells(self._face(container.width, viewport.height))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return LINES
+        return _lines(self._face(width, viewport.height))
+
+    def _face(self, width: int, height: int) -> Face:
+        roomy = width >= _cells(self._large) and height >= _LARGE_FROM_LINES
+        return self._large if roomy else self._small
 
     def render_line(self, y: int) -> Strip:
-        if y == LINES - 1:
+        whole = self._face(self.size.width, self.app.size.height)
+        last = _lines(whole) - 1
+        if y == last:
             segments = self._plain_line()
-        elif y < 2 * _BLOCK_ROWS and self.usual:
-            segments = self._group_row(y // _BLOCK_ROWS, y % _BLOCK_ROWS)
-        else:
+        elif y > last or not self.usual:
             segments = []
+        elif self._form is KeyForm.STEP:
+            segments = self._step_row(y, last)
+        elif self._form is KeyForm.SPELLED:
+            segments = self._spelled_row(y)
+        else:
+            segments = self._row_of_groups(whole, y)
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
-    def _group_row(self, block: int, row: int) -> list[Segment]:
+    def _row_of_groups(self, whole: Face, y: int) -> list[Segment]:
+        block, row = divmod(y, whole.rows + 1)
+        if block >= GROUPS // _IN_A_ROW:
+            return []
         segments: list[Segment] = []
         for column in range(_IN_A_ROW):
             group = block * _IN_A_ROW + column
             if column:
-                segments.append(Segment(" " * _GAP, self.rich_style))
-            if row == ROWS:
-                number = str(group + 1).center(_GROUP_CELLS)
-                segments.append(Segment(number, self.get_component_rich_style("key-view--number")))
-            else:
-                segments += self._glyph_row(group, row)
+                segments.append(self._blank(_GAP))
+            segments += self._below(whole, group) if row == whole.rows else self._glyph_row(whole, group, row)
         return segments
 
-    def _glyph_row(self, group: int, row: int) -> list[Segment]:
+    def _glyph_row(self, whole: Face, group: int, row: int) -> list[Segment]:
         segments: list[Segment] = []
         for place in range(GROUP_LENGTH):
             if place:
-                segments.append(Segment(" ", self.rich_style))
-            if self._key is None or not self._draws(group):
-                segments.append(Segment(HIDDEN[row], self.get_component_rich_style("key-view--number")))
-            else:
-                character = chr(self._key[group * (GROUP_LENGTH + 1) + place])
-                name = "key-view--digit" if character.isdigit() else "key-view--letter"
-                segments.append(Segment(glyph(character)[row], self.get_component_rich_style(name)))
+                segments.append(self._blank(1))
+            segments.append(self._glyph_cells(whole, self._character(group, place), row))
         return segments
 
-    def _plain_line(self) -> list[Segment]:
-        style = self.get_component_rich_style("key-view--plain")
-        length = KEY_LENGTH if self._key is None else len(self._key)
-        segments = [Segment(" " * max(0, (self.size.width - length) // 2), self.rich_style)]
-        for place in range(length):
-            if self._key is not None and self._draws(place // (GROUP_LENGTH + 1)):
-                segments.append(Segment(chr(self._key[place]), style))
-            else:
-                segments.append(Segment("-" if place % 5 == GROUP_LENGTH else "·", style))
+    def _below(self, whole: Face, group: int) -> list[Segment]:
+        """A bar under each digit, and the number of the group in the gap in its middle."""
+        segments: list[Segment] = []
+        for place in range(GROUP_LENGTH):
+            if place == GROUP_LENGTH // 2:
+                segments.append(Segment(str(group + 1), self._style("number")))
+            elif place:
+                segments.append(self._blank(1))
+            segments.append(self._bar_cells(whole, self._character(group, place)))
         return segments
+
+    def _step_row(self, y: int, last: int) -> list[Segment]:
+        """One group in the middle: characters, bars, words; above the plain line which of the six it is."""
+        top = max(0, (last - 1 - (self._large.rows + 3)) // 2)
+        row = y - top
+        if y == last - 1:
+            return self._which_group()
+        if not 0 <= row <= self._large.rows + 1:
+            return []
+        segments: list[Segment] = []
+        for place in range(GROUP_LENGTH):
+            character = self._character(self._group, place)
+            if row < self._large.rows:
+                cell = self._glyph_cells(self._large, character, row)
+            elif row == self._large.rows:
+                cell = self._bar_cells(self._large, character)
+            else:
+                cell = self._word(character)
+            segments += self._centred(cell, self.size.width // GROUP_LENGTH)
+        return segments
+
+    def _which_group(self) -> list[Segment]:
+        segments = [self._blank(self._plain_margin())]
+        for group in range(GROUPS):
+            text = f"[{group + 1}]" if group == self._group else f" {group + 1} "
+            segments += self._centred(Segment(text, self._style("number")), GROUP_LENGTH)
+            segments.append(self._blank(1))
+        return segments
+
+    def _spelled_row(self, y: int) -> list[Segment]:
+        block, place = divmod(y, GROUP_LENGTH + 1)
+        if block >= GROUPS // _IN_A_ROW or place == GROUP_LENGTH:
+            return []
+        segments: list[Segment] = []
+        for column in range(_IN_A_ROW):
+            group = block * _IN_A_ROW + column
+            character = self._character(group, place)
+            number = "" if place else str(group + 1)
+            segments.append(Segment(number.ljust(_NUMBER_CELLS), self._style("number")))
+            segments.append(self._small_cell(character, "letter", "digit"))
+            segments.append(self._blank(_WORD_GAP))
+            word = self._word(character)
+            segments += [word, self._blank(self._column_cells() - _NUMBER_CELLS - 1 - _WORD_GAP - word.cell_length)]
+        return segments
+
+    def _column_cells(self) -> int:
+        return self.size.width // _IN_A_ROW
+
+    def _plain_margin(self) -> int:
+        length = KEY_LENGTH if self._key is None else len(self._key)
+        return max(0, (self.size.width - length) // 2)
+
+    def _plain_line(self) -> list[Segment]:
+        length = KEY_LENGTH if self._key is None else len(self._key)
+        segments = [self._blank(self._plain_margin())]
+        for position in range(length):
+            group, place = divmod(position, GROUP_LENGTH + 1)
+            character = self._character(group, place)
+            if character is None and place == GROUP_LENGTH:
+                segments.append(Segment("-", self._style("plain")))
+            else:
+                segments.append(self._small_cell(character, "plain", "plain-digit"))
+        return segments
+
+    def _glyph_cells(self, type_face: Face, character: str | None, row: int) -> Segment:
+        if character is None:
+            return Segment(type_face.hidden[row], self._style("number"))
+        name = "digit" if character.isdigit() else "letter"
+        return Segment(type_face.glyph(character)[row], self._style(name))
+
+    def _bar_cells(self, type_face: Face, character: str | None) -> Segment:
+        if character is not None and character.isdigit():
+            return Segment(type_face.digit_bar, self._style("digit"))
+        return self._blank(type_face.width)
+
+    def _small_cell(self, character: str | None, letter: str, digit: str) -> Segment:
+        if character is None:
+            return Segment(self._small.dot, self._style("number"))
+        return Segment(character, self._style(digit if character.isdigit() else letter))
+
+    def _word(self, character: str | None) -> Segment:
+        return Segment("" if character is None else self._spelling.word(character), self._style("word"))
+
+    def _centred(self, segment: Segment, cells: int) -> list[Segment]:
+        room = max(0, cells - segment.cell_length)
+        return [self._blank(room // 2), segment, self._blank(room - room // 2)]
+
+    def _blank(self, cells: int) -> Segment:
+        return Segment(" " * max(0, cells), self.rich_style)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"key-view--{name}")
+
+
+def _cells(whole: Face) -> int:
+    """Three groups side by side."""
+    return _IN_A_ROW * (GROUP_LENGTH * (whole.width + 1) - 1) + (_IN_A_ROW - 1) * _GAP
+
+
+def _lines(whole: Face) -> int:
+    """Two rows of groups with what stands below them, a blank line and the plain one."""
+    return GROUPS // _IN_A_ROW * (whole.rows + 1) + 2

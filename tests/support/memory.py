@@ -8,12 +8,14 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _WIDTHS = {"ascii": 1, "utf-16": 2, "utf-32": 4}
 _MOST_BETWEEN = 12
+# Blanks up to the next column, a number, a character and the colours of all.
+_MOST_BETWEEN_WORDS = 90
 _LARGEST_REGION = 1 << 30
 
 
@@ -70,6 +72,27 @@ def scan(pid: int, key: str) -> list[Find]:
     """Every place at which two neighbouring groups of the key, or more of it, stand."""
     patterns = list(_patterns(key))
     found = []
+    for region, _, content in writable_regions(pid):
+        for form, pattern in patterns:
+            found += [Find(form, region, match.start()) for match in pattern.finditer(content)]
+    return found
+
+
+def scan_words(pid: int, runs: Sequence[Sequence[str]]) -> list[Find]:
+    """Every place at which the words of a run stand one after the other, with what a drawn line has between them."""
+    found = []
+    patterns = []
+    for run in runs:
+        for name, encoding in (
+            ("latin-1", "latin-1"),
+            ("utf-8", "utf-8"),
+            ("utf-16", "utf-16-le"),
+            ("utf-32", "utf-32-le"),
+        ):
+            between = b".{0,%d}?" % (_MOST_BETWEEN_WORDS * (4 if encoding == "utf-32-le" else 2))
+            patterns.append(
+                (name, re.compile(between.join(re.escape(word.encode(encoding)) for word in run), re.DOTALL))
+            )
     for region, _, content in writable_regions(pid):
         for form, pattern in patterns:
             found += [Find(form, region, match.start()) for match in pattern.finditer(content)]
