@@ -14,16 +14,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import language
+from kiosk.recovery_key import GROUP_LENGTH, GROUPS, KEY_LENGTH, is_usual, position
 from kiosk.spelling import Alphabet, alphabet
 from kiosk.widgets.glyphs import Face, Repertoire, face
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
 
-GROUPS = 6
-GROUP_LENGTH = 4
-KEY_LENGTH = GROUPS * GROUP_LENGTH + GROUPS - 1
-_DASH = ord("-")
 _IN_A_ROW = 3
 _GAP = 4
 # Below this height large type would leave no room for what stands around it.
@@ -113,11 +110,7 @@ class KeyView(Widget):
     @property
     def usual(self) -> bool:
         """Whether what is shown has the form of a FileVault recovery key; anything else is drawn as one plain line."""
-        key = self._key
-        if key is None:
-            return True
-        dashes = all((key[place] == _DASH) == (place % 5 == GROUP_LENGTH) for place in range(len(key)))
-        return len(key) == KEY_LENGTH and dashes
+        return self._key is None or is_usual(self._key)
 
     @property
     def _one_at_a_time(self) -> bool:
@@ -127,7 +120,7 @@ class KeyView(Widget):
         """One character, if it is to be seen."""
         if self._key is None or (self._one_at_a_time and self._group != group):
             return None
-        return chr(self._key[group * (GROUP_LENGTH + 1) + place])
+        return chr(self._key[position(group, place)])
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return _cells(self._face(container.width, viewport.height))
@@ -239,8 +232,8 @@ class KeyView(Widget):
     def _plain_line(self) -> list[Segment]:
         length = KEY_LENGTH if self._key is None else len(self._key)
         segments = [self._blank(self._plain_margin())]
-        for position in range(length):
-            group, place = divmod(position, GROUP_LENGTH + 1)
+        for index in range(length):
+            group, place = divmod(index, GROUP_LENGTH + 1)
             character = self._character(group, place)
             if character is None and place == GROUP_LENGTH:
                 segments.append(Segment("-", self._style("plain")))

@@ -1,0 +1,90 @@
+"""Which look-alikes there are in this very key, found by looking: nothing is taken for granted of any key.
+
+What is found says a little about the key. It belongs beside the key, and goes from the screen with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from kiosk.i18n import _
+
+if TYPE_CHECKING:
+    from kiosk.secret import SecretBuffer
+
+# The worst first.
+LOOK_ALIKES: Final = (("O", "0"), ("I", "1"), ("S", "5"), ("B", "8"), ("Z", "2"), ("G", "6"))
+# More than this is not read by somebody who copies a key.
+MOST_SENTENCES: Final = 2
+_ROUND: Final = LOOK_ALIKES[0]
+
+
+class Present(Enum):
+    """Which of two look-alikes there are."""
+
+    NEITHER = auto()
+    LETTER = auto()
+    DIGIT = auto()
+    BOTH = auto()
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One pair of look-alikes."""
+
+    letter: str
+    digit: str
+    present: Present
+
+    @property
+    def absent(self) -> str:
+        """The one that there is not, if there is the other."""
+        return {Present.LETTER: self.digit, Present.DIGIT: self.letter}.get(self.present, "")
+
+    @property
+    def there(self) -> str:
+        """The one that there is, if the other is not."""
+        return {Present.LETTER: self.letter, Present.DIGIT: self.digit}.get(self.present, "")
+
+
+def hints(key: SecretBuffer) -> list[Hint]:
+    """What there is to say about each pair in this key."""
+    return [Hint(letter, digit, _present(key, letter, digit)) for letter, digit in LOOK_ALIKES]
+
+
+def _present(key: SecretBuffer, letter: str, digit: str) -> Present:
+    if _contains(key, letter):
+        return Present.BOTH if _contains(key, digit) else Present.LETTER
+    return Present.DIGIT if _contains(key, digit) else Present.NEITHER
+
+
+def _contains(key: SecretBuffer, character: str) -> bool:
+    wanted = {ord(character), ord(character.lower())}
+    return any(key[place] in wanted for place in range(len(key)))
+
+
+def sentences(found: Iterable[Hint]) -> list[str]:
+    """The most useful of it in words, each short enough for one line."""
+    given = list(found)
+    single = [hint for hint in given if hint.absent]
+    both = [f"{hint.letter}/{hint.digit}" for hint in given if hint.present is Present.BOTH]
+    others = [hint for hint in single if (hint.letter, hint.digit) != _ROUND]
+    said = [_about_round_ones(hint) for hint in single if hint not in others]
+    if both:
+        said.append(_("Both in this key: {pairs}. Digits have a bar beneath.").format(pairs=", ".join(both)))
+    if others:
+        said.append(
+            _("Not in this key: {absent}. What looks like that is {present}.").format(
+                absent=", ".join(hint.absent for hint in others), present=", ".join(hint.there for hint in others)
+            )
+        )
+    return said[:MOST_SENTENCES]
+
+
+def _about_round_ones(hint: Hint) -> str:
+    if hint.present is Present.LETTER:
+        return _("There is no zero in this key: every round one is the letter O.")
+    return _("There is no letter O in this key: every round one is a zero.")

@@ -1,0 +1,25 @@
+"""The form of a FileVault recovery key: six groups of four characters with dashes between. Makes no copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from kiosk.secret import SecretBuffer
+
+GROUPS: Final = 6
+GROUP_LENGTH: Final = 4
+KEY_LENGTH: Final = GROUPS * GROUP_LENGTH + GROUPS - 1
+_DASH = ord("-")
+
+
+def position(group: int, place: int) -> int:
+    """Where a character of a group stands; both count from 0."""
+    return group * (GROUP_LENGTH + 1) + place
+
+
+def is_usual(key: SecretBuffer) -> bool:
+    """Whether this has the form of a FileVault recovery key. A key of another form is shown all the same."""
+    between = GROUP_LENGTH + 1
+    dashes = all((key[place] == _DASH) == (place % between == GROUP_LENGTH) for place in range(len(key)))
+    return len(key) == KEY_LENGTH and dashes
