@@ -1,4 +1,4 @@
-"""Time left, in words and as a bar, always computed from the deadline."""
+"""Time left, in figures, as a bar, and in words when it grows short; always computed from the deadline."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.clock import Deadline
+from kiosk.i18n import N_, _
 
 _WORDS_CELLS = 22
 _SOON_SECONDS = 20
+# Shortest first. The words stay true until the next ones stand there.
+_WARNINGS = ((20, N_("Less than 20 seconds left")), (60, N_("Less than a minute left")))
+# Below this a bar says nothing, and words would crowd it out.
+_LEAST_BAR_CELLS = 10
 
 
 def minutes(seconds: float) -> str:
@@ -44,15 +49,37 @@ class Countdown(Widget):
             self.set_class(self._deadline.left() <= min(_SOON_SECONDS, self._total / 4), "-soon")
             self.refresh()
 
+    def extend_to(self, deadline: Deadline) -> None:
+        """Count down to another moment from now on."""
+        if deadline != self._deadline:
+            self._deadline = deadline
+            self._total = max(self._total, deadline.left())
+            self._said = ""
+            self.tick()
+
+    @property
+    def warning(self) -> str:
+        """That the time grows short, in words; empty while it does not, or when it was never longer."""
+        left = self._deadline.left()
+        for seconds, words in _WARNINGS:
+            if left <= seconds < self._total:
+                return _(words)
+        return ""
+
     def render_line(self, y: int) -> Strip:
         left = self._deadline.left()
         words = self._words.format(time=minutes(left)).ljust(_WORDS_CELLS)
         room = max(0, self.size.width - len(words))
+        warning = f"  {self.warning}" if self.warning else ""
+        if room - len(warning) < _LEAST_BAR_CELLS:
+            warning = ""
+        room -= len(warning)
         full = min(room, math.ceil(room * left / self._total))
         return Strip(
             [
                 Segment(words, self.rich_style),
                 Segment("━" * full, self.get_component_rich_style("countdown--bar")),
                 Segment("─" * (room - full), self.get_component_rich_style("countdown--rest")),
+                Segment(warning, self.rich_style),
             ]
         )

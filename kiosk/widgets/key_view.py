@@ -74,9 +74,8 @@ class KeyView(Widget):
         self._group = 0
 
     def show(self, key: SecretBuffer, *, masked: bool = False) -> None:
-        """Draw the key; ``masked`` draws one group at a time in every form, the others as dots."""
+        """Draw the key, as it was drawn before it was hidden; ``masked`` draws one group at a time in every form."""
         self._key, self._masked = key, masked
-        self._form, self._group = KeyForm.WHOLE, 0
         self.refresh()
 
     @property
