@@ -147,8 +147,9 @@ class KeyView(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _row_of_groups(self, whole: Face, y: int) -> list[Segment]:
-        block, row = divmod(y, whole.rows + 1)
-        if block >= GROUPS // _IN_A_ROW:
+        # A blank line between the rows of groups, or the bar under one digit would stand above the next as well.
+        block, row = divmod(y, whole.rows + 2)
+        if block >= GROUPS // _IN_A_ROW or row > whole.rows:
             return []
         segments: list[Segment] = []
         for column in range(_IN_A_ROW):
@@ -215,7 +216,7 @@ class KeyView(Widget):
             character = self._character(group, place)
             number = "" if place else str(group + 1)
             segments.append(Segment(number.ljust(_NUMBER_CELLS), self._style("number")))
-            segments.append(self._small_cell(character, "letter", "digit"))
+            segments.append(self._small_cell(character, "plain", "plain-digit"))
             segments.append(self._blank(_WORD_GAP))
             word = self._word(character)
             segments += [word, self._blank(self._column_cells() - _NUMBER_CELLS - 1 - _WORD_GAP - word.cell_length)]
@@ -276,5 +277,5 @@ def _cells(whole: Face) -> int:
 
 
 def _lines(whole: Face) -> int:
-    """Two rows of groups with what stands below them, a blank line and the plain one."""
-    return GROUPS // _IN_A_ROW * (whole.rows + 1) + 2
+    """Two rows of groups with what stands below them, each with a blank line after it, and the plain line."""
+    return GROUPS // _IN_A_ROW * (whole.rows + 2) + 1

@@ -75,7 +75,7 @@ async def test_the_type_is_as_large_as_there_is_room(
 async def test_a_bar_is_under_each_digit_and_under_no_letter(repertoire: Repertoire) -> None:
     type_face = face(repertoire, large=False)
     async with shown(KeyView(repertoire)) as (app, _):
-        below = [app.rows()[type_face.rows].ljust(80), app.rows()[2 * type_face.rows + 1].ljust(80)]
+        below = [app.rows()[type_face.rows].ljust(80), app.rows()[2 * type_face.rows + 2].ljust(80)]
     for number, group in enumerate(GROUPS):
         left = number % 3 * (4 * (type_face.width + 1) - 1 + 4)
         line = below[number // 3]
