@@ -5,21 +5,21 @@ It leans on private names of LinuxDriver, which is why Textual is pinned exactly
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import select
 import signal
 import struct
 import termios
-from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
-from textual.messages import InBandWindowResize
+from textual.messages import TerminalSupportsSynchronizedOutput
 
+from kiosk.keyboard import Keyboard
 from kiosk.terminal import OVERPRINT_AND_ERASE
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _POLL_MILLISECONDS = 50
 _READ_BYTES = 4096
 _FALLBACK_SIZE = (80, 24)
 LARGEST_SIZE = 500
+# Forged focus reports are let through: at most they hide something.
+_BELIEVED = (events.Key, events.AppBlur, events.AppFocus, TerminalSupportsSynchronizedOutput)
 
 
 class KioskDriver(LinuxDriver):
@@ -37,6 +39,8 @@ class KioskDriver(LinuxDriver):
     def __init__(self, app: KioskApp, **options: Any) -> None:
         super().__init__(app, **options)
         self._kiosk = app
+        # Each is written by one thread only.
+        self._sent = self._handled = 0
         # The handler for SIGCONT starts the driver anew even when it was never stopped, and the one for SIGTSTP stops
         # the process for good: there is no shell that would continue it. No upstream thread is known.
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
@@ -62,19 +66,29 @@ class KioskDriver(LinuxDriver):
             super()._request_terminal_sync_mode_support()
 
     def process_message(self, message: Message) -> None:
-        """Drop what a keyboard cannot send: mouse reports, resizes and pastes from the wire."""
-        if isinstance(message, events.MouseEvent | events.Resize | events.Paste | InBandWindowResize):
-            return
-        super().process_message(message)
+        """Let through what a keyboard sends: no mouse, resize, paste or cursor position comes over the wire."""
+        if isinstance(message, _BELIEVED):
+            super().process_message(message)
+
+    def send_message(self, message: Message) -> None:
+        """Hand it to the app, and take note of it until the app has looked at it."""
+        self._sent += 1
+        asyncio.run_coroutine_threadsafe(self._hand_over(message), self._loop)
+
+    async def _hand_over(self, message: Message) -> None:
+        await self._kiosk._post_message(message)
+        self._kiosk.call_later(self._note_handled)
+
+    def _note_handled(self) -> None:
+        self._handled += 1
 
     def run_input_thread(self) -> None:
         """Read keys until told to stop or until the terminal is gone.
 
-        Unlike the original this survives invalid UTF-8 (textual #6456) and sequences that its parser chokes on, and
-        ends at end of file instead of spinning (textual PR #6690).
+        Unlike the original this survives invalid UTF-8 (textual #6456) and sequences that its parser chokes on, takes
+        no more than a person types, and ends at end of file instead of spinning (textual PR #6690).
         """
-        decode = getincrementaldecoder("utf-8")(errors="replace").decode
-        parser = XTermParser()
+        keyboard = Keyboard(self._kiosk.clock, lambda: self._sent - self._handled)
         poll = select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():
@@ -87,13 +101,10 @@ class KioskDriver(LinuxDriver):
             if data == b"":
                 self._kiosk.terminal_lost()
                 return
-            try:
-                for event in parser.feed(decode(data)) if data else ():
-                    self.process_message(event)
-                for event in parser.tick():
-                    self.process_message(event)
-            except Exception:
-                parser = XTermParser()
+            for event in keyboard.typed(data) if data else ():
+                self.process_message(event)
+            for event in keyboard.tick():
+                self.process_message(event)
 
     def stop_application_mode(self) -> None:
         """Leave an empty screen behind: the last frame stays in the alternate one, and some terminals have none."""

@@ -1,0 +1,111 @@
+"""Makes keys of the bytes that come over the line: none of pasted text, and no faster than somebody types.
+
+Textual's own parser does the reading. It keeps a paste without an end for ever, takes any rate, and breaks on some
+sequences; so it sees neither pastes nor floods, and is replaced when it breaks.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator
+
+from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
+from textual.constants import ESCAPE_DELAY
+from textual.message import Message
+
+from kiosk.clock import Clock
+
+# In characters, of which a key has up to seven: far more than fingers, a held key, or a terminal's own reports.
+BURST_CHARACTERS = 1000
+CHARACTERS_PER_SECOND = 500
+# A key that acts long after it was pressed is worse than one that is lost.
+MOST_WAITING = 50
+FLOOD_QUIET_SECONDS = 0.1
+PASTE_QUIET_SECONDS = 1.0
+LONGEST_PASTE_SECONDS = 3.0
+_MARKER = len(BRACKETED_PASTE_START)
+
+
+class Keyboard:
+    """One line of input. What is dropped is not kept, and once the line has been quiet the next key counts again."""
+
+    def __init__(self, clock: Clock, waiting: Callable[[], int]) -> None:
+        """``waiting`` tells how many of the events given out nobody has looked at yet."""
+        self._clock = clock
+        self._waiting = waiting
+        self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        self._parser = XTermParser()
+        self._budget: float = BURST_CHARACTERS
+        self._heard = clock.now()
+        self._flooded = False
+        self._pasting_since: float | None = None
+        # A marker of a paste may come in two pieces.
+        self._tail = ""
+
+    def typed(self, data: bytes) -> Iterator[Message]:
+        """What these bytes mean."""
+        now = self._clock.now()
+        self._notice_silence(now)
+        self._budget = min(BURST_CHARACTERS, self._budget + (now - self._heard) * CHARACTERS_PER_SECOND)
+        self._heard = now
+        text = self._decode(data)
+        while text:
+            if self._pasting_since is None:
+                seen = self._tail + text
+                before, marker, text = seen.partition(BRACKETED_PASTE_START)
+                yield from self._keys(before[len(self._tail) :])
+                self._tail = "" if marker else seen[1 - _MARKER :]
+                if marker:
+                    self._pasting_since = now
+                    self._parser = XTermParser()
+            else:
+                seen = self._tail + text
+                _, marker, text = seen.partition(BRACKETED_PASTE_END)
+                self._tail = "" if marker else seen[1 - _MARKER :]
+                if marker:
+                    self._pasting_since = None
+                elif now - self._pasting_since > LONGEST_PASTE_SECONDS:
+                    self._forget(flooded=True)
+
+    def tick(self) -> Iterator[Message]:
+        """What a silence means, such as that Escape was a key of its own. To be called again and again."""
+        now = self._clock.now()
+        self._notice_silence(now)
+        if self._parser._timeout_time is None or now - self._heard < ESCAPE_DELAY:
+            return
+        # The parser has a clock of its own, to which its time is now over.
+        self._parser._timeout_time = 0.0
+        try:
+            yield from self._parser.tick()
+        except Exception:
+            self._parser = XTermParser()
+
+    def _notice_silence(self, now: float) -> None:
+        quiet = now - self._heard
+        if (self._pasting_since is not None and quiet >= PASTE_QUIET_SECONDS) or (
+            self._flooded and quiet >= FLOOD_QUIET_SECONDS
+        ):
+            self._forget()
+
+    def _keys(self, text: str) -> Iterator[Message]:
+        self._budget -= len(text)
+        if self._budget < 0:
+            self._forget(flooded=True)
+        if not text or self._flooded:
+            return
+        try:
+            for event in self._parser.feed(text):
+                if self._waiting() >= MOST_WAITING:
+                    self._forget(flooded=True)
+                    return
+                yield event
+        except Exception:
+            self._parser = XTermParser()
+
+    def _forget(self, *, flooded: bool = False) -> None:
+        """Begin anew: with the next key or, in a flood, when it is over."""
+        self._parser = XTermParser()
+        self._pasting_since = None
+        self._tail = ""
+        self._flooded = flooded
+        self._budget = BURST_CHARACTERS
