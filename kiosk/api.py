@@ -130,12 +130,15 @@ def _problem(status: int, content: bytes) -> KioskError:
         problem = msgspec.json.decode(content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return BrokerGarbled(f"status {status} without a problem document")
-    return from_code(
+    error = from_code(
         problem.type.removeprefix(PROBLEM_TYPE),
         cause=f"status {status}",
         reference=clean(problem.reference, 40),
         retry_after=problem.retry_after,
     )
+    error.client_request_id = clean(problem.client_request_id)
+    error.request_id = clean(problem.request_id)
+    return error
 
 
 def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how: Ending) -> None:

@@ -41,7 +41,10 @@ class Session(Message, frozen=True, kw_only=True):
 
 
 class Device(Message, frozen=True, kw_only=True):
-    """A managed device of the person. ``refusal`` is the code of the error that a release would meet, if known."""
+    """A managed device of the person. ``refusal`` is the code of the error that a release would meet, if known.
+
+    ``warning`` is the code of something that the person should know about a key that can be had.
+    """
 
     id: str
     name: str
@@ -51,6 +54,7 @@ class Device(Message, frozen=True, kw_only=True):
     os_version: str
     last_seen: datetime | None
     refusal: str | None = None
+    warning: str | None = None
 
 
 class Devices(Message, frozen=True, kw_only=True):
@@ -68,12 +72,16 @@ class ReleaseRequest(Message, frozen=True, kw_only=True):
 
 
 class Release(Message, frozen=True, kw_only=True):
-    """A recovery key, sealed to the public key of the visit; ``deadline`` is when the broker takes it as closed."""
+    """A recovery key, sealed to the public key of the visit; ``deadline`` is when the broker takes it as closed.
+
+    ``warning`` is the code of something that the person should know about this key.
+    """
 
     release_id: str
     device_id: str
     sealed: bytes
     deadline: datetime
+    warning: str | None = None
 
 
 class Ending(StrEnum):
@@ -98,7 +106,10 @@ class ReleaseClosed(Message, frozen=True, kw_only=True):
 
 
 class Problem(Message, frozen=True, kw_only=True):
-    """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors."""
+    """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors.
+
+    The ids are those of the last request to Graph, where there was one: Microsoft's support asks for them.
+    """
 
     type: str
     title: str
@@ -106,6 +117,8 @@ class Problem(Message, frozen=True, kw_only=True):
     detail: str = ""
     reference: str = ""
     retry_after: float | None = None
+    client_request_id: str = ""
+    request_id: str = ""
 
 
 def key_fingerprint(public_key: bytes) -> str:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kiosk.clock import Clock
 from kiosk.config import GraphSettings, read_text
-from kiosk.errors import ConfigError, GraphRefused, GraphUnavailable, KioskError
+from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
 from kiosk.tls import tls_context
 from kiosk.transport import MsalHttp, timeouts
 
@@ -45,7 +45,7 @@ class Credential:
         load_certificate(settings, clock)
 
     async def token(self) -> str:
-        """An access token, from memory where possible. Raises GraphRefused or GraphUnavailable."""
+        """An access token, from memory where possible. Raises CertificateRefused or GraphUnavailable."""
         async with self._asking:
             return await asyncio.to_thread(self._acquire)
 
@@ -65,7 +65,7 @@ class Credential:
         except httpx.HTTPError as error:
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}: {error}") from None
         except ConfigError as error:
-            raise GraphRefused(f"certificate: {error}") from None
+            raise CertificateRefused(f"certificate: {error}") from None
         except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         if isinstance(answer.get("access_token"), str):
@@ -89,7 +89,7 @@ def _explain(answer: dict[str, Any]) -> KioskError:
     cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
     codes = answer.get("error_codes")
     passing = isinstance(codes, list) and not _TRANSIENT_CODES.isdisjoint(codes)
-    return (GraphUnavailable if passing or answer.get("error") in _TRANSIENT else GraphRefused)(cause)
+    return (GraphUnavailable if passing or answer.get("error") in _TRANSIENT else CertificateRefused)(cause)
 
 
 def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the broker asks Microsoft Graph: the devices of a person, one device, its primary users, its recovery key."""
+"""What the broker asks Microsoft Graph: a person's devices, one device, its primary users, encryption, recovery key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
+from kiosk.broker.encryption import EncryptionState, read_encryption
 from kiosk.broker.managed_device import FIELDS, ManagedDevice, guid, read_device
 from kiosk.broker.questions import NotFound, Question, Questioner
 from kiosk.clock import Clock
@@ -82,6 +83,16 @@ class Graph:
             return await self._ask(question, f"{self._device(device_id)}/getFileVaultKey")
         except NotFound as error:
             raise KeyNotEscrowed(str(error)) from None
+
+    async def encryption(self, question: Question, device_id: str) -> EncryptionState | None:
+        """What Intune knows of a device's encryption. None where it knows nothing, or what it says is about another."""
+        url = f"{self._url}/deviceManagement/managedDeviceEncryptionStates/{device_id}"
+        try:
+            item = _decode(await self._ask(question, url), dict[str, Any])
+        except NotFound:
+            return None
+        # That its id is the device's is how it is, but nowhere written down.
+        return read_encryption(item) if guid(item.get("id")) == device_id else None
 
     def _device(self, device_id: str) -> str:
         return f"{self._url}/deviceManagement/managedDevices/{device_id}"

@@ -23,14 +23,23 @@ FIELDS = (
     "ownerType",
     "managementState",
     "managementAgent",
+    "enrolledDateTime",
+    "isEncrypted",
+    "deviceActionResults",
 )
 # Graph says the year 1 for never.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
+_ROTATION = "rotatefilevaultkey"
+# What failed or was called off has changed no key.
+_ROTATING = frozenset({"pending", "active", "done"})
 
 
 @dataclass(frozen=True)
 class ManagedDevice:
-    """One device. Ids and enumerations are in lower case and empty where unknown; ``last_seen`` is in UTC."""
+    """One device. Ids and enumerations are in lower case and empty where unknown; times are in UTC.
+
+    ``rotated`` is when the latest rotation of its key was ordered, or done.
+    """
 
     id: str
     name: str
@@ -43,11 +52,14 @@ class ManagedDevice:
     owner: str
     state: str
     agent: str
+    enrolled: datetime | None = None
+    encrypted: bool | None = None
+    rotated: datetime | None = None
 
 
 def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
     """Read one device; None where it has no id by which it could be asked for again."""
-    owner = _word(item.get("managedDeviceOwnerType"))
+    owner, encrypted = _word(item.get("managedDeviceOwnerType")), item.get("isEncrypted")
     return (
         ManagedDevice(
             id=guid(item.get("id")),
@@ -61,6 +73,9 @@ def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
             owner=owner if owner not in {"", "unknown"} else _word(item.get("ownerType")),
             state=_word(item.get("managementState")),
             agent=_word(item.get("managementAgent")),
+            enrolled=_moment(item.get("enrolledDateTime"), now),
+            encrypted=encrypted if isinstance(encrypted, bool) else None,
+            rotated=_rotated(item.get("deviceActionResults"), now),
         )
         if guid(item.get("id"))
         else None
@@ -74,6 +89,19 @@ def guid(value: object) -> str:
 
 def _word(value: object) -> str:
     return clean(value).lower()
+
+
+def _rotated(results: object, now: datetime) -> datetime | None:
+    moments = [
+        moment
+        for result in (results if isinstance(results, list) else ())
+        if isinstance(result, dict)
+        and _word(result.get("actionName")) == _ROTATION
+        and _word(result.get("actionState")) in _ROTATING
+        for name in ("startDateTime", "lastUpdatedDateTime")
+        if (moment := _moment(result.get(name), now))
+    ]
+    return max(moments, default=None)
 
 
 def _moment(value: object, now: datetime) -> datetime | None:

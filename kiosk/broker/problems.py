@@ -39,6 +39,8 @@ def document(error: KioskError, status: int) -> Problem:
         detail=f"{error.sentence} {error.next_step}",
         reference=error.reference,
         retry_after=error.retry_after,
+        client_request_id=error.client_request_id,
+        request_id=error.request_id,
     )
 
 

@@ -18,12 +18,21 @@ from kiosk import __version__
 from kiosk.broker.credential import Credential
 from kiosk.clock import Clock, Deadline
 from kiosk.config import GraphSettings
-from kiosk.errors import GraphGarbled, GraphRefused, GraphThrottled, GraphUnavailable, KioskError
+from kiosk.errors import (
+    GraphGarbled,
+    GraphNoPermission,
+    GraphNoRole,
+    GraphRefused,
+    GraphThrottled,
+    GraphUnavailable,
+    KioskError,
+)
 from kiosk.secret import overwrite
 from kiosk.text import clean
 from kiosk.tls import tls_context
 from kiosk.transport import timeouts
 
+_NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _LARGEST_ANSWER = 4 << 20
 _LONGEST_ID = 64
@@ -42,6 +51,15 @@ class Question:
     deadline: Deadline
     client_request_id: str = ""
     request_id: str = ""
+
+    def aside(self, seconds: float) -> Question:
+        """A question beside this one, which keeps its ids: within the same bounds, and at most so many seconds."""
+        clock = self.deadline.clock
+        return Question(Deadline(clock, min(self.deadline.at, clock.now() + seconds)))
+
+    def sign(self, error: KioskError) -> None:
+        """Put the ids of the last call on an error that came of it."""
+        error.client_request_id, error.request_id = self.client_request_id, self.request_id
 
 
 @dataclass(frozen=True)
@@ -161,6 +179,10 @@ def _fault(answer: _Answer, now: datetime) -> KioskError:
     match answer.status:
         case 404:
             raise NotFound(cause)
+        case 401 | 403 if _forbidden(answer.body):
+            return GraphNoRole(cause)
+        case 403 if _code(answer.body) in _NO_PERMISSION:
+            return GraphNoPermission(cause)
         case 401 | 403:
             return GraphRefused(cause)
         case 429:
@@ -197,7 +219,10 @@ def _forbidden(body: bytearray) -> bool:
     return code == "Forbidden"
 
 
-def _error_code(body: bytearray) -> str:
+def _code(body: bytearray) -> str:
     inner = _error(body).get("error")
-    code = inner.get("code") if isinstance(inner, dict) else None
-    return clean(code) + (" (Forbidden)" if _forbidden(body) else "")
+    return clean(inner.get("code")) if isinstance(inner, dict) else ""
+
+
+def _error_code(body: bytearray) -> str:
+    return _code(body) + (" (Forbidden)" if _forbidden(body) else "")

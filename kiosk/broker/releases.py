@@ -10,6 +10,7 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from kiosk.broker import logs, rules
+from kiosk.broker.encryption import key_warning, why_no_key
 from kiosk.broker.graph import Graph
 from kiosk.broker.limits import Limits
 from kiosk.broker.managed_device import ManagedDevice, guid
@@ -25,6 +26,7 @@ from kiosk.errors import (
     DevicePersonal,
     GraphGarbled,
     GraphRefused,
+    KeyNotEscrowed,
     KioskError,
     RecordUnavailable,
     RequestInvalid,
@@ -37,6 +39,7 @@ from kiosk.text import clean
 # The longest reveal that a kiosk can be configured for.
 _OPEN = timedelta(hours=1)
 _ID_LENGTH = 36
+_DIAGNOSIS_SECONDS = 5
 
 
 @dataclass
@@ -109,6 +112,7 @@ class Releases:
             refusal = error
         except Exception as error:
             refusal = KioskError(logs.place(error))
+        attempt.question.sign(refusal)
         await self._note(attempt, refusal)
         raise refusal
 
@@ -145,6 +149,7 @@ class Releases:
             device_id=attempt.device_id,
             sealed=sealed,
             deadline=self._clock.utc() + _OPEN,
+            warning=key_warning(attempt.device) if attempt.device else None,
         )
 
     async def _allowed(self, attempt: _Attempt) -> None:
@@ -159,18 +164,37 @@ class Releases:
             raise refusal
 
     async def _sealed(self, attempt: _Attempt, public_key: MLKEM768X25519PublicKey) -> bytes:
+        try:
+            sealed, usual = seal(await self._fetched(attempt), public_key, attempt.info())
+        except KeyNotEscrowed as error:
+            raise await self._explained(attempt, error) from None
+        if not usual:
+            logs.LOG.warning("release=%s the stored key has an unusual form", attempt.release_id)
+        return sealed
+
+    async def _fetched(self, attempt: _Attempt) -> bytearray:
         personal = attempt.device is not None and attempt.device.owner == "personal"
         try:
-            body = await self._graph.key(attempt.question, attempt.device_id)
+            return await self._graph.key(attempt.question, attempt.device_id)
         except (GraphRefused, GraphGarbled) as error:
             if personal:
                 # Whatever our own rule says, Microsoft may hold back the key of a personal Mac.
                 raise DevicePersonal(error.cause) from None
             raise
-        sealed, usual = seal(body, public_key, attempt.info())
-        if not usual:
-            logs.LOG.warning("release=%s the stored key has an unusual form", attempt.release_id)
-        return sealed
+
+    async def _explained(self, attempt: _Attempt, missing: KeyNotEscrowed) -> KeyNotEscrowed:
+        """Why there is no key, as far as that can be found out soon; it is no reason to fail in another way."""
+        device, state = attempt.device, None
+        if device is None:
+            return missing
+        try:
+            # Asked only here, for the one device of which somebody wants the key: a list asks nothing of the kind.
+            state = await self._graph.encryption(attempt.question.aside(_DIAGNOSIS_SECONDS), device.id)
+            known = str(state or "no encryption state")
+        except KioskError as error:
+            known = f"encryption state: {error.cause}"
+        cause = f"{missing.cause}; {known}; isEncrypted={device.encrypted}"
+        return why_no_key(device, state)(cause, reference=missing.reference)
 
 
 def _public_key(request: ReleaseRequest) -> MLKEM768X25519PublicKey:

@@ -15,7 +15,7 @@ from kiosk.broker.managed_device import ManagedDevice
 from kiosk.config import Rules
 from kiosk.errors import (
     DeviceBlocked,
-    DeviceLeaving,
+    DeviceDeleting,
     DeviceNotMac,
     DeviceNotManaged,
     DeviceNotYours,
@@ -23,7 +23,11 @@ from kiosk.errors import (
     DeviceOwnerUnknown,
     DevicePersonal,
     DeviceRefused,
+    DeviceRetiring,
     DeviceShared,
+    DeviceWiping,
+    DeviceWithConfigurationManager,
+    DeviceWithJamf,
     PersonBlocked,
     ReasonRequired,
     ReasonUnfit,
@@ -37,7 +41,8 @@ from kiosk.text import clean
 
 SELF_SERVICE_ROLE = "SelfService"
 _FEWEST_CHARACTERS = 2
-_LEAVING = ("retire", "wipe", "delete")
+_LEAVING = {"retire": DeviceRetiring, "wipe": DeviceWiping, "delete": DeviceDeleting}
+_ELSEWHERE = {"jamf": DeviceWithJamf, "configurationmanagerclient": DeviceWithConfigurationManager}
 # Cancelled orders leave a device managed; an unhealthy one has lost touch, as a locked one may.
 _STAYING = frozenset({"managed", "unhealthy", "retirecanceled", "wipecanceled"})
 _UNKNOWN_AGENT = frozenset({"", "unknown", "unknownfuturevalue"})
@@ -124,7 +129,8 @@ def is_managed_by_intune(case: Case) -> DeviceRefused | None:
     agent = case.device.agent
     if agent == "mdm":
         return None
-    refusal = DeviceNotManaged if agent in _UNKNOWN_AGENT else DeviceOtherAgent
+    known = next((refusal for name, refusal in _ELSEWHERE.items() if agent.startswith(name)), DeviceOtherAgent)
+    refusal = DeviceNotManaged if agent in _UNKNOWN_AGENT else known
     return refusal(f"managementAgent={agent!r}")
 
 
@@ -133,7 +139,8 @@ def is_staying(case: Case) -> DeviceRefused | None:
     state = case.device.state
     if state in _STAYING:
         return None
-    refusal = DeviceLeaving if state.startswith(_LEAVING) else DeviceNotManaged
+    known = (refusal for order, refusal in _LEAVING.items() if state.startswith(order))
+    refusal: type[DeviceRefused] = next(known, DeviceNotManaged)
     return refusal(f"managementState={state!r}")
 
 

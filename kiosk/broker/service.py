@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kiosk import __version__
 from kiosk.broker import logs, rules
+from kiosk.broker.encryption import key_warning
 from kiosk.broker.graph import Graph
 from kiosk.broker.managed_device import ManagedDevice, guid
 from kiosk.broker.questions import Question
@@ -89,6 +90,7 @@ class Service:
                 await self._record.check(entry)
             macs = await self._macs(question, visitor.oid)
         except KioskError as error:
+            question.sign(error)
             refused = replace(entry, outcome=error.code, reference=error.reference)
             await self._record.add(_after(question, refused))
             raise
@@ -186,6 +188,7 @@ def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:
         os_version=device.os_version,
         last_seen=device.last_seen,
         refusal=refusal.code if refusal else None,
+        warning=None if refusal else key_warning(device),
     )
 
 

@@ -2,11 +2,13 @@
 
 KioskError
 ├── TerminalWatched             what is around the kiosk forbids a reveal
+├── KeyRotated                  a warning that goes along with a key
 ├── ConfigError                 the operator's files; ends the program with exit code 2
 ├── SignInError                 Entra ID said no, or nothing
 ├── Refused                     the broker decided against it (HTTP 4xx)
 │   ├── TokenRefused            who is asking could not be established
 │   ├── DeviceRefused           this device's key may not be released
+│   │   └── KeyNotEscrowed      there is none, and why
 │   └── RequestRefused          this request may not be served now
 └── Unavailable                 something needed does not work (HTTP 5xx)
 """
@@ -20,10 +22,10 @@ from kiosk.errors.base import (
     TerminalWatched,
     new_reference,
 )
-from kiosk.errors.refused import (
+from kiosk.errors.devices import (
     DeviceBlocked,
+    DeviceDeleting,
     DeviceLeaving,
-    DeviceLimit,
     DeviceNotFound,
     DeviceNotMac,
     DeviceNotManaged,
@@ -32,9 +34,24 @@ from kiosk.errors.refused import (
     DeviceOwnerUnknown,
     DevicePersonal,
     DeviceRefused,
+    DeviceRetiring,
     DeviceShared,
+    DeviceWiping,
+    DeviceWithConfigurationManager,
+    DeviceWithJamf,
+    EncryptionDeferred,
+    EncryptionNoPolicy,
+    EncryptionNotStarted,
+    KeyEscrowOff,
+    KeyNeverReported,
     KeyNotEscrowed,
+    KeyNotReported,
+    KeyRotated,
     KeyUnreadable,
+    KeyWithPerson,
+)
+from kiosk.errors.refused import (
+    DeviceLimit,
     KioskLimit,
     LimitReached,
     OverallLimit,
@@ -71,7 +88,10 @@ from kiosk.errors.sign_in import (
 from kiosk.errors.unavailable import (
     BrokerGarbled,
     BrokerUnreachable,
+    CertificateRefused,
     GraphGarbled,
+    GraphNoPermission,
+    GraphNoRole,
     GraphRefused,
     GraphThrottled,
     GraphUnavailable,
@@ -87,8 +107,10 @@ __all__ = [
     "PROBLEM_TYPE",
     "BrokerGarbled",
     "BrokerUnreachable",
+    "CertificateRefused",
     "ConfigError",
     "DeviceBlocked",
+    "DeviceDeleting",
     "DeviceLeaving",
     "DeviceLimit",
     "DeviceNotFound",
@@ -99,13 +121,27 @@ __all__ = [
     "DeviceOwnerUnknown",
     "DevicePersonal",
     "DeviceRefused",
+    "DeviceRetiring",
     "DeviceShared",
+    "DeviceWiping",
+    "DeviceWithConfigurationManager",
+    "DeviceWithJamf",
+    "EncryptionDeferred",
+    "EncryptionNoPolicy",
+    "EncryptionNotStarted",
     "GraphGarbled",
+    "GraphNoPermission",
+    "GraphNoRole",
     "GraphRefused",
     "GraphThrottled",
     "GraphUnavailable",
+    "KeyEscrowOff",
+    "KeyNeverReported",
     "KeyNotEscrowed",
+    "KeyNotReported",
+    "KeyRotated",
     "KeyUnreadable",
+    "KeyWithPerson",
     "KioskError",
     "KioskLimit",
     "LimitReached",

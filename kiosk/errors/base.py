@@ -10,6 +10,15 @@ from kiosk.i18n import N_
 
 PROBLEM_TYPE = "urn:recovery-kiosk:problem:"
 
+# Who can put things right, as it stands after "Who can help".
+YOU = N_("You yourself")
+HELPDESK = N_("The helpdesk")
+DEVICES = N_("Whoever manages the Macs of your organisation")
+ACCOUNTS = N_("Whoever manages the accounts of your organisation")
+SERVICE = N_("Whoever runs the recovery service")
+KIOSK = N_("Whoever looks after this kiosk")
+TIME = N_("Nobody needs to: it passes by itself")
+
 
 def new_reference() -> str:
     """A short reference that a person can quote and an operator can search for."""
@@ -17,35 +26,47 @@ def new_reference() -> str:
 
 
 class KioskError(Exception):
-    """Base of all. ``cause`` is for the operator's log and holds no secret; it is never shown to the person."""
+    """A fault of the program itself; the log names the place.
+
+    Base of all. ``cause`` is for the operator's log and holds no secret; it is never shown to the person. ``who`` can
+    put it right; with ``portal`` the Company Portal website helps. The ids are those under which Microsoft's own logs
+    know what failed: of the last request to Graph, and of the sign-in.
+    """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     title: ClassVar[str] = N_("Something went wrong")
     sentence: ClassVar[str] = N_("The kiosk met a problem that it does not know.")
     next_step: ClassVar[str] = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
+    who: ClassVar[str] = SERVICE
+    portal: ClassVar[bool] = False
 
     def __init__(self, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> None:
         super().__init__(cause or self.code)
         self.cause = cause
         self.reference = reference or new_reference()
         self.retry_after = retry_after
+        self.client_request_id = ""
+        self.request_id = ""
+        self.correlation_id = ""
 
 
 class TerminalWatched(KioskError):
-    """Something around the kiosk may record its screen, and the configuration refuses to reveal a key then."""
+    """The kiosk found a program of `[surroundings]` around itself whose policy is `refuse`."""
 
     code = "terminal_watched"
     status = 403
     title = N_("No key is shown on this terminal")
     sentence = N_("This terminal seems to be recorded or watched by another program, so a key would not stay private.")
     next_step = N_("Use another terminal, and tell the helpdesk about this one.")
+    who = KIOSK
 
 
 class ConfigError(KioskError):
     """A file of the operator cannot be used: one line that names the file, the place and what was expected."""
 
     code = "configuration"
+    who = KIOSK
 
     def __init__(self, path: Path | str, expected: str, *, key: str = "", line: int | None = None) -> None:
         place = f"{path}:{line}" if line else str(path)

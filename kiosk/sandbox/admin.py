@@ -112,6 +112,7 @@ class _Change(Section, frozen=True, kw_only=True):
     without_key: str | msgspec.UnsetType = msgspec.UNSET
     stored: str | msgspec.UnsetType | None = msgspec.UNSET
     encryption: str | msgspec.UnsetType = msgspec.UNSET
+    policy: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Admin:

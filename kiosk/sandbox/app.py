@@ -72,6 +72,8 @@ class Sandbox:
             pending_seconds=config.graph.rotation_pending_seconds,
             active_seconds=config.graph.rotation_active_seconds,
         )
+        for device in self.directory.devices():
+            rotations.remember(device)
         self._graph = Graph(base, self.directory, keys, rotations, self.clock, config.graph.page_size)
         self._admin = Admin(self.admin_token, self.directory, self._issuer, self._faults, self._requests, self.clock)
         self._routes = Routes()

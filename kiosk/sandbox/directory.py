@@ -32,6 +32,8 @@ Guid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$
 Encryption = Literal[
     "success", "escrowNotEnabled", "driveEncryptedByUser", "userDeferredEncryption", "notEncrypted", "notReady"
 ]
+Policy = Literal["compliant", "nonCompliant", "error", "conflict", "notAssigned", "notApplicable", "unknown"]
+Rotation = Literal["pending", "active", "done", "failed", "canceled", "notSupported"]
 
 
 class Application(Section, frozen=True, kw_only=True):
@@ -89,6 +91,7 @@ class DeviceEntry(Section, frozen=True, kw_only=True):
 
     ``user`` and ``primary`` are addresses of people: Intune's own ``userId`` and what ``/users`` answers.
     ``without_key`` is how the service says that nothing is stored, ``stored`` is something stored that is no key.
+    ``policy`` is what has become of the encryption policy; ``rotation`` is one that was ordered ``rotation_asked`` ago.
     """
 
     name: str
@@ -110,6 +113,9 @@ class DeviceEntry(Section, frozen=True, kw_only=True):
     without_key: Literal["missing", "null", "empty"] = "missing"
     stored: str | None = None
     encryption: Encryption | None = None
+    policy: Policy | None = None
+    rotation: Rotation | None = None
+    rotation_asked: Annotated[str, Meta(pattern=_SEEN)] = "1h"
 
 
 class PeopleFile(Section, frozen=True, kw_only=True):
@@ -148,6 +154,9 @@ class Device(msgspec.Struct, kw_only=True):
     without_key: str = "missing"
     stored: str | None = None
     encryption: str = "notEncrypted"
+    policy: str = ""
+    rotation: str | None = None
+    rotation_asked: dt.datetime = _NEVER
 
     def __repr__(self) -> str:
         return f"<Device {self.id}>"
@@ -275,6 +284,9 @@ def _device(directory: Directory, entry: DeviceEntry, path: Path, now: dt.dateti
         without_key=entry.without_key,
         stored=entry.stored,
         encryption=encryption,
+        policy=entry.policy or ("compliant" if encryption == "success" else "error"),
+        rotation=entry.rotation,
+        rotation_asked=_seen(entry.rotation_asked, now),
     )
 
 

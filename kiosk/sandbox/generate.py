@@ -74,6 +74,7 @@ def _device(chance: random.Random, owner: Person, number: int, enrolled: dt.date
         seen=seen,
         key=_key(chance) if keyed else None,
         encryption="success" if keyed else "escrowNotEnabled",
+        policy="compliant" if keyed else "error",
     )
 
 

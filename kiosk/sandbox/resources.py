@@ -129,7 +129,7 @@ def encryption_state(device: Device, person: Person | None) -> dict[str, Any]:
         "deviceName": device.name,
         "encryptionReadinessState": "ready" if ready else "notReady",
         "encryptionState": "encrypted" if encrypted else "notEncrypted",
-        "encryptionPolicySettingState": "compliant" if device.encryption == "success" else "error",
+        "encryptionPolicySettingState": device.policy,
         "advancedBitLockerStates": "success",
         "fileVaultStates": reason or None,
         "policyDetails": [],

@@ -30,6 +30,11 @@ class Rotations:
         self._active = dt.timedelta(seconds=pending_seconds + active_seconds)
         self._by_device: dict[str, _Rotation] = {}
 
+    def remember(self, device: Device) -> None:
+        """Begin with the rotation that the data of the device speak of, if any; what is over stays as it is."""
+        if device.rotation:
+            self._by_device[device.id] = _Rotation(device.rotation_asked, device.rotation, new_key=new_key())
+
     def ask(self, device: Device) -> None:
         """Ask a Mac for a new key. One that has escrowed none, or is no Mac, answers that it cannot."""
         self.settle(device)

@@ -40,8 +40,8 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("cut", {}, "graph_unavailable"),
     ("reset", {"times": 2}, ""),
     ("status", {"status": 400}, "graph_garbled"),
-    ("status", {"status": 401}, "graph_refused"),
-    ("status", {"status": 403}, "graph_refused"),
+    ("status", {"status": 401}, "graph_no_role"),
+    ("status", {"status": 403}, "graph_no_permission"),
     ("status", {"status": 418}, "graph_garbled"),
     ("status", {"status": 429, "retry_after": 60}, "graph_throttled"),
     ("status", {"status": 429, "retry_after": 0, "times": 2}, ""),
@@ -88,7 +88,7 @@ def test_faults_of_graph_at_the_key(
     ("kind", "more", "code"),
     [
         ("reset", {}, "graph_unavailable"),
-        ("status", {"status": 403}, "graph_refused"),
+        ("status", {"status": 403}, "graph_no_permission"),
         ("status", {"status": 404}, "device_not_found"),
         ("status", {"status": 429, "retry_after": 30}, "graph_throttled"),
         ("status", {"status": 503, "times": 1}, ""),
@@ -156,7 +156,7 @@ def test_a_token_is_renewed_only_once(start: Start, sandbox: RunningSandbox, mon
 def test_a_missing_right_that_is_called_401_is_not_asked_again(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     """Intune says 401 and wraps "Forbidden" in strings."""
     sandbox.fault(KEY, "status", status=401)
-    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_no_role"
     assert len(sandbox.requests("getFileVaultKey")) == 1
     assert not sandbox.requests("/oauth2/v2.0/token")
 
@@ -168,9 +168,9 @@ def test_a_certificate_that_entra_does_not_know(start: Start, sandbox: RunningSa
     pair = self_signed("Somebody else")
     certificate.write_bytes(pair.key_pem() + pair.certificate_pem())
     with start(graph={"certificate": certificate}) as broker:
-        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_certificate"
         certificate.write_bytes(b"half a file")
-        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_certificate"
         certificate.write_bytes(right)
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
 
@@ -180,7 +180,7 @@ def test_the_right_to_read_keys_is_missing(start: Start) -> None:
     with with_its_own_sandbox(start, tenant={"permissions": permissions}) as (broker, sandbox):
         assert broker.ask("GET", "/v1/devices", sandbox.token("ada")).status_code == 200
         answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
-        assert (answer.code, answer.response.status_code) == ("graph_refused", 502)
+        assert (answer.code, answer.response.status_code) == ("graph_no_permission", 502)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_the_list_lives_without_the_primary_users(broker: RunningBroker, sandbox
     listed = broker.ask("GET", "/v1/devices", sandbox.token("luc")).json()["devices"]
     refusals = {device["name"]: device["refusal"] for device in listed}
     assert refusals["NW-HANDOVER"] is None
-    assert refusals["NW-WIPED-01"] == "device_leaving"
+    assert refusals["NW-WIPED-01"] == "device_wiping"
 
 
 def test_all_time_together_is_bounded(start: Start, sandbox: RunningSandbox) -> None:

@@ -75,9 +75,9 @@ def test_two_at_once_cannot_both_be_the_last(start: Start, sandbox: RunningSandb
 def test_a_release_that_gave_no_key_does_not_count(start: Start, sandbox: RunningSandbox) -> None:
     token = sandbox.token("priya")
     with start(rules={"per_person": ("1/day",), "per_device": ("1/day",)}) as broker:
-        assert codes(broker, token, sandbox.device("NW-PRAMAN-LOAN").id, 2) == ["key_not_escrowed"] * 2
+        assert codes(broker, token, sandbox.device("NW-PRAMAN-LOAN").id, 2) == ["key_encryption_deferred"] * 2
         sandbox.fault("*/getFileVaultKey", "status", status=403)
-        assert codes(broker, token, sandbox.device("NW-PRAMAN-16").id, 2) == ["graph_refused"] * 2
+        assert codes(broker, token, sandbox.device("NW-PRAMAN-16").id, 2) == ["graph_no_permission"] * 2
         sandbox.clear_faults()
         assert codes(broker, token, sandbox.device("NW-PRAMAN-16").id, 2) == ["", "limit_person"]
 

@@ -13,7 +13,7 @@ import pytest
 from kiosk.broker import rules
 from kiosk.broker.managed_device import ManagedDevice
 from kiosk.config import Rules
-from kiosk.errors import BY_CODE, DeviceRefused, LimitReached, ReasonRequired, ReasonUnfit, TokenRefused
+from kiosk.errors import BY_CODE, DeviceRefused, KeyNotEscrowed, LimitReached, ReasonRequired, ReasonUnfit, TokenRefused
 from kiosk.models import Person, ReasonRule
 from kiosk.patterns import Pattern
 
@@ -67,8 +67,8 @@ def test_user_and_primary_user_must_both_be_the_person(user: str, primary: set[s
         ({"os": "MACOS"}, ""),
         ({"os": "Windows"}, "device_not_mac"),
         ({"os": ""}, "device_not_mac"),
-        ({"agent": "jamf"}, "device_other_agent"),
-        ({"agent": "configurationmanagerclientmdm"}, "device_other_agent"),
+        ({"agent": "jamf"}, "device_jamf"),
+        ({"agent": "configurationmanagerclientmdm"}, "device_configuration_manager"),
         ({"agent": "something new"}, "device_other_agent"),
         ({"agent": "unknown"}, "device_not_managed"),
         ({"agent": ""}, "device_not_managed"),
@@ -76,8 +76,8 @@ def test_user_and_primary_user_must_both_be_the_person(user: str, primary: set[s
         ({"state": "wipecanceled"}, ""),
         ({"state": "retirecanceled"}, ""),
         *[
-            ({"state": state}, "device_leaving")
-            for order in ("retire", "wipe", "delete")
+            ({"state": state}, code)
+            for order, code in (("retire", "device_retiring"), ("wipe", "device_wiping"), ("delete", "device_deleting"))
             for state in (f"{order}pending", f"{order}failed", f"{order}issued")
         ],
         ({"state": "discovered"}, "device_not_managed"),
@@ -109,8 +109,8 @@ def test_rules_apply_in_their_order() -> None:
     assert codes == [
         "device_not_yours",
         "device_not_mac",
-        "device_other_agent",
-        "device_leaving",
+        "device_jamf",
+        "device_wiping",
         "device_personal",
     ]
     assert refusal(**broken) == ""
@@ -255,5 +255,7 @@ def test_every_rule_is_documented_in_its_order() -> None:
     assert len(codes) == len(set(codes))
     for kind in BY_CODE.values():
         decided = issubclass(kind, (TokenRefused, DeviceRefused, LimitReached, ReasonRequired))
-        if decided and not {kind} & {DeviceRefused, LimitReached}:
+        if decided and not {kind} & {DeviceRefused, LimitReached} and KeyNotEscrowed not in kind.__bases__:
             assert kind.code in codes, kind.code
+    causes = {line.split("`")[1] for line in described.splitlines() if line.startswith("| `key_")}
+    assert causes == {kind.code for kind in KeyNotEscrowed.__subclasses__()}

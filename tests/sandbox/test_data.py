@@ -44,7 +44,7 @@ def test_every_state_of_a_real_tenant(directory: Directory) -> None:
     assert {"managed", "retirePending", "retireIssued", "wipePending", "wipeIssued", "deletePending"} == {
         device.state for device in macs
     }
-    assert {device.agent for device in macs} == {"mdm", "jamf"}
+    assert {device.agent for device in macs} == {"mdm", "jamf", "configurationManagerClient"}
     assert {device.os for device in devices} == {"macOS", "Windows", "iOS", "iPadOS"}
     assert [device for device in macs if not device.user]
     assert [device for device in macs if device.user and device.user != device.primary]

@@ -154,8 +154,8 @@ async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
     async with desk(running) as person:
         await person.walk_to_devices("Priya Raman")
         await person.press(*"loan", "enter")
-        await person.until("No recovery key of this Mac has been stored")
-        await person.until("(key_not_escrowed)")
+        await person.until("Encryption of this Mac was put off")
+        await person.until("(key_encryption_deferred)")
         await person.press("enter")
         await person.until("Which Mac is locked?")
 
@@ -165,7 +165,7 @@ async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
         await person.walk_to_devices("Ada Kessler")
         running.sandbox.fault("*getFileVaultKey*", status=403)
         await person.press("enter")
-        await person.until("does not let the recovery service in")
+        await person.until("has not been given the permission")
         running.sandbox.clear_faults()
         await person.press("enter")
         await person.until(KEY.search)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
+
 import pytest
 
 from kiosk.errors import BY_CODE, ConfigError, KioskError, Unavailable, from_code, new_reference
@@ -15,6 +18,26 @@ def test_words_are_whole_sentences(kind: type[KioskError]) -> None:
     assert kind.sentence.endswith(".")
     assert kind.next_step.endswith(".")
     assert not kind.title.endswith(".")
+    assert kind.who[:1].isupper()
+    assert not kind.who.endswith(".")
+
+
+@pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE)
+def test_words_fit_a_small_terminal(kind: type[KioskError]) -> None:
+    lines = [line for words in (kind.sentence, kind.next_step) for line in textwrap.wrap(words, 76)]
+    assert len(lines) <= 5
+    assert len(kind.title) <= 60
+    assert len(kind.who) <= 60
+
+
+@pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE)
+def test_operators_are_told_where_it_comes_from(kind: type[KioskError]) -> None:
+    assert (inspect.getdoc(kind) or "").partition("\n")[0].endswith(".")
+    assert len(kind.code) <= 32, "the column of the record"
+
+
+def test_only_a_personal_mac_is_sent_to_the_website() -> None:
+    assert [kind.code for kind in BY_CODE.values() if kind.portal] == ["device_personal"]
 
 
 @pytest.mark.parametrize("code", [code for code in BY_CODE if code != ConfigError.code])
