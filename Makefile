@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench test-microsoft pictures wheel lock clean
+.PHONY: help demo test check bench test-microsoft pictures causes wheel lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,9 @@ test-microsoft: $(VENV)/.microsoft  ## Run Microsoft's own clients against the s
 
 pictures: $(VENV)/.dev  ## Draw the pictures of the README from the running program
 	@$(BIN)/python -m docs.pictures
+
+causes: $(VENV)/.dev  ## Write docs/causes.md, the table of everything that can go wrong
+	@$(BIN)/python -m docs.causes
 
 wheel: $(VENV)/.dev  ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation

@@ -20,7 +20,7 @@ MEANT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("module", ["api", "identity", "models", "secret", "transport", "visit", "config"])
+@pytest.mark.parametrize("module", ["api", "identity", "models", "secret", "transport", "visit", "config", "ticket"])
 def test_what_asks_does_not_draw(module: str) -> None:
     code = f"import sys, kiosk.{module}; sys.exit(bool('textual' in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
