@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -225,6 +226,19 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(path, f"expected {what} in UTF-8") from None
     except OSError as error:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
+
+
+def changed(paths: Iterable[Path | None]) -> object:
+    """Something that compares unequal once one of these files was written or replaced."""
+
+    def seen(path: Path) -> tuple[int, ...] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    return [seen(path) for path in paths if path]
 
 
 def _decode(kind: type[Any], value: object) -> Path | Pattern:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -17,10 +18,13 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from kiosk.config import changed
 from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 128
 _SOCKET_MODE = 0o660
@@ -90,7 +94,7 @@ def serve(
         timeout_graceful_shutdown=_GRACE_SECONDS,
         proxy_headers=False,
         # Not the file arguments: with them, a key with a passphrase would make the service ask on the terminal.
-        ssl_context_factory=(lambda _config, _default: server_tls(tls)) if tls else None,
+        ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
     )
     server = _Server(config, on_ready)
     asyncio.run(_serve(server, sock, until_stdin_closes))
@@ -119,6 +123,31 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
         reason = f"expected a certificate and its key {tls.key}, in PEM without passphrase: {error.strerror or error}"
         raise ConfigError(tls.certificate, reason) from None
     return context
+
+
+def renewed_tls(tls: Tls) -> ssl.SSLContext:
+    """A server context that gives each new connection the certificate that is on disk then. Raises ConfigError.
+
+    One that cannot be used, as between the writing of certificate and key, does not take the place of one that can.
+    """
+    files = (tls.certificate, tls.key)
+    seen = changed(files)
+    current = first = server_tls(tls)
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        nonlocal seen, current
+        found = changed(files)
+        if found != seen:
+            seen = found
+            try:
+                current = server_tls(tls)
+                log.info("the certificate was replaced: %s", tls.certificate)
+            except ConfigError as error:
+                log.warning("the replaced certificate cannot be used, the one before stays: %s", error)
+        connection.context = current
+
+    first.sni_callback = choose
+    return first
 
 
 def _from_systemd() -> socket.socket | None:

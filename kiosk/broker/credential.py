@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from kiosk.broker.logs import LOG
 from kiosk.clock import Clock
-from kiosk.config import GraphSettings, read_text
+from kiosk.config import GraphSettings, changed, read_text
 from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
 from kiosk.tls import tls_context
 from kiosk.transport import MsalHttp, timeouts
@@ -41,6 +42,8 @@ class Credential:
         )
         self._replayed: dict[str, Any] = {}
         self._application: msal.ConfidentialClientApplication | None = None
+        self._read: object = None
+        self._tokens = msal.TokenCache()
         self._asking = asyncio.Lock()
         load_certificate(settings, clock)
 
@@ -52,6 +55,7 @@ class Credential:
     def forget(self) -> None:
         """Take the next token from Entra ID, with the certificate as it is then on disk."""
         self._application = None
+        self._tokens = msal.TokenCache()
 
     def close(self) -> None:
         self._http.close()
@@ -60,7 +64,7 @@ class Credential:
         # MSAL would answer the next try from this cache, for seconds, with the failure of the last one.
         self._replayed.clear()
         try:
-            application = self._application or self._open()
+            application = self._current()
             answer = application.acquire_token_for_client([self._scope])
         except httpx.HTTPError as error:
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}: {error}") from None
@@ -69,10 +73,29 @@ class Credential:
         except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         if isinstance(answer.get("access_token"), str):
-            self._application = application
             return str(answer["access_token"])
         self._application = None
         raise _explain(answer)
+
+    def _current(self) -> msal.ConfidentialClientApplication:
+        """The application with the certificate as it is on disk; a token that is still good outlives the change.
+
+        A file that cannot be used, such as one half-written, does not take the place of a certificate that can.
+        """
+        found = changed((self._settings.certificate, self._settings.passphrase_file))
+        if self._application is None or found != self._read:
+            try:
+                application = self._open()
+            except ConfigError as error:
+                if self._application is None:
+                    raise
+                LOG.warning("the replaced certificate cannot be used, the one before stays: %s", error)
+            else:
+                if self._application is not None:
+                    LOG.info("the certificate for Graph was replaced: %s", self._settings.certificate)
+                self._application = application
+            self._read = found
+        return self._application
 
     def _open(self) -> msal.ConfidentialClientApplication:
         return msal.ConfidentialClientApplication(
@@ -81,6 +104,7 @@ class Credential:
             client_credential=load_certificate(self._settings, self._clock),
             http_client=self._http,
             http_cache=self._replayed,
+            token_cache=self._tokens,
             instance_discovery=False,
         )
 

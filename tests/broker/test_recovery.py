@@ -1,0 +1,160 @@
+"""What comes back or is replaced while the broker runs: certificates on disk, signing keys, the broker itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kiosk.api import Broker
+from kiosk.broker.signing_keys import PAUSE_SECONDS
+from kiosk.config import BrokerAddress
+from kiosk.errors import BrokerUnreachable, TokenBound
+from kiosk.models import Ending
+from kiosk.sandbox.ca import Authority, self_signed
+from kiosk.secret import VisitKeys, release_info
+from tests.broker.conftest import Start
+from tests.support.broker import MovedClock, broker_config, broker_process
+from tests.support.sandbox import RunningSandbox
+
+
+def replace(path: Path, content: bytes) -> None:
+    """As a careful operator does it: whole, in one step."""
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+def test_a_replaced_certificate_serves_for_the_next_token(
+    start: Start, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    clock = MovedClock()
+    right = (sandbox.directory / "broker.pem").read_bytes()
+    stranger = self_signed("Somebody else")
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(right)
+    mac = sandbox.device("NW-AKESSLER-14").id
+    with start(clock, graph={"certificate": certificate}) as broker:
+
+        def outcome() -> str:
+            return broker.release(sandbox.token("ada"), mac).code
+
+        def new_token_needed() -> None:
+            # Graph takes the old one no longer.
+            sandbox.rotate_keys(keep_old=False)
+            clock.ahead += timedelta(seconds=PAUSE_SECONDS)
+
+        assert outcome() == ""
+        replace(certificate, stranger.key_pem() + stranger.certificate_pem())
+        # The token from before is still good.
+        assert outcome() == ""
+        new_token_needed()
+        assert outcome() == "graph_certificate"
+        replace(certificate, right)
+        assert outcome() == ""
+
+
+def test_a_file_half_written_does_not_take_the_place_of_a_good_one(
+    start: Start, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    right = (sandbox.directory / "broker.pem").read_bytes()
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(right)
+    mac = sandbox.device("NW-AKESSLER-14").id
+    with start(graph={"certificate": certificate}, rules={"per_person": (), "per_device": ()}) as broker:
+        sandbox.clear_requests()
+        for content in (right, right[:700], b"", right):
+            replace(certificate, content)
+            assert broker.release(sandbox.token("ada"), mac).code == ""
+        certificate.unlink()
+        assert broker.release(sandbox.token("ada"), mac).code == ""
+        assert len(sandbox.requests("/oauth2/v2.0/token")) == 1
+
+
+def served_certificate(port: int, host: str) -> bytes | None:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        # Without a name for SNI where it is an address.
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return secured.getpeercert(binary_form=True)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox, place: Path, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    authority = Authority()
+    first, second = authority.server(), authority.server()
+    certificate, key, ca = place / "tls.pem", place / "tls.key", place / "ca.pem"
+    certificate.write_bytes(first.certificate_pem())
+    key.write_bytes(first.key_pem())
+    ca.write_bytes(authority.certificate_pem())
+    listen = {"url": f"https://localhost:{port}", "certificate": certificate, "key": key}
+    with broker_process(broker_config(sandbox.directory, place, listen=listen), place, ca) as broker:
+        before = served_certificate(port, host)
+        assert broker.ask("GET", "/healthz").status_code == 200
+        replace(certificate, second.certificate_pem())
+        # The certificate is there, its key is not yet.
+        assert served_certificate(port, host) == before
+        replace(key, second.key_pem())
+        after = served_certificate(port, host)
+        assert after not in {None, before}
+        # A connection that was open stays open.
+        assert broker.ask("GET", "/healthz").status_code == 200
+    assert "the replaced certificate cannot be used, the one before stays" in broker.log()
+    assert "the certificate was replaced" in broker.log()
+
+
+async def test_a_visit_goes_on_when_the_broker_is_restarted(sandbox: RunningSandbox, place: Path) -> None:
+    """The kiosk's own client, one token, one key pair, over two lives of the broker."""
+    config = broker_config(sandbox.directory, place)
+    token, keys, thief = sandbox.token("ada"), VisitKeys(), VisitKeys()
+    mac, ada = sandbox.device("NW-AKESSLER-14"), sandbox.person("ada")
+    address = BrokerAddress(url=config.listen.url)
+
+    def client(of: VisitKeys) -> Broker:
+        return Broker(address, lambda: f"Bearer {token}", "tty1", of.public_key)
+
+    visit = client(keys)
+    with broker_process(config, place):
+        await visit.session()
+        assert await visit.devices()
+        shown = await visit.release(mac.id, keys.public_key)
+    with pytest.raises(BrokerUnreachable):
+        await visit.devices()
+    with broker_process(config, place) as broker:
+        assert await visit.devices()
+        again = await visit.release(mac.id, keys.public_key)
+        info = release_info(tid=sandbox.tenant, oid=ada.oid, device_id=mac.id, release_id=again.release_id)
+        with keys.open(again.sealed, info) as opened:
+            assert bytes(opened[index] for index in range(len(opened))).decode() == mac.key
+        await visit.closed(shown.release_id, Ending.HIDDEN, 3.0)
+        await visit.closed(again.release_id, Ending.FINISHED, 4.0)
+        # What binds the token to the visit has outlived the broker, too.
+        stolen = client(thief)
+        with pytest.raises(TokenBound):
+            await stolen.devices()
+        await stolen.aclose()
+        ends = {row["release_id"]: row["outcome"] for row in broker.rows("release.closed")}
+        assert ends == {shown.release_id: "hidden", again.release_id: "finished"}
+    await visit.aclose()
+
+
+async def test_a_visit_goes_on_when_the_broker_is_killed(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place)
+    token, keys = sandbox.token("ada"), VisitKeys()
+    visit = Broker(BrokerAddress(url=config.listen.url), lambda: f"Bearer {token}", "tty1", keys.public_key)
+    with broker_process(config, place) as broker:
+        await visit.session()
+        os.kill(broker.pid, 9)
+    with broker_process(config, place):
+        assert await visit.devices()
+    await visit.aclose()
