@@ -9,7 +9,6 @@ from kiosk import i18n
 from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import KioskError
-from kiosk.i18n import _
 from kiosk.models import Device, Person
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
@@ -20,6 +19,7 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.surroundings import Watch
+from kiosk.words import warnings
 
 if TYPE_CHECKING:
     from kiosk.app import KioskApp
@@ -72,14 +72,22 @@ class FullScreen:
         return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
 
     async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
-        warning = _("Another program may see or keep this screen: {programs}.").format(programs=watch)
         return await self._app.show(
             RevealScreen(
                 showing,
-                warning="" if watch.policy is Policy.ALLOW else warning,
+                warning=" ".join(warnings(showing.warning, watch)),
                 masked=watch.policy in {Policy.MASK, Policy.REFUSE},
             )
         )
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
-        return await self._app.show(TroubleScreen(error, self._organisation.helpdesk, leave=leave, step=step))
+        return await self._app.show(
+            TroubleScreen(
+                error,
+                self._organisation,
+                leave=leave,
+                step=step,
+                device=device,
+                ticket=self._app.keeper.ticket(error, device),
+            )
+        )

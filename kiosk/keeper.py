@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from kiosk.clock import Clock
 from kiosk.config import KioskConfig
+from kiosk.errors import KioskError
 from kiosk.held_key import HeldKey
-from kiosk.models import Ending
+from kiosk.models import Device, Ending
 from kiosk.surroundings import Watch
+from kiosk.ticket import ticket
 from kiosk.watchdog import Watchdog
 from kiosk.witness import Witness
 
@@ -118,6 +120,10 @@ class Keeper:
         """Zero what can be zeroed, at once and from any thread."""
         if self.visit:
             self.visit.wipe()
+
+    def ticket(self, error: KioskError, device: Device | None) -> str:
+        """What somebody needs for a ticket about an error that was just met."""
+        return ticket(error, at=self.clock.utc(), kiosk=self._terminal, device=device)
 
     async def farewell(self, how: Ending) -> None:
         """Tell the broker and sign out, as far as that is possible in a few seconds."""

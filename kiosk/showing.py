@@ -36,13 +36,17 @@ class Showing:
         times: Times,
         clock: Clock,
         ended: Callable[[Showing, Ending], None],
+        *,
+        warning: str | None = None,
     ) -> None:
         """Open the seal for the first time; ``ended`` is called once, when the key can no longer be shown.
 
+        ``warning`` is the code of something that the person should know about this key.
         Raises SealBroken.
         """
         self.device = device
         self.release_id = release_id
+        self.warning = warning
         self._unseal: Callable[[], SecretBuffer] | None = unseal
         self._clock = clock
         self._ended = ended

@@ -69,6 +69,7 @@ class Visit:
             times,
             self.clock,
             self._ended,
+            warning=release.warning,
         )
         self._showings[showing.release_id] = showing
         if self._witness:

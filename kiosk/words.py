@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from kiosk.config import Policy
+from kiosk.errors import from_code
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
+from kiosk.surroundings import Watch
 
 STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
 
@@ -116,6 +119,12 @@ def about(device: Device) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def named(device: Device) -> str:
+    """Name, model and serial number, on one line."""
+    numbered = _("serial number {serial}").format(serial=serial(device))
+    return ", ".join(part for part in (name(device), device.model, numbered) if part)
+
+
 def name(device: Device) -> str:
     """The name of a Mac, or that it has none."""
     return device.name or _("(no name)")
@@ -124,6 +133,17 @@ def name(device: Device) -> str:
 def serial(device: Device) -> str:
     """The serial number of a Mac, or that it is not known."""
     return device.serial or _("unknown")
+
+
+def warnings(code: str | None, watch: Watch) -> list[str]:
+    """What the person should know about a key: that it may not work, or that it may be recorded."""
+    said = []
+    if code:
+        warning = from_code(code)
+        said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
+    if watch.policy is not Policy.ALLOW:
+        said.append(_("Another program may see or keep this screen: {programs}.").format(programs=watch))
+    return said
 
 
 def narrowed(devices: Sequence[Device], wanted: str) -> tuple[Device, ...]:

@@ -121,7 +121,7 @@ class DevicesScreen(KioskScreen[Device | None]):
                 model=device.model or _("(unknown)"),
                 serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else _("(none)"),
                 seen=seen(device.last_seen, self._now),
-                key=_("not here") if device.refusal else _("on request"),
+                key=_key(device),
                 available=not device.refusal,
             )
             for device in self._shown
@@ -143,4 +143,12 @@ class DevicesScreen(KioskScreen[Device | None]):
             why = _("No key here: {why} {next_step}\nHelpdesk: {helpdesk}")
             detail.say(why.format(why=_(refusal.sentence), next_step=_(refusal.next_step), helpdesk=self._helpdesk))
         else:
-            detail.say(f"{name(device)}\n{about(device)}\n" + _("Press Enter to show its recovery key."))
+            warning = from_code(device.warning).sentence if device.warning else ""
+            advice = _(warning) or _("Press Enter to show its recovery key.")
+            detail.say(f"{name(device)}\n{about(device)}\n{advice}")
+
+
+def _key(device: Device) -> str:
+    if device.refusal:
+        return _("not here")
+    return _("may be old") if device.warning else _("on request")

@@ -23,14 +23,15 @@ class HelpScreen(Screen[None], inherit_bindings=False):
     ]
     AUTO_FOCUS = ""
 
-    def __init__(self, text: str, helpdesk: str) -> None:
+    def __init__(self, text: str, helpdesk: str, *, title: str = "") -> None:
         super().__init__()
+        self._heading = title or _("Help")
         self._text = text
         self._helpdesk = helpdesk
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help"):
-            yield Prose(_("Help"), classes="headline")
+            yield Prose(self._heading, classes="headline")
             yield Prose(self._text, id="help-text")
             yield Facts({_("Helpdesk"): self._helpdesk})
         yield KeyHints([(_("Enter"), _("Close")), ("F10", _("Lock"))])

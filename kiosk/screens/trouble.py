@@ -1,47 +1,90 @@
-"""Everything that fails ends here: what happened, what to do next, whom to ask, and a reference to quote."""
+"""Everything that fails ends here: what happened, what to do next, who can help, and a reference to quote."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from kiosk.answers import Choice
+from kiosk.config import Organisation
 from kiosk.errors import DeviceRefused, KioskError, SignInError
 from kiosk.i18n import N_, _
+from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
+from kiosk.screens.help import HelpScreen
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
-from kiosk.words import TROUBLE_HELP, waiting
+from kiosk.widgets.qr_code import QrCode
+from kiosk.words import TROUBLE_HELP, named, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):
     """Says it in plain words; never shows a cause that is meant for the operator."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "ticket", show=False)]
     help_text = TROUBLE_HELP
 
-    def __init__(self, error: KioskError, helpdesk: str, *, leave: str, step: int = 0) -> None:
-        """``leave`` says in marked words what Esc does."""
+    def __init__(
+        self,
+        error: KioskError,
+        organisation: Organisation,
+        *,
+        leave: str,
+        step: int = 0,
+        device: Device | None = None,
+        ticket: str = "",
+    ) -> None:
+        """``leave`` says in marked words what Esc does; ``ticket`` is the text for a ticket."""
         super().__init__()
         self.step = step
         self._error = error
-        self._helpdesk = helpdesk
+        self._organisation = organisation
+        self._device = device
+        self._ticket = ticket
         again = N_("New code") if isinstance(error, SignInError) else N_("Try again")
-        self.hints = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again), ("Esc", leave))
+        ways = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again), ("Esc", leave))
+        self.hints = (*ways, ("F5", N_("For a ticket"))) if ticket else ways
 
     @property
     def _final(self) -> bool:
         return isinstance(self._error, DeviceRefused)
 
     def content(self) -> Iterable[Widget]:
+        if not self._error.portal:
+            yield from self._words()
+            return
+        with Horizontal(id="trouble"):
+            yield QrCode(self._organisation.portal)
+            with Vertical(id="trouble-words"):
+                yield from self._words()
+
+    def _words(self) -> Iterable[Widget]:
         error = self._error
         yield Prose(_(error.title), classes="headline")
+        if self._device:
+            yield Prose(named(self._device), classes="value quiet")
         yield Prose(_(error.sentence), classes="value")
         yield Prose(_(error.next_step), classes="value")
         if error.retry_after:
             yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
+        yield Facts(self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        error, organisation = self._error, self._organisation
         support = f", {error.support}" if isinstance(error, SignInError) and error.support else ""
-        yield Facts({_("Helpdesk"): self._helpdesk, _("Reference"): f"{error.reference}  ({error.code}{support})"})
+        facts = {_("Who can help"): _(error.who)}
+        facts |= {_("Website"): organisation.portal.removeprefix("https://")} if error.portal else {}
+        facts |= {_("Helpdesk"): organisation.helpdesk}
+        return facts | {_("Reference"): f"{error.reference}  ({error.code}{support})"}
+
+    def action_ticket(self) -> None:
+        """Lay what a ticket needs over this screen."""
+        if self._ticket:
+            self.app.push_screen(HelpScreen(self._ticket, self._organisation.helpdesk, title=_("For a ticket")))
 
     def action_enter(self) -> None:
         self.answer(Choice.LEAVE if self._final else Choice.AGAIN)

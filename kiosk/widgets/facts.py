@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rich.cells import cell_len
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from kiosk.widgets.prose import Prose
+
+_NAME_CELLS = 12
+_GAP = 2
 
 
 class Facts(Widget):
@@ -16,7 +20,6 @@ class Facts(Widget):
     DEFAULT_CSS = """
     Facts { height: auto; layout: vertical; }
     Facts Horizontal { height: auto; }
-    Facts .facts--name { width: 12; }
     Facts .facts--value { width: 1fr; }
     """
 
@@ -26,7 +29,11 @@ class Facts(Widget):
         self._facts = facts
 
     def compose(self) -> Iterable[Widget]:
+        # As wide as the longest name, in any language; short ones stand alike on all screens.
+        width = max(_NAME_CELLS, *(cell_len(name) + _GAP for name in self._facts))
         for name, value in self._facts.items():
             with Horizontal():
-                yield Prose(name, classes="facts--name")
+                label = Prose(name, classes="facts--name")
+                label.styles.width = width
+                yield label
                 yield Prose(value, classes="facts--value")

@@ -6,7 +6,8 @@ import pytest
 
 from kiosk import i18n
 from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
-from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
+from kiosk.errors import BY_CODE, BrokerUnreachable, KeyNotEscrowed, from_code
+from kiosk.i18n import N_
 from kiosk.models import Device, Ending
 from kiosk.screens.confirm import ANSWER_SECONDS, ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
@@ -220,13 +221,42 @@ async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
 async def test_trouble_offers_another_try_or_the_way_back() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        shown = await app.put(TroubleScreen(BrokerUnreachable("secret cause"), HELPDESK, leave="Finish"), pilot)
+        shown = await app.put(
+            TroubleScreen(BrokerUnreachable("secret cause"), CONFIG.organisation, leave="Finish"), pilot
+        )
         assert "secret cause" not in "\n".join(rows(app))
         await pilot.press("enter")
         assert await shown is Choice.AGAIN
-        shown = await app.put(TroubleScreen(KeyNotEscrowed(), HELPDESK, leave=""), pilot)
+        shown = await app.put(TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave=""), pilot)
         await pilot.press("enter")
         assert await shown is Choice.LEAVE
+
+
+async def test_what_a_ticket_needs_is_laid_over_the_trouble() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        trouble = TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave="", ticket="Problem: key_not_escrowed")
+        shown = await app.put(trouble, pilot)
+        await pilot.press("f5")
+        assert "Problem: key_not_escrowed" in "\n".join(rows(app))
+        await pilot.press("escape")
+        assert app.screen is trouble
+        shown.cancel()
+
+
+async def test_every_cause_fits_the_smallest_screen() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        for code in BY_CODE:
+            error = from_code(code, retry_after=4000)
+            trouble = TroubleScreen(
+                error, CONFIG.organisation, leave=N_("Back to the list"), device=device(), ticket="x"
+            )
+            shown = await app.put(trouble, pilot)
+            text = " ".join(" ".join(line.strip("▌ ") for line in rows(app)).split())
+            assert error.reference in text, code
+            assert error.portal or error.next_step in text, code
+            shown.cancel()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.errors import KeyNotEscrowed, LimitReached, SignInUnreachable
+from kiosk.errors import DevicePersonal, KeyNotEscrowed, LimitReached, SignInUnreachable
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
@@ -30,6 +30,7 @@ DEVICES = [
     device("Lab iMac", id="d2", model="iMac", serial="C02ZZ9PLQ05N", last_seen=None, refusal="key_not_escrowed"),
     device("عمر MacBook Air", id="d3", model="MacBook Air", refusal="device_personal"),
     device("倉庫 Mac mini 東京オフィス 第二会議室用", id="d4", model="Mac mini", serial=""),
+    device("Mac with an old key", id="d6", warning="key_rotated"),
     device("[@click=app.quit]x[/]", id="d5", model="", last_seen=datetime(2025, 1, 2, tzinfo=UTC)),
 ]
 
@@ -42,10 +43,27 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "reveal": lambda app: RevealScreen(app.showing()),
     "reveal-unusual": lambda app: RevealScreen(app.showing(b"35AJ-AC98-TI1H")),
     "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
-    "trouble": lambda _: TroubleScreen(SignInUnreachable(reference="1A2B3C4D"), HELPDESK, leave="Finish", step=1),
-    "trouble-device": lambda _: TroubleScreen(KeyNotEscrowed(reference="1A2B3C4D"), HELPDESK, leave="", step=4),
+    "trouble": lambda _: TroubleScreen(
+        SignInUnreachable(reference="1A2B3C4D"), CONFIG.organisation, leave="Finish", step=1
+    ),
+    "trouble-device": lambda _: TroubleScreen(
+        KeyNotEscrowed(reference="1A2B3C4D"),
+        CONFIG.organisation,
+        leave="",
+        step=4,
+        device=device(),
+        ticket="Problem: key_not_escrowed",
+    ),
+    "trouble-personal": lambda _: TroubleScreen(
+        DevicePersonal(reference="1A2B3C4D"),
+        CONFIG.organisation,
+        leave="",
+        step=4,
+        device=device(),
+        ticket="Problem: device_personal",
+    ),
     "trouble-limit": lambda _: TroubleScreen(
-        LimitReached(reference="1A2B3C4D", retry_after=1250), HELPDESK, leave="Back to the list", step=4
+        LimitReached(reference="1A2B3C4D", retry_after=1250), CONFIG.organisation, leave="Back to the list", step=4
     ),
     "working": lambda _: WorkingScreen("Fetching the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
