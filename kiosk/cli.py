@@ -8,6 +8,7 @@ import click
 
 from kiosk import __version__
 from kiosk.audit_cli import audit
+from kiosk.check_cli import check
 from kiosk.plainly import plainly
 
 _config = click.option(
@@ -96,3 +97,4 @@ def sandbox(
 
 
 cli.add_command(audit)
+cli.add_command(check)

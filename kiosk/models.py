@@ -105,6 +105,13 @@ class ReleaseClosed(Message, frozen=True, kw_only=True):
     shown_seconds: float = 0.0
 
 
+class Health(Message, frozen=True, kw_only=True):
+    """The broker answers; on ``readyz`` also: it could serve a release."""
+
+    healthy: bool = True
+    version: str = ""
+
+
 class Problem(Message, frozen=True, kw_only=True):
     """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors.
 

@@ -31,7 +31,7 @@ def plainly(command: Callable[Arguments, int | None]) -> Callable[Arguments, Non
                 raise
             # The second word of the command line: the extras of the package have the names of commands.
             words = click.get_current_context().command_path.split()
-            extra = {"audit": "broker"}.get(words[1], words[1]) if len(words) > 1 else words[0]
+            extra = {"audit": "broker", "check": "broker"}.get(words[1], words[1]) if len(words) > 1 else words[0]
             click.echo(f"kiosk: {error.name} is not installed; this command needs recovery-kiosk[{extra}]", err=True)
             sys.exit(EXIT_CONFIGURATION)
         sys.exit(code or 0)

@@ -72,7 +72,7 @@ class DatabaseSource:
                 yield dict(zip(names, row, strict=True))
 
     def items(self) -> Iterator[Item]:
-        checkpoints = self._checkpoints()
+        checkpoints = self.checkpoints()
         coming = next(checkpoints, None)
         for row in self.rows():
             while coming and _before(coming.members["size"], row["n"]):
@@ -83,8 +83,10 @@ class DatabaseSource:
             yield coming
             coming = next(checkpoints, None)
 
-    def _checkpoints(self) -> Iterator[Stored]:
-        for row in self._connection.execute(select(CHECKPOINT).order_by(CHECKPOINT.c.size)).mappings():
+    def checkpoints(self, *where: ColumnElement[bool]) -> Iterator[Stored]:
+        """Checkpoints that meet all conditions."""
+        statement = select(CHECKPOINT).where(*where).order_by(CHECKPOINT.c.size)
+        for row in self._connection.execute(statement).mappings():
             yield Stored(dict(row))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import msgspec
 from litestar import Litestar, Request, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader, State
@@ -15,10 +14,11 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.params import FromPath, JSONBody, SkipValidation
 
+from kiosk import __version__
 from kiosk.broker import problems
 from kiosk.broker.service import Service
 from kiosk.broker.visitor import SignedIn
-from kiosk.models import Devices, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import Devices, Health, Problem, Release, ReleaseClosed, ReleaseRequest, Session
 
 LARGEST_BODY = 64 * 1024
 TERMINAL_HEADER = "X-Kiosk-Terminal"
@@ -27,12 +27,6 @@ VISIT_HEADER = "X-Visit-Key"
 _Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 _Served: TypeAlias = NamedDependency[SkipValidation[Service]]
 _By: TypeAlias = NamedDependency[SkipValidation[SignedIn]]
-
-
-class Health(msgspec.Struct, frozen=True):
-    """The broker answers; on ``readyz`` also: it could serve a release."""
-
-    healthy: bool = True
 
 
 def _problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -117,14 +111,14 @@ async def lost(
 @get("/healthz", tags=["operation"], security=[{}])
 async def healthz() -> Health:
     """The broker runs."""
-    return Health()
+    return Health(version=__version__)
 
 
 @get("/readyz", responses=_problems(503), tags=["operation"], security=[{}])
 async def readyz(service: _Served) -> Health:
     """The record can be written and sign-ins can be checked."""
     await service.ready()
-    return Health()
+    return Health(version=__version__)
 
 
 HANDLERS: Sequence[Any] = (session, devices, release, closed, lost, healthz, readyz)

@@ -1,4 +1,4 @@
-"""How tests and demonstrations steer the sandbox: faults, time, keys, devices, bad tokens, and what was asked."""
+"""How tests and demonstrations steer the sandbox: faults, time, keys, devices, registrations, tokens, requests."""
 
 from __future__ import annotations
 
@@ -115,6 +115,14 @@ class _Change(Section, frozen=True, kw_only=True):
     policy: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Registration(Section, frozen=True, kw_only=True):
+    """What an administrator can change about one of the kiosk's registrations."""
+
+    public: bool | msgspec.UnsetType = msgspec.UNSET
+    consented: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    permissions: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Admin:
     """Routes under ``/sandbox``; all ask for the admin token."""
 
@@ -149,6 +157,7 @@ class Admin:
             ("GET", "people", self._people),
             ("GET", "devices", self._devices),
             ("POST", "devices/{device_id}", self._change),
+            ("POST", "registrations/{name}", self._register),
         ):
             routes.add(method, _PREFIX + path, handler)
 
@@ -223,11 +232,7 @@ class Admin:
         device = self._directory.device(device_id)
         if device is None:
             raise Refusal(json_response({"error": "no such device"}, 404))
-        changes = {
-            name: value
-            for name, value in msgspec.structs.asdict(_read(request, _Change)).items()
-            if value is not msgspec.UNSET
-        }
+        changes = _given(_read(request, _Change))
         for name in {"user", "primary"} & changes.keys():
             person = self._directory.find_person(changes[name])
             if changes[name] and person is None:
@@ -235,6 +240,18 @@ class Admin:
             changes[name] = person.oid if person else ""
         self._directory.change(device, changes)
         return json_response(_overview(device))
+
+    def _register(self, request: Request, name: str) -> Response:
+        tenant = self._directory.tenant
+        if name not in {"kiosk_api", "kiosk_client", "broker"}:
+            raise Refusal(json_response({"error": "no such registration"}, 404))
+        changed = msgspec.structs.replace(getattr(tenant, name), **_given(_read(request, _Registration)))
+        self._directory.tenant = msgspec.structs.replace(tenant, **{name: changed})
+        return json_response(changed)
+
+
+def _given(order: Section) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(order).items() if value is not msgspec.UNSET}
 
 
 def _overview(device: Device) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = dt.timedelta(days=30)
+_LIFETIME = dt.timedelta(days=90)
 # A clock that is a little behind must not make a fresh certificate "not yet valid".
 _BACKDATED = dt.timedelta(hours=1)
 _NAMES = ("localhost",)

@@ -164,8 +164,8 @@ def test_a_broken_off_release_was_never_open(broker: RunningBroker, sandbox: Run
 
 
 def test_health(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    assert broker.ask("GET", "/healthz").json() == {"healthy": True}
-    assert broker.ask("GET", "/readyz").json() == {"healthy": True}
+    for path in ("/healthz", "/readyz"):
+        assert broker.ask("GET", path).json() == {"healthy": True, "version": __version__}
     assert not sandbox.requests("/beta/")
 
 

@@ -105,6 +105,10 @@ class RunningSandbox:
         """Change a device as an administrator would: user, primary, owner, agent, state, online, key ..."""
         self._ask("POST", f"devices/{device.id}", changes)
 
+    def register(self, name: str, **changes: Any) -> None:
+        """Change a registration as an administrator would: ``kiosk_api``, ``kiosk_client`` or ``broker``."""
+        self._ask("POST", f"registrations/{name}", changes)
+
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         response = self.admin.request(method, f"/sandbox/{path}", json=body)
         response.raise_for_status()

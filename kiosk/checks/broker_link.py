@@ -1,0 +1,92 @@
+"""Whether a broker answers, whether it could serve a release, and whether it fits this kiosk."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from pathlib import Path
+
+import msgspec
+
+from kiosk import __version__
+from kiosk.checks.result import Finding, Wrong, failed, passed, warning
+from kiosk.checks.trust import Answer, Service, fetch, where
+from kiosk.clock import Clock
+from kiosk.errors import PROBLEM_TYPE
+from kiosk.models import Health, Problem
+from kiosk.text import clean
+from kiosk.transport import UNIX_PREFIX
+
+_NOT_OURS = "see that the address is the broker's, and that nothing answers in its place"
+_READY_FIXES = {
+    "record_unavailable": "see that the broker's database can be written: kiosk check on the broker's side",
+    "sink_unavailable": "see that the broker's required sinks can be reached: kiosk check on the broker's side",
+    "tokens_unavailable": "let the broker reach its sign-in service: kiosk check on the broker's side",
+}
+
+
+def health(service: Service, clock: Clock) -> tuple[Health, Answer]:
+    """The broker's word that it runs. Raises Wrong."""
+    if service.url.startswith(UNIX_PREFIX):
+        _connectable(Path(service.url.removeprefix(UNIX_PREFIX)))
+    answer = fetch(service, f"{_base(service)}/healthz", clock)
+    try:
+        found = msgspec.json.decode(answer.body, type=Health)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Wrong(f"{where(service)} answers, but not as a broker", _NOT_OURS) from None
+    if answer.status != 200 or not found.healthy:
+        raise Wrong(f"{where(service)} answers status {answer.status}", "see the broker's log")
+    return found, answer
+
+
+def reachable(service: Service, clock: Clock) -> tuple[Finding, Answer]:
+    """The whole check, and the answer for its date. Raises Wrong."""
+    found, answer = health(service, clock)
+    ready = fetch(service, f"{_base(service)}/readyz", clock)
+    if ready.status != 200:
+        return _not_ready(ready), answer
+    ours, theirs = __version__, clean(found.version) or "older than 0.1.0"
+    if theirs.split(".")[0] != ours.split(".")[0]:
+        return failed(f"the broker is {theirs}, this kiosk {ours}", "install the same version on both"), answer
+    if theirs != ours:
+        return warning(f"the broker is {theirs}, this kiosk {ours}", "install the same version on both"), answer
+    return passed(f"{where(service)} answers, is ready, and has this version, {theirs}"), answer
+
+
+def _not_ready(answer: Answer) -> Finding:
+    try:
+        problem = msgspec.json.decode(answer.body, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return failed(f"the broker is not ready: status {answer.status}", "see the broker's log")
+    code = clean(problem.type.removeprefix(PROBLEM_TYPE))
+    reference = clean(problem.reference)
+    fix = _READY_FIXES.get(code, "run kiosk check on the broker's side")
+    return failed(f"the broker is not ready: {code}", f"{fix}; its log has the cause under {reference}")
+
+
+def _connectable(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            if not stat.S_ISSOCK(path.stat().st_mode):
+                raise Wrong(f"{path} is no socket", "see that the address is the same in kiosk.toml and broker.toml")
+            probe.settimeout(1)
+            probe.connect(str(path))
+        except FileNotFoundError:
+            raise Wrong(
+                f"there is no socket {path}",
+                "start the broker (systemctl start kiosk-broker.socket), or correct the address of it",
+            ) from None
+        except PermissionError:
+            raise Wrong(
+                f"{path} may not be opened by who runs this check",
+                "let the kiosk's user in: the socket has mode 0660, and its group is the kiosk's (SocketGroup=kiosk)",
+            ) from None
+        except OSError as error:
+            raise Wrong(
+                f"nobody listens on {path}: {error.strerror or type(error).__name__}",
+                "start the broker: systemctl start kiosk-broker.socket kiosk-broker.service",
+            ) from None
+
+
+def _base(service: Service) -> str:
+    return "http://broker" if service.url.startswith(UNIX_PREFIX) else service.url.rstrip("/")

@@ -1,0 +1,103 @@
+"""The configuration file itself: whether it loads, and whether its values can be meant."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+from kiosk.checks.authority import GUID, tenant_of
+from kiosk.checks.result import Finding, failed, together, warning
+from kiosk.checks.side import Side
+from kiosk.config import BrokerConfig, KioskConfig
+from kiosk.errors import ConfigError
+
+_EXAMPLE = "00000000-0000-0000-0000-000000000000"
+# From the sign-in screen to the key: the longest sign-in, and as much for the choice of a Mac and the reading.
+_SIGN_IN_SECONDS = 300
+_SCOPE = "the scope of the registration Kiosk API in full: api://<its client id>/Session.Open"
+
+
+def kiosk(side: Side[KioskConfig]) -> Finding:
+    """``kiosk.toml``."""
+    if broken := _broken(side.loaded):
+        return broken
+    config = side.config
+    findings = list(_examples(config))
+    if "/" not in config.sign_in.scope:
+        findings.append(failed(f'sign_in.scope is "{config.sign_in.scope}"', f"write {_SCOPE}"))
+    if not GUID.fullmatch(config.sign_in.client_id):
+        findings.append(
+            failed("sign_in.client_id is no GUID", "write the client id of the registration Kiosk client there")
+        )
+    if config.visit.visit_seconds < _SIGN_IN_SECONDS + config.visit.reveal_seconds:
+        findings.append(
+            warning(
+                f"a visit of {config.visit.visit_seconds} s can end before a key was shown for"
+                f" {config.visit.reveal_seconds} s",
+                f"set visit.visit_seconds to {_SIGN_IN_SECONDS + config.visit.reveal_seconds} or more",
+            )
+        )
+    return together(findings, f"{side.path} can be used")
+
+
+def broker(side: Side[BrokerConfig]) -> Finding:
+    """``broker.toml``."""
+    if broken := _broken(side.loaded):
+        return broken
+    config = side.config
+    tokens, graph = config.tokens, config.graph
+    findings = list(_examples(config))
+    if not GUID.fullmatch(tokens.tenant):
+        findings.append(
+            failed(f'tokens.tenant is "{tokens.tenant}", no GUID: no token passes', "write the tenant's id")
+        )
+    elif tenant_of(tokens.authority).lower() != tokens.tenant.lower():
+        findings.append(
+            failed(
+                f"tokens.authority names tenant {tenant_of(tokens.authority) or 'none'}, tokens.tenant another",
+                "write the same tenant's id into tokens.authority and tokens.tenant",
+            )
+        )
+    if tenant_of(graph.authority).lower() != tokens.tenant.lower():
+        findings.append(
+            warning(
+                f"graph.authority names tenant {tenant_of(graph.authority) or 'none'}, tokens.tenant another",
+                "write the same tenant's id into graph.authority and tokens.tenant",
+            )
+        )
+    if not GUID.fullmatch(tokens.audience):
+        findings.append(
+            failed(
+                f'tokens.audience is "{tokens.audience}", no GUID: no token passes',
+                "write the client id of the registration Kiosk API into tokens.audience, without api://",
+            )
+        )
+    if "/" in tokens.scope:
+        findings.append(
+            failed(f'tokens.scope is "{tokens.scope}"', "write the short name into tokens.scope: Session.Open")
+        )
+    if not graph.url.rstrip("/").endswith("/beta"):
+        findings.append(failed(f"graph.url is {graph.url}; keys are served in beta only", "end graph.url with /beta"))
+    return together(findings, f"{side.path} can be used")
+
+
+def _broken(loaded: object) -> Finding | None:
+    if isinstance(loaded, ConfigError):
+        if os.strerror(errno.EACCES) in str(loaded):
+            return failed(str(loaded), "let the program's user read it; run the check as root, or as that user")
+        return failed(str(loaded), "correct what the line names; docs/configuration.md explains every key")
+    return None
+
+
+def _examples(config: KioskConfig | BrokerConfig) -> Iterator[Finding]:
+    """Values that are still those of the files in ``deploy/``."""
+    for table, section in msgspec.to_builtins(config, enc_hook=str).items():
+        for key, value in section.items() if isinstance(section, dict) else ():
+            if isinstance(value, str) and (_EXAMPLE in value or value == "Example Organisation"):
+                yield failed(
+                    f"{table}.{key} is still that of the example",
+                    f"write the organisation's own into {table}.{key}; docs/tenant.md says where to find it",
+                )

@@ -1,0 +1,90 @@
+"""The checks of the kiosk's side. Nothing here needs what only a broker has installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kiosk.checks import broker_link, configuration, files, machine, sign_in, terminal
+from kiosk.checks.authority import discover, examined, skew
+from kiosk.checks.result import Check, Finding, NotChecked, together
+from kiosk.checks.side import Side
+from kiosk.checks.trust import Answer, Service
+from kiosk.config import KioskConfig
+from kiosk.transport import UNIX_PREFIX
+
+_NETWORK_SECONDS = 25.0
+
+
+@dataclass
+class Kiosk(Side[KioskConfig]):
+    """The kiosk's side, and what one check has learned for the next."""
+
+    kind: type[KioskConfig] = KioskConfig
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    @property
+    def sign_in(self) -> Service:
+        settings = self.config.sign_in
+        return Service(settings.authority, "sign_in.authority", settings.ca_bundle, "sign_in.ca_bundle")
+
+    @property
+    def broker(self) -> Service:
+        settings = self.config.broker
+        return Service(settings.url, "broker.url", settings.ca_bundle, "broker.ca_bundle")
+
+
+def file_modes(side: Kiosk) -> Finding:
+    """Who could change what the kiosk does, or whom it trusts."""
+    found = [files.unchangeable(side.path, "the configuration")]
+    config = side.config
+    bundles = [bundle for bundle in (config.sign_in.ca_bundle, config.broker.ca_bundle) if bundle]
+    found += [files.unchangeable(bundle, "the trusted authorities in") for bundle in bundles]
+    return together(found, "only administrators can change the configuration")
+
+
+def authority(side: Kiosk) -> Finding:
+    """The sign-in service."""
+    about, answer = discover(side.sign_in, side.clock)
+    side.answers["authority"] = answer
+    endpoints = {
+        "token_endpoint": about.token_endpoint,
+        "device_authorization_endpoint": about.device_authorization_endpoint,
+    }
+    return examined(side.sign_in, about, endpoints)
+
+
+def device_code(side: Kiosk) -> Finding:
+    """The beginning of a sign-in."""
+    settings = side.config.sign_in
+    if "authority" not in side.answers:
+        raise NotChecked("the sign-in service gives no discovery document", "put right the check “authority” first")
+    return sign_in.device_code(settings, side.clock)
+
+
+def broker(side: Kiosk) -> Finding:
+    """The broker."""
+    finding, answer = broker_link.reachable(side.broker, side.clock)
+    side.answers["broker"] = answer
+    return finding
+
+
+def clock(side: Kiosk) -> Finding:
+    """Against the sign-in service, and against a broker on another machine."""
+    found = [skew(side.answers.get("authority"), side.sign_in.place, side.clock)]
+    if not side.config.broker.url.startswith(UNIX_PREFIX) and "broker" in side.answers:
+        found.append(skew(side.answers["broker"], side.broker.place, side.clock))
+    return together(found, found[0].found)
+
+
+CHECKS: Sequence[Check[Kiosk]] = (
+    Check("configuration", "the configuration", configuration.kiosk),
+    Check("file-modes", "the file system", file_modes),
+    Check("authority", "the sign-in service", authority, _NETWORK_SECONDS),
+    Check("device-code", "the sign-in service", device_code, _NETWORK_SECONDS),
+    Check("broker", "the broker", broker, _NETWORK_SECONDS),
+    Check("clock", "the clock", clock),
+    Check("terminal", "the terminal", terminal.terminal),
+    Check("surroundings", "the process list", terminal.surroundings),
+    *machine.CHECKS,
+)

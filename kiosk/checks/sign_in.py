@@ -1,0 +1,76 @@
+"""Whether a person's sign-in would begin: a code is asked for, tried once and dropped. It is never shown."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from kiosk.checks.result import Finding, failed, passed
+from kiosk.clock import Clock
+from kiosk.config import SignInSettings
+from kiosk.errors import SignInError, SignInUnreachable
+from kiosk.identity import SignIn
+
+_SECONDS = 15.0
+_HELP = "docs/tenant.md explains the registrations"
+# Microsoft's own numbers; they only choose words.
+_FIXES = {
+    "AADSTS700016": "correct sign_in.client_id: no registration of this tenant has it",
+    "AADSTS90002": "correct the tenant's id in sign_in.authority",
+    "AADSTS500011": "correct sign_in.scope: the registration Kiosk API is not found under that name",
+    "AADSTS650053": "correct sign_in.scope, or add the scope Session.Open to the registration Kiosk API",
+    "AADSTS65001": "grant admin consent for Session.Open to the registration Kiosk client",
+    "AADSTS90094": "grant admin consent for Session.Open to the registration Kiosk client",
+    "AADSTS7000218": "allow public client flows in the registration Kiosk client",
+    "AADSTS50105": "assign the people to the registration Kiosk API",
+    "AADSTS53003": "exclude the resource Kiosk API from the policy that blocks the device code flow",
+}
+
+
+def device_code(settings: SignInSettings, clock: Clock) -> Finding:
+    """Ask for a code, and once for the token that nobody has approved."""
+    try:
+        return asyncio.run(asyncio.wait_for(_try(settings, clock), _SECONDS))
+    except TimeoutError:
+        return failed(f"no sign-in began within {_SECONDS:.0f} s", "see the check “authority”")
+
+
+async def _try(settings: SignInSettings, clock: Clock) -> Finding:
+    sign_in = SignIn(settings, _OneWait(clock))
+    try:
+        code = await sign_in.begin()
+        if not code.address.startswith("https://"):
+            return failed(f"people would be sent to {code.address}", "see that sign_in.authority is the right service")
+        await sign_in.wait()
+    except _Waiting:
+        return passed(f"begins; people are sent to {code.address}")
+    except SignInUnreachable as error:
+        return failed(f"the sign-in service does not answer: {error.cause}", "see the check “authority”")
+    except SignInError as error:
+        return failed(f"refused: {error.cause}", f"{_FIXES.get(error.support, 'look up that code')}; {_HELP}")
+    finally:
+        sign_in.forget()
+    return failed("a token was given that nobody approved", "see that sign_in.authority is the right service")
+
+
+class _Waiting(Exception):
+    """The service waits for the person, as it should."""
+
+
+class _OneWait:
+    """A clock on which the first poll comes at once, and nobody waits for a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waited = False
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def utc(self) -> datetime:
+        return self._clock.utc()
+
+    async def sleep(self, seconds: float) -> None:
+        if self._waited:
+            raise _Waiting
+        self._waited = True

@@ -1,0 +1,66 @@
+"""What only a terminal can show: its size, its letters, whether it answers, and who records it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.terminal import KIOSK, Terminal, dead_end
+
+_ASKED = b"\x1b[6n"
+
+
+def said(path: Path, *, answer: bool = True, shift: int = 0, under: tuple[str, ...] = (), **options: object) -> str:
+    """All that the check says on a terminal, which answers where its cursor is, or ``shift`` columns beside it."""
+    command = [*KIOSK, "check", "--config", str(path)]
+    if under:
+        command = [*under, shlex.join(command), "/dev/null"]
+    desk = Terminal(command, **options)  # type: ignore[arg-type]
+    answered = 0
+    deadline = time.monotonic() + 30
+    while desk.read() and time.monotonic() < deadline:
+        if answer and desk.raw.count(_ASKED) > answered:
+            answered += 1
+            desk.press(f"\x1b[{desk.screen.cursor.y + 1};{desk.screen.cursor.x + 1 + shift}R")
+    desk.child.close(force=True)
+    return " ".join(desk.raw.decode().split())
+
+
+def test_a_good_one(tmp_path: Path) -> None:
+    words = said(dead_end(tmp_path), columns=100, rows=60)
+    assert "pass terminal" in words
+    assert "100x60, 256 colours, UTF-8" in words
+    # What was written to try it is gone again.
+    assert words.count("▀") == 1
+    assert "\x1b[K" in words
+
+
+def test_one_that_is_too_small(tmp_path: Path) -> None:
+    words = said(dead_end(tmp_path), columns=60, rows=20)
+    assert "FAIL terminal 60x20 characters; a key is shown from 80x24 on" in words
+    assert "enlarge the window" in words
+
+
+def test_one_that_does_not_read_utf_8(tmp_path: Path) -> None:
+    words = said(dead_end(tmp_path), shift=2)
+    assert "FAIL terminal the terminal does not read UTF-8" in words
+    assert "unicode_start" in words
+
+
+def test_one_that_does_not_answer(tmp_path: Path) -> None:
+    words = said(dead_end(tmp_path), answer=False, env={"TERM": "dumb"})
+    assert "FAIL terminal" in words
+    assert "does not say where its cursor is" in words
+    assert "no colours (TERM=dumb)" in words
+
+
+def test_one_that_is_recorded(tmp_path: Path) -> None:
+    if not shutil.which("script"):
+        pytest.skip("script is not installed")
+    words = said(dead_end(tmp_path), under=("script", "-q", "-c"))
+    assert "FAIL surroundings seen from here: script; no key would be shown" in words
+    assert "end that program" in words
