@@ -74,6 +74,8 @@ def _told(run: Run[Any]) -> Iterable[Any]:
     """Each result, written as it comes."""
     from kiosk.checks.report import line
 
+    fix = ""
     for result in run:
-        click.echo(line(result))
+        click.echo(line(result, after=fix))
+        fix = result.fix
         yield result

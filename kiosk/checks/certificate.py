@@ -49,7 +49,7 @@ def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
         shown = x509.load_pem_x509_certificate(listen.certificate.read_bytes())
     except ValueError:
         raise Wrong(f"{listen.certificate} is no certificate in PEM", "put one into listen.certificate") from None
-    fix = "get a new one from whoever signed it, and restart the broker"
+    fix = "get a new one from whoever signed it, and put it in its place"
     finding = examined(shown, listen.certificate, clock, fix)
     if finding.level is not Level.FAIL:
         try:

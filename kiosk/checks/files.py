@@ -44,7 +44,7 @@ def unchangeable(path: Path, what: str) -> Finding:
         )
     if (folder := replaceable(path)) is not None:
         return folder
-    if os.geteuid() != 0 and os.access(path, os.W_OK):
+    if os.geteuid() != 0 and os.access(path, os.W_OK, effective_ids=True):
         return warning(
             f"{what} {path} can be changed by who runs this check",
             f"if that is the kiosk's user: chown root: {path} && chmod go-w {path}",

@@ -16,7 +16,7 @@ from kiosk.checks.result import Finding, Wrong, failed, passed, together, warnin
 from kiosk.checks.trust import Service, trust
 from kiosk.clock import Clock
 from kiosk.config import GraphSettings, TokenSettings
-from kiosk.errors import GraphGarbled, GraphRefused, GraphThrottled, KioskError, TokensUnavailable
+from kiosk.errors import GraphGarbled, GraphNoRole, GraphRefused, GraphThrottled, KioskError, TokensUnavailable
 from kiosk.text import clean
 from kiosk.tls import tls_context
 from kiosk.transport import timeouts
@@ -123,6 +123,8 @@ def reachable(settings: GraphSettings, clock: Clock) -> Finding:
         answer = asyncio.run(asked())
     except NotFound as error:
         return failed(str(error), "end graph.url with /beta, at the host that docs/tenant.md names for your cloud")
+    except GraphNoRole as error:
+        return failed(error.cause, "see that the tenant has Intune, and that it lets the registration Kiosk broker in")
     except GraphRefused as error:
         return failed(error.cause, f"grant {READ} {_GRANT}, and see that the tenant has Intune")
     except GraphThrottled as error:

@@ -36,10 +36,10 @@ def report(side: str, file: str, results: Sequence[Result]) -> Report:
     )
 
 
-def line(result: Result) -> str:
-    """One check; the fix stands below it."""
+def line(result: Result, after: str = "") -> str:
+    """One check; the fix stands below it, unless it is the one of the check before it, ``after``."""
     words = [_wrapped(f"{_MARKS[result.level]}  {result.name:<{_NAME}} {result.found}", _INDENT)]
-    if result.fix:
+    if result.fix and result.fix != after:
         words.append(_wrapped(f"{_INDENT}fix: {result.fix}", _INDENT + "     "))
     return "\n".join(words)
 

@@ -99,7 +99,7 @@ def _file(path: Path, key: str) -> Finding:
         return failed(f"there is no folder {folder}", f"make it for the broker's user: install -d -m 700 {folder}")
     if path.is_symlink() or (path.exists() and not stat.S_ISREG(path.stat().st_mode)):
         return failed(f"{path} is no plain file", f"remove it, or name another in {key}.url")
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    if not os.access(path if path.exists() else folder, os.W_OK, effective_ids=True):
         return failed(f"{path} cannot be written", f"give it to the broker's user: chown kiosk-broker: {folder} {path}")
     if path.exists():
         return files.secret(path, "the copy of the record in")

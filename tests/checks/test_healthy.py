@@ -118,14 +118,39 @@ def test_no_secret_is_said(healthy: Stage) -> None:
         assert "Traceback" not in said.stdout + said.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_look_is_told_so_and_leaves_nothing(healthy: Stage) -> None:
+    healthy.broker_toml.chmod(0o644)
+    (healthy.place / "ca.pem").chmod(0o644)
+    before = {path.name for path in healthy.place.iterdir()}
+    # Everything is imported by then; another user may not read the program.
+    healthy.results("broker")
+    try:
+        os.seteuid(65534)
+        results = healthy.results("broker")
+        os.seteuid(0)
+        (healthy.place / "broker.pem").chmod(0o644)
+        os.seteuid(65534)
+        later = healthy.results("broker")
+    finally:
+        os.seteuid(0)
+    assert "Permission denied" in results["configuration"].found
+    assert "run the check as root" in results["configuration"].fix
+    for name in ("record", "database"):
+        assert "not checked" in later[name].found
+        assert later[name].fix == "run the check as root, or as the broker's user"
+    assert {path.name for path in healthy.place.iterdir()} == before
+
+
 def test_a_failure_is_an_exit_code(healthy: Stage) -> None:
     healthy.kiosk["organisation"]["helpdesc"] = "nobody"
     healthy.write()
     ended = command("--config", healthy.kiosk_toml)
     assert ended.returncode == EXIT_FAILED
     assert "did you mean helpdesk?" in " ".join(ended.stdout.split())
-    # What needs no configuration is looked at all the same.
+    # What needs no configuration is looked at all the same; what puts the rest right is not said for each.
     assert "swap" in ended.stdout
+    assert ended.stdout.count("put right what the check “configuration” names") < ended.stdout.count("not checked")
 
 
 @pytest.mark.parametrize(
