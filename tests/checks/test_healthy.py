@@ -23,6 +23,7 @@ from tests.support.broker import ROOT
 from tests.support.checks import CURVE, RSA, Stage, certificate, server
 from tests.support.terminal import KIOSK
 
+MISSING = "sqlalchemy is not installed; this command needs recovery-kiosk[broker]"
 # Nobody sits at a terminal here; and who is not root runs the check as the owner of the files.
 EXCUSED = {"terminal"} if os.geteuid() == 0 else {"terminal", "file-modes"}
 
@@ -231,3 +232,15 @@ def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
         "sys.exit(bool({'litestar', 'sqlalchemy', 'uvicorn', 'jwt', 'textual', 'kiosk.broker'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+
+
+@pytest.mark.parametrize(("side", "code"), [("kiosk", 0), ("broker", 2)])
+def test_without_what_only_a_broker_has_installed(healthy: Stage, side: str, code: int) -> None:
+    path = healthy.place / f"{side}.toml"
+    missing = "for name in ('sqlalchemy', 'litestar', 'uvicorn'): sys.modules[name] = None"
+    program = f"import sys\n{missing}\nfrom kiosk.cli import cli\ncli(['check', '--config', {str(path)!r}], 'kiosk')"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
+    )
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr == ("" if side == "kiosk" else f"kiosk: {MISSING}\n")
