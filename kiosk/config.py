@@ -16,10 +16,12 @@ from kiosk.config_errors import (
     COLOUR,
     HTTPS,
     LANGUAGE,
+    LEVEL,
     LIMIT,
     NOT_EMPTY,
     SINK_KIND,
     SINK_MODE,
+    SOCKET_OR_HTTP,
     SOCKET_OR_HTTPS,
     THEME,
     WHO,
@@ -187,6 +189,18 @@ class SinkSettings(Section, frozen=True, kw_only=True):
     token_file: Path | None = None
 
 
+class LogSettings(Section, frozen=True, kw_only=True):
+    """How much the broker writes on stderr."""
+
+    level: Annotated[str, Meta(pattern=LEVEL)] = "info"
+
+
+class MetricsSettings(Section, frozen=True, kw_only=True):
+    """Where ``/metrics`` is served; nowhere without it."""
+
+    listen: Annotated[str, Meta(pattern=SOCKET_OR_HTTP)] | None = None
+
+
 class BrokerConfig(Section, frozen=True, kw_only=True):
     """``broker.toml``."""
 
@@ -196,6 +210,8 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     rules: Rules = Rules()
     record: RecordSettings = RecordSettings()
     sink: tuple[SinkSettings, ...] = ()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
 
 Configuration = TypeVar("Configuration", bound=Section)

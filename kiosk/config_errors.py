@@ -16,6 +16,8 @@ from kiosk.i18n import LANGUAGES
 
 HTTPS = r"^https://[^\s/]+\S*$"
 SOCKET_OR_HTTPS = r"^(unix:/\S+|https://[^\s/]+\S*)$"
+SOCKET_OR_HTTP = r"^(unix:/\S+|http://[^\s/]+:[0-9]+)$"
+LEVEL = r"^(debug|info|warning)$"
 LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
 NOT_EMPTY = r"\S"
 AFTER = r"^(restart|exit)$"
@@ -29,6 +31,8 @@ LANGUAGE = rf"^({'|'.join(LANGUAGES)})$"
 IN_WORDS = {
     HTTPS: "an address that begins with https://",
     SOCKET_OR_HTTPS: "unix:/path/to/socket or an address that begins with https://",
+    SOCKET_OR_HTTP: "unix:/path/to/socket or http://address:port",
+    LEVEL: '"debug", "info" or "warning"',
     LIMIT: 'a limit such as "3/hour" or "10/day"',
     NOT_EMPTY: "some text",
     WHO: '"everyone", "role" or "nobody"',

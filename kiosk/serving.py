@@ -73,15 +73,30 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+class _Beside(_Server):
+    """A server that leaves the signals to the one whose companion it is."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config, on_ready=lambda: None)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def serve(
     app: ASGIApplication,
     sock: socket.socket,
     *,
     tls: Tls | None = None,
+    beside: tuple[ASGIApplication, socket.socket] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end."""
+    """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end.
+
+    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -97,10 +112,15 @@ def serve(
         ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
     )
     server = _Server(config, on_ready)
-    asyncio.run(_serve(server, sock, until_stdin_closes))
+    asyncio.run(_serve(server, sock, beside, until_stdin_closes))
 
 
-async def _serve(server: uvicorn.Server, sock: socket.socket, until_stdin_closes: bool) -> None:
+async def _serve(
+    server: uvicorn.Server,
+    sock: socket.socket,
+    beside: tuple[ASGIApplication, socket.socket] | None,
+    until_stdin_closes: bool,
+) -> None:
     loop = asyncio.get_running_loop()
 
     def heard() -> None:
@@ -110,7 +130,20 @@ async def _serve(server: uvicorn.Server, sock: socket.socket, until_stdin_closes
 
     if until_stdin_closes:
         loop.add_reader(sys.stdin.fileno(), heard)
-    await server.serve(sockets=[sock])
+    if beside is None:
+        await server.serve(sockets=[sock])
+        return
+    application, second_socket = beside
+    second = _Beside(
+        uvicorn.Config(application, log_config=None, access_log=False, server_header=False, http="h11", ws="none",
+                       lifespan="off", timeout_graceful_shutdown=1, proxy_headers=False)
+    )  # fmt: skip
+    running = asyncio.create_task(second.serve(sockets=[second_socket]))
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        second.should_exit = True
+        await running
 
 
 def server_tls(tls: Tls) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kiosk.broker.logs import LOG
+from kiosk.broker.logs import event
+from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config import GraphSettings, changed, read_text
 from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
@@ -31,10 +33,11 @@ _PEM = b"-----BEGIN "
 class Credential:
     """Gives access tokens for Graph. They and the private key live in MSAL's memory only."""
 
-    def __init__(self, settings: GraphSettings, clock: Clock) -> None:
+    def __init__(self, settings: GraphSettings, clock: Clock, metrics: Metrics | None = None) -> None:
         """Read the certificate once, so that a bad one is found at start. Raises ConfigError."""
         self._settings = settings
         self._clock = clock
+        self._metrics = metrics or Metrics(clock)
         root = urlsplit(settings.url)
         self._scope = f"{root.scheme}://{root.netloc}/.default"
         self._http = MsalHttp(
@@ -50,7 +53,11 @@ class Credential:
     async def token(self) -> str:
         """An access token, from memory where possible. Raises CertificateRefused or GraphUnavailable."""
         async with self._asking:
-            return await asyncio.to_thread(self._acquire)
+            try:
+                return await asyncio.to_thread(self._acquire)
+            except KioskError as error:
+                self._metrics.answer("entra", error.code)
+                raise
 
     def forget(self) -> None:
         """Take the next token from Entra ID, with the certificate as it is then on disk."""
@@ -73,6 +80,8 @@ class Credential:
         except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         if isinstance(answer.get("access_token"), str):
+            if answer.get("token_source") != "cache":
+                self._metrics.answer("entra", OK)
             return str(answer["access_token"])
         self._application = None
         raise _explain(answer)
@@ -89,10 +98,10 @@ class Credential:
             except ConfigError as error:
                 if self._application is None:
                     raise
-                LOG.warning("the replaced certificate cannot be used, the one before stays: %s", error)
+                event("certificate.kept", logging.WARNING, use="graph", cause=error)
             else:
                 if self._application is not None:
-                    LOG.info("the certificate for Graph was replaced: %s", self._settings.certificate)
+                    event("certificate.replaced", use="graph", file=self._settings.certificate)
                 self._application = application
             self._read = found
         return self._application
@@ -116,8 +125,26 @@ def _explain(answer: dict[str, Any]) -> KioskError:
     return (GraphUnavailable if passing or answer.get("error") in _TRANSIENT else CertificateRefused)(cause)
 
 
+def certificate_of(settings: GraphSettings) -> x509.Certificate:
+    """The certificate alone, whether or not it is still valid. Raises ConfigError."""
+    return _read(settings)[0][0]
+
+
 def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
     """The certificate and its private key in the form that MSAL takes, after checking both. Raises ConfigError."""
+    path = settings.certificate
+    ours, certificates, form = _read(settings)
+    if ours[0].not_valid_after_utc <= clock.utc():
+        raise _unusable(path, f"a certificate that is still valid; this one ran out {ours[0].not_valid_after_utc}")
+    if "private_key" in form:
+        chain = [*ours, *(other for other in certificates if other not in ours)]
+        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
+        form["public_certificate"] = pem.decode()
+    return form
+
+
+def _read(settings: GraphSettings) -> tuple[list[x509.Certificate], list[x509.Certificate], dict[str, Any]]:
+    """The certificates that belong to the key, never none; all; and the form that MSAL takes. Raises ConfigError."""
     path = settings.certificate
     try:
         content = path.read_bytes()
@@ -130,13 +157,7 @@ def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
     ours = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
     if not ours:
         raise _unusable(path, "the private key that belongs to the certificate")
-    if ours[0].not_valid_after_utc <= clock.utc():
-        raise _unusable(path, f"a certificate that is still valid; this one ran out {ours[0].not_valid_after_utc}")
-    if "private_key" in form:
-        chain = [*ours, *(other for other in certificates if other not in ours)]
-        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
-        form["public_certificate"] = pem.decode()
-    return form
+    return ours, certificates, form
 
 
 _Parts = tuple[object, list[x509.Certificate], dict[str, Any]]

@@ -1,9 +1,16 @@
-"""The broker's log on stderr: one line for one event, with code, reference and cause; never a secret."""
+"""The broker's log on stderr: one line of ``key=value`` pairs for one event; never a secret, never a person's name.
+
+``docs/operations.md`` lists the events and their fields.
+"""
 
 from __future__ import annotations
 
+import contextvars
 import logging
+import re
+import socket
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -11,37 +18,72 @@ from kiosk.errors import KioskError
 from kiosk.text import clean
 
 LOG = logging.getLogger("kiosk.broker")
-_LONGEST_LINE = 1000
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+_LONGEST_VALUE = 1000
 # At their lower levels these write whole requests, tokens included, or SQL with its values.
 _TALKATIVE = ("asyncio", "httpcore", "httpx", "litestar", "msal", "sqlalchemy", "uvicorn")
+_BARE = re.compile(r"[^\s\"=\\]+")
+_JOURNAL = "/run/systemd/journal/stdout"
+# Of sd-daemon(3): what the journal takes for the priority of a line.
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+_bound: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("bound")
 
 
-class _OneLine(logging.Formatter):
-    """Time, level and message on one line, whatever foreign text is in it; of an exception only type and place."""
+class _Line(logging.Formatter):
+    """One line for one event, whatever foreign text is in it; of an exception only type and place."""
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
+        words = record.getMessage()
+        pairs = f"level={record.levelname.lower()} "
+        pairs += words if hasattr(record, "is_pairs") else _pairs({"event": "message", "text": words})
         if record.exc_info and record.exc_info[1]:
-            message = f"{message}: {place(record.exc_info[1])}"
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        return f"{time} {record.levelname} {clean(message, _LONGEST_LINE)}"
+            pairs += " " + _pairs({"error": place(record.exc_info[1])})
+        if self._journal:
+            return f"<{_PRIORITIES.get(record.levelno, 6)}>{pairs}"
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return f"time={time} {pairs}"
 
 
-def to_stream(stream: TextIO) -> None:
-    """Send everything that is logged in this process to one stream, INFO and above."""
+def to_stream(stream: TextIO, level: int = logging.INFO) -> None:
+    """Send everything that is logged in this process to one stream, in the journal's way where that is behind it."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(_Line(journal=_is_journal(stream)))
     # Python would print a traceback where a line cannot be written.
     logging.raiseExceptions = False
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def bind(**fields: str) -> None:
+    """Put these on every event of the request that is being served."""
+    _bound.set(_bound.get({}) | fields)
+
+
+def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+    """One event. Fields without a value are left out."""
+    if LOG.isEnabledFor(level):
+        known = {key: value for key, value in (_bound.get({}) | fields).items() if value not in {None, ""}}
+        LOG.log(level, "%s", _pairs({"event": name} | known), extra={"is_pairs": True})
+
+
 def refusal(what: str, error: KioskError) -> None:
     """One line for one refused request."""
-    level = logging.ERROR if error.status >= 500 else logging.WARNING
-    LOG.log(level, '%s code=%s reference=%s cause="%s"', what, error.code, error.reference, error.cause or error.code)
+    event(
+        "refused",
+        logging.ERROR if error.status >= 500 else logging.WARNING,
+        what=what,
+        code=error.code,
+        reference=error.reference,
+        client_request_id=error.client_request_id,
+        request_id=error.request_id,
+        cause=error.cause or error.code,
+    )
 
 
 def place(error: BaseException) -> str:
@@ -49,3 +91,26 @@ def place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames[-3:]))
     return f"{type(error).__name__} at {where or 'unknown'}"
+
+
+def _pairs(fields: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+
+
+def _value(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else clean(str(value), _LONGEST_VALUE)
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether systemd has connected this stream to the journal. The environment, which would say so, is not kept."""
+    try:
+        with socket.socket(fileno=stream.fileno()) as connection:
+            try:
+                return bool(connection.getpeername() == _JOURNAL)
+            finally:
+                connection.detach()
+    except (OSError, ValueError):
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ import msgspec
 
 from kiosk import __version__
 from kiosk.broker.credential import Credential
+from kiosk.broker.logs import event
+from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock, Deadline
 from kiosk.config import GraphSettings
 from kiosk.errors import (
@@ -84,11 +87,19 @@ class _Answer:
 class Questioner:
     """Asks Graph. Only safe GETs, so that every one may be asked again."""
 
-    def __init__(self, settings: GraphSettings, credential: Credential, clock: Clock, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        settings: GraphSettings,
+        credential: Credential,
+        clock: Clock,
+        backoff: Backoff,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._settings = settings
         self._credential = credential
         self._clock = clock
         self._backoff = backoff
+        self._metrics = metrics or Metrics(clock)
         self._client = httpx.AsyncClient(
             verify=tls_context(settings.ca_bundle),
             trust_env=False,
@@ -123,6 +134,7 @@ class Questioner:
                 again = answer.status in _RETRIED
             except (httpx.TransportError, TimeoutError) as error:
                 fault = GraphUnavailable(f"Graph: {type(error).__name__}: {error}")
+                self._metrics.answer("graph", type(error).__name__)
                 again = True
             tried += 1
             wait = max(self._backoff.wait(tried), fault.retry_after or 0.0)
@@ -142,9 +154,31 @@ class Questioner:
                 "client-request-id": question.client_request_id,
                 "user-agent": f"recovery-kiosk/{__version__}",
             }
-            async with self._client.stream("GET", url, headers=headers) as response:
-                question.request_id = clean(response.headers.get("request-id"), _LONGEST_ID)
-                return _Answer(response.status_code, response.headers, await _read(response))
+            call, begun = _call(url), self._clock.now()
+            with self._metrics.call("graph", call):
+                async with self._client.stream("GET", url, headers=headers) as response:
+                    question.request_id = clean(response.headers.get("request-id"), _LONGEST_ID)
+                    answer = _Answer(response.status_code, response.headers, await _read(response))
+            self._metrics.answer("graph", str(answer.status))
+            event(
+                "graph.asked",
+                logging.DEBUG,
+                call=call,
+                status=answer.status,
+                seconds=self._clock.now() - begun,
+                client_request_id=question.client_request_id,
+                request_id=question.request_id,
+            )
+            return answer
+
+
+def _call(url: str) -> str:
+    """What an address asks for, in a word."""
+    parts = httpx.URL(url).path.rstrip("/").split("/")
+    last = parts[-1].lower()
+    if "manageddeviceencryptionstates" in parts[-2].lower():
+        return "encryption"
+    return {"manageddevices": "devices", "users": "users", "getfilevaultkey": "key"}.get(last, "device")
 
 
 def _json_only(answer: _Answer) -> bytearray:

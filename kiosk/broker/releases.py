@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from kiosk.broker.encryption import key_warning, why_no_key
 from kiosk.broker.graph import Graph
 from kiosk.broker.limits import Limits
 from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.metrics import OK, Metrics
 from kiosk.broker.questions import Question
 from kiosk.broker.record import Record
 from kiosk.broker.schema import Entry, Event
@@ -76,11 +78,12 @@ class _Attempt:
 class Releases:
     """Decides, records, fetches and seals; each release ends with an outcome on the record, whoever goes away."""
 
-    def __init__(self, settings: Rules, graph: Graph, record: Record, clock: Clock) -> None:
+    def __init__(self, settings: Rules, graph: Graph, record: Record, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
         self._graph = graph
         self._record = record
         self._clock = clock
+        self._metrics = metrics
         self._limits = Limits.of(settings)
         self._running: set[asyncio.Task[Release]] = set()
 
@@ -107,13 +110,20 @@ class Releases:
 
     async def _attempted(self, attempt: _Attempt, request: ReleaseRequest) -> Release:
         try:
-            return await self._released(attempt, request)
+            release = await self._released(attempt, request)
         except KioskError as error:
             refusal = error
         except Exception as error:
             refusal = KioskError(logs.place(error))
+        else:
+            self._metrics.release(OK)
+            return release
         attempt.question.sign(refusal)
-        await self._note(attempt, refusal)
+        try:
+            await self._note(attempt, refusal)
+        except KioskError as error:
+            refusal = error
+        self._metrics.release(refusal.code)
         raise refusal
 
     async def _note(self, attempt: _Attempt, refusal: KioskError) -> None:
@@ -137,13 +147,24 @@ class Releases:
         if not guid(attempt.device_id):
             raise DeviceNotFound("no id of a device")
         # The intention below is what counts; but without a record Graph is not asked for anything.
-        await self._record.check(attempt.entry(Event.INTENDED))
-        await self._allowed(attempt)
+        with self._metrics.stage("record"):
+            await self._record.check(attempt.entry(Event.INTENDED))
+        with self._metrics.stage("decide"):
+            await self._allowed(attempt)
         attempt.intended = True
-        await self._record.intend(attempt.entry(Event.INTENDED), self._limits)
-        sealed = await self._sealed(attempt, public_key)
-        await self._record.add(attempt.entry(Event.DONE))
-        logs.LOG.info("released release=%s device=%s", attempt.release_id, attempt.device_id)
+        with self._metrics.stage("record"):
+            await self._record.intend(attempt.entry(Event.INTENDED), self._limits)
+        with self._metrics.stage("key"):
+            sealed = await self._sealed(attempt, public_key)
+        with self._metrics.stage("record"):
+            await self._record.add(attempt.entry(Event.DONE))
+        logs.event(
+            "release.done",
+            release=attempt.release_id,
+            device=attempt.device_id,
+            client_request_id=attempt.question.client_request_id,
+            request_id=attempt.question.request_id,
+        )
         return Release(
             release_id=attempt.release_id,
             device_id=attempt.device_id,
@@ -169,7 +190,7 @@ class Releases:
         except KeyNotEscrowed as error:
             raise await self._explained(attempt, error) from None
         if not usual:
-            logs.LOG.warning("release=%s the stored key has an unusual form", attempt.release_id)
+            logs.event("key.unusual", logging.WARNING, release=attempt.release_id, device=attempt.device_id)
         return sealed
 
     async def _fetched(self, attempt: _Attempt) -> bytearray:

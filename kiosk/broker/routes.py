@@ -15,14 +15,16 @@ from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.params import FromPath, JSONBody, SkipValidation
 
 from kiosk import __version__
-from kiosk.broker import problems
+from kiosk.broker import logs, problems
 from kiosk.broker.service import Service
 from kiosk.broker.visitor import SignedIn
 from kiosk.models import Devices, Health, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.text import clean
 
 LARGEST_BODY = 64 * 1024
 TERMINAL_HEADER = "X-Kiosk-Terminal"
 VISIT_HEADER = "X-Visit-Key"
+_VISIT_IN_LOG = 16
 
 _Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 _Served: TypeAlias = NamedDependency[SkipValidation[Service]]
@@ -47,8 +49,10 @@ async def signed_in_before(connection: _Connection, _: BaseRouteHandler) -> None
 async def _authenticate(connection: _Connection, *, fresh: bool) -> None:
     service: Service = connection.app.state.service
     headers = connection.headers
+    terminal, visit_key = headers.get(TERMINAL_HEADER), headers.get(VISIT_HEADER)
+    logs.bind(terminal=clean(terminal), visit=clean(visit_key)[:_VISIT_IN_LOG])
     connection.state.visitor = await service.authenticate(
-        headers.get("authorization"), headers.get(TERMINAL_HEADER), headers.get(VISIT_HEADER), fresh=fresh
+        headers.get("authorization"), terminal, visit_key, fresh=fresh
     )
 
 

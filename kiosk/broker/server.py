@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import socket
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from kiosk import serving
-from kiosk.broker import logs
+from kiosk import __version__, serving
+from kiosk.broker import logs, monitoring
 from kiosk.broker.credential import Credential
 from kiosk.broker.graph import Graph
+from kiosk.broker.metrics import Metrics
+from kiosk.broker.monitoring import MetricsApp, Observed, State
 from kiosk.broker.questions import Backoff, Questioner
 from kiosk.broker.record import Record, open_record
 from kiosk.broker.routes import create_app
@@ -41,24 +42,35 @@ def serve(
     clock: Clock | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until stdin ends. Logs to stderr. Raises ConfigError, before it listens."""
-    logs.to_stream(sys.stderr)
+    logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock)
     record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock)
-    with listening(config.listen) as (sock, tls), sinks.running(), record.running():
-        logs.LOG.info("listening on %s", config.listen.url)
-        app: Any = create_app(service)  # litestar and uvicorn each have their own types for the same protocol
-        serving.serve(app, sock, tls=tls, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    metrics = service.metrics
+    state = State(config, clock)
+    with (
+        contextlib.closing(state),
+        listening(config.listen) as (sock, tls),
+        monitoring.listening(config.metrics) as second,
+        sinks.running(),
+        record.running(),
+    ):
+        metrics.watch(state)
+        logs.event("listening", url=config.listen.url, version=__version__)
+        app = Observed(create_app(service), metrics, clock)
+        beside = (MetricsApp(metrics), second) if second else None
+        serving.serve(app, sock, tls=tls, beside=beside, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
 
 
 def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:
     """The service as configured; opens no connection yet. Raises ConfigError."""
-    credential = Credential(config.graph, clock)
-    questioner = Questioner(config.graph, credential, clock, backoff)
+    metrics = Metrics(clock)
+    credential = Credential(config.graph, clock, metrics)
+    questioner = Questioner(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
-    tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client), clock)
-    return Service(config.rules, tokens, Graph(config.graph, questioner, clock), record, clock)
+    tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client, metrics), clock)
+    return Service(config.rules, tokens, Graph(config.graph, questioner, clock), record, clock, metrics)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from kiosk.broker import logs, rules
 from kiosk.broker.encryption import key_warning
 from kiosk.broker.graph import Graph
 from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.metrics import Metrics
 from kiosk.broker.questions import Question
 from kiosk.broker.record import Record
 from kiosk.broker.releases import Releases
@@ -42,12 +43,21 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 class Service:
     """Everything behind the interface, with its parts handed in. Raises Refused and Unavailable."""
 
-    def __init__(self, settings: Rules, tokens: Tokens, graph: Graph, record: Record, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Rules,
+        tokens: Tokens,
+        graph: Graph,
+        record: Record,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._graph = graph
         self._record = record
-        self._releases = Releases(settings, graph, record, clock)
+        self.metrics = metrics or Metrics(clock)
+        self._releases = Releases(settings, graph, record, clock, self.metrics)
 
     async def authenticate(
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
@@ -73,6 +83,7 @@ class Service:
             entry = visitor.entry(Event.TOKEN_REFUSED if isinstance(refusal, TokenRefused) else Event.SESSION_OPENED)
             await self._record.add(replace(entry, outcome=refusal.code, reference=refusal.reference))
             raise
+        self.metrics.visits.inc()
         return Session(
             person=visitor.caller.person,
             reason=self._settings.reason,

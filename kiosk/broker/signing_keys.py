@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -12,7 +13,8 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from kiosk.broker.logs import LOG
+from kiosk.broker.logs import event
+from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config import TokenSettings
 from kiosk.errors import TokensUnavailable
@@ -50,10 +52,13 @@ class SigningKeys:
 class KeyRing:
     """Fetches the signing keys when needed, keeps them, and follows their rotation."""
 
-    def __init__(self, settings: TokenSettings, clock: Clock, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, settings: TokenSettings, clock: Clock, client: httpx.AsyncClient, metrics: Metrics | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._client = client
+        self._metrics = metrics or Metrics(clock)
         self._keys: SigningKeys | None = None
         self._tried_at: float | None = None
         self._fetching = asyncio.Lock()
@@ -68,7 +73,8 @@ class KeyRing:
         except TokensUnavailable as error:
             if keys is None or self._age(keys) >= _USABLE_SECONDS:
                 raise
-            LOG.warning('signing keys are %.0f s old code=%s cause="%s"', self._age(keys), error.code, error.cause)
+            age = f"{self._age(keys):.0f}"
+            event("signing_keys.old", logging.WARNING, seconds=age, code=error.code, cause=error.cause)
             return keys
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
@@ -90,7 +96,12 @@ class KeyRing:
             rest = 0.0 if self._tried_at is None else self._tried_at + PAUSE_SECONDS - self._clock.now()
             if self._keys is seen and rest <= 0:
                 self._tried_at = self._clock.now()
-                self._keys = await self._fetch()
+                try:
+                    self._keys = await self._fetch()
+                except TokensUnavailable as error:
+                    self._metrics.answer("signing_keys", error.code)
+                    raise
+                self._metrics.answer("signing_keys", OK)
             if self._keys is None:
                 raise TokensUnavailable("the last try to fetch the signing keys failed", retry_after=rest)
             return self._keys

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +22,7 @@ from kiosk.models import Ending
 from kiosk.sandbox.ca import Authority, self_signed
 from kiosk.secret import VisitKeys, release_info
 from tests.broker.conftest import Start
-from tests.support.broker import MovedClock, broker_config, broker_process
+from tests.support.broker import ROOT, MovedClock, broker_config, broker_process
 from tests.support.sandbox import RunningSandbox
 
 
@@ -87,8 +91,7 @@ def served_certificate(port: int, host: str) -> bytes | None:
         return secured.getpeercert(binary_form=True)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox, place: Path, host: str) -> None:
+def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox, place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     authority = Authority()
@@ -99,22 +102,23 @@ def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox
     ca.write_bytes(authority.certificate_pem())
     listen = {"url": f"https://localhost:{port}", "certificate": certificate, "key": key}
     with broker_process(broker_config(sandbox.directory, place, listen=listen), place, ca) as broker:
-        before = served_certificate(port, host)
+        before = served_certificate(port, "localhost")
         assert broker.ask("GET", "/healthz").status_code == 200
         replace(certificate, second.certificate_pem())
         # The certificate is there, its key is not yet.
-        assert served_certificate(port, host) == before
+        assert served_certificate(port, "127.0.0.1") == served_certificate(port, "localhost") == before
         replace(key, second.key_pem())
-        after = served_certificate(port, host)
+        after = served_certificate(port, "127.0.0.1")
         assert after not in {None, before}
+        assert served_certificate(port, "localhost") == after
         # A connection that was open stays open.
         assert broker.ask("GET", "/healthz").status_code == 200
     assert "the replaced certificate cannot be used, the one before stays" in broker.log()
     assert "the certificate was replaced" in broker.log()
 
 
-async def test_a_visit_goes_on_when_the_broker_is_restarted(sandbox: RunningSandbox, place: Path) -> None:
-    """The kiosk's own client, one token, one key pair, over two lives of the broker."""
+async def test_a_visit_goes_on_when_the_broker_is_restarted_or_killed(sandbox: RunningSandbox, place: Path) -> None:
+    """The kiosk's own client, one token, one key pair, over three lives of the broker."""
     config = broker_config(sandbox.directory, place)
     token, keys, thief = sandbox.token("ada"), VisitKeys(), VisitKeys()
     mac, ada = sandbox.device("NW-AKESSLER-14"), sandbox.person("ada")
@@ -145,16 +149,31 @@ async def test_a_visit_goes_on_when_the_broker_is_restarted(sandbox: RunningSand
         await stolen.aclose()
         ends = {row["release_id"]: row["outcome"] for row in broker.rows("release.closed")}
         assert ends == {shown.release_id: "hidden", again.release_id: "finished"}
-    await visit.aclose()
-
-
-async def test_a_visit_goes_on_when_the_broker_is_killed(sandbox: RunningSandbox, place: Path) -> None:
-    config = broker_config(sandbox.directory, place)
-    token, keys = sandbox.token("ada"), VisitKeys()
-    visit = Broker(BrokerAddress(url=config.listen.url), lambda: f"Bearer {token}", "tty1", keys.public_key)
-    with broker_process(config, place) as broker:
-        await visit.session()
-        os.kill(broker.pid, 9)
+        os.kill(broker.pid, signal.SIGKILL)
     with broker_process(config, place):
         assert await visit.devices()
     await visit.aclose()
+
+
+def test_a_copy_made_while_the_broker_runs_can_be_restored(sandbox: RunningSandbox, place: Path) -> None:
+    """With the commands of docs/operations.md."""
+    described = (ROOT / "docs" / "operations.md").read_text()
+    script = re.search(r"<<'END'\n(.*?)\nEND\n", described, re.DOTALL)
+    assert script
+    config = broker_config(sandbox.directory, place)
+    token, mac, copy = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id, place / "copy.db"
+    with broker_process(config, place) as broker:
+        assert broker.release(token, mac).code == ""
+        record = place / "record.db"
+        subprocess.run([sys.executable, "-c", script[1], str(record), str(copy)], check=True, timeout=30)
+        assert broker.release(token, mac).code == ""
+    for file in place.glob("record.db*"):
+        file.unlink()
+    copy.rename(record)
+    with broker_process(config, place) as broker:
+        assert len(broker.rows("release.done")) == 1
+        # It is still known which visit the token belongs to.
+        assert broker.release(token, mac, keys=VisitKeys()).code == "token_bound"
+    command = [sys.executable, "-P", "-s", "-m", "kiosk", "audit", "verify", "--config", str(place / "broker.toml")]
+    found = subprocess.run([*command, "--public-key", str(place / "record.pub")], check=False, cwd=ROOT, timeout=30)
+    assert found.returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -51,15 +52,29 @@ def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path
             "reference"
         ]
         broker.ask("GET", "/v1/%0a2026-11-22T09:00:00Z INFO forged%1b[2J")
-    made, signed, started, released, refused, forged = broker.log().splitlines()
-    assert made.endswith(f"INFO made the key that signs checkpoints: {broker.config.record.database[10:-2]}key")
-    assert "INFO checkpoints are signed with " in signed
-    assert started.endswith(f"INFO listening on {broker.config.listen.url}")
-    assert f"INFO released release={broker.rows('release.done')[0]['release_id']} device=" in released
-    assert "WARNING POST /v1/devices/" in refused
-    assert f' code=device_not_yours reference={reference} cause="userId=' in refused
-    assert "code=route_unknown" in forged
-    assert "\x1b" not in forged
+    made, signed, started, released, refused, forged = (fields(line) for line in broker.log().splitlines())
+    assert made["text"] == f"made the key that signs checkpoints: {broker.config.record.database[10:-2]}key"
+    assert signed["text"].startswith("checkpoints are signed with ")
+    assert (started["event"], started["url"]) == ("listening", broker.config.listen.url)
+    done = broker.rows("release.done")[0]
+    assert (released["event"], released["release"], released["terminal"]) == (
+        "release.done",
+        done["release_id"],
+        "tty1",
+    )
+    assert released["client_request_id"] == done["client_request_id"]
+    assert released["request_id"] == done["request_id"]
+    assert (refused["level"], refused["code"], refused["reference"]) == ("warning", "device_not_yours", reference)
+    assert refused["what"].startswith("POST /v1/devices/")
+    assert refused["cause"].startswith("userId=")
+    assert refused["client_request_id"] == broker.rows("release.refused")[0]["client_request_id"]
+    assert forged["code"] == "route_unknown"
+    assert "\x1b" not in broker.log()
+
+
+def fields(line: str) -> dict[str, str]:
+    """A line of the log, taken apart by the rules of a shell, which are those of logfmt."""
+    return dict(pair.split("=", 1) for pair in shlex.split(line))
 
 
 def copies(pid: int, secret: str) -> int:

@@ -1,0 +1,94 @@
+"""What the broker counts and measures: ``docs/operations.md``. No label names a person, a device or a kiosk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.registry import Collector
+
+from kiosk import __version__
+from kiosk.clock import Clock, SystemClock
+from kiosk.errors import BY_CODE, Refused, Unavailable
+
+OK = "ok"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# A second series for each, which says when it began, helps nobody here.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """Of one broker; without one that is served, they are counted for nobody."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._registry = CollectorRegistry()
+        build = Gauge("kiosk_broker_info", "The version that runs.", ["version"], registry=self._registry)
+        build.labels(__version__).set(1)
+        self.visits = Counter("kiosk_broker_visits", "Visits that began.", registry=self._registry)
+        self._releases = Counter(
+            "kiosk_broker_releases", "Releases by outcome: ok, or the code of the refusal.", ["outcome"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._stages = Histogram(
+            "kiosk_broker_release_stage_seconds", "Where the time of a release goes.", ["stage"], buckets=_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self._requests = Histogram(
+            "kiosk_broker_request_seconds", "Requests of kiosks, by route and status.", ["route", "status"],
+            buckets=_SECONDS, registry=self._registry,
+        )  # fmt: skip
+        self._upstream = Histogram(
+            "kiosk_broker_upstream_seconds", "Calls of other services.", ["upstream", "call"], buckets=_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self._answers = Counter(
+            "kiosk_broker_upstream_answers", "What other services answered: a status, ok, or what went wrong.",
+            ["upstream", "answer"], registry=self._registry,
+        )  # fmt: skip
+        # Series that are there from the start let an alert see the first time, too.
+        for kind in BY_CODE.values():
+            if issubclass(kind, (Refused, Unavailable)):
+                self._releases.labels(kind.code)
+        self._releases.labels(OK)
+
+    def watch(self, collector: Collector) -> None:
+        """Ask this collector, too, whenever the metrics are read."""
+        self._registry.register(collector)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it. Collectors look into files and the database: not for the event loop."""
+        return generate_latest(self._registry)
+
+    def release(self, outcome: str) -> None:
+        """One release came to its end."""
+        self._releases.labels(outcome).inc()
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        self._requests.labels(route, str(status)).observe(seconds)
+
+    def answer(self, upstream: str, answer: str) -> None:
+        """Another service answered, or did not."""
+        self._answers.labels(upstream, answer).inc()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure a part of a release."""
+        begun = self._clock.now()
+        try:
+            yield
+        finally:
+            self._stages.labels(name).observe(self._clock.now() - begun)
+
+    @contextlib.contextmanager
+    def call(self, upstream: str, call: str) -> Iterator[None]:
+        """Measure one call of another service, from the question to the whole answer."""
+        begun = self._clock.now()
+        try:
+            yield
+        finally:
+            self._upstream.labels(upstream, call).observe(self._clock.now() - begun)

@@ -1,0 +1,155 @@
+"""``/metrics`` on a listener of its own, what is looked up when it is read, and the eye on every request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from socket import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from kiosk import serving
+from kiosk.broker import logs
+from kiosk.broker.credential import certificate_of
+from kiosk.broker.database import open_engine
+from kiosk.broker.metrics import CONTENT_TYPE, Metrics
+from kiosk.broker.schema import HEAD
+from kiosk.broker.sinks.positions import SINK
+from kiosk.clock import Clock
+from kiosk.config import BrokerConfig, MetricsSettings
+from kiosk.errors import ConfigError
+from kiosk.transport import UNIX_PREFIX
+
+_DAY = 86_400.0
+
+
+class State(Collector):
+    """What is not counted but looked up: the certificates, and how far record and sinks are.
+
+    What cannot be looked up is left out, so that it shows as missing and not as good.
+    """
+
+    def __init__(self, config: BrokerConfig, clock: Clock) -> None:
+        """Raises ConfigError."""
+        self._config = config
+        self._clock = clock
+        self._engine = open_engine(config.record.database)
+
+    def collect(self) -> Iterable[Metric]:
+        yield self._days_left()
+        rows = GaugeMetricFamily("kiosk_broker_record_rows", "Rows of the record.")
+        unsealed = GaugeMetricFamily("kiosk_broker_record_unsealed_rows", "Rows that no checkpoint covers yet.")
+        backlog = GaugeMetricFamily(
+            "kiosk_broker_sink_backlog_rows", "Rows that a sink has not taken yet.", labels=["sink"]
+        )
+        with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
+            length = connection.scalar(select(HEAD.c.n))
+            sealed = connection.scalar(select(HEAD.c.sealed))
+            if length is not None and sealed is not None:
+                rows.add_metric([], length)
+                unsealed.add_metric([], length - sealed)
+                reached = _reached(connection)
+                for sink in self._config.sink:
+                    name = f"{sink.kind} {sink.url}".strip()
+                    backlog.add_metric([name], length - reached.get(name, 0))
+        yield from (rows, unsealed, backlog)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _days_left(self) -> Metric:
+        days = GaugeMetricFamily(
+            "kiosk_broker_certificate_days_left", "Days until a certificate runs out.", labels=["use"]
+        )
+        with contextlib.suppress(ConfigError):
+            days.add_metric(["graph"], self._until(certificate_of(self._config.graph)))
+        listen = self._config.listen
+        if listen.certificate and not listen.url.startswith(UNIX_PREFIX):
+            with contextlib.suppress(OSError, ValueError):
+                found = x509.load_pem_x509_certificates(listen.certificate.read_bytes())
+                days.add_metric(["tls"], self._until(found[0]))
+        return days
+
+    def _until(self, certificate: x509.Certificate) -> float:
+        return (certificate.not_valid_after_utc - self._clock.utc()).total_seconds() / _DAY
+
+
+def _reached(connection: Connection) -> dict[str, int]:
+    if not inspect(connection).has_table(SINK.name):
+        return {}
+    return {row.name: row.n for row in connection.execute(select(SINK.c.name, SINK.c.n))}
+
+
+class MetricsApp:
+    """Answers ``GET /metrics`` and nothing else."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        status, body = 404, b"not found\n"
+        if scope["type"] != "http":
+            return
+        if scope["method"] == "GET" and scope["path"] == "/metrics":
+            status, body = 200, await asyncio.to_thread(self._metrics.text)
+        headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Observed:
+    """Around the broker's interface: measures each request, and at the lowest level logs it."""
+
+    def __init__(self, app: Any, metrics: Metrics, clock: Clock) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = self._clock.now(), 0
+
+        async def watched(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            seconds = self._clock.now() - begun
+            # The template and never the path, which holds ids, and which anybody can make up.
+            route = str(scope.get("path_template") or "other")
+            self._metrics.request(route, status, seconds)
+            logs.event("request", logging.DEBUG, method=scope["method"], route=route, status=status, seconds=seconds)
+
+
+@contextlib.contextmanager
+def listening(settings: MetricsSettings) -> Iterator[socket | None]:
+    """The configured socket, if any. Raises ConfigError."""
+    if settings.listen is None:
+        yield None
+    elif settings.listen.startswith(UNIX_PREFIX):
+        with serving.unix_socket(Path(settings.listen.removeprefix(UNIX_PREFIX))) as sock:
+            yield sock
+    else:
+        address = urlsplit(settings.listen)
+        try:
+            host, port = address.hostname or "", address.port or 0
+        except ValueError:
+            expected = f"expected a port in {settings.listen}"
+            raise ConfigError("broker.toml", expected, key="metrics.listen") from None
+        with serving.tcp_socket(host, port) as sock:
+            yield sock

@@ -1,0 +1,191 @@
+"""What the broker counts, over its own listener; and that the alerts and the dashboard speak of what there is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from kiosk import __version__
+from kiosk.broker.metrics import Metrics
+from kiosk.broker.monitoring import State
+from kiosk.clock import ManualClock, SystemClock
+from kiosk.errors import BY_CODE
+from kiosk.sandbox.ca import Authority
+from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, wait_for
+from tests.support.sandbox import RunningSandbox
+
+MONITORING = ROOT / "deploy" / "monitoring"
+NAME = re.compile(r"\bkiosk_broker_\w+")
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def read(address: str) -> str:
+    if address.startswith("unix:"):
+        transport = httpx.HTTPTransport(uds=address.removeprefix("unix:"))
+        with httpx.Client(transport=transport, base_url="http://metrics", trust_env=False) as client:
+            return client.get("/metrics").raise_for_status().text
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        assert client.get("/").status_code == 404
+        assert client.post("/metrics").status_code == 404
+        return client.get("/metrics").raise_for_status().text
+
+
+def samples(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(found: Samples, name: str, **labels: str) -> float | None:
+    return found.get((f"kiosk_broker_{name}", frozenset(labels.items())))
+
+
+@pytest.fixture(params=["unix", "http"])
+def address(request: pytest.FixtureRequest, place: Path) -> str:
+    if request.param == "unix":
+        return f"unix:{place}/metrics.sock"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def broker(sandbox: RunningSandbox, place: Path, address: str) -> Iterator[RunningBroker]:
+    sinks = [
+        {"kind": "file", "url": f"file://{place}/copy.jsonl", "mode": "best-effort"},
+        {"kind": "syslog", "url": f"unix:{place}/nobody", "mode": "best-effort"},
+    ]
+    config = broker_config(sandbox.directory, place, sinks, metrics={"listen": address})
+    with broker_process(config, place) as running:
+        yield running
+
+
+def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, address: str, place: Path) -> None:
+    token, mac = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14")
+    before = samples(read(address))
+    assert value(before, "visits_total") == 0
+    assert value(before, "releases_total", outcome="ok") == 0
+    broker.ask("GET", "/v1/session", token)
+    broker.ask("GET", "/v1/devices", token)
+    assert broker.release(token, mac.id).code == ""
+    assert broker.release(token, sandbox.device("NW-JBRANDT-AIR").id).code == "device_not_yours"
+    sandbox.fault("*/getFileVaultKey", "status", status=503, times=1)
+    sandbox.fault("*/getFileVaultKey", "reset", times=1)
+    assert broker.release(token, mac.id).code == ""
+    assert broker.release(sandbox.token("sofia"), sandbox.device("NW-SMARINO-NULL").id).code == "key_with_person"
+    broker.ask("GET", "/v1/made/up/by/somebody")
+
+    # The first sink follows by itself.
+    copy = f"file file://{place}/copy.jsonl"
+    wait_for(lambda: value(samples(read(address)), "sink_backlog_rows", sink=copy) == 0)
+    text = read(address)
+    found = samples(text)
+    assert value(found, "visits_total") == 1
+    assert value(found, "releases_total", outcome="ok") == 2
+    assert value(found, "releases_total", outcome="device_not_yours") == 1
+    assert value(found, "releases_total", outcome="key_with_person") == 1
+    assert value(found, "request_seconds_count", route="/v1/session", status="200") == 1
+    assert value(found, "request_seconds_count", route="/v1/devices/{device_id}/release", status="200") == 2
+    assert value(found, "request_seconds_count", route="other", status="404") == 1
+    assert value(found, "release_stage_seconds_count", stage="decide") == 4
+    assert value(found, "release_stage_seconds_count", stage="key") == 3
+    assert (value(found, "release_stage_seconds_sum", stage="key") or 0) > 0
+    assert value(found, "upstream_seconds_count", upstream="graph", call="encryption") == 1
+    assert value(found, "upstream_answers_total", upstream="graph", answer="503") == 1
+    assert value(found, "upstream_answers_total", upstream="entra", answer="ok") == 1
+    assert value(found, "upstream_answers_total", upstream="signing_keys", answer="ok") == 1
+    assert 29 < (value(found, "certificate_days_left", use="graph") or 0) < 31
+    rows = len(broker.rows())
+    assert value(found, "record_rows") == rows
+    assert value(found, "sink_backlog_rows", sink=f"syslog unix:{place}/nobody") == rows
+    for secret in (mac.key, mac.id, mac.serial, mac.name, "Ada", sandbox.person("ada").oid, "tty1", token[:40]):
+        assert str(secret) not in text
+
+    # What is named in the files for the operator is among what there is.
+    known = {name for name, _ in found} | set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    for file in sorted(MONITORING.iterdir()):
+        named = set(NAME.findall(file.read_text()))
+        assert named <= known, (file.name, named - known)
+    named = set(NAME.findall((ROOT / "docs" / "operations.md").read_text()))
+    assert named <= known, named - known
+    assert {family.removesuffix("_total") for family in re.findall(r"^# TYPE (kiosk_\w+)", text, re.MULTILINE)} == {
+        name.removesuffix("_total") for name in named
+    }
+
+
+def test_what_cannot_be_looked_up_is_missing(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place)
+    with contextlib.closing(State(config, SystemClock())) as state:
+        metrics = Metrics()
+        metrics.watch(state)
+        # The file is there, and empty.
+        assert value(samples(metrics.text().decode()), "record_rows") is None
+        (place / "record.db").rename(place / "gone.db")
+        found = samples(metrics.text().decode())
+        assert value(found, "record_rows") is None
+        assert value(found, "certificate_days_left", use="graph") is not None
+        assert value(found, "info", version=__version__) == 1
+
+
+def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox, place: Path) -> None:
+    certificate, key = place / "tls.pem", place / "tls.key"
+    pair = Authority().server()
+    certificate.write_bytes(pair.certificate_pem())
+    key.write_bytes(pair.key_pem())
+    listen = {"url": "https://localhost:1", "certificate": certificate, "key": key}
+    state = State(broker_config(sandbox.directory, place, listen=listen), ManualClock(wall=datetime.now(UTC)))
+    with contextlib.closing(state):
+
+        def days() -> dict[str, float]:
+            (found,) = [metric for metric in state.collect() if metric.name.endswith("days_left")]
+            return {sample.labels["use"]: round(sample.value) for sample in found.samples}
+
+        assert days() == {"graph": 30, "tls": 30}
+        certificate.write_text("half")
+        assert days() == {"graph": 30}
+
+
+def test_kiosks_cannot_read_them(shared_broker: RunningBroker) -> None:
+    assert shared_broker.ask("GET", "/metrics").status_code == 404
+
+
+def alerts() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
+    return found
+
+
+def test_every_alert_is_explained() -> None:
+    described = (ROOT / "docs" / "operations.md").read_text()
+    headings = re.findall(r"^### (\w+)$", described, re.MULTILINE)
+    assert [one["alert"] for one in alerts()] == [name for name in headings if name.startswith("RecoveryKiosk")]
+    for one in alerts():
+        assert one["annotations"]["action"] == f"docs/operations.md#{one['alert'].lower()}"
+        assert one["labels"]["severity"] in {"critical", "warning"}
+
+
+def test_the_codes_in_alerts_exist() -> None:
+    for one in alerts():
+        for codes in re.findall(r'outcome=~?"([^"]+)"', one["expr"]):
+            for code in codes.split("|"):
+                pattern = re.compile(code)
+                assert code == "ok" or any(pattern.fullmatch(known) for known in BY_CODE), code
+
+
+def test_the_other_files_can_be_read() -> None:
+    assert yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
