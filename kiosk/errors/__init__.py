@@ -180,6 +180,7 @@ __all__ = [
     "TokensUnavailable",
     "Unavailable",
     "from_code",
+    "kind_of",
     "new_reference",
 ]
 
@@ -193,6 +194,11 @@ def _leaves(kind: type[KioskError]) -> dict[str, type[KioskError]]:
 
 
 BY_CODE: dict[str, type[KioskError]] = _leaves(KioskError)
+
+
+def kind_of(code: str | None) -> type[KioskError] | None:
+    """What a code stands for; None for none, and for one that is not known here, as from a newer broker."""
+    return BY_CODE.get(code) if code else None
 
 
 def from_code(code: str, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> KioskError:

@@ -193,6 +193,36 @@ async def test_sdk_reads_a_device_and_whose_it_is(sandbox: RunningSandbox, graph
     assert state.device_name == expected.name
 
 
+@pytest.mark.parametrize(
+    ("name", "state", "policy", "file_vault"),
+    [
+        ("NW-AKESSLER-14", "encrypted", "compliant", ["success"]),
+        ("NW-PRAMAN-LOAN", "notEncrypted", "error", ["userDeferredEncryption"]),
+        ("NW-SMARINO-NULL", "encrypted", "error", ["driveEncryptedByUser"]),
+        ("NW-SMARINO-EMPTY", "encrypted", "error", ["escrowNotEnabled"]),
+        ("NW-SMARINO-NOBODY", "notEncrypted", "notAssigned", []),
+        ("NW-SMARINO-SILENT", "notEncrypted", "unknown", []),
+    ],
+)
+async def test_sdk_reads_why_there_is_no_key(
+    sandbox: RunningSandbox, graph: Any, name: str, state: str, policy: str, file_vault: list[str]
+) -> None:
+    states = graph.device_management.managed_device_encryption_states
+    found = await states.by_managed_device_encryption_state_id(sandbox.device(name).id).get()
+    assert found.encryption_state.value == state
+    assert found.encryption_policy_setting_state.value == policy
+    words = found.file_vault_states or []
+    assert [word.value for word in (words if isinstance(words, list) else [words])] == file_vault
+
+
+async def test_sdk_reads_a_rotation_that_waits(sandbox: RunningSandbox, graph: Any) -> None:
+    device = sandbox.device("NW-MSOLBERG-TURN")
+    found = await graph.device_management.managed_devices.by_managed_device_id(device.id).get()
+    (result,) = found.device_action_results
+    assert (result.action_name, result.action_state.value) == ("rotateFileVaultKey", "pending")
+    assert result.start_date_time > found.last_sync_date_time
+
+
 async def test_sdk_lists_the_devices_of_a_user(sandbox: RunningSandbox, graph: Any) -> None:
     wei = sandbox.person("wei")
     page = await graph.users.by_user_id(wei.oid).managed_devices.get()

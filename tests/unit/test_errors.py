@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from kiosk.errors import BY_CODE, ConfigError, KioskError, Unavailable, from_code, new_reference
+from kiosk.errors import BY_CODE, ConfigError, KeyRotated, KioskError, Unavailable, from_code, kind_of, new_reference
 
 
 @pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE)
@@ -50,6 +50,11 @@ def test_a_code_brings_its_own_error_back(code: str) -> None:
 @pytest.mark.parametrize("code", ["of_a_newer_broker", "", "configuration"])
 def test_an_unknown_code_is_plainly_unavailable(code: str) -> None:
     assert type(from_code(code)) is Unavailable
+
+
+def test_words_can_be_had_without_an_error() -> None:
+    assert kind_of("key_rotated") is KeyRotated
+    assert kind_of("of_a_newer_broker") is kind_of(None) is None
 
 
 def test_references_can_be_read_out() -> None:
