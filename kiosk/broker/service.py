@@ -84,6 +84,7 @@ class Service:
             await self._record.add(replace(entry, outcome=refusal.code, reference=refusal.reference))
             raise
         self.metrics.visits.inc()
+        logs.event("session.opened")
         return Session(
             person=visitor.caller.person,
             reason=self._settings.reason,
@@ -106,6 +107,7 @@ class Service:
             await self._record.add(_after(question, refused))
             raise
         await self._record.add(_after(question, entry))
+        logs.event("devices.listed", macs=len(macs), client_request_id=question.client_request_id)
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
@@ -124,6 +126,7 @@ class Service:
                 shown_seconds=min(max(ending.shown_seconds, 0.0), _LONGEST_SHOWN),
             )
         )
+        logs.event("release.closed", release=release_id.lower(), how=ending.how)
 
     async def lost(self, terminal: str | None, release_id: str, ending: ReleaseClosed) -> None:
         """Note that a reveal ended with the process that showed it. Nobody signs for it, so no more is believed."""
@@ -131,6 +134,7 @@ class Service:
             raise ReleaseUnknown("no id of a release that can be lost")
         entry = Entry(Event.CLOSED, release_id=release_id.lower(), outcome=ending.how, terminal=clean(terminal))
         await self._record.lose(entry)
+        logs.event("release.closed", release=entry.release_id, how=ending.how, terminal=entry.terminal)
 
     async def ready(self) -> None:
         """Return when a release has what it needs here: a record, and keys to check tokens with."""

@@ -10,10 +10,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiosk.broker import logs
 from kiosk.errors import GraphThrottled
+from kiosk.models import ReleaseRequest, key_fingerprint
 from kiosk.secret import VisitKeys
 from tests.support.broker import broker_config, broker_process
 from tests.support.sandbox import RunningSandbox
@@ -94,6 +96,26 @@ def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.Mon
         "<7>level=debug event=graph.asked seconds=0.250",
         '<3>level=error event=refused what="GET /x" code=graph_throttled reference=R cause=busy',
     ]
+
+
+def test_a_visit_can_be_followed(sandbox: RunningSandbox, place: Path) -> None:
+    """Each of its requests has the same fingerprint; the release has the ids of the record."""
+    token, keys = sandbox.token("ada"), VisitKeys()
+    visit = {"x-visit-key": key_fingerprint(keys.public_key), "x-kiosk-terminal": "desk7 tty1"}
+    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+        broker.ask("GET", "/v1/session", token, headers=visit)
+        broker.ask("GET", "/v1/devices", token, headers=visit)
+        mac = sandbox.device("NW-AKESSLER-14")
+        body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
+        headers = visit | {"content-type": "application/json"}
+        released = broker.ask("POST", f"/v1/devices/{mac.id}/release", token, headers=headers, content=body).json()
+        path = f"/v1/releases/{released['release_id']}/closed"
+        broker.ask("POST", path, token, headers=visit, json={"how": "hidden"})
+        lines = [dict(pair.split("=", 1) for pair in shlex.split(line)) for line in broker.log().splitlines()]
+    found = [line for line in lines if line.get("visit")]
+    assert [line["event"] for line in found] == ["session.opened", "devices.listed", "release.done", "release.closed"]
+    assert {(line["visit"], line["terminal"]) for line in found} == {(visit["x-visit-key"][:16], "desk7 tty1")}
+    assert found[2]["release"] == found[3]["release"] == released["release_id"]
 
 
 def test_no_secret_even_at_the_lowest_level(sandbox: RunningSandbox, place: Path) -> None:

@@ -69,6 +69,7 @@ def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path
     assert refused["cause"].startswith("userId=")
     assert refused["client_request_id"] == broker.rows("release.refused")[0]["client_request_id"]
     assert forged["code"] == "route_unknown"
+    assert "terminal" not in forged, "what one request says of itself is not said of the next"
     assert "\x1b" not in broker.log()
 
 
