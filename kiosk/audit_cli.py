@@ -93,18 +93,14 @@ def show(
 
     _one_of(config=config, database=database)
     now = datetime.now(UTC)
-    where = audit_show.conditions(
-        person=person,
-        device=device,
-        since=audit_show.moment("--since", since, now) if since else None,
-        until=audit_show.moment("--until", until, now, end=True) if until else None,
-        event=event,
-        outcome=outcome,
-        seen=seen,
-    )
+    begin = audit_show.moment("--since", since, now) if since else None
+    end = audit_show.moment("--until", until, now, end=True) if until else None
     count = 0
     with _opened(config, database) as source:
-        for row in source.rows(*where):
+        wanted = audit_show.wanted(
+            source, person=person, device=device, since=begin, until=end, event=event, outcome=outcome, seen=seen
+        )
+        for row in wanted.rows(source):
             count += 1
             click.echo(line(row) if as_json else audit_show.entry(row))
     if not as_json:

@@ -80,7 +80,10 @@ def _run_visit(app: KioskApp) -> int:
 
 
 def _terminal_name(terminal: Terminal) -> str:
-    """For the broker's record: this machine and the tty, and over SSH the address at the other end."""
-    here = f"{socket.gethostname()} {terminal.name}"
+    """For the broker's record: this machine and the tty, and over SSH the address at the other end.
+
+    The machine is the first word, by which the broker counts for ``per_kiosk``.
+    """
+    here = f"{'-'.join(socket.gethostname().split()) or 'unnamed'} {terminal.name}"
     peer = os.environ.get("SSH_CONNECTION", "").split()
     return f"{here} from {peer[0]}" if peer else here

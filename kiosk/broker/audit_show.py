@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, func, or_
+from sqlalchemy import Column, ColumnElement, or_
 
-from kiosk.broker.audit_source import Members
+from kiosk.broker.audit_source import DatabaseSource, Members
 from kiosk.broker.schema import RECORD, UNKNOWN, Event, stamp
 from kiosk.errors import ConfigError
 from kiosk.text import clean
@@ -40,7 +41,39 @@ def moment(option: str, text: str, now: datetime, *, end: bool = False) -> datet
     return _iso(option, text, words)
 
 
-def conditions(
+class Wanted:
+    """Which rows somebody wants to see: conditions for the database, and tests of what it finds with them."""
+
+    def __init__(self) -> None:
+        self.where: list[ColumnElement[bool]] = []
+        self.tests: list[Callable[[Members], bool]] = []
+
+    def named(
+        self,
+        source: DatabaseSource,
+        id_: Column[str],
+        named: str,
+        others: Iterable[Column[str]],
+        fits: Callable[[str], bool],
+    ) -> None:
+        """Rows with this id, or with a text that fits in one of the other columns.
+
+        Compared here, not by the database: here letters of all languages have capitals.
+        """
+        columns = tuple(others)
+        id_text = named.lower()
+        self.where.append(or_(id_ == id_text, *(source.having(column, fits) for column in columns)))
+        self.tests.append(
+            lambda row: row[id_.name] == id_text or any(fits(str(row[column.name])) for column in columns)
+        )
+
+    def rows(self, source: DatabaseSource) -> Iterator[Members]:
+        """The rows, oldest first."""
+        return (row for row in source.rows(*self.where) if all(test(row) for test in self.tests))
+
+
+def wanted(
+    source: DatabaseSource,
     *,
     person: str | None,
     device: str | None,
@@ -49,32 +82,29 @@ def conditions(
     event: str | None,
     outcome: str | None,
     seen: bool,
-) -> list[ColumnElement[bool]]:
+) -> Wanted:
     """The rows that are asked for."""
     row = RECORD.c
-    where: list[ColumnElement[bool]] = []
+    asked = Wanted()
+    where = asked.where
     if person:
-        where.append(or_(row.oid == person.lower(), _within(row.name, person), _within(row.address, person)))
+        part = person.casefold()
+        asked.named(source, row.oid, person, (row.name, row.address), lambda text: part in text.casefold())
     if device:
-        where.append(
-            or_(
-                row.device_id == device.lower(),
-                func.lower(row.serial) == device.lower(),
-                func.lower(row.device_name) == device.lower(),
-            )
-        )
+        whole = device.casefold()
+        asked.named(source, row.device_id, device, (row.serial, row.device_name), lambda text: text.casefold() == whole)
     if since:
         where.append(row.time >= stamp(since))
     if until:
         where.append(row.time < stamp(until))
     if event:
-        where.append(or_(row.event == event, row.event.startswith(f"{event}.", autoescape=True)))
+        where.append(row.event.in_([event, *(kind for kind in Event if kind.startswith(f"{event}."))]))
     if outcome:
         where.append(row.outcome == outcome)
     if seen:
         # Of doubt the worse is assumed: handed over is seen, and so is what a crash left open.
         where.append((row.event == Event.DONE) | ((row.event == Event.CLOSED) & (row.outcome == UNKNOWN)))
-    return where
+    return asked
 
 
 def entry(row: Members) -> str:
@@ -97,6 +127,8 @@ def entry(row: Members) -> str:
 
 def wrapped(text: str, indent: str) -> list[str]:
     """Text in lines that fit, broken at spaces where there are some."""
+    if text.isascii() and 0 < len(indent + text) <= WIDTH:
+        return [indent + text]
     lines, current = [], ""
     for word in re.findall(r" *[^ ]+", text):
         if current and _width(indent + current + word) > WIDTH:
@@ -115,10 +147,6 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
     )
-
-
-def _within(column: Column[str], text: str) -> ColumnElement[bool]:
-    return func.lower(column).contains(text.lower(), autoescape=True)
 
 
 def _iso(option: str, text: str, words: str) -> datetime:

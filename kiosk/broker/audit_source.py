@@ -5,14 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 import msgspec
-from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Result,
+    Select,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+    true,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -22,6 +36,7 @@ from kiosk.errors import ConfigError
 
 _AT_ONCE = 500
 _LONGEST_LINE = 1 << 20
+_MOST_VALUES = 1000
 
 Members: TypeAlias = dict[str, Any]
 
@@ -58,6 +73,12 @@ class DatabaseSource:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._reading: list[Result[Any]] = []
+
+    def close(self) -> None:
+        """End what somebody has not read to its end, as after the first row that does not hold."""
+        for result in self._reading:
+            result.close()
 
     def head(self) -> Members | None:
         found = self._connection.execute(select(HEAD)).mappings().first()
@@ -67,9 +88,24 @@ class DatabaseSource:
         """Rows that meet all conditions."""
         names = tuple(RECORD.columns.keys())
         statement = select(RECORD).where(*where).order_by(RECORD.c.n)
-        for block in self._connection.execute(statement).partitions(_AT_ONCE):
+        for block in self._read(statement).partitions(_AT_ONCE):
             for row in block:
                 yield dict(zip(names, row, strict=True))
+
+    def having(self, column: Column[str], fits: Callable[[str], bool]) -> ColumnElement[bool]:
+        """A condition that no row fails whose text in an indexed column fits. Others may meet it as well."""
+        first = select(func.min(column).label("value")).cte("leap", recursive=True)
+        # From each value to the next one in the index: the record is large, but has few different people and devices.
+        following = select(func.min(column)).where(column > first.c.value).scalar_subquery()
+        leap = first.union_all(select(following).where(first.c.value.is_not(None)))
+        found: list[str] = []
+        for (value,) in self._read(select(leap.c.value).where(leap.c.value.is_not(None))):
+            if not _is_text(value) or len(found) > _MOST_VALUES:
+                # Then every row is looked at.
+                return true()
+            if fits(value):
+                found.append(value)
+        return column.in_(found)
 
     def items(self) -> Iterator[Item]:
         checkpoints = self.checkpoints()
@@ -86,8 +122,13 @@ class DatabaseSource:
     def checkpoints(self, *where: ColumnElement[bool]) -> Iterator[Stored]:
         """Checkpoints that meet all conditions."""
         statement = select(CHECKPOINT).where(*where).order_by(CHECKPOINT.c.size)
-        for row in self._connection.execute(statement).mappings():
+        for row in self._read(statement).mappings():
             yield Stored(dict(row))
+
+    def _read(self, statement: Select[Any]) -> Result[Any]:
+        result = self._connection.execute(statement)
+        self._reading.append(result)
+        return result
 
 
 class ExportSource:
@@ -145,7 +186,9 @@ def database(url: str) -> Iterator[DatabaseSource]:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             _expect_our_version(connection)
-            yield DatabaseSource(connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE))
+            connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
+            with contextlib.closing(DatabaseSource(connection)) as source:
+                yield source
     except SQLAlchemyError as error:
         origin = getattr(error, "orig", None) or error
         words = " ".join(str(origin).split())
@@ -181,14 +224,17 @@ def _reader(url: str) -> Engine:
         connection.isolation_level = None
         # What is no text any more must reach the comparison, not end the reading.
         connection.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
-        # SQLite's own knows the letters of English only.
-        connection.create_function("lower", 1, lambda found: found.lower() if isinstance(found, str) else found)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be asked for; what somebody has made of a text with other tools may be anything."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _before(size: object, n: object) -> bool:

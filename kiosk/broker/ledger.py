@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, insert, inspect, select, text, update
 
-from kiosk.broker import logs
+from kiosk.broker import indexes, logs
 from kiosk.broker.chain import Appended, Row, first_previous
 from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import unusable
@@ -65,6 +65,7 @@ class Ledger:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         _refuse_other_versions(connection)
         METADATA.create_all(connection)
+        indexes.bring_up_to_date(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
             origin = f"recovery-kiosk/{uuid.uuid4()}"
             head = {"origin": origin, "n": 0, "hash": first_previous(origin), "sealed": 0, "sealed_at": ""}

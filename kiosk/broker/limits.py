@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from kiosk.broker.schema import RECORD, TIME_FORMAT, Entry, Event, stamp
+from kiosk.broker.schema import RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
 from kiosk.config import Rules
 from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound
 
@@ -66,7 +66,7 @@ class Limits:
         kinds: tuple[tuple[type[LimitReached], _Conditions, _Windows], ...] = (
             (PersonLimit, (RECORD.c.tid == entry.tid, RECORD.c.oid == entry.oid), self.per_person),
             (DeviceLimit, (RECORD.c.device_id == entry.device_id,), self.per_device),
-            (KioskLimit, (RECORD.c.terminal == entry.terminal,), self.per_kiosk),
+            (KioskLimit, (KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal),), self.per_kiosk),
             (OverallLimit, (), self.overall),
         )
         waits = [(kind, _wait(connection, whose, limit, now)) for kind, whose, each in kinds for limit in each]

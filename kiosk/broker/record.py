@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +21,7 @@ from kiosk.broker import logs
 from kiosk.broker.chain import Appended
 from kiosk.broker.checkpoints import Sealing, Signer
 from kiosk.broker.database import open_engine, sqlite_file, unusable
+from kiosk.broker.flood import Flood
 from kiosk.broker.followers import Follower
 from kiosk.broker.ledger import Ledger
 from kiosk.broker.limits import Limit, Limits
@@ -24,16 +29,41 @@ from kiosk.broker.schema import Entry
 from kiosk.broker.summary import configured
 from kiosk.clock import Clock
 from kiosk.config import BrokerConfig
-from kiosk.errors import ConfigError, RecordUnavailable
+from kiosk.errors import ConfigError, KioskError, RecordUnavailable
 
 __all__ = ["Follower", "Limit", "Limits", "Record", "open_record"]
 
 _WRITE_SECONDS = 10
 _MOST_WAITING = 256
+_MOST_TOGETHER = 64
+_TICK_SECONDS = 5.0
+
+_Work: TypeAlias = Callable[[Connection], None]
+
+
+@dataclass
+class _Asked:
+    """One thing to write, and what becomes of it: what it added, or why it added nothing."""
+
+    work: _Work
+    done: Future[Sequence[Appended]] = field(default_factory=Future)
+    added: Sequence[Appended] = ()
+    refusal: KioskError | None = None
+
+    def settle(self, failure: RecordUnavailable | None) -> None:
+        if not self.done.set_running_or_notify_cancel():
+            return
+        if error := failure or self.refusal:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(self.added)
 
 
 class Record:
-    """One writer: a thread of its own, so that entries keep their order and the event loop never waits for a disk."""
+    """One writer: a thread of its own, so that entries keep their order and the event loop never waits for a disk.
+
+    What is asked for while it writes goes into one transaction, the next: the disk is waited for once for all of it.
+    """
 
     def __init__(
         self,
@@ -50,7 +80,9 @@ class Record:
         self.engine = open_engine(url)
         self._ledger = Ledger(clock, sealing, configuration)
         self._followers = followers
+        self._flood = Flood(clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
+        self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._waiting = 0
         self._every = sealing.every.total_seconds() if sealing else None
         self._stopping = threading.Event()
@@ -73,13 +105,21 @@ class Record:
         finally:
             self._stopping.set()
             tender.join()
-            with contextlib.suppress(RecordUnavailable):
-                self._writer.submit(self._transaction, self._ledger.stop).result()
+            self._attempt(lambda: self._sum_up(last=True))
+            self._attempt(lambda: self._transaction(self._ledger.stop))
             self._close()
 
     async def add(self, entry: Entry) -> None:
         """Write one entry; it is durable when this returns. Raises RecordUnavailable."""
         await self._in_turn(lambda connection: self._ledger.add(connection, entry))
+
+    async def refuse(self, entry: Entry) -> None:
+        """Write that a token was refused; in a flood of them only count it. Raises RecordUnavailable.
+
+        What is counted is written within a few seconds of the end of its minute, and at the end of the broker.
+        """
+        if self._flood.admits(entry):
+            await self.add(entry)
 
     async def intend(self, entry: Entry, limits: Limits) -> None:
         """Write the intention of a release if the limits allow it. Raises LimitReached or RecordUnavailable.
@@ -107,12 +147,15 @@ class Record:
         """Return when an entry could be written now, this one for instance. Raises TokenBound or RecordUnavailable."""
         await self._in_turn(lambda connection: self._ledger.trial(connection, entry))
 
-    async def _in_turn(self, work: Callable[[Connection], None]) -> None:
+    async def _in_turn(self, work: _Work) -> None:
         if self._waiting >= _MOST_WAITING:
             raise RecordUnavailable(f"{self._waiting} entries wait to be written")
         self._waiting += 1
-        written = asyncio.wrap_future(self._writer.submit(self._transaction, work))
+        asked = _Asked(work)
+        written = asyncio.wrap_future(asked.done)
         written.add_done_callback(self._one_less)
+        self._asked.put(asked)
+        self._writer.submit(self._write_waiting)
         try:
             # Shielded: what is under way is finished, whoever stops waiting for it.
             appended = await asyncio.wait_for(asyncio.shield(written), _WRITE_SECONDS)
@@ -125,8 +168,39 @@ class Record:
         if not written.cancelled():
             written.exception()
 
-    def _transaction(self, work: Callable[[Connection], None]) -> Sequence[Appended]:
-        """Do the work, and tell the followers what it added once that is durable."""
+    def _write_waiting(self) -> None:
+        """Write everything that waits, up to a bound; who is left over has submitted this once more, too."""
+        together: list[_Asked] = []
+        with contextlib.suppress(queue.Empty):
+            while len(together) < _MOST_TOGETHER:
+                together.append(self._asked.get_nowait())
+        failure: RecordUnavailable | None = None
+        try:
+            if together:
+                self._transaction(lambda connection: self._write(connection, together))
+        except RecordUnavailable as error:
+            failure = error
+        except Exception as error:
+            # Whatever it is, those who wait must hear of it.
+            failure = RecordUnavailable(logs.place(error))
+        for one in together:
+            one.settle(failure)
+
+    def _write(self, connection: Connection, together: Sequence[_Asked]) -> None:
+        """Each within a savepoint of its own, so that what a limit refuses does not take the others with it."""
+        appended = self._ledger.appended
+        for one in together:
+            before = len(appended)
+            try:
+                with connection.begin_nested():
+                    one.work(connection)
+                one.added = appended[before:]
+            except KioskError as refusal:
+                one.refusal = refusal
+                del appended[before:]
+
+    def _transaction(self, work: _Work) -> None:
+        """Do the work, and tell the followers what it added once that is durable. Raises RecordUnavailable."""
         self._ledger.appended.clear()
         try:
             with self.engine.begin() as connection:
@@ -134,15 +208,41 @@ class Record:
         except SQLAlchemyError as error:
             origin = getattr(error, "orig", None) or error
             raise RecordUnavailable(f"{type(origin).__name__}: {origin}") from None
-        appended = tuple(self._ledger.appended)
-        following.tell(self._followers, appended)
-        return appended
+        following.tell(self._followers, tuple(self._ledger.appended))
+
+    def _sum_up(self, *, last: bool = False) -> None:
+        """Write how many tokens were refused that have no row of their own. Raises RecordUnavailable."""
+        if not self._flood.due(now=last):
+            return
+        sums = self._flood.take()
+
+        def write(connection: Connection) -> None:
+            for entry in sums.entries():
+                self._ledger.add(connection, entry)
+
+        try:
+            self._transaction(write)
+        except Exception:
+            sums.give_back()
+            raise
 
     def _tend(self) -> None:
         """Do what is due while nobody asks for anything."""
-        while self._every and not self._stopping.wait(self._every):
-            with contextlib.suppress(RecordUnavailable):
-                self._writer.submit(self._transaction, self._ledger.tend).result()
+        due = time.monotonic() + (self._every or 0)
+        while not self._stopping.wait(min(_TICK_SECONDS, self._every or _TICK_SECONDS)):
+            self._attempt(self._sum_up)
+            if self._every and time.monotonic() >= due:
+                due = time.monotonic() + self._every
+                self._attempt(lambda: self._transaction(self._ledger.tend))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do what nobody waits for; if it cannot be done now, it is tried again, or the next start does it."""
+        try:
+            self._writer.submit(work).result()
+        except RecordUnavailable:
+            return
+        except Exception as error:
+            logs.LOG.error("the record was not tended: %s", logs.place(error))
 
     def _close(self) -> None:
         self._writer.submit(self.engine.dispose).result()

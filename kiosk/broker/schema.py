@@ -5,14 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 VERSION = 2
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LONGEST_ADDRESS = 254
 
 METADATA = MetaData()
+
+
+class KioskOf(GenericFunction[str]):
+    """The first word of a terminal's name, in the database; the same as ``kiosk_of`` for a text."""
+
+    name = "kiosk_of"
+    type = String()
+    inherit_cache = True
+
+
+# Written so that an index can hold it: with constants, and with functions that each database knows.
+@compiles(KioskOf)
+def _split(function: KioskOf, compiler: Any, **how: Any) -> str:
+    return f"split_part({compiler.process(function.clauses, **how)}, ' ', 1)"
+
+
+@compiles(KioskOf, "sqlite")
+def _cut(function: KioskOf, compiler: Any, **how: Any) -> str:
+    terminal = compiler.process(function.clauses, **how)
+    return f"substr({terminal}, 1, instr({terminal} || ' ', ' ') - 1)"
+
+
+def kiosk_of(terminal: str) -> str:
+    """The kiosk that a terminal belongs to: the first word of its name, which is the name of the machine."""
+    return terminal.partition(" ")[0]
+
 
 HEAD = Table(
     "head",
@@ -62,12 +91,21 @@ RECORD = Table(
     Column("hash", String(64), nullable=False),
     Index("record_by_person", "oid", "event", "time"),
     Index("record_by_device", "device_id", "event", "time"),
-    Index("record_by_terminal", "terminal", "event", "time"),
     Index("record_by_event", "event", "time"),
     Index("record_by_release", "release_id"),
     Index("record_by_token", "uti"),
+    # For whoever searches the record by what people know.
+    Index("record_by_time", "time"),
+    Index("record_by_name", "name"),
+    Index("record_by_address", "address"),
+    Index("record_by_device_name", "device_name"),
+    Index("record_by_serial", "serial"),
 )
 """Rows are only ever added."""
+
+Index("record_by_kiosk", KioskOf(RECORD.c.terminal), RECORD.c.event, RECORD.c.time)
+OUTDATED_INDEXES = ("record_by_terminal",)
+"""Made by earlier versions of this program, and of no use any more."""
 
 CHECKPOINT = Table(
     "checkpoint",

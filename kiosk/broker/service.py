@@ -154,7 +154,7 @@ class Service:
     async def _note_refused(self, visitor: Visitor, refusal: TokenRefused) -> None:
         entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
-            await self._record.add(entry)
+            await self._record.refuse(entry)
         except RecordUnavailable as error:
             # Refused is refused: the person is told why, the operator that it is missing from the record.
             logs.refusal(f"not recorded: token.refused {refusal.code}", error)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
+from kiosk.broker.database import open_engine
 from kiosk.broker.limits import Limits
 from kiosk.broker.record import Record
-from kiosk.broker.schema import Entry, Event
+from kiosk.broker.schema import METADATA, Entry, Event
 from kiosk.clock import ManualClock
 from kiosk.config import Rules
 from kiosk.errors import LimitReached
@@ -66,17 +66,33 @@ tries = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+# One database serves all examples; each begins with empty tables.
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.fixed_dictionaries(dict.fromkeys(KINDS, some_limits)), st.lists(tries, max_size=20))
-def test_the_record_counts_as_the_model_does(limits: dict[str, list[str]], asked: list[Try]) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        asyncio.run(compare(Path(name) / "record.db", limits, asked))
+def test_the_record_counts_as_the_model_does(url: str, limits: dict[str, list[str]], asked: list[Try]) -> None:
+    empty(url)
+    asyncio.run(compare(url, limits, asked))
 
 
-async def compare(file: Path, limits: dict[str, list[str]], asked: list[Try]) -> None:
+def empty(url: str) -> None:
+    engine = open_engine(url)
+    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        for table in METADATA.sorted_tables:
+            connection.execute(delete(table))
+    engine.dispose()
+
+
+async def compare(url: str, limits: dict[str, list[str]], asked: list[Try]) -> None:
     clock, model = ManualClock(), Model(limits)
     windows: dict[str, Any] = {kind: tuple(each) for kind, each in limits.items()}
-    record = Record(f"sqlite:///{file}", clock)
+    record = Record(url, clock)
     with record.running():
         for number, one in enumerate(asked):
             clock.advance(one.pause)
@@ -86,7 +102,7 @@ async def compare(file: Path, limits: dict[str, list[str]], asked: list[Try]) ->
                 tid="t",
                 oid=one.per_person,
                 device_id=one.per_device,
-                terminal=one.per_kiosk,
+                terminal=one.per_kiosk and f"{one.per_kiosk} pts/{number} from 192.0.2.{number}, under tmux",
                 release_id=str(number),
             )
             assert await answer(record, entry, Limits.of(Rules(**windows))) == model.answer(now, one)

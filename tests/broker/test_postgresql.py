@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from click.testing import CliRunner
 
 from kiosk.broker.checkpoints import Sealing
@@ -20,28 +17,13 @@ from kiosk.cli import cli
 from kiosk.clock import ManualClock
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
-from tests.support.broker import RunningBroker, broker_config, broker_process
+from tests.support.broker import brokers
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
 BROKERS = 3
 AT_ONCE = 18
 MOST = 4
-
-
-@contextlib.contextmanager
-def brokers(sandbox: RunningSandbox, place: Path, url: str, **tables: Any) -> Iterator[list[RunningBroker]]:
-    """Broker processes that share a database, and the key with which they sign."""
-    signer(place)
-    with contextlib.ExitStack() as stack:
-        running = []
-        for number in range(BROKERS):
-            own = place / str(number)
-            own.mkdir()
-            record = {"database": url, "signing_key": place / "record.key", "checkpoint_entries": 7}
-            config = broker_config(sandbox.directory, own, record=record, **tables)
-            running.append(stack.enter_context(broker_process(config, own)))
-        yield running
 
 
 def verdict(url: str, place: Path) -> dict[str, Any]:
@@ -52,11 +34,13 @@ def verdict(url: str, place: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
-def test_several_brokers_release_exactly_what_a_limit_allows(sandbox: RunningSandbox, place: Path, url: str) -> None:
+def test_several_brokers_release_exactly_what_a_limit_allows(
+    sandbox: RunningSandbox, place: Path, postgresql_database: str
+) -> None:
+    url = postgresql_database
     mac, token, keys = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada"), VisitKeys()
     rules = {"per_person": (f"{MOST}/day",), "per_device": ()}
-    with brokers(sandbox, place, url, rules=rules) as running, ThreadPoolExecutor(AT_ONCE) as pool:
+    with brokers(sandbox.directory, place, url, BROKERS, rules=rules) as running, ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(
             pool.map(lambda number: running[number % BROKERS].release(token, mac, keys=keys).code, range(AT_ONCE))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -19,7 +20,7 @@ from kiosk.broker.database import open_engine
 from kiosk.broker.record import Limit, Limits, Record
 from kiosk.broker.schema import RECORD, Entry, Event
 from kiosk.clock import ManualClock
-from kiosk.errors import ConfigError, LimitReached, RecordUnavailable, ReleaseUnknown
+from kiosk.errors import ConfigError, LimitReached, PersonLimit, RecordUnavailable, ReleaseUnknown
 
 INTENDED = Entry(Event.INTENDED, tid="t", oid="o", device_id="d", serial="s", owner_type="company", release_id="r")
 
@@ -114,6 +115,52 @@ async def test_followers_see_what_is_durable_and_can_object(url: str, caplog: py
     assert [list(json.loads(line).values()) for line in collector.lines] == [list(row.values()) for row in rows(url)]
     assert sorted(collector.before) == list(range(2, 12))
     assert "Broken did not take 1 rows: OSError" in caplog.text
+
+
+async def test_what_waits_is_written_with_one_commit(url: str) -> None:
+    collector, free, commits = Collector(url), threading.Event(), []
+    record = Record(url, ManualClock(), [collector])
+    with record.running():
+        record._writer.submit(free.wait, 30)
+        event.listen(record.engine, "commit", lambda _: commits.append(1))
+        others = [record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(20)]
+        releases = [record.intend(replace(INTENDED, release_id=str(number)), limits("3/hour")) for number in range(9)]
+        unknown = record.close(Entry(Event.CLOSED, release_id="none"))
+        asked = asyncio.gather(*others, *releases, unknown, return_exceptions=True)
+        await asyncio.sleep(0)
+        free.set()
+        came = await asyncio.wait_for(asked, 20)
+        # Each has its own answer, and only what it added itself is confirmed to it.
+        assert [type(one) for one in came] == [type(None)] * 23 + [PersonLimit] * 6 + [ReleaseUnknown]
+    assert len(commits) == 2
+    written = rows(url)
+    assert [row["n"] for row in written] == list(range(1, 26))
+    assert [row["release_id"] for row in written if row["event"] == "release.intended"] == ["0", "1", "2"]
+    assert [json.loads(line)["n"] for line in collector.lines] == list(range(1, 26))
+    assert sorted(collector.before) == list(range(2, 25))
+
+
+async def test_what_fails_for_one_commit_fails_for_all_in_it(url: str) -> None:
+    collector, free = Collector(url), threading.Event()
+    record = Record(url, ManualClock(), [collector])
+
+    def fail(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("INSERT INTO record") and "7" in (
+            parameters.values() if isinstance(parameters, dict) else parameters
+        ):
+            raise sqlite3.OperationalError("disk I/O error")
+
+    with record.running():
+        event.listen(record.engine, "before_cursor_execute", fail)
+        record._writer.submit(free.wait, 30)
+        asked = [record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(10)]
+        waiting = asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0)
+        free.set()
+        assert {type(one) for one in await asyncio.wait_for(waiting, 20)} == {RecordUnavailable}
+        await record.add(Entry(Event.SESSION_OPENED, oid="after"))
+    assert [row["oid"] for row in rows(url)] == ["", "after", ""]
+    assert len(collector.lines) == 3
 
 
 def test_the_file_is_for_its_owner_and_commits_are_durable(file: Path) -> None:

@@ -80,4 +80,4 @@ def test_exports(folder: Path, tamper: Callable[[list[bytes], dict[int, int]], N
     changed, places = lines(folder)
     tamper(changed, places)
     (folder / "record.jsonl").write_bytes(b"".join(changed))
-    assert found(folder, export=True) == (first, how)
+    assert found(folder) == (first, how)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ import msgspec
 import uvicorn
 from sqlalchemy import select
 
+from kiosk.broker.checkpoints import Signer
 from kiosk.broker.database import open_engine
 from kiosk.broker.questions import Backoff
 from kiosk.broker.record import Record, open_record
@@ -214,6 +216,20 @@ def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = N
         finally:
             process.stdin.close()
             process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def brokers(sandbox_directory: Path, place: Path, url: str, count: int, **tables: Any) -> Iterator[list[RunningBroker]]:
+    """Broker processes that share a database, and the key with which they sign; all started at the same time."""
+    Signer.load(place / "record.key", make=True)
+    starting = []
+    for number in range(count):
+        own = place / str(number)
+        own.mkdir()
+        record = {"database": url, "signing_key": place / "record.key", "checkpoint_entries": 7}
+        starting.append(broker_process(broker_config(sandbox_directory, own, record=record, **tables), own))
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        yield list(pool.map(stack.enter_context, starting))
 
 
 def broker_command(file: Path) -> list[str]:

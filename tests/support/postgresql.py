@@ -64,13 +64,13 @@ def address(folder: Path, name: str) -> str:
 
 
 @contextlib.contextmanager
-def database(server: str, name: str) -> Iterator[str]:
-    """A fresh database on a server; yields its address."""
+def database(server: str, name: str, template: str = "template1") -> Iterator[str]:
+    """A fresh database on a server, empty or the copy of another; yields its address."""
     import psycopg
 
     plain = server.replace("+psycopg", "", 1)
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         try:
             yield server.replace("/postgres?", f"/{name}?")
         finally:

@@ -1,4 +1,4 @@
-"""Records of any size, made quickly: the real ledger, but many entries to one transaction."""
+"""Records of any size, made quickly: what the ledger would write, but many entries with one statement."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, select, update
 
+from kiosk.broker.chain import Checkpoint, Row
 from kiosk.broker.checkpoints import Sealing, Signer
 from kiosk.broker.ledger import Ledger
-from kiosk.broker.schema import Entry, Event
+from kiosk.broker.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
 from kiosk.clock import ManualClock
 
 _IN_ONE = 10_000
@@ -46,20 +47,33 @@ def visits() -> Iterator[Entry]:
 
 
 def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> None:
-    """A record with exactly so many rows, the last one a stop; a checkpoint after every so many entries."""
+    """A record with exactly so many rows, the last one a stop; a checkpoint after every so many entries.
+
+    The same rows and checkpoints that a broker would write, without a statement for each.
+    """
     clock = ManualClock()
-    ledger = Ledger(clock, Sealing(signer, timedelta(days=999), entries))
+    ledger = Ledger(clock, Sealing(signer, timedelta(days=9999), entries))
     with engine.begin() as connection:
         ledger.start(connection)
-    coming = visits()
-    left = rows - 2
-    while left:
+        head = connection.execute(select(HEAD)).one()
+    n, previous, sealed, coming = head.n, head.hash, head.sealed, visits()
+    while n < rows - 1:
+        made: list[Row] = []
+        signed: list[Checkpoint] = []
+        for entry in itertools.islice(coming, min(rows - 1 - n, _IN_ONE)):
+            n += 1
+            clock.advance(1)
+            made.append(Row.follow(n, stamp(clock.utc()), entry, previous))
+            previous = made[-1].hash
+            if n - sealed >= entries:
+                sealed = n
+                signed.append(signer.sign(head.origin, n, previous, clock.utc()))
         with engine.begin() as connection:
-            for entry in itertools.islice(coming, min(left, _IN_ONE)):
-                clock.advance(1)
-                ledger.add(connection, entry)
-        left -= min(left, _IN_ONE)
-        ledger.appended.clear()
+            connection.execute(insert(RECORD), [row.members() for row in made])
+            if signed:
+                connection.execute(insert(CHECKPOINT), [one.members() for one in signed])
+                connection.execute(update(HEAD).values(sealed=sealed, sealed_at=signed[-1].time))
+            connection.execute(update(HEAD).values(n=n, hash=previous))
     with engine.begin() as connection:
         ledger.stop(connection)
 

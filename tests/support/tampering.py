@@ -6,40 +6,109 @@ import contextlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import insert, select
 
 from kiosk.audit_cli import audit
 from kiosk.broker.chain import FIELDS, digest
 from kiosk.broker.database import open_engine
+from kiosk.broker.schema import METADATA
+from tests.support.postgresql import database
 from tests.support.record import fill, signer
 
 ROWS = 10_000
-Cursor: TypeAlias = sqlite3.Connection
+
+
+@dataclass(frozen=True)
+class Case:
+    """A record to tamper with: a folder with its export, keys and anchors, and the address of its database."""
+
+    folder: Path
+    url: str
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """One language for both databases: values where ``?`` stands, rows as tuples or as dictionaries."""
+
+    connection: Any
+    mark: str
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
+        # A per cent sign that stands alone would be one more mark.
+        return self.connection.execute(
+            statement.replace("?", self.mark), values or None if self.mark == "%s" else values
+        )
+
+    def dictionaries(self, statement: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        cursor = self.execute(statement, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, found, strict=True)) for found in cursor.fetchall()]
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the record, its export, the keys, and what a collector received."""
+    """A folder with the record in SQLite, its export, the keys, and what a collector received."""
     folder = tmp_path_factory.mktemp("record")
-    engine = open_engine(f"sqlite:///{folder / 'record.db'}")
-    fill(engine, signer(folder), ROWS)
-    engine.dispose()
+    address = f"sqlite:///{folder / 'record.db'}"
+    _fill(folder, address)
     signer(folder, "other")
-    exported = run("export", "--database", url(folder), "--output", str(folder / "record.jsonl"))
+    exported = run("export", "--database", address, "--output", str(folder / "record.jsonl"))
     assert exported == (0, "")
     lines = (folder / "record.jsonl").read_bytes().splitlines()[1:]
     (folder / "anchors").write_bytes(b"\n".join(b"<110>1 - broker - - - " + line for line in lines if b".done" in line))
     return folder
 
 
+@pytest.fixture(scope="session")
+def made_on_server(made: Path, postgresql: str) -> Iterator[str]:
+    """The name of a database on a server with the same record, to be copied."""
+    name = f"made-{uuid.uuid4()}"
+    with database(postgresql, name) as address:
+        copy(f"sqlite:///{made / 'record.db'}", address)
+        yield name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def case(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Iterator[Case]:
+    """A copy of the record, in each kind of database in turn."""
+    folder = Path(shutil.copytree(made, tmp_path / "copy"))
+    if request.param == "sqlite":
+        yield Case(folder, f"sqlite:///{folder / 'record.db'}")
+        return
+    template = request.getfixturevalue("made_on_server")
+    with database(request.getfixturevalue("postgresql"), f"copy-{uuid.uuid4()}", template=template) as address:
+        yield Case(folder, address)
+
+
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of the folder, for whoever tampers with the export."""
     return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def _fill(folder: Path, address: str, rows: int = ROWS) -> None:
+    engine = open_engine(address)
+    fill(engine, signer(folder), rows)
+    engine.dispose()
+
+
+def copy(source: str, target: str) -> None:
+    """All tables of one record into an empty database."""
+    origin, copied = open_engine(source), open_engine(target)
+    with origin.connect() as connection, copied.begin() as writing:
+        METADATA.create_all(writing)
+        for table in METADATA.sorted_tables:
+            writing.execute(insert(table), [dict(found) for found in connection.execute(select(table)).mappings()])
+    origin.dispose()
+    copied.dispose()
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -47,38 +116,46 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'record.db'}"
-
-
-def verdict(folder: Path, *more: str, key: str = "record", export: bool = False) -> dict[str, Any]:
-    source = ("--export", str(folder / "record.jsonl")) if export else ("--database", url(folder))
-    code, said = run("verify", *source, "--public-key", str(folder / f"{key}.pub"), "--json", *more)
+def verdict(source: Case | Path, *more: str, key: str = "record") -> dict[str, Any]:
+    """What verify says of a database, or of the export in a folder."""
+    folder = source.folder if isinstance(source, Case) else source
+    place = ("--database", source.url) if isinstance(source, Case) else ("--export", str(folder / "record.jsonl"))
+    code, said = run("verify", *place, "--public-key", str(folder / f"{key}.pub"), "--json", *more)
     assert code in {0, 1}, said
     found: dict[str, Any] = json.loads(said)
     assert found["holds"] == (code == 0)
     return found
 
 
-def found(folder: Path, *more: str, **options: Any) -> tuple[int | None, str]:
-    answer = verdict(folder, *more, **options)
+def found(source: Case | Path, *more: str, **options: Any) -> tuple[int | None, str]:
+    answer = verdict(source, *more, **options)
     return answer["first"], answer["how"]
 
 
 @contextlib.contextmanager
-def tampering(folder: Path) -> Iterator[Cursor]:
-    with contextlib.closing(sqlite3.connect(folder / "record.db")) as connection, connection:
-        connection.row_factory = sqlite3.Row
-        yield connection
+def tampering(case: Case) -> Iterator[Cursor]:
+    """With another program than ours, as somebody who owns the database."""
+    if case.url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(case.folder / "record.db")) as connection, connection:
+            yield Cursor(connection, "?")
+        return
+    import psycopg
+
+    with psycopg.connect(case.url.replace("+psycopg", "", 1)) as server:
+        yield Cursor(server, "%s")
 
 
 def row(db: Cursor, n: int) -> dict[str, Any]:
-    return dict(db.execute("select * from record where n = ?", [n]).fetchone())
+    return db.dictionaries("select * from record where n = ?", [n])[0]
 
 
-def put(db: Cursor, members: dict[str, Any]) -> None:
-    marks = ", ".join("?" * len(FIELDS))
-    db.execute(f"insert or replace into record values ({marks})", [members[name] for name in FIELDS])
+def put(db: Cursor, *rows: dict[str, Any]) -> None:
+    """Write rows, in place of those with the same number."""
+    marks = ", ".join([db.mark] * len(FIELDS))
+    cursor = db.connection.cursor()
+    cursor.executemany(f"delete from record where n = {db.mark}", [(members["n"],) for members in rows])
+    values = [[members[name] for name in FIELDS] for members in rows]
+    cursor.executemany(f"insert into record values ({marks})", values)
 
 
 def renumber(db: Cursor, first: int, by: int) -> None:
@@ -90,10 +167,11 @@ def renumber(db: Cursor, first: int, by: int) -> None:
 def rechain(db: Cursor, first: int) -> None:
     """What somebody does who knows the encoding, and may write to the database."""
     previous = row(db, first - 1)["hash"]
-    for (n,) in db.execute("select n from record where n >= ? order by n", [first]).fetchall():
-        members = row(db, n) | {"previous": previous}
+    rows = db.dictionaries("select * from record where n >= ? order by n", [first])
+    for members in rows:
+        members["previous"] = previous
         previous = members["hash"] = digest(members)
-        put(db, members)
+    put(db, *rows)
     db.execute("update head set n = (select max(n) from record), hash = ?", [previous])
 
 
