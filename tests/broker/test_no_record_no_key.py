@@ -1,13 +1,15 @@
-"""No record, no key: every way to lose the database while the broker runs."""
+"""No record, no key: every way to lose the database while the broker runs. For a full disk see test_process.py, too."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event
 
@@ -15,6 +17,7 @@ from kiosk.broker.record import Record
 from kiosk.broker.schema import Event
 from tests.broker.conftest import Start
 from tests.support.broker import RunningBroker, problem_code
+from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
 
@@ -54,10 +57,101 @@ def drop_the_head(file: Path, _record: Record) -> contextlib.AbstractContextMana
     return contextlib.nullcontext()
 
 
-FAILURES = [lock, make_read_only, remove, replace_with_empty, corrupt, drop_the_head]
+def server(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
-@pytest.mark.parametrize("fail", FAILURES)
+def cut_off(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+
+
+@contextlib.contextmanager
+def pg_lock(url: str) -> Iterator[None]:
+    with server(url) as connection, connection.transaction():
+        connection.execute("select * from head for update")
+        yield
+
+
+@contextlib.contextmanager
+def pg_read_only(url: str) -> Iterator[None]:
+    with server(url) as connection:
+        (name,) = connection.execute("select current_database()").fetchone() or ("",)
+        connection.execute(f'alter database "{name}" set default_transaction_read_only = on')
+        cut_off(connection)
+        yield
+        connection.execute("set default_transaction_read_only = off")
+        connection.execute(f'alter database "{name}" reset default_transaction_read_only')
+        cut_off(connection)
+
+
+@contextlib.contextmanager
+def pg_gone(url: str) -> Iterator[None]:
+    """Nobody is let in any more, and who was in is thrown out."""
+    with server(url) as connection:
+        (name,) = connection.execute("select current_database()").fetchone() or ("",)
+    with psycopg.connect(url.replace("+psycopg", "").replace(name, "postgres"), autocommit=True) as connection:
+        connection.execute(f'alter database "{name}" allow_connections false')
+        connection.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [name])
+        yield
+        connection.execute(f'alter database "{name}" allow_connections true')
+
+
+@contextlib.contextmanager
+def pg_full(url: str) -> Iterator[None]:
+    """What a server says whose disk is full, for every row that would be added."""
+    with server(url) as connection:
+        connection.execute(
+            "create function full_disk() returns trigger language plpgsql as"
+            " $$begin raise exception 'could not extend file' using errcode = 'disk_full'; end$$"
+        )
+        for table in ("record", "head"):
+            connection.execute(
+                f"create trigger full_disk before insert or update on {table} execute function full_disk()"
+            )
+        yield
+        for table in ("record", "head"):
+            connection.execute(f"drop trigger full_disk on {table}")
+
+
+@contextlib.contextmanager
+def pg_without_head(url: str) -> Iterator[None]:
+    with server(url) as connection:
+        connection.execute("create table kept as select * from head")
+        connection.execute("delete from head")
+        yield
+        connection.execute("insert into head select * from kept")
+
+
+@contextlib.contextmanager
+def pg_without_table(url: str) -> Iterator[None]:
+    with server(url) as connection:
+        connection.execute("alter table record rename to elsewhere")
+        connection.execute("alter table head rename to nowhere")
+        yield
+        connection.execute("alter table elsewhere rename to record")
+        connection.execute("alter table nowhere rename to head")
+
+
+ON_SQLITE = [lock, make_read_only, remove, replace_with_empty, corrupt, drop_the_head]
+ON_SERVER = [pg_lock, pg_read_only, pg_gone, pg_full, pg_without_head, pg_without_table]
+
+
+def nothing_is_given(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    answer = broker.release(token, mac)
+    assert (answer.code, answer.response.status_code) == ("record_unavailable", 503)
+    assert "sealed" not in answer.response.text
+    assert problem_code(broker.ask("GET", "/v1/session", token)) == "record_unavailable"
+    assert problem_code(broker.ask("GET", "/readyz")) == "record_unavailable"
+    assert problem_code(broker.ask("GET", "/v1/session", sandbox.token("ada", aud="x"))) == "token_audience"
+    # Graph was asked nothing, not even about the device.
+    assert not sandbox.requests("/beta/")
+
+
+@pytest.mark.parametrize("fail", ON_SQLITE)
 def test_no_record_no_key(
     start: Start, sandbox: RunningSandbox, place: Path, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,16 +162,30 @@ def test_no_record_no_key(
         sandbox.clear_requests()
         assert broker.record is not None
         with fail(place / "record.db", broker.record):
-            answer = broker.release(token, mac)
-            assert (answer.code, answer.response.status_code) == ("record_unavailable", 503)
-            assert "sealed" not in answer.response.text
-            assert problem_code(broker.ask("GET", "/v1/session", token)) == "record_unavailable"
-            assert problem_code(broker.ask("GET", "/readyz")) == "record_unavailable"
-            assert problem_code(broker.ask("GET", "/v1/session", sandbox.token("ada", aud="x"))) == "token_audience"
-            # Graph was asked nothing, not even about the device.
-            assert not sandbox.requests("/beta/")
+            nothing_is_given(broker, sandbox)
         if fail is lock:
             assert broker.release(token, mac).code == ""
+
+
+@pytest.mark.parametrize("fail", ON_SERVER)
+def test_no_record_on_a_server_no_key(
+    start: Start,
+    sandbox: RunningSandbox,
+    place: Path,
+    postgresql_database: str,
+    fail: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kiosk.broker.database.BUSY_SECONDS", 0.2)
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    signer(place)
+    with start(record={"database": postgresql_database, "signing_key": place / "record.key"}) as broker:
+        assert broker.release(token, mac).code == ""
+        sandbox.clear_requests()
+        with fail(postgresql_database):
+            nothing_is_given(broker, sandbox)
+        # Whatever it was, once it is over it goes on, without a restart.
+        assert broker.release(token, mac).code == ""
 
 
 def fail_at(broker: RunningBroker, name: Event) -> None:

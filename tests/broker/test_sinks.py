@@ -24,6 +24,7 @@ from kiosk.errors import ConfigError, SinkUnavailable
 from tests.broker.conftest import Start
 from tests.support.broker import broker_config, problem_code, to_toml, wait_for
 from tests.support.collectors import Collector, datagrams, streams, webhooks
+from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
 KINDS = ["unix", "udp", "tcp", "tls", "journald", "file", "webhook"]
@@ -91,9 +92,10 @@ class FileCollector(Collector):
 
 
 @contextlib.contextmanager
-def recording(place: Path, *sinks: dict[str, Any]) -> Iterator[Record]:
+def recording(database: str | Path, *sinks: dict[str, Any]) -> Iterator[Record]:
+    """A record in a database, or in SQLite in a folder, that is sent on."""
     settings = [SinkSettings(**one) for one in sinks]
-    database = f"sqlite:///{place / 'record.db'}"
+    database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
     deliveries = open_sinks(settings, database, SystemClock())
     record = Record(database, ManualClock(), [deliveries])
     with deliveries.running(), record.running():
@@ -110,11 +112,13 @@ def say(record: Record, times: int = 1) -> None:
 
 @pytest.mark.parametrize("mode", ["required", "best-effort"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_row_arrives_once_and_in_order(kind: str, mode: str, sandbox: RunningSandbox, place: Path) -> None:
+def test_every_row_arrives_once_and_in_order(
+    kind: str, mode: str, sandbox: RunningSandbox, place: Path, url: str
+) -> None:
     there = receiver(kind, sandbox, place)
     with there.listen():
         for _ in range(2):
-            with recording(place, there.settings | {"mode": mode}) as record:
+            with recording(url, there.settings | {"mode": mode}) as record:
                 say(record, 5)
                 if mode == "required" and kind in {*CONFIRMED, "file"}:
                     # What is required has arrived before anybody is answered.
@@ -131,27 +135,27 @@ def test_every_row_arrives_once_and_in_order(kind: str, mode: str, sandbox: Runn
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"udp", "file"}])
-def test_what_is_best_effort_is_sent_later(kind: str, sandbox: RunningSandbox, place: Path) -> None:
+def test_what_is_best_effort_is_sent_later(kind: str, sandbox: RunningSandbox, place: Path, url: str) -> None:
     there = receiver(kind, sandbox, place)
     sink = there.settings | {"mode": "best-effort"}
-    with recording(place, sink) as record:
+    with recording(url, sink) as record:
         say(record, 3)
     assert there.collector.numbers() == []
-    with recording(place, sink) as record:
+    with recording(url, sink) as record:
         say(record, 2)
         with there.listen():
             # It tries again by itself, without news.
             wait_for(lambda: there.collector.numbers()[-1:] == [8])
     assert there.collector.numbers()[:8] == list(range(1, 9))
-    with there.listen(), recording(place, sink):
+    with there.listen(), recording(url, sink):
         wait_for(lambda: there.collector.numbers()[-1:] == [10])
     assert sorted(set(there.collector.numbers())) == list(range(1, 12))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"udp", "file"}])
-def test_without_a_required_sink_nobody_is_answered(kind: str, sandbox: RunningSandbox, place: Path) -> None:
+def test_without_a_required_sink_nobody_is_answered(kind: str, sandbox: RunningSandbox, place: Path, url: str) -> None:
     there = receiver(kind, sandbox, place)
-    with recording(place, there.settings | {"mode": "required"}) as record:
+    with recording(url, there.settings | {"mode": "required"}) as record:
         for _ in range(2):
             with pytest.raises(SinkUnavailable) as refused:
                 say(record)
@@ -211,9 +215,9 @@ def test_several_sinks_keep_out_of_each_others_way(sandbox: RunningSandbox, plac
         assert FileCollector(place / "a").numbers() == [1, 2, 3, 4]
 
 
-def test_brokers_on_one_database_share_the_work(place: Path) -> None:
+def test_brokers_on_one_database_share_the_work(place: Path, url: str) -> None:
     sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
-    with recording(place, sink) as one, recording(place, sink) as other:
+    with recording(url, sink) as one, recording(url, sink) as other:
         for _ in range(5):
             say(one)
             say(other)
@@ -293,10 +297,17 @@ def test_mistakes_are_named_with_their_line(sandbox: RunningSandbox, place: Path
     assert f"broker.toml:{before + int(line) - 1}:{rest}" in str(refused.value)
 
 
-def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path) -> None:
+def stored(url: str, place: Path) -> dict[str, Any]:
+    signer(place)
+    return {"database": url, "signing_key": place / "record.key"}
+
+
+def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path, url: str) -> None:
     there = receiver("tls", sandbox, place)
     mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
-    with start(sinks=[there.settings | {"mode": "required"}], rules={"per_person": ("1/day",)}) as broker:
+    with start(
+        record=stored(url, place), sinks=[there.settings | {"mode": "required"}], rules={"per_person": ("1/day",)}
+    ) as broker:
         for answer in (broker.release(token, mac).response, broker.ask("GET", "/v1/session", token)):
             assert (answer.status_code, problem_code(answer)) == (503, "sink_unavailable")
         assert not sandbox.requests("getFileVaultKey")
@@ -313,11 +324,16 @@ def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path) 
             assert token.encode() not in b"".join(there.collector.raw)
 
 
-def test_a_sink_that_fails_after_the_key_was_fetched(start: Start, sandbox: RunningSandbox, place: Path) -> None:
+def test_a_sink_that_fails_after_the_key_was_fetched(
+    start: Start, sandbox: RunningSandbox, place: Path, url: str
+) -> None:
     there = receiver("tcp", sandbox, place)
     mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
     sandbox.fault("*/getFileVaultKey", "delay", seconds=0.5, times=1)
-    with start(sinks=[there.settings | {"mode": "required"}]) as broker, ThreadPoolExecutor(1) as pool:
+    with (
+        start(record=stored(url, place), sinks=[there.settings | {"mode": "required"}]) as broker,
+        ThreadPoolExecutor(1) as pool,
+    ):
         with there.listen():
             answer = pool.submit(broker.release, token, mac)
             wait_for(lambda: sandbox.requests("getFileVaultKey"))
