@@ -36,5 +36,7 @@ def _only(handler: logging.Handler) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     # At this level they log addresses of requests, which hold device ids, and other things that nobody needs.
-    for name in ("httpx", "httpcore", "msal", "uvicorn"):
+    for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs an answer of Entra ID that it cannot read, as it came and with the token in it, as an error.
+    logging.getLogger("msal").setLevel(logging.CRITICAL)

@@ -71,8 +71,19 @@ class Credential:
         # MSAL would answer the next try from this cache, for seconds, with the failure of the last one.
         self._replayed.clear()
         try:
-            application = self._current()
-            answer = application.acquire_token_for_client([self._scope])
+            token, new = self._asked()
+        except BaseException:
+            # It would ask again with the same assertion, which Entra ID may already have seen.
+            self._application = None
+            raise
+        if new:
+            self._metrics.answer("entra", OK)
+        return token
+
+    def _asked(self) -> tuple[str, bool]:
+        """The token, and whether Entra ID was asked for it."""
+        try:
+            answer = self._current().acquire_token_for_client([self._scope])
         except httpx.HTTPError as error:
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}: {error}") from None
         except ConfigError as error:
@@ -80,10 +91,7 @@ class Credential:
         except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         if isinstance(answer.get("access_token"), str):
-            if answer.get("token_source") != "cache":
-                self._metrics.answer("entra", OK)
-            return str(answer["access_token"])
-        self._application = None
+            return str(answer["access_token"]), answer.get("token_source") != "cache"
         raise _explain(answer)
 
     def _current(self) -> msal.ConfidentialClientApplication:

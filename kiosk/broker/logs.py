@@ -21,7 +21,7 @@ LOG = logging.getLogger("kiosk.broker")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _LONGEST_VALUE = 1000
 # At their lower levels these write whole requests, tokens included, or SQL with its values.
-_TALKATIVE = ("asyncio", "httpcore", "httpx", "litestar", "msal", "sqlalchemy", "uvicorn")
+_TALKATIVE = ("asyncio", "httpcore", "httpx", "litestar", "sqlalchemy", "uvicorn")
 _BARE = re.compile(r"[^\s\"=\\]+")
 _JOURNAL = "/run/systemd/journal/stdout"
 # Of sd-daemon(3): what the journal takes for the priority of a line.
@@ -58,6 +58,8 @@ def to_stream(stream: TextIO, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs an answer of Entra ID that it cannot read, as it came and with the token in it, as an error.
+    logging.getLogger("msal").setLevel(logging.CRITICAL)
 
 
 def bind(**fields: str) -> None:

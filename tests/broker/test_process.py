@@ -187,7 +187,7 @@ def test_a_bad_certificate_for_graph_is_found_at_start(
 
 
 def refuses(config: BrokerConfig, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "to_stream", lambda stream: None)
+    monkeypatch.setattr(logs, "to_stream", lambda *_: None)
     with pytest.raises(ConfigError) as refused:
         serve(config, on_ready=lambda: pytest.fail("it serves"))
     assert expected in str(refused.value)
