@@ -14,9 +14,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
 from kiosk import __version__
+from kiosk.broker.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
 from kiosk.clock import ManualClock, SystemClock
@@ -51,6 +53,10 @@ def samples(text: str) -> Samples:
 
 def value(found: Samples, name: str, **labels: str) -> float | None:
     return found.get((f"kiosk_broker_{name}", frozenset(labels.items())))
+
+
+def days_until(certificate: x509.Certificate) -> float:
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400
 
 
 @pytest.fixture(params=["unix", "http"])
@@ -106,7 +112,8 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     assert value(found, "upstream_answers_total", upstream="graph", answer="503") == 1
     assert value(found, "upstream_answers_total", upstream="entra", answer="ok") == 1
     assert value(found, "upstream_answers_total", upstream="signing_keys", answer="ok") == 1
-    assert 29 < (value(found, "certificate_days_left", use="graph") or 0) < 31
+    certificate = certificate_of(broker.config.graph)
+    assert value(found, "certificate_days_left", use="graph") == pytest.approx(days_until(certificate), abs=0.1)
     rows = len(broker.rows())
     assert value(found, "record_rows") == rows
     assert value(found, "sink_backlog_rows", sink=f"syslog unix:{place}/nobody") == rows
@@ -152,9 +159,10 @@ def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox,
             (found,) = [metric for metric in state.collect() if metric.name.endswith("days_left")]
             return {sample.labels["use"]: round(sample.value) for sample in found.samples}
 
-        assert days() == {"graph": 30, "tls": 30}
+        left = round(days_until(pair.certificate))
+        assert days() == {"graph": left, "tls": left}
         certificate.write_text("half")
-        assert days() == {"graph": 30}
+        assert days() == {"graph": left}
 
 
 def test_kiosks_cannot_read_them(shared_broker: RunningBroker) -> None:
