@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from kiosk.config import Policy
-from kiosk.errors import from_code
+from kiosk.errors import kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
 from kiosk.surroundings import Watch
@@ -138,8 +138,8 @@ def serial(device: Device) -> str:
 def warnings(code: str | None, watch: Watch) -> list[str]:
     """What the person should know about a key: that it may not work, or that it may be recorded."""
     said = []
-    if code:
-        warning = from_code(code)
+    # A code that is newer than this kiosk is no reason to worry anybody.
+    if warning := kind_of(code):
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
     if watch.policy is not Policy.ALLOW:
         said.append(_("Another program may see or keep this screen: {programs}.").format(programs=watch))

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.widget import Widget
 
-from kiosk.errors import from_code
+from kiosk.errors import DeviceRefused, kind_of
 from kiosk.i18n import N_, _
 from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
@@ -139,12 +139,12 @@ class DevicesScreen(KioskScreen[Device | None]):
             return
         device = self._shown[self.query_one(DeviceList).chosen]
         if device.refusal:
-            refusal = from_code(device.refusal)
+            refusal = kind_of(device.refusal) or DeviceRefused
             why = _("No key here: {why} {next_step}\nHelpdesk: {helpdesk}")
             detail.say(why.format(why=_(refusal.sentence), next_step=_(refusal.next_step), helpdesk=self._helpdesk))
         else:
-            warning = from_code(device.warning).sentence if device.warning else ""
-            advice = _(warning) or _("Press Enter to show its recovery key.")
+            warning = kind_of(device.warning)
+            advice = _(warning.sentence) if warning else _("Press Enter to show its recovery key.")
             detail.say(f"{name(device)}\n{about(device)}\n{advice}")
 
 
