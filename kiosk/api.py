@@ -25,12 +25,13 @@ from kiosk.models import (
     key_fingerprint,
 )
 from kiosk.text import clean
-from kiosk.transport import aread_limited, service_client
+from kiosk.transport import aread_limited, service_client, timeouts
 
 log = logging.getLogger(__name__)
 
 _MOST_PAGES = 50
 _FAREWELL_SECONDS = 2.0
+_LOST_SECONDS = 5.0
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
@@ -46,7 +47,9 @@ class Broker:
         Raises ConfigError.
         """
         self._visit = {"X-Visit-Key": key_fingerprint(public_key)} if public_key else {}
-        self._client = service_client(address.url, address.ca_bundle)
+        self._total_seconds = float(address.total_seconds)
+        limits = timeouts(address.connect_seconds, address.total_seconds)
+        self._client = service_client(address.url, address.ca_bundle, limits)
         self._authorization = authorization
         self._terminal = terminal
 
@@ -56,15 +59,20 @@ class Broker:
 
     async def devices(self) -> list[Device]:
         """All devices of the person, page by page."""
-        found: list[Device] = []
+        found: dict[str, Device] = {}
+        seen: set[str] = set()
         path = "/v1/devices"
-        for _ in range(_MOST_PAGES):
-            page = await self._ask("GET", path, Devices)
-            found += page.devices
+        until = asyncio.get_running_loop().time() + self._total_seconds
+        while True:
+            page = await self._ask("GET", path, Devices, until=until)
+            for device in page.devices:
+                found.setdefault(device.id, device)
             if not page.next:
-                break
+                return list(found.values())
+            if page.next in seen or len(seen) >= _MOST_PAGES:
+                raise BrokerGarbled(f"pages without end after {len(seen)}")
+            seen.add(page.next)
             path = "/v1/devices?" + str(httpx.QueryParams({"cursor": page.next}))
-        return found
 
     async def release(self, device_id: str, public_key: bytes, reason: str | None = None) -> Release:
         """The recovery key of one device, sealed to ``public_key``."""
@@ -82,15 +90,28 @@ class Broker:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _ask(self, method: str, path: str, kind: type[Answer], body: msgspec.Struct | None = None) -> Answer:
-        content = await self._send(method, path, body)
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        body: msgspec.Struct | None = None,
+        *,
+        until: float | None = None,
+    ) -> Answer:
+        content = await self._send(method, path, body, until=until)
         try:
             return msgspec.json.decode(content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BrokerGarbled(f"{path}: {error}") from None
 
     async def _send(
-        self, method: str, path: str, body: msgspec.Struct | None = None, seconds: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: msgspec.Struct | None = None,
+        seconds: float | None = None,
+        until: float | None = None,
     ) -> bytes:
         headers = {"Authorization": self._authorization(), "X-Kiosk-Terminal": self._terminal, **self._visit}
         if body is not None:
@@ -100,17 +121,19 @@ class Broker:
             path,
             headers=headers,
             content=msgspec.json.encode(body) if body is not None else None,
-            timeout=httpx.Timeout(seconds) if seconds else self._client.timeout,
         )
+        until = until or asyncio.get_running_loop().time() + (seconds or self._total_seconds)
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                content = await aread_limited(response)
-            finally:
-                await response.aclose()
+            # The limits of the client bound each read; an answer that trickles in without end keeps to them.
+            async with asyncio.timeout_at(until):
+                response = await self._client.send(request, stream=True)
+                try:
+                    content = await aread_limited(response)
+                finally:
+                    await response.aclose()
         except httpx.DecodingError as error:
             raise BrokerGarbled(str(error)) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise BrokerUnreachable(type(error).__name__) from None
         if response.is_success:
             return content
@@ -150,10 +173,16 @@ def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how
     headers = {"Content-Type": "application/json", "X-Kiosk-Terminal": terminal}
 
     async def tell() -> None:
-        async with service_client(address.url, address.ca_bundle) as client:
+        limits = timeouts(_FAREWELL_SECONDS, _FAREWELL_SECONDS)
+        async with (
+            asyncio.timeout(_LOST_SECONDS),
+            service_client(address.url, address.ca_bundle, limits) as client,
+        ):
             for release_id in release_ids:
                 path = f"/v1/releases/{_segment(release_id)}/lost"
-                await client.post(path, content=body, headers=headers, timeout=_FAREWELL_SECONDS)
+                async with client.stream("POST", path, content=body, headers=headers) as response:
+                    if response.is_error:
+                        log.warning("the broker did not take a lost reveal: status %s", response.status_code)
 
     try:
         asyncio.run(tell())

@@ -57,15 +57,23 @@ class Organisation(Section, frozen=True, kw_only=True):
 
 
 class SignInSettings(Section, frozen=True, kw_only=True):
+    """Seconds bound one connection, and one whole question."""
+
     authority: HttpsUrl
     client_id: Text
     scope: Text
     ca_bundle: Path | None = None
+    connect_seconds: Seconds = 5
+    total_seconds: Seconds = 20
 
 
 class BrokerAddress(Section, frozen=True, kw_only=True):
+    """Seconds bound one connection, and one whole question; a release takes as long as the broker's limits allow."""
+
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     ca_bundle: Path | None = None
+    connect_seconds: Seconds = 5
+    total_seconds: Seconds = 60
 
 
 class VisitSettings(Section, frozen=True, kw_only=True):

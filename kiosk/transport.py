@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -14,7 +15,12 @@ from kiosk.tls import tls_context
 UNIX_PREFIX = "unix:"
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 15.0
+_TOTAL_SECONDS = 30.0
 _LARGEST_ANSWER = 1 << 20
+# Servers drop a connection that was idle for some seconds; ours is given up first, or a question would meet its end.
+_LIMITS = httpx.Limits(keepalive_expiry=2.0)
+
+Result = TypeVar("Result")
 
 
 def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> httpx.Timeout:
@@ -22,15 +28,14 @@ def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> 
     return httpx.Timeout(read, connect=connect)
 
 
-def service_client(url: str, ca_bundle: Path | None = None) -> httpx.AsyncClient:
+def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeout | None = None) -> httpx.AsyncClient:
     """A client for our own broker, over ``unix:/path`` or ``https://host``."""
+    timeout = timeout or timeouts(read=60)
     if url.startswith(UNIX_PREFIX):
-        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX_PREFIX))
-        return httpx.AsyncClient(
-            transport=transport, base_url="http://broker", trust_env=False, timeout=timeouts(read=60)
-        )
+        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX_PREFIX), limits=_LIMITS)
+        return httpx.AsyncClient(transport=transport, base_url="http://broker", trust_env=False, timeout=timeout)
     return httpx.AsyncClient(
-        base_url=url, verify=tls_context(ca_bundle), trust_env=False, timeout=timeouts(read=60), http2=False
+        base_url=url, verify=tls_context(ca_bundle), trust_env=False, timeout=timeout, limits=_LIMITS, http2=False
     )
 
 
@@ -47,10 +52,24 @@ class MsalHttp:
 
     A bare httpx client breaks MSAL in two ways: None values and bytes in form data are sent as their text. And MSAL
     replays a 429 or 5xx for a minute without asking again, so such an answer never reaches it; it is raised as Busy.
+
+    MSAL waits in a thread while its questions are asked on the event loop: only there can an answer that never ends, or
+    a name that is never found, be given up in time. Each question has a connection of its own.
     """
 
-    def __init__(self, context: ssl.SSLContext, timeout: httpx.Timeout | None = None) -> None:
-        self._client = httpx.Client(verify=context, trust_env=False, timeout=timeout or timeouts())
+    def __init__(
+        self, context: ssl.SSLContext, timeout: httpx.Timeout | None = None, total_seconds: float = _TOTAL_SECONDS
+    ) -> None:
+        """``total_seconds`` bound one whole question; a TimeoutError says that they are over."""
+        self._context = context
+        self._timeout = timeout or timeouts()
+        self._total_seconds = total_seconds
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self, ask: Callable[[], Result]) -> Result:
+        """Do in a thread what asks by way of MSAL."""
+        self.loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(ask)
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **_: object
@@ -67,14 +86,22 @@ class MsalHttp:
     ) -> MsalResponse:
         return self._ask("POST", url, params=_plain(params), data=_plain(data), headers=headers)
 
+    def close(self) -> None:
+        """Part of what MSAL expects; nothing stays open here."""
+
     def _ask(self, method: str, url: str, **arguments: Any) -> MsalResponse:
-        with self._client.stream(method, url, **arguments) as response:
+        assert self.loop is not None, "run comes first"
+        return asyncio.run_coroutine_threadsafe(self._send(method, url, **arguments), self.loop).result()
+
+    async def _send(self, method: str, url: str, **arguments: Any) -> MsalResponse:
+        async with (
+            asyncio.timeout(self._total_seconds),
+            httpx.AsyncClient(verify=self._context, trust_env=False, timeout=self._timeout) as client,
+            client.stream(method, url, **arguments) as response,
+        ):
             if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
                 raise Busy(response.status_code, retry_after(response))
-            return MsalResponse(response, read_limited(response))
-
-    def close(self) -> None:
-        self._client.close()
+            return MsalResponse(response, await aread_limited(response))
 
 
 class MsalResponse:

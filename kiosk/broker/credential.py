@@ -41,7 +41,9 @@ class Credential:
         root = urlsplit(settings.url)
         self._scope = f"{root.scheme}://{root.netloc}/.default"
         self._http = MsalHttp(
-            tls_context(settings.ca_bundle), timeouts(settings.connect_seconds, settings.read_seconds)
+            tls_context(settings.ca_bundle),
+            timeouts(settings.connect_seconds, settings.read_seconds),
+            settings.total_seconds,
         )
         self._replayed: dict[str, Any] = {}
         self._application: msal.ConfidentialClientApplication | None = None
@@ -54,7 +56,7 @@ class Credential:
         """An access token, from memory where possible. Raises CertificateRefused or GraphUnavailable."""
         async with self._asking:
             try:
-                return await asyncio.to_thread(self._acquire)
+                return await self._http.run(self._acquire)
             except KioskError as error:
                 self._metrics.answer("entra", error.code)
                 raise

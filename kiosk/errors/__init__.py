@@ -80,9 +80,13 @@ from kiosk.errors.refused import (
     TokenWrongTenant,
 )
 from kiosk.errors.sign_in import (
+    BY_AADSTS,
+    SignInBusy,
+    SignInCodeUnknown,
     SignInDeclined,
     SignInError,
     SignInExpired,
+    SignInGarbled,
     SignInUnreachable,
 )
 from kiosk.errors.unavailable import (
@@ -103,6 +107,7 @@ from kiosk.errors.unavailable import (
 )
 
 __all__ = [
+    "BY_AADSTS",
     "BY_CODE",
     "PROBLEM_TYPE",
     "BrokerGarbled",
@@ -159,9 +164,12 @@ __all__ = [
     "SealBroken",
     "SelfServiceNotYours",
     "SelfServiceOff",
+    "SignInBusy",
+    "SignInCodeUnknown",
     "SignInDeclined",
     "SignInError",
     "SignInExpired",
+    "SignInGarbled",
     "SignInUnreachable",
     "SinkUnavailable",
     "TerminalWatched",

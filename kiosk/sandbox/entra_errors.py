@@ -6,35 +6,94 @@ import datetime as dt
 
 from kiosk.sandbox.web import Refusal, Request, json_response
 
+_MFA = "Due to a configuration change made by your administrator, you must use multi-factor authentication."
+_REGISTER = "Due to a configuration change made by your administrator, you must enroll in multi-factor authentication."
+_NOT_COMPLIANT = "Device is not in required device state: compliant."
+_OTHER_TENANT = "User account from an identity provider does not exist in the tenant and cannot access the application."
+_TRANSIENT = "A transient error has occurred. Please try again."
+
 # What a sign-in can end with although the person approved it: the OAuth error, the sub-error, the words.
 SIGN_IN_REFUSALS = {
+    16000: ("interaction_required", "", "Either multiple user identities are available or the account is not known."),
+    50012: ("invalid_client", "", "Authentication failed."),
+    50014: (
+        "invalid_grant",
+        "",
+        "The user's redemption is in a pending state.",
+    ),
+    50020: ("invalid_grant", "", _OTHER_TENANT),
+    50033: ("invalid_grant", "", "A transient error has occurred while the account was looked up."),
     50034: ("invalid_grant", "", "The user account does not exist in the directory."),
     50053: ("invalid_grant", "", "The account is locked, you've tried to sign in too many times."),
     50055: ("invalid_grant", "user_password_expired", "The password is expired."),
     50057: ("invalid_grant", "", "The user account is disabled."),
-    50076: (
-        "interaction_required",
-        "basic_action",
-        "Due to a configuration change made by your administrator, you must use multi-factor authentication.",
-    ),
-    50079: (
-        "interaction_required",
-        "basic_action",
-        "Due to a configuration change made by your administrator, you must enroll in multi-factor authentication.",
-    ),
+    50072: ("interaction_required", "basic_action", _REGISTER),
+    50074: ("interaction_required", "basic_action", "Strong Authentication is required."),
+    50076: ("interaction_required", "basic_action", _MFA),
+    50078: ("interaction_required", "basic_action", "Presented multi-factor authentication has expired."),
+    50079: ("interaction_required", "basic_action", _REGISTER),
+    50089: ("invalid_grant", "", "Authentication failed due to flow token expired."),
     50097: ("interaction_required", "device_authentication_failed", "Device authentication is required."),
     50105: (
         "invalid_grant",
         "",
         "The application blocks users unless they are specifically granted ('assigned') access to it.",
     ),
-    53000: ("interaction_required", "message_only", "Device is not in required device state: compliant."),
+    50126: ("invalid_grant", "", "Error validating credentials due to invalid username or password."),
+    50131: ("interaction_required", "message_only", "Suspicious activity was found by Conditional Access."),
+    50140: (
+        "interaction_required",
+        "",
+        "This occurred due to 'Keep me signed in' interrupt.",
+    ),
+    50144: ("invalid_grant", "user_password_expired", "The user's Active Directory password has expired."),
+    50158: ("interaction_required", "basic_action", "External security challenge was not satisfied."),
+    50173: ("invalid_grant", "bad_token", "The provided grant has expired due to it being revoked."),
+    50196: ("invalid_grant", "", "The server terminated an operation because it encountered a client request loop."),
+    50199: ("interaction_required", "", "For security reasons, user confirmation is required for this request."),
+    51004: ("invalid_grant", "", "The user account doesn't exist in the directory."),
+    53000: ("interaction_required", "message_only", _NOT_COMPLIANT),
+    53001: ("interaction_required", "message_only", "Device is not in required device state: domain joined."),
     53003: (
         "invalid_grant",
         "message_only",
         "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
     ),
+    53004: ("interaction_required", "message_only", "User needs to complete registration, blocked for risk."),
+    53011: ("invalid_grant", "message_only", "User blocked due to risk on home tenant."),
+    65001: ("invalid_grant", "consent_required", "The user or administrator has not consented to use the application."),
+    65004: ("access_denied", "", "User declined to consent to access the app."),
+    70008: ("invalid_grant", "bad_token", "The provided authorization code or refresh token has expired."),
+    70018: ("invalid_grant", "", "Invalid verification code due to user typing in wrong user code."),
+    70019: ("invalid_grant", "", "Verification code expired."),
+    70043: (
+        "invalid_grant",
+        "bad_token",
+        "The refresh token has expired due to sign-in frequency checks.",
+    ),
+    90006: ("server_error", "", "An external server retryable error has occurred."),
+    90012: ("invalid_request", "", "The request has timed out."),
+    90024: ("invalid_request", "", "The request budget has been exceeded. A transient error has occurred."),
+    90033: ("temporarily_unavailable", "", _TRANSIENT),
+    90072: ("interaction_required", "", _OTHER_TENANT),
+    90094: ("invalid_grant", "consent_required", "Admin consent is required for the permissions requested."),
+    90095: ("invalid_grant", "consent_required", "Admin consent is required for the permissions requested."),
+    90119: ("invalid_request", "", "The user code is null or empty."),
+    90120: ("invalid_grant", "", "The device flow was authenticated already."),
+    500011: ("invalid_resource", "", "The resource principal was not found in the tenant."),
+    500208: ("invalid_grant", "", "The domain is not a valid login domain for the account type."),
+    530003: ("interaction_required", "message_only", "Your device is required to be managed to access this resource."),
     530032: ("invalid_grant", "message_only", "Access has been blocked by security policy."),
+    530035: ("invalid_grant", "message_only", "Access has been blocked by security defaults."),
+    530036: ("invalid_grant", "message_only", "The token was invalidated by an authentication flows policy."),
+    650057: ("invalid_resource", "", "The client has requested access to a resource which is not listed."),
+    700016: ("unauthorized_client", "", "Application was not found in the directory."),
+    700027: ("invalid_client", "", "The certificate used to sign the client assertion is not registered."),
+    700082: ("invalid_grant", "bad_token", "The refresh token has expired due to inactivity."),
+    7000215: ("invalid_client", "", "Invalid client secret provided."),
+    7000218: ("invalid_client", "", "The request body must contain: 'client_assertion' or 'client_secret'."),
+    7000222: ("invalid_client", "", "The provided client secret keys are expired."),
+    90002: ("invalid_tenant", "", "Tenant not found."),
 }
 
 

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from kiosk.clock import Clock
 from kiosk.config import Section, Text
-from kiosk.sandbox.entra_errors import entra_error_body
+from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS, entra_error_body
 from kiosk.sandbox.graph import VERSIONS
 from kiosk.sandbox.graph_errors import plain_failure
 from kiosk.sandbox.web import Handler, Receive, Request, Response, Send, json_response, send_head, send_response
@@ -30,15 +30,36 @@ class Fault(Section, frozen=True, kw_only=True):
     """What happens to requests of ``method`` to ``path`` (a pattern with ``*``; it may go on with ``?`` and the query).
 
     The first ``skip`` of them are left alone, the next ``times`` (all, when not given) suffer.
+
+    ``aadsts`` is a refusal of the sign-in service. ``set`` changes one thing in the true answer: what ``field`` names,
+    such as ``value.0.id`` (``*`` for each of a list), becomes ``value``, or goes away where none is given. As a value,
+    ``{self}`` stands for the address of the request, and ``{twice}`` for a list with all that was in it twice.
     """
 
     path: Text
-    kind: Literal["status", "delay", "hang", "reset", "cut", "truncated", "huge", "html", "wrong_type"]
+    kind: Literal[
+        "status",
+        "delay",
+        "hang",
+        "reset",
+        "cut",
+        "truncated",
+        "huge",
+        "endless",
+        "trickle",
+        "html",
+        "wrong_type",
+        "aadsts",
+        "set",
+    ]
     method: str = "*"
     status: Annotated[int, Meta(ge=400, le=599)] = 503
     retry_after: Annotated[int, Meta(ge=0)] | None = None
     seconds: Annotated[float, Meta(ge=0, le=600)] = 1.0
     megabytes: Annotated[int, Meta(ge=1, le=1024)] = 16
+    aadsts: int = 90033
+    field: str = ""
+    value: Any = msgspec.UNSET
     skip: Annotated[int, Meta(ge=0)] = 0
     times: Annotated[int, Meta(ge=1)] | None = None
 
@@ -115,6 +136,19 @@ class Faults:
                 await send_response(dataclasses.replace(response, headers=headers), send)
             case "huge":
                 await _huge(fault.megabytes, send)
+            case "endless":
+                await _endless(_CHUNK, 0.0, receive, send)
+            case "trickle":
+                await _endless(b" ", fault.seconds, receive, send)
+            case "aadsts":
+                await send_response(self._refusal(fault, request), send)
+            case "set":
+                await send_response(_changed(fault, request, answer(request)), send)
+
+    def _refusal(self, fault: Fault, request: Request) -> Response:
+        error, suberror, words = SIGN_IN_REFUSALS.get(fault.aadsts, ("invalid_grant", "", "Sign-in was refused."))
+        body = entra_error_body(request, self._clock.utc(), fault.aadsts, error, words, suberror=suberror)
+        return json_response(body, 400)
 
     def _failure(self, fault: Fault, request: Request) -> Response:
         first = request.path.lstrip("/").partition("/")[0]
@@ -169,3 +203,43 @@ async def _huge(megabytes: int, send: Send) -> None:
         # uvicorn waits only while the client is there; without this, a fast loop would starve everybody else.
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b'"}'})
+
+
+async def _endless(piece: bytes, seconds: float, receive: Receive, send: Send) -> None:
+    """Send without end, until the client has had enough."""
+    gone = asyncio.ensure_future(_gone(receive))
+    await send_head(Response(200, headers={"content-type": "application/json"}), send, None)
+    try:
+        while not gone.done():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(seconds)
+    finally:
+        gone.cancel()
+
+
+def _changed(fault: Fault, request: Request, response: Response) -> Response:
+    """The true answer with one field replaced or removed; one that is no JSON object stays as it is."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except msgspec.DecodeError:
+        return response
+    _set(
+        body, fault.field.split("."), fault, f"https://{request.headers.get('host', '')}{request.path}?{request.query}"
+    )
+    return dataclasses.replace(response, body=msgspec.json.encode(body))
+
+
+def _set(inside: Any, path: list[str], fault: Fault, here: str) -> None:
+    name, *rest = path
+    chosen: list[Any] = [name] if isinstance(inside, dict) else []
+    if isinstance(inside, list):
+        chosen = [at for at in range(len(inside)) if name in {"*", str(at)}]
+    for key in chosen:
+        if rest:
+            _set(inside.get(key) if isinstance(inside, dict) else inside[key], rest, fault, here)
+        elif fault.value is msgspec.UNSET:
+            inside.pop(*([key] if isinstance(inside, list) else [key, None]))
+        elif fault.value == "{twice}":
+            inside[key] = [*inside.get(key, ()), *inside.get(key, ())]
+        else:
+            inside[key] = here if fault.value == "{self}" else fault.value

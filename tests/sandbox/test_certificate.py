@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kiosk.sandbox.ca import KeyPair, self_signed
 from kiosk.sandbox.tokens import base64url
-from kiosk.tls import tls_context
 from kiosk.transport import MsalHttp
+from tests.support.msal_http import msal_http
 from tests.support.sandbox import RunningSandbox
 
 SCOPE = "https://graph.microsoft.com/.default"
@@ -34,9 +34,8 @@ def pair(sandbox: RunningSandbox) -> KeyPair:
 
 @pytest.fixture
 def http(sandbox: RunningSandbox) -> Iterator[MsalHttp]:
-    made = MsalHttp(tls_context(sandbox.ca))
-    yield made
-    made.close()
+    with msal_http(sandbox.ca) as made:
+        yield made
 
 
 @pytest.mark.parametrize("form", ["pem", "pfx", "pfx with chain", "thumbprint"])

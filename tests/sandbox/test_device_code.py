@@ -11,8 +11,7 @@ import jwt
 import msal
 import pytest
 
-from kiosk.tls import tls_context
-from kiosk.transport import MsalHttp
+from tests.support.msal_http import msal_http
 from tests.support.sandbox import RunningSandbox
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -20,15 +19,14 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 @pytest.fixture
 def app(sandbox: RunningSandbox) -> Iterator[msal.PublicClientApplication]:
-    http = MsalHttp(tls_context(sandbox.ca))
-    yield msal.PublicClientApplication(
-        sandbox.data.tenant.kiosk_client.client_id,
-        authority=sandbox.authority,
-        http_client=http,
-        instance_discovery=False,
-        exclude_scopes=["offline_access"],
-    )
-    http.close()
+    with msal_http(sandbox.ca) as http:
+        yield msal.PublicClientApplication(
+            sandbox.data.tenant.kiosk_client.client_id,
+            authority=sandbox.authority,
+            http_client=http,
+            instance_discovery=False,
+            exclude_scopes=["offline_access"],
+        )
 
 
 def ask(client: httpx.Client, sandbox: RunningSandbox, **changes: str) -> httpx.Response:

@@ -22,7 +22,7 @@ from kiosk.sandbox.files import Files
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig, configure
 from kiosk.tls import tls_context
-from kiosk.transport import MsalHttp
+from tests.support.msal_http import msal_http
 from tests.support.sandbox import ROOT, running_sandbox
 
 WRITTEN = {"ca.pem", "server.pem", "server-key.pem", "broker.pem", "kiosk.toml", "broker.toml", "admin-token"}
@@ -79,8 +79,7 @@ def test_a_second_start_in_the_same_folder(tmp_path: Path) -> None:
 
 
 def test_everybody_is_approved_by_itself(tmp_path: Path) -> None:
-    with running_sandbox(tmp_path, approve="ADA kessler") as sandbox:
-        http = MsalHttp(tls_context(sandbox.ca))
+    with running_sandbox(tmp_path, approve="ADA kessler") as sandbox, msal_http(sandbox.ca) as http:
         app = msal.PublicClientApplication(
             sandbox.data.tenant.kiosk_client.client_id,
             authority=sandbox.authority,
@@ -93,7 +92,6 @@ def test_everybody_is_approved_by_itself(tmp_path: Path) -> None:
         flow["latest_attempt_at"] = 0
         result = app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
         assert result["id_token_claims"]["name"] == "Ada Kessler"
-        http.close()
 
 
 def test_a_grown_tenant_and_faults_from_the_start(tmp_path: Path) -> None:

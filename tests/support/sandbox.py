@@ -122,8 +122,8 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
     Polling is allowed at any pace unless the settings say otherwise: no test waits five seconds for a token.
     """
     whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
-    config = msgspec.convert(whole, SandboxConfig)
-    command = [sys.executable, "-m", "tests.support.sandbox", msgspec.json.encode(config).decode()]
+    config = msgspec.convert(whole, SandboxConfig, dec_hook=_path)
+    command = [sys.executable, "-m", "tests.support.sandbox", msgspec.json.encode(config, enc_hook=str).decode()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin
         assert process.stdout
@@ -145,10 +145,14 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
     assert process.returncode == 0
 
 
+def _path(kind: type[Any], value: object) -> Any:
+    return kind(value)
+
+
 def _announce(ready: Ready) -> None:
     words = {"url": ready.url, "directory": str(ready.directory), "admin_token": ready.admin_token}
     print(json.dumps(words), flush=True)
 
 
 if __name__ == "__main__":
-    serve(msgspec.json.decode(sys.argv[1], type=SandboxConfig), until_stdin_closes=True, on_ready=_announce)
+    serve(msgspec.json.decode(sys.argv[1], type=SandboxConfig, dec_hook=_path), until_stdin_closes=True, on_ready=_announce)

@@ -1,0 +1,29 @@
+"""MSAL's HTTP for tests that call MSAL as any program would: without an event loop of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from kiosk.tls import tls_context
+from kiosk.transport import MsalHttp
+
+
+@contextlib.contextmanager
+def msal_http(ca: Path) -> Iterator[MsalHttp]:
+    """Asks on an event loop in a thread, as the kiosk's own does."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    http = MsalHttp(tls_context(ca))
+    http.loop = loop
+    try:
+        yield http
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
