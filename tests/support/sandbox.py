@@ -155,4 +155,8 @@ def _announce(ready: Ready) -> None:
 
 
 if __name__ == "__main__":
-    serve(msgspec.json.decode(sys.argv[1], type=SandboxConfig, dec_hook=_path), until_stdin_closes=True, on_ready=_announce)
+    serve(
+        msgspec.json.decode(sys.argv[1], type=SandboxConfig, dec_hook=_path),
+        until_stdin_closes=True,
+        on_ready=_announce,
+    )
