@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from kiosk.errors.base import KioskError
+from kiosk.errors.base import ACCOUNTS, HELPDESK, KIOSK, SECURITY, TIME, YOU, KioskError
 from kiosk.i18n import N_
-
-_HELPDESK = N_("your helpdesk")
-_YOU = N_("you")
-_DIRECTORY = N_("those who look after accounts and sign-in in your organisation")
-_SECURITY = N_("your organisation's security team")
-_OPERATOR = N_("those who run this kiosk")
 
 
 class SignInError(KioskError):
@@ -27,7 +21,7 @@ class SignInError(KioskError):
     title = N_("Sign-in did not work")
     sentence = N_("Your organisation's sign-in service refused this sign-in.")
     next_step = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
-    who: ClassVar[str] = _HELPDESK
+    who: ClassVar[str] = HELPDESK
     aadsts: ClassVar[tuple[int, ...]] = ()
 
     def __init__(
@@ -51,7 +45,7 @@ class SignInDeclined(SignInError):
     title = N_("Sign-in was declined")
     sentence = N_("The request was declined on the phone or computer where the code was entered.")
     next_step = N_("If that was a mistake, start again for a new code.")
-    who = _YOU
+    who = YOU
 
 
 class SignInExpired(SignInError):
@@ -61,7 +55,7 @@ class SignInExpired(SignInError):
     title = N_("The code has expired")
     sentence = N_("The code was not used in time.")
     next_step = N_("Start again for a new code.")
-    who = _YOU
+    who = YOU
 
 
 class SignInCodeUnknown(SignInExpired):
@@ -78,7 +72,7 @@ class SignInUnreachable(SignInError):
     title = N_("The sign-in service cannot be reached")
     sentence = N_("The kiosk gets no answer from your organisation's sign-in service.")
     next_step = N_("Wait a minute and try again. If it happens again, tell the helpdesk that the kiosk has no network.")
-    who = _OPERATOR
+    who = KIOSK
 
 
 class SignInBusy(SignInUnreachable):
@@ -86,7 +80,7 @@ class SignInBusy(SignInUnreachable):
     title = N_("The sign-in service is out of order")
     sentence = N_("Your organisation's sign-in service says that it cannot work at the moment.")
     next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
-    who = N_("nobody here: Microsoft's service has to recover")
+    who = TIME
 
 
 class SignInGarbled(SignInUnreachable):
@@ -101,7 +95,7 @@ class SignInMoreChecks(SignInError):
     title = N_("Your sign-in is not finished")
     sentence = N_("Your organisation wants a further check of who you are, and it was not completed.")
     next_step = N_("Get a new code, sign in, and finish every step that your phone or computer asks for.")
-    who = _YOU
+    who = YOU
     aadsts = (50074, 50076, 50078)
 
 
@@ -110,7 +104,7 @@ class SignInOtherProvider(SignInError):
     title = N_("Your sign-in is not finished")
     sentence = N_("Your organisation uses another company's check at sign-in, and that one was not completed.")
     next_step = N_("Get a new code, sign in, and finish that check, too. If it does not appear, ask the helpdesk.")
-    who = _YOU
+    who = YOU
     aadsts = (50158,)
 
 
@@ -121,7 +115,7 @@ class SignInRegister(SignInError):
     next_step = N_(
         "Set one up at aka.ms/mysecurityinfo on another device, then get a new code. If you cannot, ask the helpdesk."
     )
-    who = _YOU
+    who = YOU
     aadsts = (50072, 50079)
 
 
@@ -130,7 +124,7 @@ class SignInPolicy(SignInError):
     title = N_("A policy does not allow this sign-in")
     sentence = N_("A policy of your organisation blocks signing in at this kiosk with a code.")
     next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (53003,)
 
 
@@ -139,7 +133,7 @@ class SignInCodeFlowBlocked(SignInError):
     title = N_("Signing in with a code is switched off")
     sentence = N_("Your organisation does not accept sign-ins that were made with a code, as this kiosk makes them.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (530036,)
 
 
@@ -148,7 +142,7 @@ class SignInDeviceDemanded(SignInError):
     title = N_("A managed device is demanded")
     sentence = N_("Your organisation's policy demands a registered device for this sign-in; a kiosk cannot be one.")
     next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (50097, 53000, 53001, 530003)
 
 
@@ -157,7 +151,7 @@ class SignInTenantPolicy(SignInError):
     title = N_("A security setting does not allow this sign-in")
     sentence = N_("A security setting for all of your organisation blocks this sign-in.")
     next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (530032, 530035)
 
 
@@ -166,7 +160,7 @@ class SignInRisk(SignInError):
     title = N_("This sign-in was stopped for safety")
     sentence = N_("The sign-in service found something unusual about this sign-in or your account, and stopped it.")
     next_step = N_("Ask the helpdesk. They, or the security team, have to look at it before you can sign in.")
-    who = _SECURITY
+    who = SECURITY
     aadsts = (50131, 53004, 53011)
 
 
@@ -175,7 +169,7 @@ class SignInNotAssigned(SignInError):
     title = N_("You are not enabled for this kiosk")
     sentence = N_("Your account is in order, but it is not among those that may use this kiosk.")
     next_step = N_("Ask the helpdesk to enable you, or to read the key for you.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (50105,)
 
 
@@ -184,7 +178,7 @@ class SignInConsent(SignInError):
     title = N_("This kiosk is not set up completely")
     sentence = N_("Your organisation has not yet given its consent to what this kiosk asks for at sign-in.")
     next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (65001, 90094, 90095)
 
 
@@ -193,7 +187,7 @@ class SignInConsentDeclined(SignInError):
     title = N_("Sign-in was declined")
     sentence = N_("The question whether this kiosk may know who you are was answered with no.")
     next_step = N_("If that was a mistake, start again for a new code and accept it.")
-    who = _YOU
+    who = YOU
     aadsts = (65004,)
 
 
@@ -202,7 +196,7 @@ class SignInMisconfigured(SignInError):
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The sign-in service does not know this kiosk, or not what it asks for.")
     next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
-    who = _OPERATOR
+    who = KIOSK
     aadsts = (500011, 650057, 700016, 90002)
 
 
@@ -211,7 +205,7 @@ class SignInFlowOff(SignInError):
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The kiosk's registration does not allow signing in with a code (public client flows are off).")
     next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
-    who = _OPERATOR
+    who = KIOSK
     aadsts = (7000218,)
 
 
@@ -220,7 +214,7 @@ class SignInCredential(SignInError):
     title = N_("This kiosk is out of order")
     sentence = N_("The sign-in service does not accept the certificate or secret with which it was asked.")
     next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
-    who = _OPERATOR
+    who = KIOSK
     aadsts = (50012, 700027, 7000215, 7000222)
 
 
@@ -229,7 +223,7 @@ class SignInOtherOrganisation(SignInError):
     title = N_("This account is of another organisation")
     sentence = N_("The account with which you signed in does not belong to the organisation of this kiosk.")
     next_step = N_("Start again, and on the phone or computer choose your work account of this organisation.")
-    who = _YOU
+    who = YOU
     aadsts = (16000, 50020, 90072)
 
 
@@ -238,7 +232,7 @@ class SignInUnknownAccount(SignInError):
     title = N_("This account is not known")
     sentence = N_("There is no such account in the organisation of this kiosk.")
     next_step = N_("Start again with your work account. If it is the right one, ask the helpdesk what became of it.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (50034, 51004)
 
 
@@ -247,7 +241,7 @@ class SignInGuest(SignInError):
     title = N_("Your invitation is still open")
     sentence = N_("You are a guest in this organisation, and the invitation has not been accepted yet.")
     next_step = N_("Accept it in the mail that you were sent, then start again. If you have none, ask the helpdesk.")
-    who = _YOU
+    who = YOU
     aadsts = (50014,)
 
 
@@ -256,7 +250,7 @@ class SignInPersonalAccount(SignInError):
     title = N_("This is not a work account")
     sentence = N_("You signed in with a personal Microsoft account, and this kiosk takes work accounts only.")
     next_step = N_("Start again, and on the phone or computer choose your work account.")
-    who = _YOU
+    who = YOU
     aadsts = (500208,)
 
 
@@ -265,7 +259,7 @@ class SignInPasswordExpired(SignInError):
     title = N_("Your password has expired")
     sentence = N_("The password of your account must be changed before you can sign in.")
     next_step = N_("Change it on another device, or ask the helpdesk to reset it. Then start again.")
-    who = _YOU
+    who = YOU
     aadsts = (50055, 50144)
 
 
@@ -274,7 +268,7 @@ class SignInPasswordWrong(SignInError):
     title = N_("Name or password was not right")
     sentence = N_("The name or the password that was entered on the phone or computer is not right.")
     next_step = N_("Start again. If you no longer know your password, ask the helpdesk to reset it.")
-    who = _YOU
+    who = YOU
     aadsts = (50126,)
 
 
@@ -283,7 +277,7 @@ class SignInLocked(SignInError):
     title = N_("Your account is locked for a while")
     sentence = N_("There were too many attempts to sign in to your account, or some from a suspicious place.")
     next_step = N_("Wait a quarter of an hour and start again, or ask the helpdesk to unlock it.")
-    who = _HELPDESK
+    who = HELPDESK
     aadsts = (50053,)
 
 
@@ -292,7 +286,7 @@ class SignInDisabled(SignInError):
     title = N_("Your account is switched off")
     sentence = N_("Your account has been disabled, so nobody can sign in with it.")
     next_step = N_("Ask the helpdesk why, and whether it can be enabled again.")
-    who = _DIRECTORY
+    who = ACCOUNTS
     aadsts = (50057,)
 
 
@@ -301,7 +295,7 @@ class SignInCodeUsed(SignInError):
     title = N_("This code cannot be used any more")
     sentence = N_("The sign-in service no longer takes the code: it is too old, was used already, or is not complete.")
     next_step = N_("Start again for a new code.")
-    who = _YOU
+    who = YOU
     aadsts = (54005, 70018, 70019, 70020, 90119, 90120)
 
 
@@ -310,7 +304,7 @@ class SignInTooOld(SignInError):
     title = N_("You have to sign in afresh")
     sentence = N_("Your sign-in on the phone or computer is too old, or was ended by a change of your password.")
     next_step = N_("Sign out there, then start again here and sign in with the new code.")
-    who = _YOU
+    who = YOU
     aadsts = (50089, 50173, 70008, 700082, 70043)
 
 
@@ -319,7 +313,7 @@ class SignInLoop(SignInError):
     title = N_("The kiosk has asked too often")
     sentence = N_("The sign-in service has stopped this kiosk, because it asked the same too many times.")
     next_step = N_("Wait five minutes and start again. Tell the helpdesk, and quote the reference.")
-    who = _OPERATOR
+    who = KIOSK
     aadsts = (50196,)
 
 
@@ -328,7 +322,7 @@ class SignInPassing(SignInError):
     title = N_("Sign-in did not work this time")
     sentence = N_("Something failed inside the sign-in service for a moment; it was not your fault.")
     next_step = N_("Start again for a new code. If it happens again, wait a few minutes.")
-    who = N_("nobody here: Microsoft's service has to recover")
+    who = TIME
     aadsts = (50033, 90006, 90012, 90024, 90033)
 
 
@@ -337,7 +331,7 @@ class SignInInterrupted(SignInError):
     title = N_("Your sign-in is not finished")
     sentence = N_("The page on the phone or computer still had a question, and it was not answered.")
     next_step = N_("Get a new code, and answer every question there until the page says that you are done.")
-    who = _YOU
+    who = YOU
     aadsts = (50140, 50199)
 
 

@@ -75,11 +75,11 @@ class TroubleScreen(KioskScreen[Choice]):
 
     def _facts(self) -> dict[str, str]:
         error, organisation = self._error, self._organisation
-        support = f", {error.support}" if isinstance(error, SignInError) and error.support else ""
         facts = {_("Who can help"): _(error.who)}
         facts |= {_("Website"): organisation.portal.removeprefix("https://")} if error.portal else {}
         facts |= {_("Helpdesk"): organisation.helpdesk}
-        return facts | {_("Reference"): f"{error.reference}  ({error.code}{support})"}
+        facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
+        return facts | {"Microsoft": quoted} if (quoted := _microsofts(error)) else facts
 
     def action_ticket(self) -> None:
         """Lay what a ticket needs over this screen."""
@@ -91,3 +91,10 @@ class TroubleScreen(KioskScreen[Choice]):
 
     def action_escape(self) -> None:
         self.answer(Choice.LEAVE)
+
+
+def _microsofts(error: KioskError) -> str:
+    """What Microsoft's own support asks for after a refused sign-in."""
+    if not isinstance(error, SignInError):
+        return ""
+    return "  ".join(part for part in (error.support, error.correlation_id, error.at) if part)
