@@ -32,11 +32,11 @@ ENVIRONMENT = {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
 }
-# What the kiosk makes its environment to at the start, so that freed memory is overwritten.
-WIPING = ENVIRONMENT | {
-    "PYTHONMALLOC": "malloc",
-    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
-}
+_OVERWRITING = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}
+# What a visit makes of Python at its start, so that freed memory is overwritten.
+WIPING = ENVIRONMENT | _OVERWRITING | {"PYTHONMALLOC": "malloc"}
+# What the launchers in deploy/ make the kiosk's environment to.
+LAUNCHED = ENVIRONMENT | _OVERWRITING | {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
 
 
 class Program:
@@ -115,9 +115,10 @@ MINIMAL = (sys.executable, "-s", str(Path(minimal.__file__)))
 
 
 @contextmanager
-def kiosk(config: Path) -> Iterator[Program]:
-    """The kiosk at its welcome screen."""
-    with _painted([sys.executable, "-P", "-s", "-m", "kiosk", "run", "--config", str(config)], WELCOME) as program:
+def kiosk(config: Path, environment: Mapping[str, str] = LAUNCHED) -> Iterator[Program]:
+    """The kiosk at its welcome screen. In another environment than a launcher's it starts itself once more."""
+    command = [sys.executable, "-P", "-s", "-m", "kiosk", "run", "--config", str(config)]
+    with _painted(command, WELCOME, environment) as program:
         yield program
 
 

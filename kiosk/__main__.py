@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
 import sys
 
-_TERM = re.compile(r"[A-Za-z0-9+.-]{1,40}")
-_NUMBER = re.compile(r"[0-9]{1,10}")
-_SSH_VALUE = re.compile(r"[A-Za-z0-9/:.% -]{1,120}")
+# Not as regular expressions: Python starts twice, and loading them would take as long as all the rest of this file.
+_DIGITS = frozenset("0123456789")
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_TERM = _LETTERS | _DIGITS | frozenset("+.-")
+_SSH_VALUE = _LETTERS | _DIGITS | frozenset("/:.% -")
 
-# Blocks that the C library frees are overwritten, small ones included; Python's own allocator would keep them.
-# (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
-_WIPING_ALLOCATOR = {
-    "PYTHONMALLOC": "malloc",
-    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
-}
+# Blocks that the C library frees are overwritten, small ones included (kiosk/process.py has Python use no others).
+_WIPING_ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}
 _FLAGS = ("-P", "-s")
+
+
+def _made_of(characters: frozenset[str], value: str, longest: int) -> bool:
+    return 0 < len(value) <= longest and characters.issuperset(value)
 
 
 def environment(given: dict[str, str]) -> dict[str, str]:
@@ -32,16 +33,16 @@ def environment(given: dict[str, str]) -> dict[str, str]:
         **_WIPING_ALLOCATOR,
     }
     term = given.get("TERM", "")
-    made["TERM"] = term if _TERM.fullmatch(term) else "xterm"
+    made["TERM"] = term if _made_of(_TERM, term, 40) else "xterm"
     if given.get("COLORTERM") in {"truecolor", "24bit"}:
         made["COLORTERM"] = "truecolor"
     for name in ("SSH_CONNECTION", "SSH_TTY"):
         # For the record only: where the person sits.
-        if _SSH_VALUE.fullmatch(given.get(name, "")):
+        if _made_of(_SSH_VALUE, given.get(name, ""), 120):
             made[name] = given[name]
     for name in ("LISTEN_FDS", "LISTEN_PID"):
         # The broker's socket, opened by systemd. The kiosk does not look.
-        if _NUMBER.fullmatch(given.get(name, "")):
+        if _made_of(_DIGITS, given.get(name, ""), 10):
             made[name] = given[name]
     return made
 

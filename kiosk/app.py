@@ -20,6 +20,7 @@ from textual.timer import Timer
 from kiosk import i18n, looks, preload
 from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
+from kiosk.curtain import Curtain
 from kiosk.driver import KioskDriver
 from kiosk.flow import Flow, VisitOver
 from kiosk.fullscreen import FullScreen
@@ -46,7 +47,7 @@ Answer = TypeVar("Answer")
 EXIT_DONE = 0
 EXIT_CRASH = 70
 EXIT_TERMINAL_LOST = 129
-_HARD_EXIT_SECONDS = 2.0
+_UNDISTURBED_SECONDS = 0.5
 
 
 class DemoPhone(Protocol):
@@ -94,6 +95,7 @@ class KioskApp(App[None], inherit_bindings=False):
         reference: str = "",
         notice: str = "",
         witness: Witness | None = None,
+        curtain: Curtain | None = None,
         note: str = "",
     ) -> None:
         """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
@@ -102,6 +104,12 @@ class KioskApp(App[None], inherit_bindings=False):
         """
         super().__init__(driver_class=KioskDriver)
         i18n.use(config.look.language)
+        self.few_colours = self.console.color_system == "standard"
+        for theme in looks.LOOKS.values():
+            self.register_theme(theme)
+        # Without its watcher, which would have all styles computed once more.
+        self.set_reactive(App.theme, looks.first(config.look.theme, few_colours=self.few_colours))
+        self.stylesheet.set_variables(self.get_css_variables())
         self.config = config
         self.clock = clock
         self.phone = phone
@@ -112,7 +120,8 @@ class KioskApp(App[None], inherit_bindings=False):
         self.note = note
         self._changing = asyncio.Lock()
         self._reference = reference
-        self.few_colours = False
+        self._witness = witness
+        self._curtain = curtain
         self._ticking: Timer | None = None
         self._user_code = ""
 
@@ -131,14 +140,24 @@ class KioskApp(App[None], inherit_bindings=False):
         return Blank()
 
     def on_mount(self) -> None:
-        self.few_colours = self.console.color_system == "standard"
-        for theme in looks.LOOKS.values():
-            self.register_theme(theme)
-        self.theme = looks.first(self.config.look.theme, few_colours=self.few_colours)
         self._follow_flow()
         self.keeper.guarded = not self.is_headless
         if not self.is_headless:
-            self.call_after_refresh(threading.Thread(target=preload.load, name="kiosk-preload", daemon=True).start)
+            self.call_after_refresh(self._first_screen_stands)
+
+    def _first_screen_stands(self) -> None:
+        if self._witness:
+            self._witness.drawn()
+        self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
+        threading.Thread(target=preload.load, name="kiosk-preload", daemon=True).start()
+
+    def _keep_first_screen(self) -> None:
+        """For the next visit, if nobody has touched a key yet."""
+        size = (self.size.width, self.size.height)
+        touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
+        if self._curtain and not touched and not self.notice and not self._curtain.fits(size):
+            whole = self.screen._compositor.render_full_update()
+            self._curtain.keep(whole.render_segments(self.console), size)
 
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
@@ -258,12 +277,10 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def _leave(self, code: int) -> None:
         self.keeper.stop()
-        self.exit(return_code=code)
         if not self.is_headless:
-            # The orderly way writes to a terminal that may be gone or stuck; it is not waited for.
-            backstop = threading.Timer(_HARD_EXIT_SECONDS, os._exit, [code])
-            backstop.daemon = True
-            backstop.start()
+            # Textual's own way out writes to a terminal that may be gone or stuck; the supervisor cleans it anyway.
+            os._exit(code)
+        self.exit(return_code=code)
 
     def terminal_lost(self) -> None:
         """Called from the input thread when the terminal has gone away."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from kiosk import __version__
-from kiosk.audit_cli import audit
-from kiosk.check_cli import check
 from kiosk.plainly import plainly
 
 _config = click.option(
@@ -19,7 +20,22 @@ _until_stdin_closes = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """With commands that are loaded when they are asked for."""
+
+    _later: ClassVar[dict[str, str]] = {"audit": "kiosk.audit_cli", "check": "kiosk.check_cli"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._later:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._later[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kiosk")
 def cli() -> None:
     """The recovery key desk: a person reads the FileVault recovery key of their own managed Mac."""
@@ -30,6 +46,8 @@ def cli() -> None:
 @plainly
 def run(path: Path) -> int:
     """Run the kiosk on this terminal."""
+    # Nothing that is loaded here is ever collected; the supervisor switches it on again.
+    gc.disable()
     from kiosk.config import KioskConfig, load
     from kiosk.desk import run_desk
 
@@ -55,11 +73,13 @@ def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | Non
 @plainly
 def broker(path: Path, until_stdin_closes: bool) -> None:
     """Run the broker, which decides, writes down and releases."""
-    from kiosk.broker.server import serve
-    from kiosk.config import BrokerConfig, load
-    from kiosk.process import harden
+    from kiosk.process import harden, overwrite_freed_memory
 
     harden()
+    overwrite_freed_memory()
+    from kiosk.broker.server import serve
+    from kiosk.config import BrokerConfig, load
+
     serve(
         load(path, BrokerConfig),
         until_stdin_closes=until_stdin_closes,
@@ -94,7 +114,3 @@ def sandbox(
     to_stderr()
     config = configure(path, directory=directory, port=port, devices=devices, approve=approve)
     serve(config, until_stdin_closes=until_stdin_closes, on_ready=announce)
-
-
-cli.add_command(audit)
-cli.add_command(check)

@@ -11,6 +11,7 @@ from functools import partial
 
 import click
 
+from kiosk import no_palette  # noqa: F401 - has to come before Textual's app
 from kiosk.app import EXIT_CRASH, DemoPhone, KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig
@@ -36,8 +37,8 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
         click.echo("kiosk: expected one terminal as standard input, output and error (Textual draws on the last)")
         return EXIT_NO_TERMINAL
     # Read once here, so that a broken file is one clear line now and not a failed visit later.
-    tls_context(config.sign_in.ca_bundle)
-    tls_context(config.broker.ca_bundle)
+    for bundle in {config.sign_in.ca_bundle, config.broker.ca_bundle} - {None}:
+        tls_context(bundle)
     to_syslog("kiosk")
     harden()
     once = config.visit.after == "exit"
@@ -54,6 +55,7 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
             reference=errand.reference,
             notice=errand.notice,
             witness=errand.witness,
+            curtain=errand.curtain,
             note=note,
         )
         return _run_visit(app)

@@ -70,6 +70,11 @@ class KioskDriver(LinuxDriver):
         if isinstance(message, _BELIEVED):
             super().process_message(message)
 
+    @property
+    def heard(self) -> bool:
+        """Whether anything has come over the line."""
+        return self._sent > 0
+
     def send_message(self, message: Message) -> None:
         """Hand it to the app, and take note of it until the app has looked at it."""
         self._sent += 1

@@ -1,4 +1,4 @@
-"""The full-screen face: each step of a visit as a screen of the app."""
+"""The full-screen face: each step of a visit as a screen of the app, loaded when it is shown (see kiosk/preload.py)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
-from kiosk.screens.confirm import ConfirmScreen
-from kiosk.screens.devices import DevicesScreen
-from kiosk.screens.reason import ReasonScreen
-from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
-from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.screens.working import WorkingScreen
 from kiosk.surroundings import Watch
 from kiosk.words import warnings
 
@@ -49,9 +42,13 @@ class FullScreen:
         )
 
     async def working(self, words: str, step: int) -> None:
+        from kiosk.screens.working import WorkingScreen
+
         await self._app.show(WorkingScreen(words, step=step))
 
     async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+        from kiosk.screens.sign_in import SignInScreen
+
         phone = self._app.phone is not None
         self._app.remember_code(code.user_code)
         try:
@@ -62,16 +59,24 @@ class FullScreen:
             self._app.remember_code("")
 
     async def confirm(self, person: Person) -> Identity:
+        from kiosk.screens.confirm import ConfirmScreen
+
         return await self._app.show(ConfirmScreen(person, self._app.clock))
 
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
+        from kiosk.screens.devices import DevicesScreen
+
         helpdesk, now = self._organisation.helpdesk, self._app.clock.utc()
         return await self._app.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
 
     async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
+        from kiosk.screens.reason import ReasonScreen
+
         return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
 
     async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+        from kiosk.screens.reveal import RevealScreen
+
         return await self._app.show(
             RevealScreen(
                 showing,
@@ -81,6 +86,8 @@ class FullScreen:
         )
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
+        from kiosk.screens.trouble import TroubleScreen
+
         return await self._app.show(
             TroubleScreen(
                 error,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+_LATER = (
+    *(f"kiosk.screens.{name}" for name in ("sign_in", "working", "confirm", "devices", "reason", "reveal", "trouble")),
+    # What Textual itself loads with the first widgets that it draws.
+    "textual.layouts.factory",
+    "textual.scrollbar",
+    "msal.application",
+    "segno",
+    "kiosk.visit",
+)
+
 
 def load() -> None:
-    """Import the network side and the QR code, some 200 ms that would otherwise delay the first paint."""
-    import msal.application
-    import segno
-
-    import kiosk.visit
-
-    _ = (msal.application, segno, kiosk.visit)
+    """Import the other screens, the network side and the QR code: what would otherwise delay the first paint."""
+    for name in _LATER:
+        import_module(name)

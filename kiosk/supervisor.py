@@ -15,9 +15,10 @@ from typing import NoReturn
 
 from kiosk import preload
 from kiosk.clock import Deadline, SystemClock
+from kiosk.curtain import Curtain
 from kiosk.errors import new_reference
 from kiosk.models import Ending
-from kiosk.process import die_with_parent, harden
+from kiosk.process import die_with_parent, harden, overwrite_freed_memory
 from kiosk.terminal import Terminal
 from kiosk.witness import Witness
 
@@ -27,6 +28,7 @@ _STOPPING = (signal.SIGTERM, signal.SIGHUP)
 _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
+_DRAWN_SECONDS = 5.0
 EXIT_LOST = 128 + signal.SIGHUP
 EXIT_ENOUGH = 3
 _FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
@@ -35,11 +37,12 @@ _OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by i
 
 @dataclass(frozen=True)
 class Errand:
-    """What a visit is sent with: a reference for the log, a notice for the person, a line back to the supervisor."""
+    """What a visit is sent with: a reference for the log, a notice for the person, what it shares with us."""
 
     reference: str
     notice: str
     witness: Witness
+    curtain: Curtain
 
 
 class Supervisor:
@@ -73,9 +76,10 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         failures = 0
         notice = ""
+        curtain = Curtain()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
-            errand = Errand(reference, notice, Witness())
+            errand = Errand(reference, notice, Witness(), curtain)
             code = self._one_visit(errand)
             self._terminal.reset()
             if left_open := errand.witness.left_open():
@@ -105,6 +109,7 @@ class Supervisor:
 
     def _one_visit(self, errand: Errand) -> int:
         parent = os.getpid()
+        gc.freeze()
         # A signal between fork and the note of the child's number would stop nobody.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         child = os.fork()
@@ -113,10 +118,12 @@ class Supervisor:
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         # The first visit draws at once and loads the rest behind its first screen; the next ones find all of it here.
+        errand.witness.wait_until_drawn(child, _DRAWN_SECONDS)
         preload.load()
         # What is loaded now is shared by all visits; the collector must not touch and so copy it.
         gc.collect()
         gc.freeze()
+        gc.enable()
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
@@ -128,7 +135,11 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+            if not errand.notice:
+                errand.curtain.draw()
             harden()
+            overwrite_freed_memory()
+            gc.enable()
             code = self._visit(errand)
         except BaseException as error:
             log.error("%s a visit broke: %s", errand.reference, type(error).__name__)

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 
 _LONGEST = 4096
+_DRAWN = "drawn"
 
 
 class Witness:
-    """A pipe from a visit to its supervisor. It carries ids of releases and nothing else."""
+    """A pipe from a visit to its supervisor: that it has drawn, and ids of releases. It carries nothing else."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
             os.set_blocking(end, False)
+
+    def drawn(self) -> None:
+        """The first screen stands."""
+        self._say(_DRAWN, "")
+
+    def wait_until_drawn(self, child: int, seconds: float) -> None:
+        """In the supervisor: return when the first screen stands, or when the visit is gone."""
+        if not hasattr(os, "pidfd_open"):
+            return
+        gone = os.pidfd_open(child)
+        try:
+            select.select([self._read, gone], [], [], seconds)
+        finally:
+            os.close(gone)
 
     def opened(self, release_id: str) -> None:
         """A key has arrived and may be seen from now on."""
@@ -42,6 +58,6 @@ class Witness:
         for line in said.decode("ascii", "replace").splitlines():
             if line.startswith("+"):
                 still[line[1:]] = None
-            else:
+            elif line != _DRAWN:
                 still.pop(line[1:], None)
         return list(still)

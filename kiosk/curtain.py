@@ -1,0 +1,55 @@
+"""The first screen as a visit has drawn it, kept outside the visit: the next one shows it before it has drawn its own.
+
+Whatever is typed meanwhile waits in the terminal and counts as soon as the visit reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import termios
+
+_OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+
+
+class Curtain:
+    """Memory that supervisor and visits share. It holds one frame of the first screen, with no person near it."""
+
+    def __init__(self) -> None:
+        # Only Linux has it. Without, the next visit's first frame is the first that is seen.
+        self._memory = os.memfd_create("curtain") if hasattr(os, "memfd_create") else None
+
+    def keep(self, frame: str, size: tuple[int, int]) -> None:
+        """In the visit: remember this frame for a terminal of this size."""
+        if self._memory is None:
+            return
+        data = f"{size[0]} {size[1]}\n{_OPEN}{frame}".encode()
+        os.ftruncate(self._memory, 0)
+        os.pwrite(self._memory, data, 0)
+
+    def fits(self, size: tuple[int, int]) -> bool:
+        """Whether there is a frame for a terminal of this size."""
+        return self._kept()[0] == size
+
+    def draw(self) -> None:
+        """At the start of a visit: show the frame, if the terminal still has its size, and take keys from now on."""
+        size, frame = self._kept()
+        with contextlib.suppress(OSError, termios.error):
+            if frame and tuple(os.get_terminal_size(2)) == size:
+                _take_keys()
+                os.write(2, frame)
+
+    def _kept(self) -> tuple[tuple[int, int], bytes]:
+        if self._memory is None:
+            return (0, 0), b""
+        head, _, frame = os.pread(self._memory, os.fstat(self._memory).st_size, 0).partition(b"\n")
+        columns, rows = map(int, head.split() or (0, 0))
+        return (columns, rows), frame
+
+
+def _take_keys() -> None:
+    """What Textual sets a moment later: nothing is echoed or acted on, and Enter waits as it was typed."""
+    settings = termios.tcgetattr(0)
+    settings[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+    settings[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    termios.tcsetattr(0, termios.TCSANOW, settings)
