@@ -32,11 +32,13 @@ ENVIRONMENT = {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
 }
-_OVERWRITING = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}
-# What a visit makes of Python at its start, so that freed memory is overwritten.
-WIPING = ENVIRONMENT | _OVERWRITING | {"PYTHONMALLOC": "malloc"}
-# What the launchers in deploy/ make the kiosk's environment to.
-LAUNCHED = ENVIRONMENT | _OVERWRITING | {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
+# What the kiosk makes its environment to at the start, so that freed memory is overwritten.
+WIPING = ENVIRONMENT | {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+}
+# What the launchers in deploy/ make it to before Python starts.
+LAUNCHED = WIPING | {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
 
 
 class Program:

@@ -13,8 +13,12 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _TERM = _LETTERS | _DIGITS | frozenset("+.-")
 _SSH_VALUE = _LETTERS | _DIGITS | frozenset("/:.% -")
 
-# Blocks that the C library frees are overwritten, small ones included (kiosk/process.py has Python use no others).
-_WIPING_ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"}
+# Blocks that the C library frees are overwritten, small ones included; Python's own allocator would keep them.
+# (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
+_WIPING_ALLOCATOR = {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+}
 _FLAGS = ("-P", "-s")
 
 

@@ -73,13 +73,11 @@ def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | Non
 @plainly
 def broker(path: Path, until_stdin_closes: bool) -> None:
     """Run the broker, which decides, writes down and releases."""
-    from kiosk.process import harden, overwrite_freed_memory
-
-    harden()
-    overwrite_freed_memory()
     from kiosk.broker.server import serve
     from kiosk.config import BrokerConfig, load
+    from kiosk.process import harden
 
+    harden()
     serve(
         load(path, BrokerConfig),
         until_stdin_closes=until_stdin_closes,

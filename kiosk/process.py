@@ -1,4 +1,4 @@
-"""What a process of ours is allowed to be: undumpable, untraceable, gone with its parent, forgetful."""
+"""What a process of ours is allowed to be: undumpable, untraceable by its own user, gone with its parent."""
 
 from __future__ import annotations
 
@@ -15,30 +15,6 @@ _MCL_CURRENT = 1
 _MCL_FUTURE = 2
 # Only pages that are touched: the stacks of threads would otherwise be locked whole.
 _MCL_ONFAULT = 4
-_RAW, _MEM, _OBJECT = range(3)
-
-
-class _Allocator(ctypes.Structure):
-    """PyMemAllocatorEx of Python's C interface: a context, and four functions that are given it."""
-
-    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
-
-
-def overwrite_freed_memory() -> None:
-    """Take all memory from the C library from now on, which overwrites what is freed (see kiosk/__main__.py).
-
-    Python's own allocator for small blocks would keep their content. It stays in charge of the blocks that it gave out
-    before, and passes on to the C library whatever is not its own. Until a visit begins, it is a fifth faster.
-    """
-    get, put = ctypes.pythonapi.PyMem_GetAllocator, ctypes.pythonapi.PyMem_SetAllocator
-    raw, own = _Allocator(), _Allocator()
-    get(_RAW, ctypes.byref(raw))
-    for domain in (_MEM, _OBJECT):
-        get(domain, ctypes.byref(own))
-        if raw.context or own.context:
-            raise RuntimeError("Python runs with hooks for memory that cannot be taken over")
-        own.malloc, own.calloc = raw.malloc, raw.calloc
-        put(domain, ctypes.byref(own))
 
 
 def harden() -> None:

@@ -18,7 +18,7 @@ from kiosk.clock import Deadline, SystemClock
 from kiosk.curtain import Curtain
 from kiosk.errors import new_reference
 from kiosk.models import Ending
-from kiosk.process import die_with_parent, harden, overwrite_freed_memory
+from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
 from kiosk.witness import Witness
 
@@ -138,7 +138,6 @@ class Supervisor:
             if not errand.notice:
                 errand.curtain.draw()
             harden()
-            overwrite_freed_memory()
             gc.enable()
             code = self._visit(errand)
         except BaseException as error:

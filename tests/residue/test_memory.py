@@ -11,12 +11,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.line import Line, cut, damaged, line
 from tests.support.memory import scan, writable_regions
 from tests.support.tenant import Tenant, shown_key, tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, Terminal, terminal
@@ -99,14 +100,75 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
         gone(desk, running, key)
 
 
-def test_a_token_is_gone_with_its_visit(running: Tenant) -> None:
-    """While the visit lasts the token has to be there; the supervisor never has it."""
+@pytest.fixture
+def meddler(running: Tenant, tmp_path: Path) -> Iterator[tuple[Line, list[str]]]:
+    """A line of its own to the broker, and the arguments of a kiosk that uses it."""
+    address = f"unix:{running.sandbox.directory}/broker.sock"
+    settings = running.kiosk_toml.with_name(f"{tmp_path.name}.toml")
+    with line(tmp_path / "line.sock", Path(address.removeprefix("unix:"))) as between:
+        text = running.kiosk_toml.read_text()
+        assert address in text
+        settings.write_text(text.replace(address, f"unix:{between.path}"))
+        yield between, ["run", "--config", str(settings)]
+
+
+@pytest.mark.parametrize("damage", [damaged, cut], ids=["a broken seal", "half an answer"])
+def test_an_answer_that_fails_leaves_no_key(
+    running: Tenant, meddler: tuple[Line, list[str]], damage: Callable[[bytes], bytes], run: int
+) -> None:
+    between, arguments = meddler
+    with terminal(*arguments) as desk:
+        key = walk_to_key(desk)
+        desk.press(ESCAPE)
+        desk.wait_for("Which Mac is locked?")
+        between.meddle = damage
+        desk.press(ENTER)
+        desk.wait_for("Reference")
+        gone(desk, running, key)
+        between.meddle = bytes
+        desk.press(ENTER)
+        assert shown_key(desk) == key
+        desk.press(F10)
+        desk.wait_for("This terminal is locked")
+        gone(desk, running, key)
+
+
+@pytest.mark.parametrize("meanwhile", [ESCAPE, F10], ids=["given up", "locked"])
+def test_a_key_that_comes_too_late_leaves_nothing(
+    running: Tenant, meddler: tuple[Line, list[str]], meanwhile: str, run: int
+) -> None:
+    between, arguments = meddler
+    with terminal(*arguments) as desk:
+        key = walk_to_key(desk)
+        desk.press(ESCAPE)
+        desk.wait_for("Which Mac is locked?")
+        between.hold()
+        desk.press(ENTER)
+        assert between.holding.wait(10)
+        desk.wait_for("Fetching the recovery key")
+        desk.press(meanwhile)
+        desk.wait_for("Which Mac is locked?", "This terminal is locked")
+        between.let_go()
+        gone(desk, running, key)
+        assert not [group for group in key.split("-") if group in desk.text]
+        desk.press(F10)
+        desk.press(ENTER)
+        desk.wait_for("Press Enter to begin")
+        gone(desk, running, key)
+
+
+def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int) -> None:
+    """While the visit lasts it has to be there; the supervisor never has it."""
     with terminal(*running.arguments) as desk:
         walk_to_key(desk)
         (visit,) = psutil.Process(desk.child.pid).children()
         assert tokens(visit.pid) > 0
         assert tokens(desk.child.pid) == 0
         desk.press(F10)
+        desk.wait_for("This terminal is locked")
+        desk.settle(0.5)
+        assert visit.is_running()
+        assert tokens(visit.pid) == 0
         desk.press(ENTER)
         visit.wait(10)
         desk.wait_for("Press Enter to begin")

@@ -190,6 +190,7 @@ def test_the_launcher_lets_python_read_nothing(door: Door) -> None:
         desk.wait_for(WELCOME)
         given = own_environment(machine.kiosks()[0])
         assert given == environment(given)
+        assert given["PYTHONMALLOC"] == "malloc"
         assert given["GLIBC_TUNABLES"].startswith("glibc.malloc.perturb=165")
     finally:
         desk.child.close(force=True)

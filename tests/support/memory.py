@@ -1,6 +1,11 @@
-"""Searches the writable memory of a process for a recovery key, in every form in which software leaves one.
+"""Searches the writable memory of a process for secrets, in every form in which software leaves one.
 
-By hand:  python -m tests.support.memory PID XXXX-XXXX-XXXX-XXXX-XXXX-XXXX [PID KEY ...]
+By hand, as root:  python -m tests.support.memory PID PATTERN...
+
+A pattern that looks like a recovery key (groups of four, with dashes) is searched for as any two neighbouring groups,
+with or without dashes, blanks and terminal sequences between the characters; any other pattern as it stands. Both as
+one, two and four bytes a character. Prints form and place of every find, never the secret; the exit code is 1 if there
+was one. Patterns on a command line can be seen by others: without any, they are read from standard input, one a line.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_KEY = re.compile(r"[A-Z0-9]{4}(-[A-Z0-9]{4})+")
 _WIDTHS = {"ascii": 1, "utf-16": 2, "utf-32": 4}
 _MOST_BETWEEN = 12
 # Blanks up to the next column, a number, a character and the colours of all.
@@ -28,7 +34,16 @@ class Find:
     offset: int
 
 
-def _patterns(key: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+def _patterns(secret: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+    if _KEY.fullmatch(secret):
+        yield from _key_patterns(secret)
+        return
+    for name, width in _WIDTHS.items():
+        units = "".join(character + "\x00" * (width - 1) for character in secret)
+        yield name, re.compile(re.escape(units.encode()))
+
+
+def _key_patterns(key: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
     groups = key.split("-")
     pairs = ["".join(pair) for pair in itertools.pairwise(groups)]
     for name, width in _WIDTHS.items():
@@ -68,13 +83,13 @@ def writable_regions(pid: int) -> Iterator[tuple[str, int, bytes]]:
             yield (name[0] if name else "anonymous"), start, content
 
 
-def scan(pid: int, key: str) -> list[Find]:
-    """Every place at which two neighbouring groups of the key, or more of it, stand."""
-    patterns = list(_patterns(key))
+def scan(pid: int, secret: str) -> list[Find]:
+    """Every place at which the secret stands; of a recovery key, two neighbouring groups or more."""
+    patterns = list(_patterns(secret))
     found = []
-    for region, _, content in writable_regions(pid):
+    for region, start, content in writable_regions(pid):
         for form, pattern in patterns:
-            found += [Find(form, region, match.start()) for match in pattern.finditer(content)]
+            found += [Find(form, region, start + match.start()) for match in pattern.finditer(content)]
     return found
 
 
@@ -99,10 +114,17 @@ def scan_words(pid: int, runs: Sequence[Sequence[str]]) -> list[Find]:
     return found
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    if not arguments or not arguments[0].isdigit():
+        print(__doc__)
+        return 2
     total = 0
-    for process, secret in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
-        for find in scan(int(process), secret):
-            print(f"{process}: {find.form} in {find.region} at {find.offset:#x}")
+    for number, secret in enumerate(arguments[1:] or sys.stdin.read().split(), 1):
+        for find in scan(int(arguments[0]), secret):
+            print(f"pattern {number}: {find.form} in {find.region} at {find.offset:#x}")
             total += 1
-    sys.exit(bool(total))
+    return int(total > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
