@@ -45,7 +45,8 @@ def places(desk: Terminal, running: Tenant, key: str) -> dict[str, int]:
         # One that ends meanwhile has no memory any more.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found["visit"] += len(scan(child.pid, key))
-    return found
+    lasting = {"supervisor": desk.child.pid, "broker": running.broker.pid}
+    return found | {name: len(scan(pid, key)) for name, pid in lasting.items()}
 
 
 NONE = {"supervisor": 0, "broker": 0, "visit": 0}

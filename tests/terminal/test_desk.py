@@ -137,12 +137,13 @@ def test_no_visit_outlives_its_supervisor(tmp_path: Path) -> None:
         b"\x1b[1;:2R",
         b"\x1b[48;20000;20000;1;1t",
         b"\x1b[<0;5;1M\x1b[<0;5;1m",
+        b"\x1b[I\x1b[O" * 20,
         b"\x1b[200~never ended",
         b"\x03\x1a\x1c\x11\x10\x0f",
         b"\x1b]52;c;ZWNobw==\x07",
         bytes(random.Random(7).randbytes(20_000)).replace(b"\r", b"").replace(b"\n", b""),
     ],
-    ids=["latin-1", "csi-u", "colon", "resize", "mouse", "paste", "control keys", "osc", "noise"],
+    ids=["latin-1", "csi-u", "colon", "resize", "mouse", "focus", "paste", "control keys", "osc", "noise"],
 )
 def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
     with terminal(*run(tmp_path)) as desk:
@@ -185,6 +186,21 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
         # What login does: the terminal becomes the controlling one, so that its end is a hangup.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as desk:
+        os.close(slave)
+        seen = b""
+        while WELCOME.encode() not in seen:
+            seen += os.read(master, 65536)
+        (visit,) = psutil.Process(desk.pid).children()
+        os.close(master)
+        assert desk.wait(10) == EXIT_TERMINAL_LOST
+        visit.wait(10)
+
+
+def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> None:
+    """End of file and POLLHUP alone: the terminal is nobody's controlling one, so its end is no hangup."""
+    master, slave = pty.openpty()
+    command = [*KIOSK, *run(tmp_path)]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as desk:
         os.close(slave)
         seen = b""
         while WELCOME.encode() not in seen:

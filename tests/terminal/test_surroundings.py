@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,3 +119,17 @@ def test_what_is_found_decides_by_its_strictest_policy() -> None:
     assert {"tmux", "other_tty"} <= set(both.kinds)
     assert both.policy in {Policy.MASK, Policy.REFUSE}
     assert "other_tty" not in look_around(policies, "pts/2", {"SSH_TTY": "/dev/pts/2"}).kinds
+
+
+@pytest.mark.parametrize("recorder", ["asciinema", "tlog-rec", "sudo"])
+def test_a_recorder_above_the_kiosk_is_noticed(tmp_path: Path, recorder: str) -> None:
+    """Known by its name: a shell that bears it stands for one that is not installed everywhere."""
+    named = tmp_path / recorder
+    named.symlink_to(shutil.which("sh") or "/bin/sh")
+    code = (
+        "from kiosk.config import Surroundings; from kiosk.surroundings import look_around;"
+        " print(look_around(Surroundings(), 'pts/1'))"
+    )
+    shell = [str(named), "-c", f"{shlex.join([sys.executable, '-c', code])}; true"]
+    done = subprocess.run(shell, capture_output=True, text=True, check=True, timeout=30)
+    assert recorder.removesuffix("-rec") in done.stdout.strip().split(", ")

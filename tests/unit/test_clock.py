@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+import pytest
 
 from kiosk.clock import Deadline, ManualClock, SystemClock
 
@@ -43,3 +46,14 @@ async def test_sleepers_wake_in_their_time() -> None:
     tasks[1].cancel()
     clock.advance(10)
     assert woken == ["short"]
+
+
+def test_no_clock_change_moves_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock may jump, and a machine may sleep: only the clock that counts through both is asked."""
+    asked = []
+    monkeypatch.setattr(time, "clock_gettime", lambda which: asked.append(which) or float(len(asked)))
+    for name in ("time", "monotonic", "perf_counter"):
+        monkeypatch.delattr(time, name)
+    deadline = Deadline.after(SystemClock(), 2)
+    assert (deadline.passed(), deadline.passed()) == (False, True)
+    assert set(asked) == {time.CLOCK_BOOTTIME}
