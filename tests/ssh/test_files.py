@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kiosk.__main__ import environment
 from kiosk.config import BrokerConfig, KioskConfig, load
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
@@ -82,6 +83,19 @@ def test_the_broker_and_the_kiosk_are_shut_in_alike() -> None:
         assert "PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.perturb=165:glibc.malloc.tcache_count=0\n" in text
     differing = {line.partition("=")[0] for line in said[0] ^ said[1] if not line.startswith("#")}
     assert differing == {"PrivateDevices", "DeviceAllow"}
+
+
+@pytest.mark.parametrize("path", ["ssh/kiosk-ssh", "console/kiosk@.service"])
+def test_the_launchers_make_the_environment_in_front_of_python(path: str) -> None:
+    """From nothing, and just as the program wants it: it does not start Python again."""
+    text = (DEPLOY / path).read_text().replace("\\\n", " ").replace("$$", "$")
+    begun = re.search(r"exec /usr/bin/env -i (.*)/opt/recovery-kiosk/bin/python -P -s -m kiosk run", text)
+    assert begun
+    given = dict(pair.split("=", 1) for pair in re.findall(r'[A-Z_]+=(?:"[^"]*"|\S+)', begun[1]))
+    assert set(given) <= set(environment({"SSH_CONNECTION": "x", "SSH_TTY": "x"}))
+    known = {name: value for name, value in given.items() if "$" not in value}
+    assert known == {name: environment(known)[name] for name in known}
+    assert set(environment({})) == set(given) - {"SSH_CONNECTION", "SSH_TTY"}
 
 
 def test_the_users_have_no_way_in(machine: Machine) -> None:
