@@ -51,7 +51,7 @@ def sign_in(app: Stage, text: str) -> KioskScreen[Any]:
 
 def trouble(_app: Stage, text: str) -> KioskScreen[Any]:
     error = SignInError(text, support=text, reference=text)
-    return TroubleScreen(error, CONFIG.organisation.helpdesk, leave="Finish", step=1)
+    return TroubleScreen(error, CONFIG.organisation, leave="Finish", step=1)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
