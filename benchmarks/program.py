@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 30
 _STOP_SECONDS = 10
 _READ_BYTES = 65_536
 
-ENTER, SPACE, BACKSPACE, ESCAPE, DOWN, F10 = b"\r", b" ", b"\x7f", b"\x1b", b"\x1b[B", b"\x1b[21~"
+ENTER, SPACE, BACKSPACE, ESCAPE, DOWN, F1, F10 = b"\r", b" ", b"\x7f", b"\x1b", b"\x1b[B", b"\x1bOP", b"\x1b[21~"
 
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -113,6 +113,7 @@ class Program:
 
 
 WELCOME = b"Press Enter to begin"
+HELP = b"your password is never typed here"
 MINIMAL = (sys.executable, "-s", str(Path(minimal.__file__)))
 
 
