@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -67,9 +68,18 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         """Choose another row; stops at the ends."""
         chosen = min(max(self.chosen + by, 0), max(0, len(self._rows) - 1))
         if chosen != self.chosen:
+            before, left = self._first, self.chosen
             self.chosen = chosen
-            self.refresh()
+            if self._first == before:
+                self.refresh(*(Region(0, place - before + 1, self.size.width, 1) for place in (left, chosen)))
+            else:
+                self.refresh()
             self.post_message(self.Moved())
+
+    @property
+    def _first(self) -> int:
+        """The row that stands right under the headings."""
+        return max(0, min(self.chosen - self.page // 2, len(self._rows) - self.page))
 
     @property
     def page(self) -> int:
@@ -81,8 +91,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         if y == 0:
             style = self.get_component_rich_style("device-list--heading")
             return self._strip(_NO_MARK, [_(heading) for heading in HEADINGS], width, style)
-        first = max(0, min(self.chosen - self.page // 2, len(self._rows) - self.page))
-        place = first + y - 1
+        place = self._first + y - 1
         if place >= len(self._rows):
             return Strip.blank(width, self.rich_style)
         row = self._rows[place]

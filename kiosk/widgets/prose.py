@@ -18,7 +18,14 @@ class Prose(Static):
         self._text = text
 
     def say(self, text: str) -> None:
-        """Show other words. The same again costs nothing: an update lays out the whole screen anew."""
+        """Show other words. Only those that take another number of lines have the whole screen laid out anew."""
         if text != self._text:
-            self._text = text
-            self.update(Content(text))
+            before, self._text = self._text, text
+            width = self.content_size.width
+            # Without a width it has not been laid out yet.
+            as_high = width > 0 and _height(before, width) == _height(text, width)
+            self.update(Content(text), layout=not as_high or self.styles.is_auto_width)
+
+
+def _height(text: str, width: int) -> int:
+    return Content(text).get_height({}, width) if text else 0
