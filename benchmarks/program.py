@@ -38,7 +38,7 @@ WIPING = ENVIRONMENT | {
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
 }
 # What the launchers in deploy/ make it to before Python starts.
-LAUNCHED = WIPING | {"TEXTUAL_DISABLE_KITTY_KEY": "1"}
+LAUNCHED = WIPING | {"TEXTUAL_DISABLE_KITTY_KEY": "1", "TEXTUAL_FPS": "240"}
 
 
 class Program:

@@ -254,5 +254,14 @@ def test_the_environment_has_no_effect(tmp_path: Path) -> None:
         assert WELCOME in desk.text
         # glibc cuts the value of GLIBC_TUNABLES up in place; its parts then look like names.
         names = {name for name in visits(desk)[0].environ() if not name.startswith("glibc.")}
-        assert names <= {"PATH", "LANG", "HOME", "TERM", "TEXTUAL_DISABLE_KITTY_KEY", "PYTHONMALLOC", "GLIBC_TUNABLES"}
+        assert names <= {
+            "PATH",
+            "LANG",
+            "HOME",
+            "TERM",
+            "TEXTUAL_DISABLE_KITTY_KEY",
+            "TEXTUAL_FPS",
+            "PYTHONMALLOC",
+            "GLIBC_TUNABLES",
+        }
         assert not (tmp_path / "keys.log").exists()
