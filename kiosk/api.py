@@ -55,7 +55,10 @@ class Broker:
 
     async def session(self) -> Session:
         """Who the broker takes the person for, and the rules that apply."""
-        return await self._ask("GET", "/v1/session", Session)
+        session = await self._ask("GET", "/v1/session", Session)
+        if not (session.person.tid and session.person.oid):
+            raise BrokerGarbled("a session of nobody")
+        return session
 
     async def devices(self) -> list[Device]:
         """All devices of the person, page by page."""
@@ -66,6 +69,8 @@ class Broker:
         while True:
             page = await self._ask("GET", path, Devices, until=until)
             for device in page.devices:
+                if not device.id:
+                    raise BrokerGarbled("a device without an id")
                 found.setdefault(device.id, device)
             if not page.next:
                 return list(found.values())

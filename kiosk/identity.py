@@ -76,7 +76,9 @@ class SignIn:
         if "error" in flow:
             raise self._failure(flow)
         user_code, address = clean(flow.get("user_code"), 24), clean(flow.get("verification_uri"), 200)
-        if not (user_code and address and isinstance(flow.get("device_code"), str) and flow["expires_in"] > 0):
+        secret = flow.get("device_code")
+        usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
+        if not (user_code and address and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without the code that was asked for")
         self._flow = flow
         return DeviceCode(
@@ -135,6 +137,8 @@ class SignIn:
             return await self._http.run(question)
         except Busy as error:
             raise SignInBusy(str(error), retry_after=error.retry_after) from None
+        except httpx.DecodingError as error:
+            raise SignInGarbled(str(error)) from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise SignInUnreachable(f"{type(error).__name__} while asking the authority") from None
         except Exception as error:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +24,10 @@ _LARGEST_ANSWER = 1 << 20
 _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
 Result = TypeVar("Result")
+
+# MSAL logs, as an error, every answer that it cannot read, with whatever token is in it.
+logging.getLogger("msal").addHandler(logging.NullHandler())
+logging.getLogger("msal").propagate = False
 
 
 def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> httpx.Timeout:
@@ -67,9 +74,24 @@ class MsalHttp:
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, ask: Callable[[], Result]) -> Result:
-        """Do in a thread what asks by way of MSAL."""
+        """Do in a thread what asks by way of MSAL.
+
+        In one of its own: the pool of the event loop finds names for the questions that these threads wait for.
+        """
         self.loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(ask)
+        answer: Future[Result] = Future()
+
+        def work() -> None:
+            try:
+                result = ask()
+            except BaseException as error:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+
+        answer.set_running_or_notify_cancel()
+        threading.Thread(target=work, name="msal", daemon=True).start()
+        return await asyncio.wrap_future(answer)
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **_: object

@@ -10,3 +10,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="Write the text goldens of the screens anew.")
     parser.addoption("--residue-runs", type=int, default=1, help="How many visits are searched for what they leave.")
     parser.addoption("--kills", type=int, default=6, help="How often the broker is killed, on each database.")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The size of the matrix of calls and faults, from all workers."""
+    passed = terminalreporter.getreports("passed")
+    sizes = [value for report in passed for name, value in report.user_properties if name == "cells"]
+    if sizes:
+        terminalreporter.write_line(f"calls against faults: {sum(map(int, sizes))} cells passed")

@@ -1,0 +1,306 @@
+"""Every call that kiosk and broker make in one visit, in order; and everything that can happen to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.relay import LINE_FAULTS
+
+MANAGED = "/beta/deviceManagement/managedDevices"
+ONE = f"{MANAGED}/????????-????-????-????-????????????"
+DISCOVERY = "*/.well-known/openid-configuration"
+TOKEN = "*/oauth2/v2.0/token"
+SIGN_IN = frozenset({"sign_in_unreachable", "sign_in_busy", "sign_in_garbled", "sign_in_failed", "sign_in_passing"})
+BROKER = frozenset({"broker_unreachable", "broker_garbled"})
+TOKENS = frozenset({"tokens_unavailable"})
+GRAPH = frozenset({"graph_unavailable", "graph_throttled", "graph_refused", "graph_garbled"})
+ABOUT_DEVICE = frozenset(
+    f"device_{what}" for what in ("not_found", "not_yours", "not_mac", "owner_unknown", "not_managed", "other_agent")
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: over which line, in which step of the visit, to which path.
+
+    ``after`` is the step and the path that were served before it, from when on a faulty line hurts this call first;
+    ``> path`` is what the kiosk has just asked the broker. ``codes`` are what may be said of its failures; where there
+    are none, the visit goes on without it. ``shapes`` are fields of its answer and what else may stand in them.
+    ``cold`` is what a broker must not have yet for this call to be made.
+    """
+
+    name: str
+    line: str
+    phase: str
+    path: str
+    after: str | None
+    codes: frozenset[str]
+    shapes: tuple[tuple[str, Any], ...] = ()
+    dns: str = ""
+    cold: str = ""
+
+
+MISSING = object()
+_ODD: tuple[Any, ...] = (MISSING, None, 7, [], {}, "")
+_DATES = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "yesterday", -1)
+
+
+def _fields(prefix: str, *names: str, values: tuple[Any, ...] = _ODD) -> tuple[tuple[str, Any], ...]:
+    return tuple((f"{prefix}{name}", value) for name in names for value in values)
+
+
+_RULED = ("operatingSystem", "managedDeviceOwnerType", "managementState", "managementAgent")
+_DEVICE = ("id", "deviceName", "userId", *_RULED)
+_PERSON = ("person.tid", "person.oid", "person.name", "reason", "version")
+
+CALLS = (
+    Call(
+        "kiosk asks the authority for its discovery",
+        "entra",
+        "sign_in",
+        DISCOVERY,
+        None,
+        SIGN_IN,
+        (*_fields("", "token_endpoint", "device_authorization_endpoint", "issuer"), ("extra", {"a": [1]})),
+        dns="sign_in",
+    ),
+    Call(
+        "kiosk asks for a device code",
+        "entra",
+        "sign_in",
+        "*/oauth2/v2.0/devicecode",
+        f"sign_in {DISCOVERY}",
+        SIGN_IN,
+        (
+            *_fields("", "user_code", "device_code", "verification_uri", "expires_in", "interval"),
+            *_fields("", "expires_in", "interval", values=(-1, 10**12, "soon")),
+            ("extra", {"a": [1]}),
+        ),
+    ),
+    Call(
+        "kiosk polls for the token",
+        "entra",
+        "sign_in",
+        TOKEN,
+        "sign_in */oauth2/v2.0/devicecode",
+        # An answer that is lost on its way took the token with it.
+        SIGN_IN | {"sign_in_code_used"},
+        (("error", 7), ("error", MISSING), ("error_codes", "none"), ("error_codes", [None]), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "kiosk opens the session",
+        "broker",
+        "session",
+        "/v1/session",
+        None,
+        BROKER,
+        (*_fields("", *_PERSON[:3]), *_fields("", "reason", values=(*_ODD, "whenever")), ("extra", {"a": [1]})),
+        dns="broker",
+    ),
+    Call(
+        "broker asks the authority for its discovery",
+        "entra",
+        "session",
+        DISCOVERY,
+        "session > /v1/session",
+        TOKENS,
+        (
+            *_fields("", "issuer", "jwks_uri"),
+            ("jwks_uri", "https://elsewhere.example/keys"),
+            ("jwks_uri", "http://localhost/keys"),
+            ("issuer", "https://localhost/another-tenant/v2.0"),
+            ("extra", {"a": [1]}),
+        ),
+        dns="tokens",
+        cold="keys",
+    ),
+    Call(
+        "broker asks for the signing keys",
+        "entra",
+        "session",
+        "*/discovery/v2.0/keys",
+        f"session {DISCOVERY}",
+        TOKENS | {"token_signature"},
+        (*_fields("", "keys"), *_fields("keys.*.", "kid", "n", "e", "kty"), ("keys.*.extra", {"a": [1]})),
+        cold="keys",
+    ),
+    Call(
+        "kiosk asks for the devices",
+        "broker",
+        "devices",
+        "/v1/devices",
+        "session /v1/session",
+        BROKER,
+        (
+            *_fields("", "devices"),
+            *_fields("devices.0.", "id", "name", "serial"),
+            *_fields("devices.0.", "last_seen", values=_DATES),
+            ("devices.0.refusal", "of_a_newer_broker"),
+            ("devices", "{twice}"),
+            ("next", 7),
+            ("next", "{self}"),
+            ("extra", {"a": [1]}),
+        ),
+    ),
+    Call(
+        "broker asks its authority for discovery",
+        "entra",
+        "devices",
+        DISCOVERY,
+        "devices > /v1/devices",
+        GRAPH,
+        (*_fields("", "token_endpoint"), ("extra", {"a": [1]})),
+        dns="graph.authority",
+        cold="credential",
+    ),
+    Call(
+        "broker asks for its own token",
+        "entra",
+        "devices",
+        TOKEN,
+        f"devices {DISCOVERY}",
+        GRAPH,
+        (*_fields("", "access_token"), *_fields("", "expires_in", values=(None, "soon", -1)), ("extra", {"a": [1]})),
+        cold="credential",
+    ),
+    Call(
+        "broker lists the person's devices",
+        "entra",
+        "devices",
+        MANAGED,
+        "devices > /v1/devices",
+        GRAPH | ABOUT_DEVICE,
+        (
+            *_fields("", "value"),
+            *_fields("value.*.", *_DEVICE),
+            *_fields("value.*.", *_RULED, values=("novelty",)),
+            *_fields("value.*.", "lastSyncDateTime", values=_DATES),
+            ("value.*.extra", {"a": [1]}),
+            ("value", "{twice}"),
+            *_fields("", "@odata.nextLink", values=(7, [], "nowhere", "{self}")),
+            ("@odata.nextLink", "https://elsewhere.example/beta/next"),
+            ("@odata.nextLink", "http://localhost/beta/next"),
+        ),
+        dns="graph.url",
+    ),
+    Call(
+        "broker asks for the next page",
+        "entra",
+        "devices",
+        f"{MANAGED}[?]*skiptoken*",
+        f"devices {MANAGED}[?]*",
+        GRAPH | ABOUT_DEVICE,
+        (*_fields("", "value"), ("value", "{twice}"), ("@odata.nextLink", "{self}"), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "broker asks for primary users for the list",
+        "entra",
+        "devices",
+        f"{MANAGED}/*/users",
+        f"devices {MANAGED}[?]*skiptoken*",
+        frozenset(),
+        (*_fields("", "value"), *_fields("value.*.", "id"), ("value", "{twice}"), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "kiosk asks for the second page of devices",
+        "broker",
+        "devices",
+        "/v1/devices[?]*",
+        "devices /v1/devices",
+        BROKER,
+        (*_fields("", "devices"), ("devices", "{twice}"), ("next", "2"), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "kiosk asks for a release",
+        "broker",
+        "release",
+        "/v1/devices/*/release",
+        "devices /v1/devices[?]*",
+        BROKER | {"seal_broken"},
+        (
+            *_fields("", "release_id", "device_id", "sealed"),
+            ("device_id", "00000000-0000-0000-0000-000000000000"),
+            ("release_id", "00000000-0000-0000-0000-000000000000"),
+            ("sealed", "AAAA"),
+            *_fields("", "deadline", values=_DATES),
+            ("extra", {"a": [1]}),
+        ),
+    ),
+    Call(
+        "broker reads the device anew",
+        "entra",
+        "release",
+        ONE,
+        "release > /v1/devices/*/release",
+        GRAPH | ABOUT_DEVICE,
+        (
+            *_fields("", *_DEVICE),
+            *_fields("", *_RULED, values=("novelty",)),
+            *_fields("", "lastSyncDateTime", values=_DATES),
+            ("id", "00000000-0000-0000-0000-000000000000"),
+            ("extra", {"a": [1]}),
+        ),
+    ),
+    Call(
+        "broker reads the primary users anew",
+        "entra",
+        "release",
+        f"{MANAGED}/*/users",
+        f"release {ONE}[?]*",
+        GRAPH | ABOUT_DEVICE | {"device_shared"},
+        (
+            *_fields("", "value"),
+            *_fields("value.*.", "id"),
+            ("value.*.id", "00000000-0000-0000-0000-000000000000"),
+            ("@odata.nextLink", "{self}"),
+            ("@odata.nextLink", "https://elsewhere.example/beta/next"),
+            ("extra", {"a": [1]}),
+        ),
+    ),
+    Call(
+        "broker fetches the key",
+        "entra",
+        "release",
+        "*/getFileVaultKey",
+        f"release {MANAGED}/*/users[?]*",
+        GRAPH | {"key_not_escrowed", "key_unreadable"},
+        (*_fields("", "value"), ("value", "A" * 9000), ("value", "not a key"), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "kiosk says how the reveal ended",
+        "broker",
+        "closed",
+        "/v1/releases/*/closed",
+        "release /v1/devices/*/release",
+        frozenset(),
+    ),
+    Call(
+        "supervisor says that a reveal was lost",
+        "broker",
+        "lost",
+        "/v1/releases/*/lost",
+        "closed /v1/releases/*/closed",
+        frozenset(),
+    ),
+)
+
+STATUSES = (400, 401, 403, 404, 408, 410, 418, 429, 500, 502, 503, 504)
+
+
+def http_faults() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What can come in place of a true answer, or become of it on its way."""
+    yield "delay", {"kind": "delay", "seconds": 0.4}
+    for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type"):
+        yield kind, {"kind": kind}
+    yield "trickle", {"kind": "trickle", "seconds": 0.25}
+    yield "huge", {"kind": "huge", "megabytes": 8}
+    yield "reset once", {"kind": "reset", "times": 1}
+    for status in STATUSES:
+        yield str(status), {"kind": "status", "status": status}
+    yield "429 for a minute", {"kind": "status", "status": 429, "retry_after": 60}
+    yield "503 once", {"kind": "status", "status": 503, "times": 1}
+
+
+__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults"]

@@ -1,0 +1,298 @@
+"""A whole product in one event loop, of which one line or one answer at a time goes wrong; many side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fnmatch
+import ssl
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import uvicorn
+
+from kiosk.broker.record import Record, open_record
+from kiosk.broker.routes import create_app
+from kiosk.broker.server import build
+from kiosk.broker.service import Service
+from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.models import Person
+from kiosk.sandbox.app import Sandbox
+from kiosk.sandbox.ca import Authority, KeyPair
+from kiosk.sandbox.faults import Fault, Faults
+from kiosk.sandbox.files import Files, write_all
+from kiosk.sandbox.settings import SandboxConfig
+from kiosk.sandbox.web import Receive, Request, Response, Send, json_response, read_request, send_response
+from kiosk.serving import server_tls, unix_socket
+from tests.faults.calls import Call
+from tests.support.broker import QUICK, MovedClock, RunningBroker, broker_config
+from tests.support.relay import Relay
+
+LIMITS = {"connect_seconds": 3, "total_seconds": 4}
+BROKER_SECONDS = 8
+WHO = "Ada Kessler"
+
+Scope = MutableMapping[str, Any]
+Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
+
+
+class LaneClock(MovedClock):
+    """Moves on by order, and wastes no time between two polls."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.02))
+
+
+@dataclass
+class Cell:
+    """One fault at one call."""
+
+    call: Call
+    name: str
+    fault: dict[str, Any] | None = None
+    line: str = ""
+    kiosk: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broker: dict[str, dict[str, Any]] = field(default_factory=dict)
+    harmless: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.call.name}: {self.name}"
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Lane:
+    """Sandbox, broker, and the two lines to them. A cell gets a broker that has seen nothing yet."""
+
+    def __init__(
+        self, place: Path, authority: Authority, certificate: KeyPair, spoiled: dict[str, int], page_size: int = 1
+    ) -> None:
+        self.clock = LaneClock()
+        self.cell: Cell | None = None
+        self.phase = ""
+        self.person = Person(tid="", oid="", name="", address="")
+        self.lines = {"entra": Relay(spoiled), "broker": Relay(spoiled)}
+        base = f"https://localhost:{self.lines['entra'].port}"
+        config = msgspec.convert(
+            {"approve": WHO, "graph": {"page_size": page_size}, "device_code": {"interval_seconds": 0}}, SandboxConfig
+        )
+        self.sandbox = Sandbox(config, base, self.clock, [certificate.certificate])
+        self.place = place
+        files = Files(place / "s")
+        tls = write_all(files, config, self.sandbox.directory.tenant, base, authority, certificate, "x")
+        self._tls = server_tls(tls)
+        self.directory = files.directory
+        self.faults = Faults(self.clock)
+        self._service: Service | None = None
+        self._app: Any = None
+        self._used = False
+        self._rest: list[Any] = []
+        self._forward: httpx.AsyncClient | None = None
+        settings = broker_config(self.directory, place, graph={"read_seconds": 3, **LIMITS}, rules=_UNLIMITED)
+        self.settings = settings
+        self.rows = RunningBroker(settings, httpx.Client(trust_env=False))
+        self.record: Record = open_record(settings, self.clock)
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Lane]:
+        """Everything that stays up for all cells."""
+        socket = self.place / "b"
+        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(self.record.running())
+            self._forward = await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, base_url="http://broker", timeout=30, trust_env=False)
+            )
+            listening = stack.enter_context(unix_socket(socket))
+            await stack.enter_async_context(_serving(self._broker, sock=listening))
+            for name, app in (("entra", self._entra), ("broker", self._between)):
+                port = await stack.enter_async_context(_serving(app, tls=self._tls))
+                self.lines[name].upstream = port
+                stack.push_async_callback(self.lines[name].close)
+                await self.lines[name].play("")
+            try:
+                yield self
+            finally:
+                if self._service:
+                    await self._service.close()
+
+    @contextlib.asynccontextmanager
+    async def playing(self, cell: Cell) -> AsyncIterator[KioskConfig]:
+        """A fresh broker, and the configuration of a kiosk that meets the fault of this cell."""
+        self.clock.ahead = timedelta()
+        self.rows.forget_rows()
+        self.sandbox._requests.clear()
+        self.cell, self.phase = cell, ""
+        if self._service and cell.call.cold == "keys" and not cell.broker:
+            ring = self._service._tokens._keys
+            ring._keys = ring._tried_at = None
+        if self._service is None or cell.call.cold == "credential" or cell.broker or self._used:
+            if self._service:
+                await self._service.close()
+            self._service = build(_changed(self.settings, cell.broker), self.record, self.clock, QUICK)
+            self._app = create_app(self._service)
+        self._used = bool(cell.broker)
+        await self.enter("sign_in")
+        if cell.call.line == "broker" and cell.fault:
+            self.faults.arm(msgspec.convert({"path": cell.call.path, **cell.fault}, Fault))
+        if cell.line and cell.call.after is None:
+            await self.lines[cell.call.line].play(cell.line)
+        try:
+            yield self._kiosk(cell)
+        finally:
+            await self.mend()
+
+    async def mend(self) -> None:
+        """The fault is over, and everybody knows it who waits a moment."""
+        if self.cell:
+            self.cell = None
+            self.sandbox._faults.disarm()
+            self.faults.disarm()
+            for line in self.lines.values():
+                await line.play("")
+        self.clock.ahead += timedelta(seconds=11)
+
+    def approve(self) -> None:
+        """The person has signed in on the phone by now."""
+        self.clock.ahead += timedelta(seconds=1.1)
+
+    @property
+    def struck(self) -> int:
+        """How often the fault was met."""
+        listed = self.sandbox._faults.listed() + self.faults.listed()
+        return sum(one["hits"] for one in listed) + sum(line.struck for line in self.lines.values())
+
+    def keys_fetched(self) -> list[str]:
+        """The answers with a recovery key that the sandbox has given, each by what became of it on its way."""
+        asked = self.sandbox._requests.entries()
+        return [one.fault for one in asked if one.path.endswith("/getFileVaultKey") and one.status == 200]
+
+    async def enter(self, phase: str) -> None:
+        """The kiosk has come to another step: faults of the sandbox act in the step of their call only."""
+        if phase == self.phase:
+            return
+        self.phase = phase
+        self.sandbox._faults.disarm()
+        cell = self.cell
+        if cell and cell.call.line == "entra" and cell.call.phase == phase and cell.fault:
+            self.sandbox._faults.arm(msgspec.convert({"path": cell.call.path, **cell.fault}, Fault))
+
+    async def _served(self, path: str) -> None:
+        cell = self.cell
+        if cell and cell.line and cell.call.after and fnmatch.fnmatchcase(f"{self.phase} {path}", cell.call.after):
+            await self.lines[cell.call.line].play(cell.line)
+
+    async def _entra(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.sandbox(scope, receive, self._closing(scope, send))
+
+    async def _broker(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def _between(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Between kiosk and broker, as a load balancer is: passes on, in two pages what is a list, or spoils it."""
+        request = await read_request(scope, receive)
+        if request is None:
+            return
+        phase = next((name for part, name in _PHASES if part in request.path), self.phase)
+        await self.enter(phase)
+        await self._served(f"> {request.path}")
+        sending = self._closing(scope, send)
+        if fault := self.faults.strike(request):
+            ready = await self._ask(request) if fault.kind in _SPOILING else Response()
+            await self.faults.play(fault, request, lambda _: ready, receive, sending)
+            return
+        await send_response(await self._ask(request), sending)
+
+    async def _ask(self, request: Request) -> Response:
+        assert self._forward is not None
+        if request.path == "/v1/devices" and request.query:
+            return json_response({"devices": self._rest})
+        headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
+        answer = await self._forward.request(request.method, request.path, headers=headers, content=request.body)
+        kept = {"content-type": answer.headers.get("content-type", "")}
+        body = answer.content
+        if request.path == "/v1/devices" and answer.is_success:
+            first, self._rest = (devices := msgspec.json.decode(body)["devices"])[:1], devices[1:]
+            body = msgspec.json.encode({"devices": first, "next": "2"})
+        return Response(answer.status_code, body, kept)
+
+    def _closing(self, scope: Scope, send: Send) -> Send:
+        """With a faulty line, each request has a connection of its own, and the fault comes before the next one."""
+        if not (self.cell and self.cell.line):
+            return send
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            elif not message.get("more_body"):
+                query = scope["query_string"].decode()
+                await self._served(f"{scope['path']}?{query}" if query else scope["path"])
+            await send(message)
+
+        return sending
+
+    def _kiosk(self, cell: Cell) -> KioskConfig:
+        config = load(self.directory / "kiosk.toml", KioskConfig)
+        limits = {"connect_seconds": 3, "total_seconds": BROKER_SECONDS}
+        url = f"https://localhost:{self.lines['broker'].port}"
+        tables: dict[str, dict[str, Any]] = {
+            "sign_in": dict(LIMITS),
+            "broker": {"url": url, "ca_bundle": str(config.sign_in.ca_bundle), **limits},
+        }
+        return _changed(config, {name: table | cell.kiosk.get(name, {}) for name, table in tables.items()})
+
+
+_UNLIMITED: dict[str, Any] = {"per_person": (), "per_device": ()}
+_SPOILING = {"delay", "cut", "truncated", "wrong_type", "set"}
+_PHASES = (
+    ("/v1/session", "session"),
+    ("/v1/devices/", "release"),
+    ("/v1/devices", "devices"),
+    ("/closed", "closed"),
+    ("/lost", "lost"),
+)
+
+
+def _changed(config: Configuration, tables: dict[str, dict[str, Any]]) -> Configuration:
+    for name, values in tables.items():
+        before: Any = getattr(config, name)
+        whole = msgspec.to_builtins(before, enc_hook=str) | values
+        section = msgspec.convert(whole, type(before), dec_hook=lambda kind, value: kind(value))
+        config = msgspec.structs.replace(config, **{name: section})
+    return config
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: Any, *, tls: ssl.SSLContext | None = None, sock: Any = None) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        app,
+        port=0,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        interface="asgi3",
+        http="h11",
+        ws="none",
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    task = asyncio.ensure_future(server.serve([sock] if sock else None))
+    while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
+        await asyncio.sleep(0.01)
+    try:
+        yield 0 if sock else server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        server.should_exit = True
+        await task

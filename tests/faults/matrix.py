@@ -1,0 +1,298 @@
+"""Every call of kiosk and broker against every fault, with the real flow on real lines: nothing sticks or lies.
+
+Each cell is one whole visit. It meets its fault, says so on a screen with a known cause, goes on once that is over, and
+ends with the right key on the screen and a record that tells what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.api import tell_lost
+from kiosk.config import KioskConfig
+from kiosk.errors import BY_CODE, DeviceRefused, KioskError, SignInUnreachable
+from kiosk.flow import Flow, VisitOver
+from kiosk.identity import DeviceCode
+from kiosk.keeper import Keeper
+from kiosk.models import Device, Ending, Person
+from kiosk.sandbox.ca import Authority, self_signed
+from kiosk.showing import Showing
+from kiosk.surroundings import Watch
+from kiosk.witness import Witness
+from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults
+from tests.faults.lane import LIMITS, WHO, Cell, Lane
+from tests.support.relay import spoiled_servers
+
+LANES = 8
+_SLOW = {"hang", "trickle", "silent"}
+# A token, or a recovery key.
+SECRET = re.compile(r"eyJ[\w-]{20}|\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
+# What no single question may take, on a busy machine: every limit in the lane's configuration is far below.
+STUCK_SECONDS = 40
+MOST_TROUBLES = 4
+NOWHERE = "https://no-such-host.invalid"
+
+
+def cells() -> Iterator[Cell]:
+    """The matrix."""
+    for call in CALLS:
+        for name, fault in http_faults():
+            yield Cell(call, name, fault=fault, harmless=name == "delay")
+        for field, value in call.shapes:
+            change = {"kind": "set", "field": field} | ({} if value is MISSING else {"value": value})
+            shown = "missing" if value is MISSING else repr(value)[:40]
+            yield Cell(call, f"{field} is {shown}", fault=change, harmless=field.endswith("extra"))
+        for line in LINE_FAULTS:
+            yield Cell(call, line, line=line)
+        if call.dns:
+            yield _nowhere(call)
+
+
+def _nowhere(call: Call) -> Cell:
+    """The service is at a name that nobody knows."""
+    match call.dns:
+        case "sign_in":
+            return Cell(call, "no such name", kiosk={"sign_in": {"authority": f"{NOWHERE}/t"}})
+        case "broker":
+            return Cell(call, "no such name", kiosk={"broker": {"url": NOWHERE}})
+        case "tokens":
+            return Cell(call, "no such name", broker={"tokens": {"authority": f"{NOWHERE}/t"}})
+        case "graph.authority":
+            return Cell(call, "no such name", broker={"graph": {"authority": f"{NOWHERE}/t"}})
+    return Cell(call, "no such name", broker={"graph": {"url": f"{NOWHERE}/beta"}})
+
+
+class Script:
+    """A face without a terminal: somebody who goes one step further than the fault, and notes what they were told."""
+
+    def __init__(self, lane: Lane, cell: Cell) -> None:
+        self.troubles: list[KioskError] = []
+        self.codes: list[str] = []
+        self.listed: Sequence[Device] = ()
+        self.key = ""
+        self._lane = lane
+        self._cell = cell
+        self._reads_key = cell.call.phase in {"release", "closed", "lost"}
+
+    async def welcome(self) -> None:
+        """Begins at once."""
+
+    async def working(self, words: str, step: int) -> None:
+        await asyncio.Event().wait()
+
+    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+        self.codes.append(code.user_code)
+        self._lane.approve()
+        refusals = 0
+        while not code.deadline.passed():
+            # A network that comes back after two failed polls finds the same code. (Who is refused is not counted.)
+            refusals += self._cell.line == "refused"
+            if self._cell.call.name == "kiosk polls for the token" and max(self._lane.struck, refusals // 50) >= 2:
+                await self._lane.mend()
+            await asyncio.sleep(0.02)
+        return SignInOutcome.EXPIRED
+
+    async def confirm(self, person: Person) -> Identity:
+        self._lane.person = person
+        return Identity.NOT_MINE if self._cell.call.phase == "sign_in" else Identity.MINE
+
+    async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
+        self.listed = devices
+        if self.key or not self._reads_key:
+            return None
+        return next((one for one in devices if one.refusal is None and one.id), None)
+
+    async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
+        return "INC1"
+
+    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+        assert showing.key is not None
+        self.key = bytes(showing.key[at] for at in range(len(showing.key))).decode()
+        showing.finish(Ending.HIDDEN)
+        return AfterReveal.BACK
+
+    async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
+        self.troubles.append(error)
+        assert len(self.troubles) <= MOST_TROUBLES, [one.code for one in self.troubles]
+        await self._lane.mend()
+        return Choice.LEAVE if isinstance(error, DeviceRefused) else Choice.AGAIN
+
+
+async def visit(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
+    """One visit from Welcome to goodbye, and what the supervisor does after it."""
+    face, witness, over = Script(lane, cell), Witness(), []
+    keeper = Keeper(config, lane.clock, began=lambda: None, over=over.append, terminal="lane", witness=witness)
+    keeper.guarded = False
+    with pytest.raises(VisitOver) as ended:
+        await Flow(face, keeper).run()
+    keeper.end(ended.value.how)
+    await keeper.farewell(ended.value.how)
+    await asyncio.gather(*keeper._telling)
+    if left_open := witness.left_open():
+        await lane.enter("lost")
+        await asyncio.to_thread(tell_lost, config.broker, "lane", left_open, Ending.LOST)
+    return face
+
+
+async def play(lane: Lane, cell: Cell) -> Script:
+    lane.person = Person(tid="", oid="", name="", address="")
+    async with lane.playing(cell) as config, asyncio.timeout(STUCK_SECONDS):
+        if cell.kiosk or cell.broker:
+            return await _without_service(lane, cell, config)
+        face = await visit(lane, cell, config)
+        check_person(lane, face)
+        check_record(lane, face)
+        return face
+
+
+async def _without_service(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
+    """What is not there does not come back within the visit: once told, the person leaves."""
+    face = Script(lane, cell)
+
+    async def leave(error: KioskError, **_: Any) -> Choice:
+        face.troubles.append(error)
+        return Choice.LEAVE
+
+    face.trouble = leave  # type: ignore[method-assign]
+    keeper = Keeper(config, lane.clock, began=lambda: None, over=lambda _: None, terminal="lane")
+    keeper.guarded = False
+    with pytest.raises(VisitOver):
+        await Flow(face, keeper).run()
+    await keeper.farewell(Ending.FINISHED)
+    return face
+
+
+def check_person(lane: Lane, face: Script) -> None:
+    """The person came to where they wanted, to their own key, and saw no device twice or that is not theirs."""
+    ada = lane.sandbox.directory.find_person(WHO)
+    assert ada is not None
+    mine = {device.id: device for device in lane.sandbox.directory.devices_of(ada.oid)}
+    shown = [device.id for device in face.listed]
+    assert lane.person.oid == ada.oid, lane.person
+    assert len(shown) == len(set(shown)), shown
+    assert set(shown) <= mine.keys(), shown
+    assert not face.key or face.key in {device.key for device in mine.values()}, face.key
+
+
+def check_record(lane: Lane, face: Script) -> None:
+    """Each release has one intention and one outcome; no key left Graph without; each refusal is there to be found."""
+    rows = lane.rows.rows()
+    intended = Counter(row["release_id"] for row in rows if row["event"] == "release.intended")
+    ended = Counter(
+        row["release_id"]
+        for row in rows
+        if row["event"] in {"release.done", "release.refused"} and row["release_id"] in intended
+    )
+    done = [row for row in rows if row["event"] == "release.done"]
+    assert set(intended.values()) <= {1}
+    assert ended == intended
+    fetched = lane.keys_fetched()
+    assert len(done) <= min(len(fetched), len(intended)), (done, fetched)
+    assert fetched.count("") <= len(intended), (fetched, intended)
+    closed = Counter(row["release_id"] for row in rows if row["event"] == "release.closed")
+    assert set(closed.values()) <= {1}
+    for error in face.troubles:
+        if error.code.startswith(("graph_", "device_", "key_")) and not isinstance(error, SignInUnreachable):
+            assert [row["outcome"] for row in rows if row["reference"] == error.reference] == [error.code]
+
+
+def check_words(cell: Cell, face: Script) -> None:
+    """What was said has a cause of its own, and it is one of those that this call can have."""
+    codes = {error.code for error in face.troubles}
+    assert codes <= cell.call.codes, codes
+    assert not codes & {"internal", "unavailable"}
+    assert all(code in BY_CODE for code in codes)
+    assert all(error.title and error.sentence and error.next_step and error.reference for error in face.troubles)
+    if cell.harmless:
+        assert not codes
+    if (exact := expected(cell)) is not None:
+        assert codes == {exact} & cell.call.codes, (codes, exact)
+
+
+def expected(cell: Cell) -> str | None:
+    """The one code for a fault that leaves no doubt; None where it depends."""
+    if cell.call.path == TOKEN and cell.call.phase == "sign_in":
+        return ""
+    name = cell.line or (cell.name if cell.fault and cell.fault["kind"] != "set" else "")
+    dead = name in {"hang", "reset", "cut", "trickle", *LINE_FAULTS} or cell.name == "no such name"
+    garbled = name in {"truncated", "endless", "html", "huge"}
+    busy = name in {"500", "502", "503", "504"}
+    for unreachable, nonsense, out_of_order in _FAMILIES:
+        if unreachable in cell.call.codes:
+            return unreachable if dead else nonsense if garbled else out_of_order if busy else None
+    return None
+
+
+_FAMILIES = (
+    ("sign_in_unreachable", "sign_in_garbled", "sign_in_busy"),
+    ("broker_unreachable", "broker_garbled", "broker_garbled"),
+    ("tokens_unavailable", "tokens_unavailable", "tokens_unavailable"),
+    ("graph_unavailable", "graph_garbled", "graph_unavailable"),
+)
+
+
+class Listener(logging.Handler):
+    """Hears everything that the programs log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(f"{record.getMessage()} {record.exc_info}")
+
+
+async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
+    """Play all cells, many at a time; returns what went wrong."""
+    authority, certificate = Authority(), self_signed("Recovery Kiosk broker")
+    # Those that take long come first: others can be played while they hang.
+    waiting = deque(sorted(chosen, key=lambda cell: cell.name not in _SLOW))
+    wrong: list[str] = []
+    lanes = min(LANES, len(chosen))
+    everybody = asyncio.Barrier(lanes)
+
+    async def work(number: int) -> None:
+        folder = place / f"{number}"
+        folder.mkdir()
+        async with Lane(folder, authority, certificate, spoiled).open() as lane:
+            # Putting one up blocks the others, who would take it for a fault.
+            await everybody.wait()
+            while waiting:
+                cell = waiting.popleft() if number % 2 else waiting.pop()
+                try:
+                    check_words(cell, await play(lane, cell))
+                except (Exception, BaseExceptionGroup) as error:
+                    wrong.append(f"{cell}: {type(error).__name__}: {error}")
+
+    async with spoiled_servers(authority, place) as spoiled, asyncio.TaskGroup() as group:
+        for number in range(lanes):
+            group.create_task(work(number))
+    # Connections close in the turns of the loop that follow.
+    await asyncio.sleep(0.1)
+    return wrong
+
+
+def every_fault_at(calls: Sequence[Call]) -> int:
+    """Play the part of the matrix that belongs to these calls; returns how many cells it has."""
+    chosen = [cell for cell in cells() if cell.call in calls]
+    listener, root = Listener(), logging.getLogger()
+    root.addHandler(listener)
+    try:
+        with tempfile.TemporaryDirectory(prefix="kf") as name, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("kiosk.broker.signing_keys._FETCH_SECONDS", LIMITS["total_seconds"])
+            wrong = asyncio.run(matrix(Path(name), chosen))
+    finally:
+        root.removeHandler(listener)
+    assert not wrong, f"{len(wrong)} of {len(chosen)} cells failed:\n" + "\n".join(sorted(wrong))
+    assert not [line for line in listener.heard if SECRET.search(line)]
+    return len(chosen)

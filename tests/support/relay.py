@@ -1,0 +1,144 @@
+"""A line between two of our programs that can be cut, blocked or led astray; the bytes themselves pass untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kiosk.sandbox.ca import Authority, KeyPair
+
+_PIECE = 1 << 16
+_LINGER_NOT = struct.pack("ii", 1, 0)
+
+# What can happen to a connection before a word of HTTP was said.
+LINE_FAULTS = ("refused", "reset", "silent", "not_tls", "tls_expired", "tls_wrong_host", "tls_unknown_ca")
+
+
+class Relay:
+    """Listens on a port of its own and passes on to another, unless a fault is played."""
+
+    def __init__(self, spoiled: Mapping[str, int]) -> None:
+        """``spoiled`` are the ports of servers with certificates that nobody should trust."""
+        self.upstream = 0
+        self.fault = ""
+        self.struck = 0
+        self._spoiled = spoiled
+        self._server: asyncio.Server | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        # Bound but never listening: keeps the port ours while connections are refused.
+        self._keeper = _bound(0)
+        self.port: int = self._keeper.getsockname()[1]
+
+    async def play(self, fault: str) -> None:
+        """What connections meet from now on; empty for an undisturbed line. Those that are open live on."""
+        self.fault = fault
+        if fault == "refused" and self._server:
+            self._server.close()
+            self._server = None
+        elif fault != "refused" and self._server is None:
+            self._server = await asyncio.start_server(self._accepted, sock=_bound(self.port))
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._keeper.close()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await self._serve(reader, writer)
+        finally:
+            self._running.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.struck += bool(self.fault)
+        if self.fault == "reset":
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            writer.transport.abort()
+        elif self.fault == "silent":
+            while await reader.read(_PIECE):
+                pass
+        elif self.fault == "not_tls":
+            writer.write(b"220 smtp.example ESMTP\r\n")
+            await reader.read(_PIECE)
+        else:
+            port = self._spoiled.get(self.fault, self.upstream)
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer), return_exceptions=True)
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("127.0.0.1", port))
+    return made
+
+
+@contextlib.asynccontextmanager
+async def spoiled_servers(authority: Authority, place: Path) -> AsyncIterator[dict[str, int]]:
+    """Servers with certificates of which each is wrong in one way, by the name of the fault."""
+    pairs = {
+        "tls_expired": server_certificate(authority, "localhost", days=-1),
+        "tls_wrong_host": server_certificate(authority, "elsewhere.example", days=1),
+        "tls_unknown_ca": server_certificate(Authority(), "localhost", days=1),
+    }
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(_PIECE)
+        writer.close()
+
+    servers: dict[str, asyncio.Server] = {}
+    for name, pair in pairs.items():
+        file = place / f"{name}.pem"
+        file.write_bytes(pair.key_pem() + pair.certificate_pem())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        servers[name] = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield {name: server.sockets[0].getsockname()[1] for name, server in servers.items()}
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+def server_certificate(authority: Authority, host: str, *, days: int) -> KeyPair:
+    """A certificate for one host that is good until so many days from now."""
+    signer, key, now = authority._pair, ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]))
+        .issuer_name(signer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=9))
+        .not_valid_after(now + dt.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    )
+    return KeyPair(builder.sign(signer.key, hashes.SHA256()), key)
