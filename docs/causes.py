@@ -72,6 +72,8 @@ def _branch(kind: type[KioskError]) -> type[KioskError]:
 
 def _row(kind: type[KioskError]) -> str:
     origin = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    if issubclass(kind, SignInError) and kind.aadsts:
+        origin += f" AADSTS {', '.join(map(str, kind.aadsts))}"
     cells = (f"`{kind.code}`", f"**{kind.title}.** {kind.sentence}", kind.next_step, kind.who, origin)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

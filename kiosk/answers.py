@@ -1,8 +1,15 @@
-"""What a person can answer on each step of a visit, whatever face it has."""
+"""What a person can answer on each step of a visit, and be told before it, whatever face it has."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
+
+
+class Network(Enum):
+    """What of the network somebody should know who comes to the terminal."""
+
+    AWAY = auto()
+    BACK = auto()
 
 
 class SignInOutcome(Enum):

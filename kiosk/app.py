@@ -32,7 +32,7 @@ from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.supervisor import EXIT_ENOUGH
+from kiosk.supervisor import EXIT_DISTURBED, EXIT_ENOUGH
 from kiosk.surroundings import Watch
 from kiosk.widgets.key_view import forget_drawings
 from kiosk.witness import Witness
@@ -97,10 +97,12 @@ class KioskApp(App[None], inherit_bindings=False):
         witness: Witness | None = None,
         curtain: Curtain | None = None,
         note: str = "",
+        disturbed: bool = False,
     ) -> None:
         """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
 
         ``look`` tells what may be recording; ``notice`` is said on the welcome screen, ``note`` on all of them.
+        ``disturbed``: the last visit ended without a network.
         """
         super().__init__(driver_class=KioskDriver)
         i18n.use(config.look.language)
@@ -118,6 +120,7 @@ class KioskApp(App[None], inherit_bindings=False):
         )
         self.notice = notice
         self.note = note
+        self._disturbed = disturbed
         self._changing = asyncio.Lock()
         self._reference = reference
         self._witness = witness
@@ -162,7 +165,7 @@ class KioskApp(App[None], inherit_bindings=False):
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
         try:
-            await Flow(FullScreen(self), self.keeper).run()
+            await Flow(FullScreen(self), self.keeper, disturbed=self._disturbed).run()
         except VisitOver as over:
             self.keeper.end(over.how)
         except Exception as error:
@@ -250,7 +253,7 @@ class KioskApp(App[None], inherit_bindings=False):
         showing = asyncio.ensure_future(self.show(GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))))
         await self.keeper.farewell(how)
         await showing
-        self._leave(EXIT_DONE)
+        self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
 
     def action_end_demo(self) -> None:
         """Demo only: there has to be a way out for those who try the program."""

@@ -54,6 +54,7 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
             phone=phone() if phone else None,
             reference=errand.reference,
             notice=errand.notice,
+            disturbed=errand.disturbed,
             witness=errand.witness,
             curtain=errand.curtain,
             note=note,

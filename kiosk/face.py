@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.surroundings import Watch
@@ -20,6 +20,9 @@ class Face(Protocol):
 
     async def welcome(self) -> None:
         """Nobody is there. Returns when somebody begins."""
+
+    def network(self, network: Network) -> None:
+        """What became of the network that ended the last visit. Comes while ``welcome`` is shown, and only then."""
 
     async def working(self, words: str, step: int) -> None:
         """A question is under way and takes longer than a moment. Returns when the person gives up waiting."""

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
-from kiosk.errors import KioskError, ReasonRequired, SignInError, TerminalWatched, TokenRefused
+from kiosk.errors import (
+    BrokerUnreachable,
+    KioskError,
+    ReasonRequired,
+    SignInError,
+    SignInExpired,
+    SignInUnreachable,
+    TerminalWatched,
+    TokenRefused,
+)
 from kiosk.face import Face
 from kiosk.i18n import N_
 from kiosk.keeper import Keeper
@@ -53,13 +62,15 @@ class _SignInAgain(Exception):
 class Flow:
     """Asks the visit, and has the face show what comes of it. Knows nothing of drawing."""
 
-    def __init__(self, face: Face, keeper: Keeper) -> None:
+    def __init__(self, face: Face, keeper: Keeper, *, disturbed: bool = False) -> None:
+        """``disturbed``: the last visit at this terminal ended with network trouble."""
         self._face = face
         self._keeper = keeper
+        self._disturbed = disturbed
 
     async def run(self) -> None:
         """One visit. Ends with VisitOver."""
-        await self._face.welcome()
+        await self._welcome()
         visit = self._keeper.begin()
         try:
             while True:
@@ -70,6 +81,21 @@ class Flow:
         except _TurnedBack:
             raise VisitOver(Ending.FINISHED) from None
 
+    async def _welcome(self) -> None:
+        looking = asyncio.ensure_future(self._look_for_network()) if self._disturbed else None
+        try:
+            await self._face.welcome()
+        finally:
+            if looking:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look_for_network(self) -> None:
+        # Only a kiosk that has lost its network needs this before somebody begins.
+        from kiosk.connection import answers, until_back
+
+        await until_back(partial(answers, self._keeper.config), self._keeper.clock, self._face.network)
+
     async def _sign_in(self, visit: Visit) -> None:
         renewed = False
         while True:
@@ -77,6 +103,10 @@ class Flow:
                 code = await self._busy(N_("Asking for a sign-in code"), 1, visit.sign_in.begin())
                 outcome = await self._await_sign_in(visit, code, renewed=renewed)
             except SignInError as error:
+                # One that the service calls too old is renewed like one that is too old here, but not twice in a row.
+                if isinstance(error, SignInExpired) and not renewed:
+                    renewed = True
+                    continue
                 renewed = False
                 await self._trouble(error, step=1)
                 continue
@@ -204,7 +234,9 @@ class Flow:
                 given_up.cancel()
                 if not task.done():
                     raise _TurnedBack
-            return task.result()
+            result = task.result()
+            self._keeper.disturbed = False
+            return result
         finally:
             task.cancel()
 
@@ -213,5 +245,6 @@ class Flow:
     ) -> None:
         """Say what went wrong. Returns to try again; raises _TurnedBack when the person does not want to."""
         log.warning("%s %s: %s", error.reference, error.code, error.cause)
+        self._keeper.disturbed = isinstance(error, SignInUnreachable | BrokerUnreachable)
         if await self._face.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
             raise _TurnedBack

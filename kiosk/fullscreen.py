@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kiosk import i18n
-from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
@@ -26,20 +26,24 @@ class FullScreen:
     def __init__(self, app: KioskApp) -> None:
         self._app = app
         self._organisation = app.config.organisation
+        self._welcome: WelcomeScreen | None = None
 
     async def welcome(self) -> None:
         organisation, offered = self._organisation, self._app.config.look.languages
-        await self._app.show(
-            WelcomeScreen(
-                self._app.clock,
-                organisation.helpdesk,
-                organisation.portal,
-                languages={code: name for code, name in i18n.available().items() if code in offered},
-                notice=organisation.notice or "",
-                fault=self._app.notice,
-                demo=bool(self._app.note),
-            )
+        self._welcome = WelcomeScreen(
+            self._app.clock,
+            organisation.helpdesk,
+            organisation.portal,
+            languages={code: name for code, name in i18n.available().items() if code in offered},
+            notice=organisation.notice or "",
+            fault=self._app.notice,
+            demo=bool(self._app.note),
         )
+        await self._app.show(self._welcome)
+
+    def network(self, network: Network) -> None:
+        if self._welcome:
+            self._welcome.say_network(network)
 
     async def working(self, words: str, step: int) -> None:
         from kiosk.screens.working import WorkingScreen

@@ -69,6 +69,7 @@ class SignIn:
         self._app: msal.PublicClientApplication | None = None
         self._flow: dict[str, Any] = {}
         self._token = ""
+        self._correlation_id = ""
 
     async def begin(self) -> DeviceCode:
         """Ask for a fresh code. Raises SignInError."""
@@ -81,6 +82,7 @@ class SignIn:
         if not (user_code and address and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without the code that was asked for")
         self._flow = flow
+        self._correlation_id = clean(flow.get("_correlation_id"), 40)
         return DeviceCode(
             user_code=user_code,
             address=address,
@@ -117,6 +119,11 @@ class SignIn:
         if error not in _PASSING:
             self._flow.clear()
         raise failure
+
+    @property
+    def correlation_id(self) -> str:
+        """Under which Entra ID's logs know this sign-in; empty before there was one."""
+        return self._correlation_id
 
     def authorization(self) -> str:
         """The value of an Authorization header for the broker."""

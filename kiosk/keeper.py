@@ -52,6 +52,8 @@ class Keeper:
         self.look = look
         self.visit: Visit | None = None
         self.ending: Ending | None = None
+        # Whether the last question of the visit got no answer, or one from somewhere else.
+        self.disturbed = False
         # Whether a thread of its own ends the process where the event loop is stuck.
         self.guarded = True
         self._began = began
@@ -123,7 +125,8 @@ class Keeper:
 
     def ticket(self, error: KioskError, device: Device | None) -> str:
         """What somebody needs for a ticket about an error that was just met."""
-        return ticket(error, at=self.clock.utc(), kiosk=self._terminal, device=device)
+        sign_in = self.visit.sign_in.correlation_id if self.visit else ""
+        return ticket(error, at=self.clock.utc(), kiosk=self._terminal, device=device, sign_in=sign_in)
 
     async def farewell(self, how: Ending) -> None:
         """Tell the broker and sign out, as far as that is possible in a few seconds."""

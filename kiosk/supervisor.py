@@ -31,18 +31,26 @@ _GRACE_SECONDS = 4.0
 _DRAWN_SECONDS = 5.0
 EXIT_LOST = 128 + signal.SIGHUP
 EXIT_ENOUGH = 3
+# In good order, but the network was away at the end: the next visit looks for it.
+EXIT_DISTURBED = 4
+_IN_ORDER = frozenset({0, EXIT_DISTURBED, EXIT_LOST})
+_TELLING_SECONDS = 8
 _FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
 _OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by itself. Reference {reference}"
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What a visit is sent with: a reference for the log, a notice for the person, what it shares with us."""
+    """What a visit is sent with: a reference for the log, a notice for the person, what it shares with us.
+
+    ``disturbed``: the visit before ended without a network.
+    """
 
     reference: str
     notice: str
     witness: Witness
     curtain: Curtain
+    disturbed: bool = False
 
 
 class Supervisor:
@@ -75,20 +83,20 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
-        notice = ""
+        notice, disturbed = "", False
         curtain = Curtain()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
-            errand = Errand(reference, notice, Witness(), curtain)
+            errand = Errand(reference, notice, Witness(), curtain, disturbed)
             code = self._one_visit(errand)
             self._terminal.reset()
             if left_open := errand.witness.left_open():
-                chosen = code in {0, EXIT_LOST, 128 + signal.SIGTERM}
-                self._lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
-            notice = ""
+                chosen = code in _IN_ORDER or code == 128 + signal.SIGTERM
+                self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
+            notice, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
             if code == EXIT_ENOUGH:
                 return 0
-            if code not in {0, EXIT_LOST} and not self._stopped_by:
+            if code not in _IN_ORDER and not self._stopped_by:
                 log.error("%s a visit ended with %s", reference, code)
                 notice = _FAULT.format(reference=reference)
             if self._stopped_by or self._once or code == EXIT_LOST:
@@ -105,7 +113,22 @@ class Supervisor:
         """As a shell says it: 128 and the number for a signal."""
         if self._stopped_by:
             return 128 + self._stopped_by
+        if code == EXIT_DISTURBED:
+            return 0
         return code if code >= 0 else 128 - code
+
+    def _tell_lost(self, left_open: list[str], how: Ending) -> None:
+        """In a process of its own, with a limit of its own: no loop or thread stays here, no name is waited for."""
+        child = os.fork()
+        if child == 0:
+            try:
+                for number in _STOPPING:
+                    signal.signal(number, signal.SIG_DFL)
+                signal.alarm(_TELLING_SECONDS)
+                self._lost(left_open, how)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
 
     def _one_visit(self, errand: Errand) -> int:
         parent = os.getpid()

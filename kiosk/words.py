@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from kiosk.answers import Network
 from kiosk.config import Policy
 from kiosk.errors import kind_of
 from kiosk.i18n import N_, _, ngettext
@@ -17,6 +18,11 @@ _GOODBYE = {
     Ending.IDLE: N_("Nobody pressed a key for a while, so this terminal has locked itself."),
     Ending.VISIT_OVER: N_("The time for one visit is over, so this terminal has locked itself."),
     Ending.LOCKED: N_("This terminal is locked."),
+}
+
+NETWORK = {
+    Network.AWAY: N_("This kiosk has no connection at the moment. It tries again by itself."),
+    Network.BACK: N_("The network is back."),
 }
 
 WELCOME_HELP = N_(

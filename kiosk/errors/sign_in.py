@@ -14,7 +14,10 @@ from kiosk.i18n import N_
 
 
 class SignInError(KioskError):
-    """Sign-in ended without a token. ``support``, ``correlation_id`` and ``at`` are Microsoft's own, to be quoted."""
+    """Entra ID refused, with a number of which the kiosk has no words of its own.
+
+    ``support``, ``correlation_id`` and ``at`` are Microsoft's own, to be quoted.
+    """
 
     code = "sign_in_failed"
     status = 401
@@ -41,6 +44,8 @@ class SignInError(KioskError):
 
 
 class SignInDeclined(SignInError):
+    """OAuth: `authorization_declined`, `access_denied`."""
+
     code = "sign_in_declined"
     title = N_("Sign-in was declined")
     sentence = N_("The request was declined on the phone or computer where the code was entered.")
@@ -49,7 +54,7 @@ class SignInDeclined(SignInError):
 
 
 class SignInExpired(SignInError):
-    """The code is no longer good; a new one can be had at once."""
+    """OAuth: `expired_token`, `code_expired`, twice in a row. The kiosk renews a code that ran out by itself."""
 
     code = "sign_in_expired"
     title = N_("The code has expired")
@@ -59,13 +64,15 @@ class SignInExpired(SignInError):
 
 
 class SignInCodeUnknown(SignInExpired):
+    """OAuth: `bad_verification_code`."""
+
     code = "sign_in_code_unknown"
     title = N_("The code is not known any more")
     sentence = N_("The sign-in service does not know the code that this kiosk was given.")
 
 
 class SignInUnreachable(SignInError):
-    """Nothing that makes sense came back: the network, a proxy or the service is in trouble."""
+    """No connection: name, address, TLS, or no answer in time. While a code is shown, it is waited out."""
 
     code = "sign_in_unreachable"
     status = 503
@@ -76,6 +83,8 @@ class SignInUnreachable(SignInError):
 
 
 class SignInBusy(SignInUnreachable):
+    """HTTP 429 or 5xx, or OAuth: `temporarily_unavailable`, `server_error`. While a code is shown, it is waited out."""
+
     code = "sign_in_busy"
     title = N_("The sign-in service is out of order")
     sentence = N_("Your organisation's sign-in service says that it cannot work at the moment.")
@@ -84,6 +93,8 @@ class SignInBusy(SignInUnreachable):
 
 
 class SignInGarbled(SignInUnreachable):
+    """An answer that is none of Entra ID's, as from a proxy. While a code is shown, it is waited out."""
+
     code = "sign_in_garbled"
     status = 502
     title = N_("The sign-in service cannot be understood")
@@ -91,6 +102,8 @@ class SignInGarbled(SignInUnreachable):
 
 
 class SignInMoreChecks(SignInError):
+    """Multifactor authentication was demanded and not done."""
+
     code = "sign_in_more_checks"
     title = N_("Your sign-in is not finished")
     sentence = N_("Your organisation wants a further check of who you are, and it was not completed.")
@@ -100,6 +113,8 @@ class SignInMoreChecks(SignInError):
 
 
 class SignInOtherProvider(SignInError):
+    """An external authentication method or custom control of Conditional Access was not satisfied."""
+
     code = "sign_in_other_provider"
     title = N_("Your sign-in is not finished")
     sentence = N_("Your organisation uses another company's check at sign-in, and that one was not completed.")
@@ -109,6 +124,8 @@ class SignInOtherProvider(SignInError):
 
 
 class SignInRegister(SignInError):
+    """Multifactor authentication is demanded and no method is registered."""
+
     code = "sign_in_register"
     title = N_("Your account needs to be set up first")
     sentence = N_("Your account has no second way to prove that it is you, and your organisation demands one.")
@@ -120,6 +137,8 @@ class SignInRegister(SignInError):
 
 
 class SignInPolicy(SignInError):
+    """Conditional Access blocks; see [tenant.md](tenant.md) for the policies that the kiosk's API needs."""
+
     code = "sign_in_policy"
     title = N_("A policy does not allow this sign-in")
     sentence = N_("A policy of your organisation blocks signing in at this kiosk with a code.")
@@ -129,6 +148,8 @@ class SignInPolicy(SignInError):
 
 
 class SignInCodeFlowBlocked(SignInError):
+    """The policy for authentication flows blocks the device code flow; see [tenant.md](tenant.md)."""
+
     code = "sign_in_code_flow_blocked"
     title = N_("Signing in with a code is switched off")
     sentence = N_("Your organisation does not accept sign-ins that were made with a code, as this kiosk makes them.")
@@ -138,6 +159,8 @@ class SignInCodeFlowBlocked(SignInError):
 
 
 class SignInDeviceDemanded(SignInError):
+    """Conditional Access demands a device, which the device code flow cannot show; see [tenant.md](tenant.md)."""
+
     code = "sign_in_device_demanded"
     title = N_("A managed device is demanded")
     sentence = N_("Your organisation's policy demands a registered device for this sign-in; a kiosk cannot be one.")
@@ -147,6 +170,8 @@ class SignInDeviceDemanded(SignInError):
 
 
 class SignInTenantPolicy(SignInError):
+    """Security defaults or another policy of the whole tenant."""
+
     code = "sign_in_tenant_policy"
     title = N_("A security setting does not allow this sign-in")
     sentence = N_("A security setting for all of your organisation blocks this sign-in.")
@@ -156,6 +181,8 @@ class SignInTenantPolicy(SignInError):
 
 
 class SignInRisk(SignInError):
+    """Identity protection, or a sign-in that was found suspicious."""
+
     code = "sign_in_risk"
     title = N_("This sign-in was stopped for safety")
     sentence = N_("The sign-in service found something unusual about this sign-in or your account, and stopped it.")
@@ -165,6 +192,8 @@ class SignInRisk(SignInError):
 
 
 class SignInNotAssigned(SignInError):
+    """The Kiosk API requires assignment, and this person is not assigned."""
+
     code = "sign_in_not_assigned"
     title = N_("You are not enabled for this kiosk")
     sentence = N_("Your account is in order, but it is not among those that may use this kiosk.")
@@ -174,6 +203,8 @@ class SignInNotAssigned(SignInError):
 
 
 class SignInConsent(SignInError):
+    """Admin consent for the kiosk's permission is missing."""
+
     code = "sign_in_consent"
     title = N_("This kiosk is not set up completely")
     sentence = N_("Your organisation has not yet given its consent to what this kiosk asks for at sign-in.")
@@ -183,6 +214,8 @@ class SignInConsent(SignInError):
 
 
 class SignInConsentDeclined(SignInError):
+    """The person did not consent."""
+
     code = "sign_in_consent_declined"
     title = N_("Sign-in was declined")
     sentence = N_("The question whether this kiosk may know who you are was answered with no.")
@@ -192,6 +225,8 @@ class SignInConsentDeclined(SignInError):
 
 
 class SignInMisconfigured(SignInError):
+    """The client, the tenant or the API of `[sign_in]` does not exist."""
+
     code = "sign_in_misconfigured"
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The sign-in service does not know this kiosk, or not what it asks for.")
@@ -201,6 +236,8 @@ class SignInMisconfigured(SignInError):
 
 
 class SignInFlowOff(SignInError):
+    """ "Allow public client flows" is off in the registration of the kiosk."""
+
     code = "sign_in_flow_off"
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The kiosk's registration does not allow signing in with a code (public client flows are off).")
@@ -210,6 +247,8 @@ class SignInFlowOff(SignInError):
 
 
 class SignInCredential(SignInError):
+    """A client secret or certificate was refused; the kiosk itself has none."""
+
     code = "sign_in_credential"
     title = N_("This kiosk is out of order")
     sentence = N_("The sign-in service does not accept the certificate or secret with which it was asked.")
@@ -219,6 +258,8 @@ class SignInCredential(SignInError):
 
 
 class SignInOtherOrganisation(SignInError):
+    """An account of another tenant."""
+
     code = "sign_in_other_organisation"
     title = N_("This account is of another organisation")
     sentence = N_("The account with which you signed in does not belong to the organisation of this kiosk.")
@@ -228,6 +269,8 @@ class SignInOtherOrganisation(SignInError):
 
 
 class SignInUnknownAccount(SignInError):
+    """The account is not in the directory."""
+
     code = "sign_in_unknown_account"
     title = N_("This account is not known")
     sentence = N_("There is no such account in the organisation of this kiosk.")
@@ -237,6 +280,8 @@ class SignInUnknownAccount(SignInError):
 
 
 class SignInGuest(SignInError):
+    """A guest whose invitation is pending."""
+
     code = "sign_in_guest"
     title = N_("Your invitation is still open")
     sentence = N_("You are a guest in this organisation, and the invitation has not been accepted yet.")
@@ -246,6 +291,8 @@ class SignInGuest(SignInError):
 
 
 class SignInPersonalAccount(SignInError):
+    """A personal Microsoft account."""
+
     code = "sign_in_personal_account"
     title = N_("This is not a work account")
     sentence = N_("You signed in with a personal Microsoft account, and this kiosk takes work accounts only.")
@@ -255,6 +302,8 @@ class SignInPersonalAccount(SignInError):
 
 
 class SignInPasswordExpired(SignInError):
+    """The password has expired."""
+
     code = "sign_in_password_expired"
     title = N_("Your password has expired")
     sentence = N_("The password of your account must be changed before you can sign in.")
@@ -264,6 +313,8 @@ class SignInPasswordExpired(SignInError):
 
 
 class SignInPasswordWrong(SignInError):
+    """Wrong name or password."""
+
     code = "sign_in_password_wrong"
     title = N_("Name or password was not right")
     sentence = N_("The name or the password that was entered on the phone or computer is not right.")
@@ -273,6 +324,8 @@ class SignInPasswordWrong(SignInError):
 
 
 class SignInLocked(SignInError):
+    """Smart lockout, or an address that is blocked."""
+
     code = "sign_in_locked"
     title = N_("Your account is locked for a while")
     sentence = N_("There were too many attempts to sign in to your account, or some from a suspicious place.")
@@ -282,6 +335,8 @@ class SignInLocked(SignInError):
 
 
 class SignInDisabled(SignInError):
+    """The account is disabled."""
+
     code = "sign_in_disabled"
     title = N_("Your account is switched off")
     sentence = N_("Your account has been disabled, so nobody can sign in with it.")
@@ -291,6 +346,8 @@ class SignInDisabled(SignInError):
 
 
 class SignInCodeUsed(SignInError):
+    """The device code was refused under another OAuth error than those for it."""
+
     code = "sign_in_code_used"
     title = N_("This code cannot be used any more")
     sentence = N_("The sign-in service no longer takes the code: it is too old, was used already, or is not complete.")
@@ -300,6 +357,8 @@ class SignInCodeUsed(SignInError):
 
 
 class SignInTooOld(SignInError):
+    """The session is too old, or was revoked."""
+
     code = "sign_in_too_old"
     title = N_("You have to sign in afresh")
     sentence = N_("Your sign-in on the phone or computer is too old, or was ended by a change of your password.")
@@ -309,6 +368,8 @@ class SignInTooOld(SignInError):
 
 
 class SignInLoop(SignInError):
+    """Entra ID took the kiosk for a client that asks in a circle."""
+
     code = "sign_in_loop"
     title = N_("The kiosk has asked too often")
     sentence = N_("The sign-in service has stopped this kiosk, because it asked the same too many times.")
@@ -318,6 +379,8 @@ class SignInLoop(SignInError):
 
 
 class SignInPassing(SignInError):
+    """A transient error of Entra ID."""
+
     code = "sign_in_passing"
     title = N_("Sign-in did not work this time")
     sentence = N_("Something failed inside the sign-in service for a moment; it was not your fault.")
@@ -327,6 +390,8 @@ class SignInPassing(SignInError):
 
 
 class SignInInterrupted(SignInError):
+    """A question on the page was not answered."""
+
     code = "sign_in_interrupted"
     title = N_("Your sign-in is not finished")
     sentence = N_("The page on the phone or computer still had a question, and it was not answered.")

@@ -10,6 +10,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from kiosk import i18n
+from kiosk.answers import Network
 from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
@@ -17,7 +18,7 @@ from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
-from kiosk.words import WELCOME_HELP
+from kiosk.words import NETWORK, WELCOME_HELP
 
 # Somebody who chose a language and walked away leaves it to nobody.
 LANGUAGE_SECONDS = 60
@@ -52,6 +53,7 @@ class WelcomeScreen(KioskScreen[None]):
         self._languages = dict(languages)
         self._notice = notice
         self._fault = fault
+        self._network: Network | None = None
         self._at_first = i18n.language()
         self._forget_at: Deadline | None = None
         self._ticking: Timer | None = None
@@ -72,11 +74,25 @@ class WelcomeScreen(KioskScreen[None]):
         yield Prose(_("Press Enter to begin"), classes="call")
         if self._fault:
             yield Prose(self._fault, classes="caution value")
+        network = Prose(self._network_words(), id="network", classes="caution value")
+        network.display = self._network is not None
+        yield network
         if self._notice:
             yield Prose(self._notice, classes="value")
         yield Facts({_("Helpdesk"): self._helpdesk, _("Online"): self._portal})
         if len(self._languages) > 1:
             yield Languages(self._languages, i18n.language())
+
+    def say_network(self, network: Network) -> None:
+        """Say what became of the network, whenever that is known."""
+        self._network = network
+        if self.is_mounted:
+            for prose in self.query("#network").results(Prose):
+                prose.say(self._network_words())
+                prose.display = True
+
+    def _network_words(self) -> str:
+        return _(NETWORK[self._network]) if self._network else ""
 
     async def action_speak(self, by: int) -> None:
         """Say everything in the next language."""

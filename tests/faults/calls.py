@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kiosk.errors import BY_CODE, DeviceRefused, KeyNotEscrowed
 from tests.support.relay import LINE_FAULTS
 
 MANAGED = "/beta/deviceManagement/managedDevices"
@@ -15,10 +16,8 @@ TOKEN = "*/oauth2/v2.0/token"
 SIGN_IN = frozenset({"sign_in_unreachable", "sign_in_busy", "sign_in_garbled", "sign_in_failed", "sign_in_passing"})
 BROKER = frozenset({"broker_unreachable", "broker_garbled"})
 TOKENS = frozenset({"tokens_unavailable"})
-GRAPH = frozenset({"graph_unavailable", "graph_throttled", "graph_refused", "graph_garbled"})
-ABOUT_DEVICE = frozenset(
-    f"device_{what}" for what in ("not_found", "not_yours", "not_mac", "owner_unknown", "not_managed", "other_agent")
-)
+GRAPH = frozenset(code for code in BY_CODE if code.startswith("graph_"))
+ABOUT_DEVICE = frozenset(kind.code for kind in BY_CODE.values() if issubclass(kind, DeviceRefused))
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Call:
     ``after`` is the step and the path that were served before it, from when on a faulty line hurts this call first;
     ``> path`` is what the kiosk has just asked the broker. ``codes`` are what may be said of its failures; where there
     are none, the visit goes on without it. ``shapes`` are fields of its answer and what else may stand in them.
-    ``cold`` is what a broker must not have yet for this call to be made.
+    ``cold`` is what a broker must not have yet for this call to be made, and it is ``keyless`` if that takes a Mac
+    without a key.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Call:
     shapes: tuple[tuple[str, Any], ...] = ()
     dns: str = ""
     cold: str = ""
+    keyless: bool = False
 
 
 MISSING = object()
@@ -249,7 +250,7 @@ CALLS = (
         "release",
         f"{MANAGED}/*/users",
         f"release {ONE}[?]*",
-        GRAPH | ABOUT_DEVICE | {"device_shared"},
+        GRAPH | ABOUT_DEVICE,
         (
             *_fields("", "value"),
             *_fields("value.*.", "id"),
@@ -265,8 +266,22 @@ CALLS = (
         "release",
         "*/getFileVaultKey",
         f"release {MANAGED}/*/users[?]*",
-        GRAPH | {"key_not_escrowed", "key_unreadable"},
+        GRAPH | ABOUT_DEVICE,
         (*_fields("", "value"), ("value", "A" * 9000), ("value", "not a key"), ("extra", {"a": [1]})),
+    ),
+    Call(
+        "broker asks how a Mac without a key is encrypted",
+        "entra",
+        "release",
+        "*/managedDeviceEncryptionStates/*",
+        "release */getFileVaultKey",
+        frozenset(kind.code for kind in BY_CODE.values() if issubclass(kind, KeyNotEscrowed)),
+        (
+            *_fields("", "encryptionState", "fileVaultStates", "policyDetails", "encryptionPolicySettingState"),
+            *_fields("", "encryptionState", "fileVaultStates", values=("novelty", ["novelty"])),
+            ("extra", {"a": [1]}),
+        ),
+        keyless=True,
     ),
     Call(
         "kiosk says how the reveal ended",

@@ -183,7 +183,11 @@ class Lane:
         self.phase = phase
         self.sandbox._faults.disarm()
         cell = self.cell
-        if cell and cell.call.line == "entra" and cell.call.phase == phase and cell.fault:
+        if cell is None or cell.call.phase != phase:
+            return
+        if cell.call.keyless:
+            self.sandbox._faults.arm(Fault(path="*/getFileVaultKey", kind="status", status=404))
+        if cell.call.line == "entra" and cell.fault:
             self.sandbox._faults.arm(msgspec.convert({"path": cell.call.path, **cell.fault}, Fault))
 
     async def _served(self, path: str) -> None:

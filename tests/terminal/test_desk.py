@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from kiosk.app import EXIT_TERMINAL_LOST
+from tests.support.tenant import tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
 
 WELCOME = "Locked out of your Mac?"
@@ -85,6 +86,24 @@ def test_another_size_between_visits_shows_no_old_screen(tmp_path: Path) -> None
         desk.wait_for(WELCOME)
         desk.settle(0.5)
         assert desk.text.splitlines()[29].split()[-2:] == ["F1", "Help"]
+
+
+def test_a_network_that_comes_back_is_said_by_the_welcome_screen(tmp_path: Path) -> None:
+    """Nothing is asked before a visit has ended without a network, and nothing once it is back."""
+    with tenant(tmp_path) as whole, terminal(*whole.arguments) as desk:
+        desk.wait_for(WELCOME)
+        whole.sandbox.fault(f"/{whole.sandbox.tenant}/*", "reset")
+        desk.press(ENTER)
+        desk.wait_for("The sign-in service cannot be reached")
+        assert len(whole.sandbox.requests()) == 1
+        desk.press(ESCAPE)
+        desk.wait_for("You are signed out")
+        desk.press(ENTER)
+        desk.wait_for("This kiosk has no connection at the moment")
+        whole.sandbox.clear_faults()
+        desk.wait_for("The network is back")
+        whole.sandbox.clear_requests()
+        walk_to_key(desk)
 
 
 def test_over_ssh_the_program_ends_after_the_visit(tmp_path: Path) -> None:
