@@ -94,6 +94,8 @@ class Credential:
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         if isinstance(answer.get("access_token"), str):
             return str(answer["access_token"]), answer.get("token_source") != "cache"
+        # MSAL keeps what it took for a token, whatever that was.
+        self._tokens = msal.TokenCache()
         raise _explain(answer)
 
     def _current(self) -> msal.ConfidentialClientApplication:

@@ -144,6 +144,9 @@ class Lane:
         await self.enter("sign_in")
         if cell.call.line == "broker" and cell.fault:
             self.faults.arm(msgspec.convert({"path": cell.call.path, **cell.fault}, Fault))
+        if cell.line:
+            # Those that wait to be used again would never meet it.
+            await self.lines[cell.call.line].drop()
         if cell.line and cell.call.after is None:
             await self.lines[cell.call.line].play(cell.line)
         try:

@@ -235,6 +235,11 @@ def expected(cell: Cell) -> str | None:
     dead = name in {"hang", "reset", "cut", "trickle", *LINE_FAULTS} or cell.name == "no such name"
     garbled = name in {"truncated", "endless", "html", "huge"}
     busy = name in {"500", "502", "503", "504"}
+    if cell.call.cold == "credential" and garbled:
+        return "graph_unavailable"
+    if cell.call.dns == "graph.url" and cell.name == "no such name":
+        # For another Graph, Entra ID gives no token.
+        return None
     for unreachable, nonsense, out_of_order in _FAMILIES:
         if unreachable in cell.call.codes:
             return unreachable if dead else nonsense if garbled else out_of_order if busy else None

@@ -137,6 +137,29 @@ async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
         await person.until("You are signed out")
 
 
+async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        first = await person.code()
+        running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token", times=1)
+        await person.until(lambda text: "Enter it only if" in text and " ".join(first) not in text)
+        await person.sign_in("Ada Kessler")
+        await person.until("Is this you?")
+
+
+async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token")
+        await person.press("enter")
+        await person.until("The code has expired")
+        running.sandbox.clear_faults()
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await person.until("Is this you?")
+
+
 async def test_nobody_has_a_mac(running: Whole) -> None:
     async with desk(running) as person:
         await person.until("Press Enter to begin")

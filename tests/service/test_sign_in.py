@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,26 @@ async def test_a_network_that_fails_while_waiting_is_waited_out_with_the_same_co
         await phone.approve(code.user_code, sandbox.person("Ada Kessler").oid)
     await waiting
     assert len(sign_in.authorization()) > 100
+
+
+async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(sandbox: RunningSandbox, sign_in: SignIn) -> None:
+    """MSAL would write the whole answer, as an error."""
+    written = io.StringIO()
+    # Where the programs' own logs are, too; pytest's handler listens in more places.
+    handler = logging.StreamHandler(written)
+    logging.getLogger().addHandler(handler)
+    code = await sign_in.begin()
+    async with sandbox.phone() as phone:
+        await phone.approve(code.user_code, sandbox.person("Ada Kessler").oid)
+    sandbox.fault("/*/oauth2/v2.0/token", "truncated", times=1)
+    try:
+        with pytest.raises(SignInError) as raised:
+            await sign_in.wait()
+    finally:
+        logging.getLogger().removeHandler(handler)
+    # The token was lost with that answer.
+    assert raised.value.code == "sign_in_code_used"
+    assert "eyJ" not in written.getvalue()
 
 
 async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: SignInSettings) -> None:

@@ -49,12 +49,16 @@ class Relay:
         elif fault != "refused" and self._server is None:
             self._server = await asyncio.start_server(self._accepted, sock=_bound(self.port))
 
-    async def close(self) -> None:
-        if self._server:
-            self._server.close()
+    async def drop(self) -> None:
+        """Cut what is open."""
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        await self.drop()
         self._keeper.close()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
