@@ -158,7 +158,8 @@ class KioskApp(App[None], inherit_bindings=False):
         """For the next visit, if nobody has touched a key yet."""
         size = (self.size.width, self.size.height)
         touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
-        if self._curtain and not touched and not self.notice and not self._curtain.fits(size):
+        as_ever = not self.notice and not self._disturbed
+        if self._curtain and not touched and as_ever and not self._curtain.fits(size):
             whole = self.screen._compositor.render_full_update()
             self._curtain.keep(whole.render_segments(self.console), size)
 
