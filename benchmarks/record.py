@@ -1,67 +1,44 @@
 """The record at size: how fast it grows, is verified, exported and searched, and how much memory that takes.
 
-Run with ``python -m benchmarks.record [ROWS]``; a million rows take about two minutes and one gigabyte of disk.
+Run with ``python -m benchmarks.record [ROWS [URL]]``; a million rows take some minutes and two gigabytes of disk.
+Without the address of an empty PostgreSQL database it is SQLite, in a temporary folder.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import insert, select, update
-
-from kiosk.broker.chain import Row
-from kiosk.broker.checkpoints import Sealing, Signer
+from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import open_engine
-from kiosk.broker.ledger import Ledger
 from kiosk.broker.record import Record
-from kiosk.broker.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
-from kiosk.clock import ManualClock, SystemClock
-from tests.support.record import signer, visits
+from kiosk.broker.schema import Entry, Event
+from kiosk.clock import SystemClock
+from tests.support.record import fill, signer
 
-_AT_ONCE = 10_000
 _APPENDED = 1000
-_ENTRIES = 100
+_AT_ONCE = 64
+_SIZE = {
+    "sqlite": "select page_count * page_size from pragma_page_count(), pragma_page_size()",
+    "postgresql": "select pg_total_relation_size('record')",
+}
 
 
-def pour(url: str, key: Signer, rows: int) -> None:
-    """The same rows and checkpoints that brokers would write, without a transaction for each."""
-    engine, clock = open_engine(url), ManualClock()
-    ledger = Ledger(clock, Sealing(key, timedelta(days=9999), _ENTRIES))
-    with engine.begin() as connection:
-        ledger.start(connection)
-        head = connection.execute(select(HEAD)).one()
-    n, previous, coming = head.n, head.hash, visits()
-    while n < rows:
-        made: list[Row] = []
-        signed = []
-        for entry in itertools.islice(coming, min(_AT_ONCE, rows - n)):
-            n += 1
-            clock.advance(1)
-            made.append(Row.follow(n, stamp(clock.utc()), entry, previous))
-            previous = made[-1].hash
-            if n % _ENTRIES == 0 or n == rows:
-                signed.append(key.sign(head.origin, n, previous, clock.utc()))
-        with engine.begin() as connection:
-            connection.execute(insert(RECORD), [row.members() for row in made])
-            connection.execute(insert(CHECKPOINT), [one.members() for one in signed])
-            connection.execute(update(HEAD).values(n=n, hash=previous, sealed=signed[-1].size))
-    engine.dispose()
+async def append(record: Record, at_once: int) -> float:
+    """Seconds for some durable entries, so many of them waiting at any time."""
 
+    async def one_after_the_other() -> None:
+        for _ in range(_APPENDED // at_once):
+            await record.add(Entry(Event.SESSION_OPENED))
 
-async def append(record: Record) -> float:
-    """Seconds for one durable entry after the other."""
     before = time.perf_counter()
-    for _ in range(_APPENDED):
-        await record.add(Entry(Event.SESSION_OPENED))
-    return time.perf_counter() - before
+    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+    return (time.perf_counter() - before) / (_APPENDED // at_once * at_once)
 
 
 def command(arguments: Sequence[str], output: Path) -> tuple[float, float]:
@@ -76,33 +53,47 @@ def command(arguments: Sequence[str], output: Path) -> tuple[float, float]:
     return time.perf_counter() - before, used.ru_maxrss / 1024
 
 
-def main(rows: int) -> None:
+def measure(url: str, folder: Path, rows: int) -> None:
+    """Everything that is done with a record of so many rows, whose key is in a folder."""
+    public, exported, out = str(folder / "record.pub"), folder / "record.jsonl", folder / "out"
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        size = connection.exec_driver_sql(_SIZE[engine.dialect.name]).scalar() or 0
+    engine.dispose()
+    print(f"{rows} rows, {size / rows:.0f} bytes each in {engine.dialect.name} with their indexes")
+    read = ["--database", url]
+    figures = [
+        ("verify the database", ["verify", *read, "--public-key", public]),
+        ("export as jsonl", ["export", *read, "--output", str(exported)]),
+        ("verify the export", ["verify", "--export", str(exported), "--public-key", public]),
+        ("verify with anchors", ["verify", *read, "--public-key", public, "--anchors", str(exported)]),
+        ("show one Mac, seen", ["show", *read, "--device", "H4XQ000007", "--seen"]),
+        ("show one Mac, seen, a week", ["show", *read, "--device", "h4xq000007", "--seen", "--since", "2026-11-27"]),
+        ("show one person", ["show", *read, "--person", "person42@"]),
+        ("show what nobody did", ["show", *read, "--event", "release.refused", "--outcome", "device_blocked"]),
+    ]
+    for what, arguments in figures:
+        seconds, memory = command(arguments, out)
+        said = f"{rows / seconds:.0f} rows/s" if "show" not in what else out.read_text().splitlines()[-1]
+        print(f"{what}: {seconds:.1f} s, {said}, {memory:.0f} MiB at most")
+    exported.unlink()
+    before = time.perf_counter()
+    record = Record(url, SystemClock(), sealing=Sealing(signer(folder)))
+    with record.running():
+        print(f"start of a broker: {time.perf_counter() - before:.2f} s")
+        for at_once in (1, 8, _AT_ONCE):
+            print(f"append, {at_once} at once: {1 / asyncio.run(append(record, at_once)):.0f} durable entries/s")
+
+
+def main(rows: int, url: str | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        url, public, out = f"sqlite:///{folder / 'record.db'}", str(folder / "record.pub"), folder / "out"
-        pour(url, signer(folder), rows)
-        size = (folder / "record.db").stat().st_size
-        print(f"{rows} rows, {size / rows:.0f} bytes each in SQLite with its indices")
-        exported = str(folder / "record.jsonl")
-        figures = [
-            ("verify the database", ["verify", "--database", url, "--public-key", public]),
-            ("export as jsonl", ["export", "--database", url, "--output", exported]),
-            ("verify the export", ["verify", "--export", exported, "--public-key", public]),
-            (
-                "verify with anchors",
-                ["verify", "--database", url, "--public-key", public, "--anchors", exported],
-            ),
-            ("show one Mac", ["show", "--database", url, "--device", "H4XQ000007", "--seen"]),
-        ]
-        for what, arguments in figures:
-            seconds, memory = command(arguments, out)
-            print(f"{what}: {seconds:.1f} s, {rows / seconds:.0f} rows/s, {memory:.0f} MiB at most")
-        before = time.perf_counter()
-        record = Record(url, SystemClock(), sealing=Sealing(signer(folder)))
-        with record.running():
-            print(f"start of a broker: {time.perf_counter() - before:.2f} s")
-            print(f"append: {_APPENDED / asyncio.run(append(record)):.0f} durable entries/s, one after the other")
+        url = url or f"sqlite:///{folder / 'record.db'}"
+        engine = open_engine(url)
+        fill(engine, signer(folder), rows)
+        engine.dispose()
+        measure(url, folder, rows)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, sys.argv[2] if len(sys.argv) > 2 else None)

@@ -187,17 +187,17 @@ class Record:
             one.settle(failure)
 
     def _write(self, connection: Connection, together: Sequence[_Asked]) -> None:
-        """Each within a savepoint of its own, so that what a limit refuses does not take the others with it."""
+        """One after the other. Whoever is refused, as by a limit, has added nothing, and does not hinder the others."""
         appended = self._ledger.appended
         for one in together:
             before = len(appended)
             try:
-                with connection.begin_nested():
-                    one.work(connection)
-                one.added = appended[before:]
+                one.work(connection)
             except KioskError as refusal:
+                if len(appended) > before:
+                    raise RecordUnavailable(f"refused after it was written: {refusal.code}") from None
                 one.refusal = refusal
-                del appended[before:]
+            one.added = appended[before:]
 
     def _transaction(self, work: _Work) -> None:
         """Do the work, and tell the followers what it added once that is durable. Raises RecordUnavailable."""
