@@ -33,8 +33,8 @@ from tests.faults.calls import Call
 from tests.support.broker import QUICK, MovedClock, RunningBroker, broker_config
 from tests.support.relay import Relay
 
-LIMITS = {"connect_seconds": 3, "total_seconds": 4}
-BROKER_SECONDS = 8
+LIMITS = {"connect_seconds": 4, "total_seconds": 6}
+BROKER_SECONDS = 12
 WHO = "Ada Kessler"
 
 Scope = MutableMapping[str, Any]
@@ -97,7 +97,7 @@ class Lane:
         self._used = False
         self._rest: list[Any] = []
         self._forward: httpx.AsyncClient | None = None
-        settings = broker_config(self.directory, place, graph={"read_seconds": 3, **LIMITS}, rules=_UNLIMITED)
+        settings = broker_config(self.directory, place, graph={"read_seconds": 4, **LIMITS}, rules=_UNLIMITED)
         self.settings = settings
         self.rows = RunningBroker(settings, httpx.Client(trust_env=False))
         self.record: Record = open_record(settings, self.clock)
@@ -249,7 +249,7 @@ class Lane:
 
     def _kiosk(self, cell: Cell) -> KioskConfig:
         config = load(self.directory / "kiosk.toml", KioskConfig)
-        limits = {"connect_seconds": 3, "total_seconds": BROKER_SECONDS}
+        limits = {"connect_seconds": 4, "total_seconds": BROKER_SECONDS}
         url = f"https://localhost:{self.lines['broker'].port}"
         tables: dict[str, dict[str, Any]] = {
             "sign_in": dict(LIMITS),

@@ -38,7 +38,7 @@ _SLOW = {"hang", "trickle", "silent"}
 # A token, or a recovery key.
 SECRET = re.compile(r"eyJ[\w-]{20}|\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
 # What no single question may take, on a busy machine: every limit in the lane's configuration is far below.
-STUCK_SECONDS = 40
+STUCK_SECONDS = 60
 MOST_TROUBLES = 4
 NOWHERE = "https://no-such-host.invalid"
 

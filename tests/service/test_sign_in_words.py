@@ -100,6 +100,7 @@ def test_words_fit_a_small_terminal(leaf: type[SignInError]) -> None:
     lines = [line for text in (leaf.sentence, leaf.next_step) for line in textwrap.wrap(text, 76)]
     assert len(lines) <= 5
     assert len(leaf.title) <= 76
+    assert leaf.who
     assert "AADSTS" not in leaf.title + leaf.sentence + leaf.next_step
 
 
