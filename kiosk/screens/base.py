@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Center, Container, Vertical
+from textual.containers import Vertical
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
@@ -50,11 +50,13 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
+        self._warned = ""
         self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.organisation, step=self.step, note=self.note, band=self.band)
-        with Container(id="stage"), Center(id="middle"), Vertical(id="content"):
+        # Straight on the screen: whatever is drawn is drawn once more for every container around it.
+        with Vertical(id="content"):
             yield from self.content()
         yield Prose(id="too-small")
         yield Prose(id="warning")
@@ -82,9 +84,11 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
 
     def warn(self, words: str) -> None:
         """Say something above the key hints; no words take it away."""
-        warning = self.query_one("#warning", Prose)
-        warning.say(words)
-        warning.display = bool(words)
+        if words != self._warned:
+            self._warned = words
+            warning = self.query_one("#warning", Prose)
+            warning.say(words)
+            warning.display = bool(words)
 
     def action_go(self) -> None:
         """Enter, unless it would do something that cannot be seen."""

@@ -45,8 +45,9 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._devices = tuple(devices)
         self._shown = self._devices
         self._helpdesk = helpdesk
-        self._now = now
         self._filter = ""
+        # Made once: what a key changes is drawn before the next one comes.
+        self._row_of = {device.id: _row(device, now) for device in self._devices}
         self._open_at = chosen
         if not self._devices:
             self.hints = (("Esc", N_("Finish")),)
@@ -115,17 +116,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._describe()
 
     def _rows(self) -> list[Row]:
-        return [
-            Row(
-                name=name(device),
-                model=device.model or _("(unknown)"),
-                serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else _("(none)"),
-                seen=seen(device.last_seen, self._now),
-                key=_key(device),
-                available=not device.refusal,
-            )
-            for device in self._shown
-        ]
+        return [self._row_of[device.id] for device in self._shown]
 
     def _describe(self) -> None:
         count = how_many(len(self._devices))
@@ -146,6 +137,17 @@ class DevicesScreen(KioskScreen[Device | None]):
             warning = kind_of(device.warning)
             advice = _(warning.sentence) if warning else _("Press Enter to show its recovery key.")
             detail.say(f"{name(device)}\n{about(device)}\n{advice}")
+
+
+def _row(device: Device, now: datetime) -> Row:
+    return Row(
+        name=name(device),
+        model=device.model or _("(unknown)"),
+        serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else _("(none)"),
+        seen=seen(device.last_seen, now),
+        key=_key(device),
+        available=not device.refusal,
+    )
 
 
 def _key(device: Device) -> str:

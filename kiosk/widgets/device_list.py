@@ -54,15 +54,31 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
-        self._rows = tuple(rows)
-        self.chosen = 0
+        self._rows: tuple[Row, ...] = ()
+        self._longest = (0, 0)
+        self._take(rows)
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Show other rows, the first one chosen."""
+        """Show other rows, the first one chosen. Only lines that change are drawn."""
+        before, longest = self._seen(), self._longest
+        self._take(rows)
+        if longest != self._longest:
+            self.refresh()
+            return
+        changed = [y for y, (old, new) in enumerate(zip(before, self._seen(), strict=True)) if old != new]
+        if changed:
+            self.refresh(Region(0, changed[0] + 1, self.size.width, changed[-1] - changed[0] + 1))
+
+    def _take(self, rows: Sequence[Row]) -> None:
         self._rows = tuple(rows)
         self.chosen = 0
-        self.refresh()
-        self.post_message(self.Moved())
+        names = max((cell_len(row.name) for row in self._rows), default=0)
+        self._longest = names, max((cell_len(row.model) for row in self._rows), default=0)
+
+    def _seen(self) -> list[tuple[bool, Row | None]]:
+        """Each line under the headings: whether it is chosen, and what stands there."""
+        places = range(self._first, self._first + self.page)
+        return [(at == self.chosen, self._rows[at] if at < len(self._rows) else None) for at in places]
 
     def move(self, by: int) -> None:
         """Choose another row; stops at the ends."""
@@ -108,8 +124,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
     def _shared_widths(self, width: int) -> tuple[int, int]:
         """Room for name and model: the name has what it needs, up to half of what both have."""
         shared = width - len(_MARK) - sum(_FIXED_WIDTHS) - len(_GAP) * (len(HEADINGS) - 1)
-        longest = max((cell_len(row.name) for row in self._rows), default=0)
-        models = max((cell_len(row.model) for row in self._rows), default=0)
+        longest, models = self._longest
         least = max(_SHORTEST, shared - max(models, _SHORTEST))
         name = min(max(longest, _SHORTEST), max(least, shared // 2))
         return name, max(_SHORTEST, shared - name)

@@ -20,10 +20,10 @@ class Prose(Static):
     def say(self, text: str) -> None:
         """Show other words. Only those that take another number of lines have the whole screen laid out anew."""
         if text != self._text:
-            before, self._text = self._text, text
-            width = self.content_size.width
+            self._text = text
+            width, height = self.content_size
             # Without a width it has not been laid out yet.
-            as_high = width > 0 and _height(before, width) == _height(text, width)
+            as_high = width > 0 and height == _height(text, width)
             self.update(Content(text), layout=not as_high or self.styles.is_auto_width)
 
 
