@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
+
+# Seconds for the answer to "Is this you?"; none is a no.
+CONFIRM_SECONDS: Final = 20
+# Somebody who chose a language on the first screen and walked away leaves it to nobody.
+LANGUAGE_SECONDS: Final = 60
+# Characters of a reason.
+LONGEST_REASON: Final = 200
 
 
 class Network(Enum):

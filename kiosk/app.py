@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.console import RenderableType
 from textual import events, work
@@ -21,18 +21,20 @@ from kiosk import i18n, looks, preload
 from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
 from kiosk.curtain import Curtain
+from kiosk.demo_phone import DemoPhone
 from kiosk.driver import KioskDriver
 from kiosk.flow import Flow, VisitOver
 from kiosk.fullscreen import FullScreen
 from kiosk.i18n import _
+from kiosk.journal import place_of
 from kiosk.keeper import GOODBYE_SECONDS, TICK_SECONDS, Keeper
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
-from kiosk.screens.phone import DemoPerson, PhoneScreen
+from kiosk.screens.phone import PhoneScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.supervisor import EXIT_DISTURBED, EXIT_ENOUGH
+from kiosk.supervisor import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
 from kiosk.surroundings import Watch
 from kiosk.widgets.key_view import forget_drawings
 from kiosk.witness import Witness
@@ -44,20 +46,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-EXIT_DONE = 0
-EXIT_CRASH = 70
-EXIT_TERMINAL_LOST = 129
 _UNDISTURBED_SECONDS = 0.5
-
-
-class DemoPhone(Protocol):
-    """The simulated phone; exists only in the demo."""
-
-    async def people(self) -> Sequence[DemoPerson]:
-        """Who can sign in."""
-
-    async def approve(self, user_code: str, oid: str) -> None:
-        """Sign that person in with the code."""
 
 
 def stylesheet() -> Path:
@@ -80,6 +69,7 @@ class KioskApp(App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
         Binding("f8", "look", show=False),
+        Binding("f3", "other_face", show=False),
         Binding("f10", "lock", show=False, priority=True),
         Binding("f12", "end_demo", show=False),
     ]
@@ -139,6 +129,12 @@ class KioskApp(App[None], inherit_bindings=False):
         """The visit under way."""
         return self.keeper.visit
 
+    async def run_visit(self) -> int:
+        """Until it ends; returns the exit code."""
+        await self.run_async(mouse=False)
+        # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
+        return EXIT_CRASH if self.return_code is None else self.return_code
+
     def get_default_screen(self) -> Screen[Any]:
         return Blank()
 
@@ -152,7 +148,7 @@ class KioskApp(App[None], inherit_bindings=False):
         if self._witness:
             self._witness.drawn()
         self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
-        threading.Thread(target=preload.load, name="kiosk-preload", daemon=True).start()
+        threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
 
     def _keep_first_screen(self) -> None:
         """For the next visit, if nobody has touched a key yet."""
@@ -256,6 +252,11 @@ class KioskApp(App[None], inherit_bindings=False):
         await showing
         self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
 
+    def action_other_face(self) -> None:
+        """On the first screen only: a visit keeps the face that it began with."""
+        if self.visit is None and isinstance(self.screen, WelcomeScreen):
+            self._leave(EXIT_OTHER_FACE)
+
     def action_end_demo(self) -> None:
         """Demo only: there has to be a way out for those who try the program."""
         if self.note and isinstance(self.screen, WelcomeScreen):
@@ -290,13 +291,13 @@ class KioskApp(App[None], inherit_bindings=False):
         """Called from the input thread when the terminal has gone away."""
         self.keeper.wipe()
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self.leave_now, EXIT_TERMINAL_LOST)
+        self._loop.call_soon_threadsafe(self.leave_now, EXIT_LOST)
 
     def _fatal_error(self) -> None:
         # The original prints a traceback with local variables, the key among them, on the main screen.
         self.keeper.wipe()
         error = self._exception
-        log.error("%s crash: %s at %s", self._reference, type(error).__name__, _place(error))
+        log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
         self._return_code = EXIT_CRASH
         self._close_messages_no_wait()
 
@@ -306,11 +307,3 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Nothing leaves through the terminal's clipboard."""
-
-
-def _place(error: BaseException | None) -> str:
-    """Where it happened, without a word of what was in it."""
-    trace = error.__traceback__ if error else None
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"

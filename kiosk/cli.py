@@ -41,17 +41,22 @@ def cli() -> None:
     """The recovery key desk: a person reads the FileVault recovery key of their own managed Mac."""
 
 
+_linear = click.option("--linear", is_flag=True, help="Plain lines of text, for screen readers and braille.")
+
+
 @cli.command()
 @_config
+@_linear
 @plainly
-def run(path: Path) -> int:
+def run(path: Path, linear: bool) -> int:
     """Run the kiosk on this terminal."""
     # Nothing that is loaded here is ever collected; the supervisor switches it on again.
     gc.disable()
     from kiosk.config import KioskConfig, load
     from kiosk.desk import run_desk
 
-    return run_desk(load(path, KioskConfig))
+    config = load(path, KioskConfig)
+    return run_desk(config, linear=linear or config.visit.face == "linear")
 
 
 @cli.command()
@@ -59,12 +64,17 @@ def run(path: Path) -> int:
 @click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
 @click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
+@_linear
 @plainly
-def demo(person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None) -> int:
+def demo(
+    person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
+) -> int:
     """Start a simulated tenant, a broker and the kiosk, all on this machine."""
     from kiosk.demo import run_demo
 
-    return run_demo(person=person, reveal_seconds=reveal_seconds, idle_seconds=idle_seconds, devices=devices)
+    return run_demo(
+        person=person, reveal_seconds=reveal_seconds, idle_seconds=idle_seconds, devices=devices, linear=linear
+    )
 
 
 @cli.command()

@@ -14,6 +14,7 @@ from msgspec import Meta
 from kiosk.config_errors import (
     AFTER,
     COLOUR,
+    FACE,
     HTTPS,
     LANGUAGE,
     LEVEL,
@@ -79,7 +80,8 @@ class BrokerAddress(Section, frozen=True, kw_only=True):
 class VisitSettings(Section, frozen=True, kw_only=True):
     """Seconds. A key stays on the screen for ``reveal_seconds``, on request up to ``longest_reveal_seconds``.
 
-    ``after`` says what follows a visit: the next one, or the end of the program (for SSH).
+    ``after`` says what follows a visit: the next one, or the end of the program (for SSH). ``face`` is how a visit is
+    shown: on the full screen, or as plain lines for screen readers and braille.
     """
 
     reveal_seconds: RevealSeconds = 300
@@ -87,6 +89,7 @@ class VisitSettings(Section, frozen=True, kw_only=True):
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
     after: Annotated[str, Meta(pattern=AFTER)] = "restart"
+    face: Annotated[str, Meta(pattern=FACE)] = "full"
 
 
 class Look(Section, frozen=True, kw_only=True):

@@ -16,17 +16,19 @@ import click
 import msgspec
 
 from kiosk.config import KioskConfig, Policy, Surroundings, load
+from kiosk.demo_phone import DemoPerson
 from kiosk.desk import run_desk
 from kiosk.errors import ConfigError
 from kiosk.sandbox.phone import Phone
-from kiosk.screens.phone import DemoPerson
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _NOTE = "DEMO - simulated organisation"
 
 
-def run_demo(*, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None) -> int:
+def run_demo(
+    *, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
+) -> int:
     """Returns the exit code of the kiosk. Raises ConfigError, as when nobody of that name is in the sandbox."""
     click.echo("Starting a simulated organisation on this machine ...")
     with _scratch_directory() as directory, contextlib.ExitStack() as services:
@@ -39,7 +41,7 @@ def run_demo(*, person: str | None, reveal_seconds: int | None, idle_seconds: in
         unwatched = Surroundings(**dict.fromkeys(Surroundings.__struct_fields__, Policy.ALLOW))
         config = msgspec.structs.replace(config, surroundings=unwatched)
         # Who approves by itself needs no phone that is played by hand.
-        return run_desk(config, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
+        return run_desk(config, linear=linear, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
 
 
 def _sandbox_toml(

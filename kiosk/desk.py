@@ -8,28 +8,44 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn, Protocol
 
 import click
 
-from kiosk import no_palette  # noqa: F401 - has to come before Textual's app
-from kiosk.app import EXIT_CRASH, DemoPhone, KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig
+from kiosk.demo_phone import DemoPhone
 from kiosk.journal import to_syslog
+from kiosk.keeper import Keeper
 from kiosk.models import Ending
 from kiosk.process import harden, lock_memory
-from kiosk.supervisor import Errand, Supervisor
+from kiosk.supervisor import EXIT_OTHER_FACE, Errand, Supervisor
 from kiosk.surroundings import look_around
 from kiosk.terminal import NotATerminal, Terminal
 from kiosk.tls import tls_context
 
 EXIT_NO_TERMINAL = 2
+# Somebody who has changed the face of this terminal and walked away leaves it to nobody.
+_OTHER_FACE_SECONDS = 300.0
 
 
-def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
+class Visiting(Protocol):
+    """A visit with a face."""
+
+    keeper: Keeper
+
+    async def run_visit(self) -> int:
+        """Until it ends; returns the exit code."""
+
+    def leave_now(self, code: int) -> None:
+        """End without a word."""
+
+
+def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
     """Run visits on this terminal; returns the program's exit code. Raises ConfigError.
 
-    ``phone`` makes the simulated phone of the demo, in the process of the visit; ``note`` stands on every screen.
+    ``linear`` shows them as plain lines; ``phone`` makes the simulated phone of the demo, in the process of the visit;
+    ``note`` stands on every screen.
     """
     try:
         terminal = Terminal()
@@ -43,10 +59,13 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
     harden()
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
+    # Loaded before the first visit, so that all of them share it; the other face only where somebody asks for it.
+    _face(linear=linear)
 
     def visit(errand: Errand) -> int:
         lock_memory()
-        app = KioskApp(
+        face = _face(linear=errand.linear)
+        visiting = face(
             config,
             SystemClock(),
             terminal=name,
@@ -59,7 +78,7 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
             curtain=errand.curtain,
             note=note,
         )
-        return _run_visit(app)
+        return _run_visit(visiting, other_face=errand.linear is not linear)
 
     def lost(release_ids: list[str], how: Ending) -> None:
         # Not needed until something has gone wrong, and loaded by then.
@@ -67,19 +86,38 @@ def run_desk(config: KioskConfig, *, phone: Callable[[], DemoPhone] | None = Non
 
         tell_lost(config.broker, name, release_ids, how)
 
-    return Supervisor(terminal, visit, lost, once=once).run()
+    return Supervisor(terminal, visit, lost, once=once, linear=linear).run()
 
 
-def _run_visit(app: KioskApp) -> int:
-    async def until_it_ends() -> None:
+def _face(*, linear: bool) -> Callable[..., Visiting]:
+    if linear:
+        from kiosk.linear.kiosk import LinearKiosk
+
+        return LinearKiosk
+    from kiosk import no_palette  # noqa: F401 - has to come before Textual's app
+    from kiosk.app import KioskApp
+
+    return KioskApp
+
+
+def _run_visit(visiting: Visiting, *, other_face: bool) -> NoReturn:
+    async def back() -> None:
+        await SystemClock().sleep(_OTHER_FACE_SECONDS)
+        if visiting.keeper.visit is None:
+            visiting.leave_now(EXIT_OTHER_FACE)
+
+    async def until_it_ends() -> NoReturn:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, app.leave_now, 128 + number)
-        await app.run_async(mouse=False)
+            loop.add_signal_handler(number, visiting.leave_now, 128 + number)
+        going_back = asyncio.ensure_future(back()) if other_face else None
+        code = await visiting.run_visit()
+        if going_back:
+            going_back.cancel()
+        # What is still under way, such as a question to the sign-in service, is not waited for.
+        os._exit(code)
 
     asyncio.run(until_it_ends())
-    # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
-    return EXIT_CRASH if app.return_code is None else app.return_code
 
 
 def _terminal_name(terminal: Terminal) -> str:

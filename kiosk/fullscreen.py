@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kiosk import i18n
 from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
-from kiosk.config import Policy
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.screens.welcome import WelcomeScreen
@@ -85,7 +84,7 @@ class FullScreen:
             RevealScreen(
                 showing,
                 warning=" ".join(warnings(showing.warning, watch)),
-                masked=watch.policy in {Policy.MASK, Policy.REFUSE},
+                masked=watch.masks,
             )
         )
 

@@ -28,6 +28,14 @@ def to_stderr() -> None:
     _only(handler)
 
 
+def place_of(error: BaseException | None) -> str:
+    """Where something broke, without a word of what was in it."""
+    trace = error.__traceback__ if error else None
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
+
+
 def _only(handler: logging.Handler) -> None:
     # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
     logging.raiseExceptions = False

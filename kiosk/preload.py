@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
-_LATER = (
+_ALWAYS = ("msal.application", "kiosk.visit")
+_FULL_SCREEN = (
     *(f"kiosk.screens.{name}" for name in ("sign_in", "working", "confirm", "devices", "reason", "reveal", "trouble")),
     # What Textual itself loads with the first widgets that it draws.
     "textual.layouts.factory",
     "textual.scrollbar",
-    "msal.application",
     "segno",
-    "kiosk.visit",
 )
 
 
 def load() -> None:
-    """Import the other screens, the network side and the QR code: what would otherwise delay the first paint."""
-    for name in _LATER:
+    """Import the network side: what would otherwise delay the first screen."""
+    _import(_ALWAYS)
+
+
+def load_full_screen() -> None:
+    """The other screens and the QR code, too."""
+    _import((*_FULL_SCREEN, *_ALWAYS))
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
         import_module(name)

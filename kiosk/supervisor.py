@@ -29,11 +29,15 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
 _DRAWN_SECONDS = 5.0
-EXIT_LOST = 128 + signal.SIGHUP
+EXIT_DONE = 0
 EXIT_ENOUGH = 3
 # In good order, but the network was away at the end: the next visit looks for it.
 EXIT_DISTURBED = 4
-_IN_ORDER = frozenset({0, EXIT_DISTURBED, EXIT_LOST})
+# Nobody has begun; somebody wants the first screen in the other form, full screen or linear.
+EXIT_OTHER_FACE = 5
+EXIT_CRASH = 70
+EXIT_LOST = 128 + signal.SIGHUP
+_IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_FACE, EXIT_LOST})
 _TELLING_SECONDS = 8
 _FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
 _OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by itself. Reference {reference}"
@@ -43,13 +47,14 @@ _OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by i
 class Errand:
     """What a visit is sent with: a reference for the log, a notice for the person, what it shares with us.
 
-    ``disturbed``: the visit before ended without a network.
+    ``linear``: it is shown as plain lines. ``disturbed``: the visit before ended without a network.
     """
 
     reference: str
     notice: str
     witness: Witness
     curtain: Curtain
+    linear: bool = False
     disturbed: bool = False
 
 
@@ -63,15 +68,17 @@ class Supervisor:
         lost: Callable[[list[str], Ending], None],
         *,
         once: bool,
+        linear: bool,
     ) -> None:
         """``visit`` runs in the child and gives its exit code; ``lost`` tells the broker of reveals that it left open.
 
-        ``once`` ends after one visit, as over SSH.
+        ``once`` ends after one visit, as over SSH; ``linear`` is how visits usually are shown here.
         """
         self._terminal = terminal
         self._visit = visit
         self._lost = lost
         self._once = once
+        self._linear = linear
         self._child = 0
         self._stopped_by = 0
 
@@ -83,16 +90,21 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
-        notice, disturbed = "", False
+        notice, disturbed, other_face = "", False, False
         curtain = Curtain()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
-            errand = Errand(reference, notice, Witness(), curtain, disturbed)
+            linear = self._linear is not other_face
+            errand = Errand(reference, notice, Witness(), curtain, linear, disturbed)
             code = self._one_visit(errand)
             self._terminal.reset()
             if left_open := errand.witness.left_open():
                 chosen = code in _IN_ORDER or code == 128 + signal.SIGTERM
                 self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
+            other_face = code == EXIT_OTHER_FACE and not other_face
+            if code == EXIT_OTHER_FACE:
+                # Nobody has been told yet what the first screen had to say.
+                continue
             notice, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
             if code == EXIT_ENOUGH:
                 return 0
@@ -142,7 +154,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         # The first visit draws at once and loads the rest behind its first screen; the next ones find all of it here.
         errand.witness.wait_until_drawn(child, _DRAWN_SECONDS)
-        preload.load()
+        (preload.load if self._linear else preload.load_full_screen)()
         # What is loaded now is shared by all visits; the collector must not touch and so copy it.
         gc.collect()
         gc.freeze()
@@ -152,13 +164,13 @@ class Supervisor:
         return os.waitstatus_to_exitcode(status)
 
     def _in_child(self, parent: int, errand: Errand) -> NoReturn:
-        code = 70
+        code = EXIT_CRASH
         try:
             for number in _STOPPING:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-            if not errand.notice:
+            if not errand.notice and not errand.linear:
                 errand.curtain.draw()
             harden()
             gc.enable()

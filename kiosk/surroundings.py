@@ -33,6 +33,16 @@ class Watch:
     kinds: tuple[str, ...] = ()
     policy: Policy = Policy.ALLOW
 
+    @property
+    def warns(self) -> bool:
+        """Whether the person has to be told."""
+        return self.policy is not Policy.ALLOW
+
+    @property
+    def masks(self) -> bool:
+        """Whether only a part of a key may be seen at a time."""
+        return self.policy in {Policy.MASK, Policy.REFUSE}
+
     def __str__(self) -> str:
         return ", ".join(self.kinds)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from kiosk.answers import Network
-from kiosk.config import Policy
-from kiosk.errors import kind_of
+from kiosk.config import Organisation
+from kiosk.errors import DeviceRefused, KioskError, SignInError, kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
 from kiosk.surroundings import Watch
@@ -30,7 +30,8 @@ WELCOME_HELP = N_(
     " unlock it again.\n\n"
     "You need a phone or another device on which you can sign in with your work account. You sign in there;"
     " your password is never typed here.\n\n"
-    "When you are done, or when you walk away, everything is wiped from this terminal."
+    "When you are done, or when you walk away, everything is wiped from this terminal.\n\n"
+    "F3 changes between the full screen and plain lines of text, for screen readers and braille."
 )
 SIGN_IN_HELP = N_(
     "1   Take your phone, or any device on which you can sign in with your work account.\n"
@@ -147,9 +148,35 @@ def warnings(code: str | None, watch: Watch) -> list[str]:
     # A code that is newer than this kiosk is no reason to worry anybody.
     if warning := kind_of(code):
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
-    if watch.policy is not Policy.ALLOW:
+    if watch.warns:
         said.append(_("Another program may see or keep this screen: {programs}.").format(programs=watch))
     return said
+
+
+def is_final(error: KioskError) -> bool:
+    """Whether trying again would not help."""
+    return isinstance(error, DeviceRefused)
+
+
+def again(error: KioskError) -> str:
+    """What trying again after an error means, marked."""
+    return N_("New code") if isinstance(error, SignInError) else N_("Try again")
+
+
+def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:
+    """Who can help, where, and what to quote there."""
+    facts = {_("Who can help"): _(error.who)}
+    facts |= {_("Website"): organisation.portal.removeprefix("https://")} if error.portal else {}
+    facts |= {_("Helpdesk"): organisation.helpdesk}
+    facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
+    return facts | {"Microsoft": quoted} if (quoted := _microsofts(error)) else facts
+
+
+def _microsofts(error: KioskError) -> str:
+    """What Microsoft's own support asks for after a refused sign-in."""
+    if not isinstance(error, SignInError):
+        return ""
+    return "  ".join(part for part in (error.support, error.correlation_id, error.at) if part)
 
 
 def narrowed(devices: Sequence[Device], wanted: str) -> tuple[Device, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
-from kiosk.answers import Identity
+from kiosk.answers import CONFIRM_SECONDS, Identity
 from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.models import Person
@@ -14,8 +14,6 @@ from kiosk.screens.base import KioskScreen
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.prose import Prose
 from kiosk.words import CONFIRM_HELP
-
-ANSWER_SECONDS = 20
 
 
 class ConfirmScreen(KioskScreen[Identity]):
@@ -29,7 +27,7 @@ class ConfirmScreen(KioskScreen[Identity]):
     def __init__(self, person: Person, clock: Clock) -> None:
         super().__init__()
         self._person = person
-        self._deadline = Deadline.after(clock, ANSWER_SECONDS)
+        self._deadline = Deadline.after(clock, CONFIRM_SECONDS)
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Is this you?"), classes="headline")

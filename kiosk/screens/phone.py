@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,19 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
+from kiosk.demo_phone import DemoPerson
 from kiosk.i18n import _
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
-
-
-@dataclass(frozen=True)
-class DemoPerson:
-    """Somebody of the simulated organisation whom the phone can sign in."""
-
-    oid: str
-    name: str
-    address: str
-    description: str
 
 
 class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):

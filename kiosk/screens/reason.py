@@ -9,13 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.widget import Widget
 
+from kiosk.answers import LONGEST_REASON
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
 from kiosk.words import REASON_HELP, REASON_PROMPT
-
-LONGEST = 200
 
 
 class ReasonScreen(KioskScreen[str | None]):
@@ -44,7 +43,7 @@ class ReasonScreen(KioskScreen[str | None]):
 
     def on_key(self, event: Key) -> None:
         """Every printable key is typed."""
-        if self.fits and event.is_printable and event.character and len(self._typed) < LONGEST:
+        if self.fits and event.is_printable and event.character and len(self._typed) < LONGEST_REASON:
             event.stop()
             self._typed += event.character
             self._show()

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from kiosk.answers import Choice
 from kiosk.config import Organisation
-from kiosk.errors import DeviceRefused, KioskError, SignInError
+from kiosk.errors import KioskError
 from kiosk.i18n import N_, _
 from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
@@ -19,7 +19,7 @@ from kiosk.screens.help import HelpScreen
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.words import TROUBLE_HELP, named, waiting
+from kiosk.words import TROUBLE_HELP, again, help_with, is_final, named, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):
@@ -45,13 +45,9 @@ class TroubleScreen(KioskScreen[Choice]):
         self._organisation = organisation
         self._device = device
         self._ticket = ticket
-        again = N_("New code") if isinstance(error, SignInError) else N_("Try again")
-        ways = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again), ("Esc", leave))
+        self._final = is_final(error)
+        ways = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again(error)), ("Esc", leave))
         self.hints = (*ways, ("F5", N_("For a ticket"))) if ticket else ways
-
-    @property
-    def _final(self) -> bool:
-        return isinstance(self._error, DeviceRefused)
 
     def content(self) -> Iterable[Widget]:
         if not self._error.portal:
@@ -71,15 +67,7 @@ class TroubleScreen(KioskScreen[Choice]):
         yield Prose(_(error.next_step), classes="value")
         if error.retry_after:
             yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
-        yield Facts(self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        error, organisation = self._error, self._organisation
-        facts = {_("Who can help"): _(error.who)}
-        facts |= {_("Website"): organisation.portal.removeprefix("https://")} if error.portal else {}
-        facts |= {_("Helpdesk"): organisation.helpdesk}
-        facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
-        return facts | {"Microsoft": quoted} if (quoted := _microsofts(error)) else facts
+        yield Facts(help_with(error, self._organisation))
 
     def action_ticket(self) -> None:
         """Lay what a ticket needs over this screen."""
@@ -91,10 +79,3 @@ class TroubleScreen(KioskScreen[Choice]):
 
     def action_escape(self) -> None:
         self.answer(Choice.LEAVE)
-
-
-def _microsofts(error: KioskError) -> str:
-    """What Microsoft's own support asks for after a refused sign-in."""
-    if not isinstance(error, SignInError):
-        return ""
-    return "  ".join(part for part in (error.support, error.correlation_id, error.at) if part)

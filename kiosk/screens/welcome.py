@@ -10,7 +10,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from kiosk import i18n
-from kiosk.answers import Network
+from kiosk.answers import LANGUAGE_SECONDS, Network
 from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
@@ -19,9 +19,6 @@ from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
 from kiosk.words import NETWORK, WELCOME_HELP
-
-# Somebody who chose a language and walked away leaves it to nobody.
-LANGUAGE_SECONDS = 60
 
 
 class WelcomeScreen(KioskScreen[None]):
@@ -60,8 +57,9 @@ class WelcomeScreen(KioskScreen[None]):
         hints: list[Hint] = [("Enter", N_("Begin"))]
         if len(self._languages) > 1:
             hints.append(("← →", N_("Language")))
+        hints.append(("F3", N_("Linear")))
         if demo:
-            hints.append(("F12", N_("End the demo")))
+            hints.append(("F12", N_("End")))
         self.hints = hints
 
     def content(self) -> Iterable[Widget]:

@@ -203,6 +203,7 @@ import sys
 key = sys.stdin.readline().strip()
 groups = key.split("-")
 forms = [key, key.encode("utf-16-le"), key.encode("utf-32-le"), "\\x1b[0m".join(key), (groups[2] + "-" + groups[3])]
+forms.append("\\r\\n".join(f"Group {number}: {' '.join(group)}" for number, group in enumerate(groups, 1)))
 print("ready", flush=True)
 sys.stdin.readline()
 """

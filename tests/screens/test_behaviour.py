@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kiosk import i18n
-from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.errors import BY_CODE, BrokerUnreachable, KeyNotEscrowed, from_code
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending
-from kiosk.screens.confirm import ANSWER_SECONDS, ConfirmScreen
+from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.reveal import RevealScreen
@@ -61,7 +61,7 @@ async def test_no_answer_is_a_no() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(ConfirmScreen(PERSON, app.clock), pilot)
-        app.hand.advance(ANSWER_SECONDS - 1)
+        app.hand.advance(CONFIRM_SECONDS - 1)
         app.tick()
         assert not shown.done()
         app.hand.advance(1)

@@ -8,7 +8,6 @@ import pytest
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
-from kiosk.app import EXIT_CRASH
 from kiosk.keeper import GOODBYE_SECONDS
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
@@ -16,6 +15,7 @@ from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.showing import Showing
+from kiosk.supervisor import EXIT_CRASH
 from kiosk.visit import Visit
 from tests.support.stage import CONFIG, KEY, Stage, device, rows, welcome
 
@@ -165,7 +165,8 @@ async def test_no_way_out(screen: Any) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(screen(app), pilot)
         before, depth = app.screen, len(app.screen_stack)
-        await pilot.press(*(key for key in KEYS if key != "ctrl+m"))
+        # Ctrl+M is Enter; F3 gives the next visit another face, which the terminal tests follow.
+        await pilot.press(*(key for key in KEYS if key not in {"ctrl+m", "f3"}))
         assert app.screen is before
         assert len(app.screen_stack) == depth
         assert not shown.done()

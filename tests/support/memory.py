@@ -61,7 +61,9 @@ def _between(width: int) -> bytes:
     csi = rb"\x1b" + zero + rb"\[" + zero + rb"(?:[0-9;:?<>]" + zero + rb")*[@-~]" + zero
     charset = rb"\x1b" + zero + rb"[()]" + zero + rb"[AB0]" + zero
     plain = rb"[\x0e\x0f\r\n \"',-]" + zero
-    return rb"(?:" + csi + rb"|" + charset + rb"|" + plain + rb")"
+    # What linear mode has before each group.
+    label = b"".join(character.encode() + zero for character in "Group ") + rb"[1-6]" + zero + rb":" + zero
+    return rb"(?:" + csi + rb"|" + charset + rb"|" + plain + rb"|" + label + rb")"
 
 
 _BETWEEN_FORMS = {width: _between(width) for width in _WIDTHS.values()}

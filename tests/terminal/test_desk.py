@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.app import EXIT_TERMINAL_LOST
+from kiosk.supervisor import EXIT_LOST
 from tests.support.tenant import tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
 
@@ -212,7 +212,7 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
             seen += os.read(master, 65536)
         (visit,) = psutil.Process(desk.pid).children()
         os.close(master)
-        assert desk.wait(10) == EXIT_TERMINAL_LOST
+        assert desk.wait(10) == EXIT_LOST
         visit.wait(10)
 
 
@@ -227,7 +227,7 @@ def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> No
             seen += os.read(master, 65536)
         (visit,) = psutil.Process(desk.pid).children()
         os.close(master)
-        assert desk.wait(10) == EXIT_TERMINAL_LOST
+        assert desk.wait(10) == EXIT_LOST
         visit.wait(10)
 
 

@@ -35,3 +35,12 @@ def test_the_kiosk_does_not_load_the_broker() -> None:
 def test_no_name_of_textual_is_replaced_by_accident(ours: type, theirs: type) -> None:
     own = {name for name in vars(ours) if not name.startswith("_")}
     assert not (own & set(dir(theirs))) - MEANT
+
+
+def test_a_visit_in_linear_mode_needs_no_textual() -> None:
+    code = (
+        "import sys, kiosk.linear.kiosk, kiosk.desk, kiosk.preload; kiosk.preload.load();"
+        "print({'textual', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,56 @@
+"""Words that are typed in place of keys: not every braille terminal has function keys, or Esc."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from kiosk.i18n import N_, _
+
+
+class Command(Enum):
+    """Its value is the word, marked. English is understood in every language."""
+
+    # Translators: these are words that are typed. One short word each, all different, in small letters.
+    HELP = N_("help")
+    LOCK = N_("lock")
+    BACK = N_("back")
+    REPEAT = N_("repeat")
+    LANGUAGE = N_("language")
+    FULL = N_("screen")
+    YES = N_("yes")
+    NO = N_("no")
+    SPELL = N_("spell")
+    HIDE = N_("hide")
+    SHOW = N_("show")
+    MORE = N_("more")
+    TIME = N_("time")
+    TICKET = N_("ticket")
+    PHONE = N_("phone")
+    END = N_("end")
+
+    @property
+    def word(self) -> str:
+        """As it is typed in the language of the visit."""
+        return _(self.value)
+
+
+# Keys that do what a word does, on the steps that know the word.
+BY_KEY = {
+    "f1": Command.HELP,
+    "f3": Command.FULL,
+    "f5": Command.TICKET,
+    "f9": Command.PHONE,
+    "f10": Command.LOCK,
+    "f12": Command.END,
+}
+
+
+def find(typed: str) -> Command | None:
+    """The command that was typed, if it is one."""
+    wanted = typed.strip().casefold()
+    if wanted == "?":
+        return Command.HELP
+    for command in Command:
+        if wanted in {command.value, command.word.casefold()}:
+            return command
+    return None

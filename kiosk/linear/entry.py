@@ -1,0 +1,71 @@
+"""A line that is being typed: echoed where the cursor stands, mended with Backspace, never repainted."""
+
+from __future__ import annotations
+
+from kiosk.linear.keys import BACKSPACE
+from kiosk.linear.page import Page, cells
+
+
+class Entry:
+    """Begins with a prompt. What is longer than a row goes on in the next one."""
+
+    def __init__(self, page: Page, prompt: str, text: str, limit: int) -> None:
+        """``text`` is there from the start; ``limit`` is how many characters it can become."""
+        self._page = page
+        self._prompt = prompt
+        self.text = text[:limit]
+        self._limit = limit
+        self._column = 0
+        self._full = False
+
+    @property
+    def height(self) -> int:
+        """Rows that it may come to take, if all of it is typed. (Wide characters take more: that turns the page.)"""
+        return 1 + (cells(self._prompt) + self._limit) // self._page.columns
+
+    def write(self) -> None:
+        """Prompt and text, as they are now; also after something else was said in between."""
+        if self._page.room < self.height:
+            self._page.turn()
+        whole, self._column = self._prompt + self.text, 0
+        if cells(whole) <= self._page.columns:
+            self._page.write(whole)
+            self._column = cells(whole)
+            return
+        for character in whole:
+            self._echo(character)
+
+    def press(self, key: str) -> None:
+        """A printable character or Backspace."""
+        if key == BACKSPACE:
+            self._erase()
+        elif len(self.text) < self._limit:
+            self.text += key
+            self._echo(key)
+        elif not self._full:
+            # Once: a flood must not make a flood.
+            self._full = True
+            self._page.write("\a")
+
+    def _echo(self, character: str) -> None:
+        width = cells(character)
+        if self._column + width > self._page.columns:
+            self._page.newline()
+            self._column = 0
+        self._page.write(character)
+        self._column += width
+
+    def _erase(self) -> None:
+        if not self.text:
+            return
+        self._full = False
+        gone = self.text[-1]
+        self.text = self.text[:-1]
+        width = cells(gone)
+        if width and width <= self._column:
+            self._page.write("\b \b" * width)
+            self._column -= width
+        else:
+            # It stands in the row above, or is a mark on the character before: said anew rather than painted over.
+            self._page.newline()
+            self.write()

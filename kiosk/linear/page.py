@@ -1,0 +1,196 @@
+"""The paper of linear mode: lines from the top of the screen downwards, and never one more than the screen has.
+
+A line that scrolls off the top goes into the history of the terminal or of a multiplexer, where nothing can erase it.
+So a page that is full is erased, and the next line is its first one again.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from kiosk.terminal import OVERPRINT_AND_ERASE
+
+# Without colours, in the alternate screen where there is one, with the cursor to be seen; told when the focus is lost.
+BEGIN: Final = "\x1b[?1004h\x1b[?1049h\x1b[m\x1b[?25h"
+_HOME = "\x1b[H"
+_ERASE_LINE = "\x1b[2K"
+_NEWLINE = "\r\n"
+_SECRET_BYTES = 4096
+
+# The parts of one word of a line, each a constant.
+Word = Sequence[str]
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal takes for it."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+    )
+
+
+class Page:
+    """What stands on the screen, counted."""
+
+    def __init__(self, output: int, size: Callable[[], tuple[int, int]]) -> None:
+        """``output`` is the terminal's descriptor; ``size`` tells its columns and rows."""
+        self._output = output
+        self._size = size
+        self._used = 0
+        # Whether nothing stands on it yet.
+        self.fresh = True
+        # Whether a key, or a part of it, may stand on the page.
+        self.holds_secret = False
+
+    @property
+    def columns(self) -> int:
+        """The last one is left free: terminals differ in what follows a character there."""
+        return max(2, self._size()[0] - 1)
+
+    @property
+    def rows(self) -> int:
+        """Lines of a whole page; the cursor stands on the row below them."""
+        return max(1, self._size()[1] - 1)
+
+    @property
+    def room(self) -> int:
+        """Lines that are left."""
+        return self.rows - self._used
+
+    def height(self, text: str) -> int:
+        """Lines that a text takes."""
+        return len(list(self._wrapped(text)))
+
+    def begin(self) -> None:
+        """Take the screen."""
+        self.write(BEGIN)
+        self._erase()
+
+    def turn(self) -> None:
+        """Begin an empty page."""
+        if self.holds_secret:
+            self.wipe()
+        else:
+            self._erase()
+
+    def wipe(self) -> None:
+        """Print over every cell and erase: erasing alone moves what stands there into the history of some terminals."""
+        self._start(OVERPRINT_AND_ERASE)
+        self.holds_secret = False
+
+    def _erase(self) -> None:
+        # Line by line: GNU screen, and terminals with it, move a screen that is erased at once into the history.
+        lines = [_ERASE_LINE] * (self.rows + 1)
+        self._start(_HOME + _NEWLINE.join(lines) + _HOME)
+
+    def _start(self, sequence: str) -> None:
+        self.write(sequence)
+        self._used, self.fresh = 0, True
+
+    def resized(self) -> None:
+        """Nobody knows what the terminal did with its lines: the next one goes on an empty page."""
+        if self.holds_secret:
+            self.wipe()
+        self._used = self.rows
+
+    def line(self, text: str = "") -> None:
+        """Write a text, wrapped between words."""
+        for row in self._wrapped(text):
+            if self.room < 1:
+                self.turn()
+            self.write(row + _NEWLINE)
+            self._used += 1
+
+    def newline(self) -> None:
+        """End the row on which the cursor stands."""
+        if self.room < 1:
+            self.turn()
+        else:
+            self.write(_NEWLINE)
+            self._used += 1
+
+    def secret(self, lines: Iterable[Iterable[Word]]) -> None:
+        """Write lines of which no copy is kept, not even as one string: they go through a buffer that is zeroed.
+
+        The caller has seen to it that there is room for them.
+        """
+        self.holds_secret = True
+        paper = bytearray(_SECRET_BYTES)
+        try:
+            for words in lines:
+                length = self._lay(paper, words)
+                self._send(memoryview(paper)[:length])
+        finally:
+            paper[:] = bytes(_SECRET_BYTES)
+
+    def secret_height(self, lines: Iterable[Iterable[Word]]) -> int:
+        """Rows that these lines take."""
+        return sum(len(list(self._breaks(words))) + 1 for words in lines)
+
+    def write(self, text: str) -> None:
+        """Send to the terminal as it is. Blocks while that does not read, until the watchdog ends the process."""
+        self._send(memoryview(text.encode("utf-8", "replace")))
+
+    def _send(self, content: memoryview) -> None:
+        self.fresh = False
+        while content:
+            content = content[os.write(self._output, content) :]
+
+    def _lay(self, paper: bytearray, words: Iterable[Word]) -> int:
+        """Put the words of a line into the buffer; returns how many bytes they take."""
+        end = column = 0
+
+        def put(part: str) -> None:
+            nonlocal end
+            for byte in part.encode():
+                paper[end] = byte
+                end += 1
+
+        for word in words:
+            width = sum(map(cells, word))
+            if column and column + 1 + width > self.columns:
+                put(_NEWLINE)
+                self._used += 1
+                column = 0
+            elif column:
+                put(" ")
+                column += 1
+            for part in word:
+                put(part)
+            column += width
+        put(_NEWLINE)
+        self._used += 1
+        return end
+
+    def _breaks(self, words: Iterable[Word]) -> Iterator[int]:
+        column = 0
+        for place, word in enumerate(words):
+            width = sum(map(cells, word))
+            if column and column + 1 + width > self.columns:
+                yield place
+                column = width
+            else:
+                column += width + (1 if column else 0)
+
+    def _wrapped(self, text: str) -> Iterator[str]:
+        for paragraph in text.split("\n"):
+            row = ""
+            for word in paragraph.split():
+                if row and cells(row) + 1 + cells(word) > self.columns:
+                    yield row
+                    row = ""
+                row = f"{row} {word}" if row else word
+                while cells(row) > self.columns:
+                    head = self._head(row)
+                    yield head
+                    row = row[len(head) :]
+            yield row
+
+    def _head(self, text: str) -> str:
+        """As much as fits on a row."""
+        end = 1
+        while end < len(text) and cells(text[: end + 1]) <= self.columns:
+            end += 1
+        return text[:end]

@@ -1,0 +1,83 @@
+"""The lines of a key, made of constants and never put together; and which of them stand on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kiosk.i18n import _, language
+from kiosk.linear.page import Page, Word
+from kiosk.recovery_key import GROUP_LENGTH, GROUPS, is_usual, position
+from kiosk.spelling import alphabet
+
+if TYPE_CHECKING:
+    from kiosk.secret import SecretBuffer
+    from kiosk.showing import Showing
+
+# Left free below a key: for the time that is left, and for what is asked.
+_SPARE_ROWS = 4
+
+
+class Reading:
+    """Puts a key on the page and takes it off. It is open in memory only while a part of it stands there."""
+
+    def __init__(self, showing: Showing, page: Page, *, masked: bool) -> None:
+        """``masked`` allows one group at a time."""
+        self._showing = showing
+        self._page = page
+        self._alphabet = alphabet(language())
+        self._masked = masked
+        # A key of another form has no groups; it is read as one line.
+        self.usual = showing.key is not None and is_usual(showing.key)
+
+    def whole(self, heading: str, *, spelled: bool) -> bool:
+        """All of it, on an empty page; False where that does not fit, or must not stand there together."""
+        return not self._masked and self._put(heading, range(GROUPS) if self.usual else [0], spelled=spelled)
+
+    def group(self, number: int, heading: str) -> bool:
+        """One group, spelled, on an empty page; ``number`` counts from 1. False where it does not fit."""
+        return self._put(heading, [number - 1], spelled=True)
+
+    def hide(self) -> None:
+        """Off the page, and out of memory; the sealed one stays until the time is over."""
+        self._showing.hide()
+        if self._page.holds_secret:
+            self._page.wipe()
+
+    def follow(self) -> bool:
+        """Hide the key if it should not be there any more, or is not; whether that was so."""
+        apart = self._page.holds_secret is not self._showing.visible
+        if apart:
+            self.hide()
+        return apart
+
+    def _put(self, heading: str, groups: Sequence[int], *, spelled: bool) -> bool:
+        self.hide()
+        self._showing.show()
+        key, page = self._showing.key, self._page
+        if key is None:
+            return False
+        rows = page.secret_height(self._lines(key, groups, spelled=spelled))
+        if rows + _SPARE_ROWS > page.rows:
+            self._showing.hide()
+            return False
+        page.turn()
+        if page.height(heading) + rows + _SPARE_ROWS <= page.rows:
+            page.line(heading)
+        page.secret(self._lines(key, groups, spelled=spelled))
+        return True
+
+    def _lines(self, key: SecretBuffer, groups: Sequence[int], *, spelled: bool) -> Iterator[Iterator[Word]]:
+        for group in groups:
+            first, length = (position(group, 0), GROUP_LENGTH) if self.usual else (0, len(key))
+            yield self._line(key, group, range(first, first + length), spelled=spelled)
+
+    def _line(self, key: SecretBuffer, group: int, places: range, *, spelled: bool) -> Iterator[Word]:
+        if self.usual:
+            for word in _("Group {number}:").format(number=group + 1).split():
+                yield (word,)
+        for place in places:
+            character = chr(key[place])
+            yield (character,)
+            if spelled:
+                yield (self._alphabet.word(character), "." if place == places[-1] else ",")

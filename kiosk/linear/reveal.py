@@ -1,0 +1,162 @@
+"""The step with the key: what can be asked of it, and what is said when its time runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kiosk.answers import AfterReveal
+from kiosk.i18n import _
+from kiosk.linear.commands import Command, find
+from kiosk.linear.reading import Reading
+from kiosk.linear.talk import Step, Talk
+from kiosk.linear.texts import REVEAL_HELP
+from kiosk.linear.times import Announcer, spoken
+from kiosk.models import Ending
+from kiosk.recovery_key import GROUPS
+from kiosk.showing import Showing
+from kiosk.words import name, serial
+
+
+class Reveal:
+    """One showing, from its first line to the way back."""
+
+    def __init__(self, talk: Talk, showing: Showing, *, warning: str, masked: bool, note: str = "") -> None:
+        """``masked`` shows one group at a time; ``note`` stands above it."""
+        self._talk = talk
+        self._showing = showing
+        self._warning = warning
+        self._reading = Reading(showing, talk.page, masked=masked)
+        self._announcer = Announcer(lambda: showing.deadline.left())
+        self._said_over = False
+        device = showing.device
+        title = _("Recovery key of {name}").format(name=name(device))
+        numbered = _("serial number {serial}").format(serial=serial(device))
+        self._heading = ", ".join(part for part in (note, title, numbered) if part)
+
+    async def run(self) -> AfterReveal:
+        """Until the person goes back, or wants a key anew whose time is over."""
+        talk, showing = self._talk, self._showing
+        # Somebody who copies 24 characters presses no key.
+        talk.begin(Step(REVEAL_HELP, lambda: not showing.visible, self.follow))
+        self._read(spelled=False)
+        try:
+            while True:
+                typed = await talk.ask(_("Your choice: "))
+                self.follow()
+                if typed is None:
+                    showing.finish(Ending.HIDDEN)
+                    return AfterReveal.BACK
+                if not showing.over:
+                    self._obey(typed)
+                elif not typed:
+                    return AfterReveal.FETCH
+                else:
+                    self._say_over()
+        finally:
+            self._reading.hide()
+
+    def follow(self) -> None:
+        """Look at the clock: take the key away when its time is over, announce what is left."""
+        showing = self._showing
+        showing.tick()
+        gone = self._reading.follow()
+        mark = self._announcer.due()
+        if showing.over:
+            if not self._said_over:
+                self._said_over = True
+                self._say_over()
+        elif gone:
+            self._say_hidden()
+        elif mark and showing.visible:
+            self._say_time(mark)
+
+    def _obey(self, typed: str) -> None:
+        if typed.isdecimal() and self._reading.usual:
+            self._read_group(int(typed))
+            return
+        actions: dict[Command | None, Callable[[], None]] = {
+            Command.SHOW: lambda: self._read(spelled=False),
+            Command.REPEAT: lambda: self._read(spelled=False),
+            Command.SPELL: lambda: self._read(spelled=True),
+            Command.HIDE: self._hide,
+            Command.MORE: self._more,
+            Command.TIME: self._say_state,
+        }
+        if typed:
+            actions.get(find(typed), self._say_unknown)()
+        elif self._showing.visible:
+            self._say_time()
+        else:
+            self._read(spelled=False)
+
+    def _say_state(self) -> None:
+        if self._showing.visible:
+            self._say_time()
+        else:
+            self._say_hidden()
+
+    def _read(self, *, spelled: bool) -> None:
+        if self._reading.whole(self._heading, spelled=spelled):
+            self._add_below(self._vanishes(), self._advice(), self._warning)
+            return
+        self._talk.page.turn()
+        in_parts = _("Type a number from 1 to {count} to read one group at a time.").format(count=GROUPS)
+        for text in (self._heading, in_parts if self._reading.usual else self._too_small(), self._warning):
+            if text:
+                self._talk.say(text)
+
+    def _read_group(self, number: int) -> None:
+        if not 1 <= number <= GROUPS:
+            self._talk.say(_("The groups have the numbers 1 to {count}.").format(count=GROUPS))
+        elif self._reading.group(number, self._heading):
+            self._add_below(self._vanishes())
+        else:
+            self._talk.say(self._too_small())
+
+    def _add_below(self, *texts: str) -> None:
+        """As far as there is room: the key is not pushed off its page."""
+        page = self._talk.page
+        for text in texts:
+            if text and page.height(text) + 2 <= page.room:
+                page.line(text)
+
+    def _too_small(self) -> str:
+        words = _("This window is too small for the key. Make it larger, then type {show}.")
+        return words.format(show=Command.SHOW.word)
+
+    def _advice(self) -> str:
+        if not self._reading.usual:
+            return _("This key has an unusual form. Copy it exactly as it stands in the line above.")
+        words = _("Type {spell} for spelling words, a number for one group, {hide}, {more} for more time, or {back}.")
+        return words.format(
+            spell=Command.SPELL.word, hide=Command.HIDE.word, more=Command.MORE.word, back=Command.BACK.word
+        )
+
+    def _hide(self) -> None:
+        self._reading.hide()
+        self._say_hidden()
+
+    def _more(self) -> None:
+        if self._showing.can_extend:
+            self._showing.extend()
+            self._say_time()
+        else:
+            self._talk.say(_("There is no more time than this."))
+
+    def _vanishes(self, seconds: float | None = None) -> str:
+        left = self._showing.deadline.left() if seconds is None else seconds
+        return _("The key vanishes in {time}.").format(time=spoken(left))
+
+    def _say_time(self, seconds: float | None = None) -> None:
+        self._talk.say(self._vanishes(seconds))
+
+    def _say_hidden(self) -> None:
+        words = _("The key is hidden. Type {show} to read it again, for {time} from now.")
+        self._talk.say(words.format(show=Command.SHOW.word, time=spoken(self._showing.deadline.left())))
+
+    def _say_over(self) -> None:
+        self._talk.say(_("The time is over: the key is wiped. Press Enter to fetch it again."))
+
+    def _say_unknown(self) -> None:
+        words = _("This word means nothing here. Type {help} to hear what does.")
+        self._talk.say(words.format(help=Command.HELP.word))

@@ -1,0 +1,154 @@
+"""The conversation on a page: what is said, what is asked, and what is announced while somebody types."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from kiosk.i18n import _
+from kiosk.linear.commands import BY_KEY, Command, find
+from kiosk.linear.entry import Entry
+from kiosk.linear.keys import ENTER, ESCAPE
+from kiosk.linear.page import Page
+
+LONGEST_ANSWER: Final = 60
+# Rows that a long text leaves free, for what is asked after it.
+_SPARE_ROWS = 3
+
+
+class StepOver(Exception):
+    """The time of a step has run out while it was asking."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the conversation knows of the step that it is in; like a screen of the other face."""
+
+    help: str = ""
+    idle_counts: Callable[[], bool] = _never
+    tick: Callable[[], None] = _nothing
+
+
+class Talk:
+    """One question at a time. What is typed while nothing is asked is not kept for later."""
+
+    def __init__(self, page: Page, *, helpdesk: str, lock: Callable[[], None]) -> None:
+        self.page = page
+        self.step = Step()
+        self._helpdesk = helpdesk
+        self._lock = lock
+        self._entry: Entry | None = None
+        self._answer: asyncio.Future[str | None] | None = None
+        self._over = False
+        # How many keys were pressed.
+        self.pressed = 0
+
+    def begin(self, step: Step) -> None:
+        """Enter a step, on an empty page."""
+        # What was asked before may have been cancelled and not know it yet.
+        self.stop()
+        self.step = step
+        self._over = False
+        self.page.turn()
+
+    def end_step(self) -> None:
+        """Its time is over: what it asks, now or next, raises StepOver."""
+        self._over = True
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(StepOver())
+
+    def stop(self) -> None:
+        """Nothing is asked any more, and what was being typed is forgotten."""
+        self._entry = self._answer = None
+
+    def press(self, key: str) -> None:
+        """Take one key."""
+        self.pressed += 1
+        entry, answer = self._entry, self._answer
+        if key == "f10":
+            self._lock()
+        elif entry is None or answer is None or answer.done():
+            return
+        elif key == ENTER:
+            answer.set_result(entry.text.strip())
+        elif key == ESCAPE:
+            answer.set_result(None)
+        elif key in BY_KEY:
+            answer.set_result(BY_KEY[key].value)
+        else:
+            entry.press(key)
+
+    def say(self, text: str) -> None:
+        """A line, now. If something is being typed, it goes on below."""
+        entry = self._entry
+        if entry and not self.page.fresh:
+            self.page.newline()
+        # What is asked next would otherwise turn the page, and take away what was just said.
+        spare = entry.height if entry else min(_SPARE_ROWS, self.page.rows // 2)
+        if self.page.height(text) + spare > self.page.room and not self.page.fresh:
+            self.page.turn()
+        self.page.line(text)
+        if entry:
+            entry.write()
+
+    async def read_out(self, *texts: str) -> None:
+        """Say what may be more than a page holds; wait before each new one."""
+        page = self.page
+        paragraphs = [paragraph for text in texts for paragraph in text.split("\n") if paragraph.strip()]
+        for paragraph in paragraphs:
+            if page.height(paragraph) > page.room - _SPARE_ROWS and not page.fresh:
+                await self._typed(_("More follows. Press Enter: "), "", 0)
+                page.turn()
+            page.line(paragraph)
+
+    async def ask(self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER) -> str | None:
+        """What is typed in answer, without blanks around it; None to go back. Help and lock are seen to here."""
+        while True:
+            typed = await self._typed(prompt, text, limit)
+            if typed is None:
+                return None
+            command = find(typed)
+            if command is Command.HELP and self.step.help:
+                await self.explain()
+            elif command is Command.LOCK:
+                self._lock()
+                # If that was the end, it is here that this is cancelled.
+                await asyncio.sleep(0)
+            elif command is Command.BACK:
+                return None
+            else:
+                return typed
+            text = ""
+
+    async def explain(self) -> None:
+        """The help of the step."""
+        help_text, helpdesk = _(self.step.help), f"{_('Helpdesk')}: {self._helpdesk}"
+        words = _("You can always type {help} for this text, {back} for a step back, {lock} to lock this terminal.")
+        always = words.format(help=Command.HELP.word, back=Command.BACK.word, lock=Command.LOCK.word)
+        texts = (help_text, helpdesk, always)
+        if sum(map(self.page.height, texts)) > self.page.room - _SPARE_ROWS:
+            self.page.turn()
+        await self.read_out(*texts)
+
+    async def _typed(self, prompt: str, text: str, limit: int) -> str | None:
+        if self._over:
+            raise StepOver
+        entry = self._entry = Entry(self.page, prompt, text, limit)
+        self._answer = asyncio.get_running_loop().create_future()
+        entry.write()
+        try:
+            return await self._answer
+        finally:
+            if self._entry is entry:
+                self._entry = self._answer = None
+                self.page.newline()

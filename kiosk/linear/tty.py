@@ -1,0 +1,73 @@
+"""The terminal of linear mode: its size, its keys, and that it is still there."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import struct
+import termios
+import tty
+from collections.abc import Callable
+
+from kiosk.linear.keys import Keys
+
+_READ_BYTES = 4096
+_PAUSE_SECONDS = 0.1
+_FALLBACK_SIZE = (80, 24)
+_LARGEST_SIZE = 500
+
+
+class Tty:
+    """Reads keys on the event loop. Nothing is echoed by the terminal itself, and no key of it stops the program."""
+
+    def __init__(self, descriptor: int, *, pressed: Callable[[str], None], lost: Callable[[], None]) -> None:
+        """``lost`` is called once, when the terminal has gone away."""
+        self._descriptor = descriptor
+        self._pressed = pressed
+        self._lost = lost
+        self._keys = Keys()
+        self._pausing: asyncio.TimerHandle | None = None
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows, as the kernel knows them."""
+        try:
+            rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self._descriptor, termios.TIOCGWINSZ, bytes(8)))
+        except OSError:
+            return _FALLBACK_SIZE
+        if not rows or not columns:
+            return _FALLBACK_SIZE
+        return min(columns, _LARGEST_SIZE), min(rows, _LARGEST_SIZE)
+
+    def open(self) -> None:
+        """Raw mode; what was typed before is dropped. The settings are restored by whoever has started this process."""
+        tty.setraw(self._descriptor)
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+
+    def close(self) -> None:
+        """Read no more."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._pausing:
+            self._pausing.cancel()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._lost()
+            return
+        self._hand_on(self._keys.feed(data))
+        if self._pausing:
+            self._pausing.cancel()
+        loop = asyncio.get_running_loop()
+        self._pausing = loop.call_later(_PAUSE_SECONDS, self._pause) if self._keys.unfinished else None
+
+    def _pause(self) -> None:
+        self._hand_on(self._keys.pause())
+
+    def _hand_on(self, keys: list[str]) -> None:
+        for key in keys:
+            self._pressed(key)

@@ -1,0 +1,44 @@
+"""What is typed and heard in linear mode."""
+
+from __future__ import annotations
+
+import re
+
+from kiosk.spelling import alphabet
+from tests.support.terminal import ENTER, Terminal
+
+BEGIN = "Press Enter to begin:"
+CHOICE = "Your choice:"
+GROUP = re.compile(r"^Group ([1-6]): (\w) (\w) (\w) (\w)$", re.MULTILINE)
+
+
+def walk_to_key(desk: Terminal) -> str:
+    """From the first question to the key; returns it."""
+    for words, typed in ((BEGIN, ""), ("Is this you? Press", ""), ("Number or name of the Mac:", "1")):
+        desk.wait_for(words)
+        desk.press(typed + ENTER)
+    return shown_key(desk)
+
+
+def shown_key(desk: Terminal) -> str:
+    """The key that stands on the page."""
+    desk.wait_for("Group 6: ")
+    return key_in(desk.text)
+
+
+def key_in(text: str) -> str:
+    """A key from its six lines."""
+    groups = GROUP.findall(text)
+    assert [int(number) for number, *_ in groups] == [1, 2, 3, 4, 5, 6], text
+    return "-".join("".join(characters) for _, *characters in groups)
+
+
+def spaced(key: str) -> list[str]:
+    """The groups of a key as they are written."""
+    return [" ".join(group) for group in key.split("-")]
+
+
+def spelled(key: str) -> list[str]:
+    """The groups of a key as they are spelled."""
+    words = alphabet("en")
+    return [", ".join(f"{one} {words.word(one)}" for one in group) + "." for group in key.split("-")]

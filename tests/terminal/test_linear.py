@@ -1,0 +1,223 @@
+"""Linear mode on a real terminal: a whole visit typed, each announcement heard, and what a line can do to it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kiosk.supervisor import EXIT_LOST
+from tests.support.linear import BEGIN, shown_key, spelled, walk_to_key
+from tests.support.tenant import Tenant, tenant
+from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
+
+FULL_SCREEN = "F3  Linear"
+F3 = "\x1bOR"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=12, idle_seconds=60) as both:
+        yield both
+
+
+def run(folder: Path, *options: str, **visit: object) -> list[str]:
+    return ["run", "--config", str(dead_end(folder, **visit)), *options]
+
+
+def visits(desk: Terminal) -> list[psutil.Process]:
+    return psutil.Process(desk.child.pid).children()
+
+
+def type_in(desk: Terminal, words: str, *answers: str) -> None:
+    desk.press(words + ENTER)
+    for answer in answers:
+        desk.wait_for(answer)
+
+
+def test_a_whole_visit_is_typed(running: Tenant) -> None:
+    with terminal(*running.arguments, "--linear") as desk:
+        desk.wait_for(BEGIN)
+        type_in(desk, "help", "your password is never typed here", "lock to lock this")
+        type_in(desk, "", "step 1 of 4: Sign in", "devicelogin", "Then enter the code: ", "valid for 5 minutes")
+        desk.wait_for("Waiting for your sign-in:")
+        type_in(desk, "spell", f"{code(desk)[0]} ", ".")
+        desk.wait_for("You are signed in as Ada Kessler, ada.kessler@nordwind.example")
+        desk.wait_for("You have 20 seconds")
+        # Half of a word, mended: what is echoed is what counts.
+        type_in(desk, "yex\x7fs", "Is this you? yes")
+        desk.wait_for("Number or name of the Mac:")
+        assert "step 3 of 4: Choose" in desk.text
+        assert "2 Macs are registered to you" in desk.text
+        type_in(desk, "mini", "1. NW-AKESSLER-MINI")
+        desk.wait_for("2. ", gone=True)
+        desk.press(ESCAPE)
+        desk.wait_for("2. NW-AKESSLER-MINI")
+        type_in(desk, "nothing like this", "No Mac fits")
+        type_in(desk, "1", "Recovery key of NW-AKESSLER-14", "Group 6: ", "The key vanishes in 12 seconds")
+        key = shown_key(desk)
+        type_in(desk, "4", f"Group 4: {spelled(key)[3]}")
+        assert spelled(key)[2] not in desk.text
+        type_in(desk, "spell", *(f"Group {number}: {words}" for number, words in enumerate(spelled(key), 1)))
+        type_in(desk, "hide", "The key is hidden")
+        assert not [words for words in spelled(key) if words in desk.text]
+        type_in(desk, "show", "Group 6: ")
+        type_in(desk, "more", "The key vanishes in 12 seconds")
+        desk.wait_for("The key vanishes in 10 seconds")
+        type_in(desk, "dance", "means nothing here")
+        desk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+        assert "Group" not in desk.text
+        type_in(desk, "", "Group 6: ")
+        assert shown_key(desk) == key
+        type_in(desk, "back", "The last one was number 1")
+        type_in(desk, "lock", "You are signed out. This terminal is locked.", "Nothing of your visit is kept")
+        type_in(desk, "", BEGIN)
+        # Nothing but lines: no colours, and the cursor is only ever sent to the top of an empty page.
+        sent = bytes(desk.raw).split(b"\x1b[?25h", 1)[1].rsplit(b"Press Enter: ", 1)[0]
+        assert {part[:2] for part in sent.split(b"\x1b")[1:]} <= {b"[H", b"[2", b"[?", b"[r", b"[m", b"#8"}
+    (first, second) = running.broker.rows("release.closed")[-2:]
+    assert (first["outcome"], second["outcome"]) == ("countdown", "hidden")
+
+
+def code(desk: Terminal) -> str:
+    return desk.text.partition("Then enter the code: ")[2].partition("\n")[0].replace(" ", "")
+
+
+def test_a_key_is_taken_away_when_the_window_changes(running: Tenant) -> None:
+    with terminal(*running.arguments, "--linear") as desk:
+        walk_to_key(desk)
+        desk.child.setwinsize(20, 60)
+        desk.screen.resize(20, 60)
+        desk.wait_for("The key is hidden")
+        assert "Group" not in desk.text
+        type_in(desk, "show", "Group 6: ")
+        # The terminal says that somebody looks elsewhere.
+        desk.press("\x1b[O")
+        desk.wait_for("The key is hidden")
+        assert "Group" not in desk.text
+
+
+def test_in_a_small_window_the_key_is_read_in_parts(running: Tenant) -> None:
+    with terminal(*running.arguments, "--linear", rows=9, columns=64) as desk:
+        while "begin:" not in desk.text:
+            desk.wait_for("More follows", "begin:")
+            desk.press(ENTER if "More follows" in desk.text else "")
+            desk.settle(0.2)
+        type_in(desk, "", "signed in as")
+        type_in(desk, "", "1. NW-AKESSLER-14")
+        type_in(desk, "1", "Type a number from 1 to 6")
+        assert "Group" not in desk.text
+        type_in(desk, "2", "Group 2: ")
+        type_in(desk, "3", "Group 3: ")
+        assert "Group 2: " not in desk.text
+
+
+def test_somebody_changes_to_lines_and_the_next_visit_is_as_usual(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path)) as desk:
+        desk.wait_for(FULL_SCREEN)
+        desk.press(F3)
+        desk.wait_for(BEGIN)
+        desk.press(F3)
+        desk.wait_for(FULL_SCREEN)
+        desk.press(F3)
+        desk.wait_for(BEGIN)
+        type_in(desk, "", "The sign-in service cannot be reached.", "Reference: ", "Press Enter:")
+        desk.press(F1)
+        desk.wait_for("read them the reference")
+        desk.press(F10)
+        desk.wait_for("This terminal is locked")
+        desk.press(ENTER)
+        desk.wait_for(FULL_SCREEN)
+
+
+def test_over_ssh_a_change_of_face_is_not_the_end(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path, face="linear", after="exit")) as desk:
+        desk.wait_for(BEGIN)
+        type_in(desk, "screen", FULL_SCREEN)
+        desk.press(F3)
+        desk.wait_for(BEGIN)
+        type_in(desk, "", "cannot be reached")
+        type_in(desk, "back", "You are signed out")
+        desk.press(ENTER)
+        assert desk.exit_code() == 0
+        assert "signed out" not in desk.text
+
+
+def test_an_unattended_visit_warns_and_locks(tmp_path: Path) -> None:
+    with terminal(*run(tmp_path, "--linear", idle_seconds=3)) as desk:
+        desk.wait_for(BEGIN)
+        type_in(desk, "", "cannot be reached")
+        desk.wait_for("Are you still there? This terminal locks in")
+        desk.wait_for("Nobody pressed a key for a while")
+        desk.wait_for(BEGIN)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\xe9\xff\xfe\x1b[1114112u\x1b[48;20000;20000;1;1t\x1b[<0;5;1M\x1b]never ended",
+        b"\x03\x1a\x1c\x11\x13\x10\x0f\x04",
+        b"a" * 100_000,
+        bytes(random.Random(7).randbytes(20_000)).replace(b"\r", b"").replace(b"\n", b""),
+    ],
+    ids=["sequences", "control keys", "flood", "noise"],
+)
+def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
+    with terminal(*run(tmp_path, "--linear")) as desk:
+        desk.wait_for(BEGIN)
+        (child,) = visits(desk)
+        desk.press(garbage)
+        desk.settle()
+        assert visits(desk) == [child]
+        assert child.memory_info().rss < 100 << 20
+        # Esc is a step back from whatever was typed by it: the question is asked anew.
+        desk.press(ESCAPE)
+        desk.settle()
+        type_in(desk, "", "cannot be reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGINT])
+def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
+    with terminal(*run(tmp_path, "--linear")) as desk:
+        desk.wait_for(BEGIN)
+        (child,) = visits(desk)
+        child.send_signal(number)
+        desk.kill(number)
+        desk.settle()
+        assert visits(desk) == [child]
+        type_in(desk, "", "cannot be reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
+    with terminal(*run(tmp_path, "--linear")) as desk:
+        desk.wait_for(BEGIN)
+        (child,) = visits(desk)
+        desk.kill(number)
+        assert desk.exit_code() == 128 + number
+        assert not child.is_running()
+        assert desk.raw.rindex(b"\x1b[?1049l") > desk.raw.rindex(BEGIN.encode())
+        assert BEGIN not in desk.text
+
+
+def test_a_hangup_ends_everything(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [*KIOSK, *run(tmp_path, "--linear")], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    ) as desk:
+        os.close(slave)
+        seen = b""
+        while BEGIN.encode() not in seen:
+            seen += os.read(master, 65536)
+        (visit,) = psutil.Process(desk.pid).children()
+        os.close(master)
+        # No controlling terminal, so no signal either: the visit finds out by itself.
+        assert desk.wait(10) == EXIT_LOST
+        visit.wait(10)
