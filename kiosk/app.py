@@ -176,7 +176,7 @@ class KioskApp(App[None], inherit_bindings=False):
         """Put a screen in place of the one that is shown, and wait for its answer."""
         screen.organisation = self.config.organisation.name
         screen.band = self.config.look.accent or ""
-        screen.note = self.note
+        screen.note = _(self.note)
         # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
         # Textual raises the cancellation inside its own message pump.
         await asyncio.shield(asyncio.ensure_future(self._put(screen)))
@@ -227,7 +227,7 @@ class KioskApp(App[None], inherit_bindings=False):
         """Lay the help of this screen over it."""
         shown = self.screen
         if isinstance(shown, KioskScreen) and shown.help_text:
-            self.push_screen(HelpScreen(shown.help_text, self.config.organisation.helpdesk))
+            self.push_screen(HelpScreen(_(shown.help_text), self.config.organisation.helpdesk))
 
     def action_look(self) -> None:
         """Other colours, for this visit."""

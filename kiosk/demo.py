@@ -19,11 +19,12 @@ from kiosk.config import KioskConfig, Policy, Surroundings, load
 from kiosk.demo_phone import DemoPerson
 from kiosk.desk import run_desk
 from kiosk.errors import ConfigError
+from kiosk.i18n import N_
 from kiosk.sandbox.phone import Phone
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
-_NOTE = "DEMO - simulated organisation"
+_NOTE = N_("DEMO - simulated organisation")
 
 
 def run_demo(

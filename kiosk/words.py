@@ -19,6 +19,9 @@ _GOODBYE = {
     Ending.VISIT_OVER: N_("The time for one visit is over, so this terminal has locked itself."),
     Ending.LOCKED: N_("This terminal is locked."),
 }
+_FAREWELL = N_("Goodbye.")
+# By kind, see kiosk/surroundings.py; other kinds are the names of programs.
+_WATCHERS = {"debugger": N_("a debugger"), "other_tty": N_("another terminal")}
 
 NETWORK = {
     Network.AWAY: N_("This kiosk has no connection at the moment. It tries again by itself."),
@@ -76,7 +79,7 @@ REASON_PROMPT = N_("Why do you need the recovery key? A ticket number or a few w
 
 def goodbye(how: Ending) -> str:
     """Why the visit is over."""
-    return _(_GOODBYE.get(how, N_("Goodbye.")))
+    return _(_GOODBYE.get(how, _FAREWELL))
 
 
 def waiting(seconds: float) -> str:
@@ -149,7 +152,8 @@ def warnings(code: str | None, watch: Watch) -> list[str]:
     if warning := kind_of(code):
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
     if watch.warns:
-        said.append(_("Another program may see or keep this screen: {programs}.").format(programs=watch))
+        programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in watch.kinds)
+        said.append(_("Another program may see or keep this screen: {programs}.").format(programs=programs))
     return said
 
 
@@ -166,7 +170,6 @@ def again(error: KioskError) -> str:
 def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:
     """Who can help, where, and what to quote there."""
     facts = {_("Who can help"): _(error.who)}
-    facts |= {_("Website"): organisation.portal.removeprefix("https://")} if error.portal else {}
     facts |= {_("Helpdesk"): organisation.helpdesk}
     facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
     return facts | {"Microsoft": quoted} if (quoted := _microsofts(error)) else facts

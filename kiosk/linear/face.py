@@ -311,6 +311,8 @@ class LinearFace:
         lines += [_(error.sentence), _(error.next_step)]
         if error.retry_after:
             lines.append(_("You can try again in {time}.").format(time=waiting(error.retry_after)))
+        if error.portal:
+            lines.append(self._organisation.portal)
         lines += [f"{what}: {value}" for what, value in help_with(error, self._organisation).items()]
         ticket = self._ticket(error, device)
         if ticket:

@@ -19,7 +19,7 @@ from kiosk.widgets.key_view import KeyView
 from kiosk.widgets.prose import Prose
 from kiosk.words import REVEAL_HELP, name, serial
 
-_SHOWN_HINTS: Sequence[Hint] = (("Space", N_("Hide the key")), ("Esc", N_("Back")))
+_SHOWN_HINTS: Sequence[Hint] = ((N_("Space"), N_("Hide the key")), ("Esc", N_("Back")))
 _TURN_HINT: Hint = ("← →", N_("Group"))
 _HIDDEN_HINTS: Sequence[Hint] = (("Enter", N_("Show it again")), ("Esc", N_("Back")))
 

@@ -47,7 +47,7 @@ class TroubleScreen(KioskScreen[Choice]):
         self._ticket = ticket
         self._final = is_final(error)
         ways = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again(error)), ("Esc", leave))
-        self.hints = (*ways, ("F5", N_("For a ticket"))) if ticket else ways
+        self.hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
 
     def content(self) -> Iterable[Widget]:
         if not self._error.portal:
@@ -67,6 +67,9 @@ class TroubleScreen(KioskScreen[Choice]):
         yield Prose(_(error.next_step), classes="value")
         if error.retry_after:
             yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
+        if error.portal:
+            # Beside a name there is no room to keep an address whole.
+            yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
         yield Facts(help_with(error, self._organisation))
 
     def action_ticket(self) -> None:

@@ -12,6 +12,7 @@ from kiosk.clock import Deadline
 from kiosk.i18n import N_, _
 
 _WORDS_CELLS = 22
+_GAP = "  "
 _SOON_SECONDS = 20
 # Shortest first. The words stay true until the next ones stand there.
 _WARNINGS = ((20, N_("Less than 20 seconds left")), (60, N_("Less than a minute left")))
@@ -68,7 +69,7 @@ class Countdown(Widget):
 
     def render_line(self, y: int) -> Strip:
         left = self._deadline.left()
-        words = self._words.format(time=minutes(left)).ljust(_WORDS_CELLS)
+        words = (self._words.format(time=minutes(left)) + _GAP).ljust(_WORDS_CELLS)
         room = max(0, self.size.width - len(words))
         warning = f"  {self.warning}" if self.warning else ""
         if room - len(warning) < _LEAST_BAR_CELLS:

@@ -36,9 +36,9 @@ class Row:
 
 
 HEADINGS = (N_("Name"), N_("Model"), N_("Serial"), N_("Last seen"), N_("Key"))
-# What is left of the width is shared by name and model.
-_FIXED_WIDTHS = (6, 11, 10)
+# Serial, last seen and key have the room that their words need; what is left is shared by name and model.
 _SHORTEST = 8
+_LEAST_WIDTHS = (_SHORTEST, _SHORTEST, 6, 11, 10)
 
 
 class DeviceList(Widget, can_focus=False, inherit_bindings=False):
@@ -54,26 +54,23 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
-        self._rows: tuple[Row, ...] = ()
-        self._longest = (0, 0)
-        self._take(rows)
+        self._rows = tuple(rows)
+        self.chosen = 0
+        self._headings = tuple(_(heading) for heading in HEADINGS)
+        # Of all rows, and kept: columns that move while somebody types a filter are hard to read.
+        lines = [self._headings, *(row.cells() for row in rows)]
+        self._longest, self._models, *self._widths = (
+            max(least, *(cell_len(cells[column]) for cells in lines)) for column, least in enumerate(_LEAST_WIDTHS)
+        )
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show other rows, the first one chosen. Only lines that change are drawn."""
-        before, longest = self._seen(), self._longest
-        self._take(rows)
-        if longest != self._longest:
-            self.refresh()
-            return
+        before = self._seen()
+        self._rows = tuple(rows)
+        self.chosen = 0
         changed = [y for y, (old, new) in enumerate(zip(before, self._seen(), strict=True)) if old != new]
         if changed:
             self.refresh(Region(0, changed[0] + 1, self.size.width, changed[-1] - changed[0] + 1))
-
-    def _take(self, rows: Sequence[Row]) -> None:
-        self._rows = tuple(rows)
-        self.chosen = 0
-        names = max((cell_len(row.name) for row in self._rows), default=0)
-        self._longest = names, max((cell_len(row.model) for row in self._rows), default=0)
 
     def _seen(self) -> list[tuple[bool, Row | None]]:
         """Each line under the headings: whether it is chosen, and what stands there."""
@@ -106,7 +103,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         width = self.size.width
         if y == 0:
             style = self.get_component_rich_style("device-list--heading")
-            return self._strip(_NO_MARK, [_(heading) for heading in HEADINGS], width, style)
+            return self._strip(_NO_MARK, self._headings, width, style)
         place = self._first + y - 1
         if place >= len(self._rows):
             return Strip.blank(width, self.rich_style)
@@ -117,16 +114,15 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         return self._strip(_NO_MARK, row.cells(), width, style)
 
     def _strip(self, mark: str, cells: Sequence[str], width: int, style: Style) -> Strip:
-        widths = (*self._shared_widths(width), *_FIXED_WIDTHS)
+        widths = (*self._shared_widths(width), *self._widths)
         line = mark + _GAP.join(_fit(cell, room) for cell, room in zip(cells, widths, strict=True))
         return Strip([Segment(set_cell_size(line, width), style)])
 
     def _shared_widths(self, width: int) -> tuple[int, int]:
         """Room for name and model: the name has what it needs, up to half of what both have."""
-        shared = width - len(_MARK) - sum(_FIXED_WIDTHS) - len(_GAP) * (len(HEADINGS) - 1)
-        longest, models = self._longest
-        least = max(_SHORTEST, shared - max(models, _SHORTEST))
-        name = min(max(longest, _SHORTEST), max(least, shared // 2))
+        shared = width - len(_MARK) - sum(self._widths) - len(_GAP) * (len(HEADINGS) - 1)
+        least = max(_SHORTEST, shared - self._models)
+        name = min(self._longest, max(least, shared // 2))
         return name, max(_SHORTEST, shared - name)
 
 
