@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench test-microsoft pictures causes wheel lock clean
+.PHONY: help demo test check bench test-microsoft pictures causes translations wheel lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,6 +33,9 @@ pictures: $(VENV)/.dev  ## Draw the pictures of the README from the running prog
 
 causes: $(VENV)/.dev  ## Write docs/causes.md, the table of everything that can go wrong
 	@$(BIN)/python -m docs.causes
+
+translations: $(VENV)/.dev  ## Bring the catalogues in step with the code
+	@$(BIN)/python -m translations
 
 wheel: $(VENV)/.dev  ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kiosk.i18n import LANGUAGES, SOURCE
 from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_the_look_the_people_and_the_pages(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"kiosk/kiosk.tcss", "kiosk/py.typed", "kiosk/sandbox/people.toml", "kiosk/sandbox/phone.css"} <= names
-    assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks"))]
+    assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks", "translations"))]
+
+
+def test_it_speaks_every_language(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"kiosk/locales/{code}/LC_MESSAGES/kiosk.mo" for code in LANGUAGES if code != SOURCE} <= names
 
 
 def test_the_demo_runs_from_it(wheel: Path, tmp_path: Path) -> None:

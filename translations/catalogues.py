@@ -1,0 +1,105 @@
+"""Finds what is marked for translation in the code, and what the catalogues say to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from kiosk.i18n import DOMAIN, LANGUAGES, LOCALES, SOURCE
+
+ROOT = Path(__file__).parents[1]
+TRANSLATED = [language for language in LANGUAGES if language != SOURCE]
+
+_KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+# Where the code of a language alone would stand for the plurals of another country.
+_LOCALES = {"pt": "pt_PT"}
+_HEADERS = {"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+
+
+class PlainCatalogue(Catalog):
+    """A catalogue whose header has no dates and names, which would differ with every run."""
+
+    def _plain_headers(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in Catalog.mime_headers.fget(self) if name in _HEADERS]
+
+    mime_headers = property(_plain_headers, Catalog.mime_headers.fset)
+
+
+def path(language: str) -> Path:
+    """The file that translators edit."""
+    return LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+
+
+def marked() -> Iterator[tuple[str, str | tuple[str, ...], list[str]]]:
+    """File, message and the notes for translators of everything that is marked in the code."""
+    found = extract_from_dir(
+        ROOT / "kiosk",
+        method_map=[("**.py", "python")],
+        keywords=_KEYWORDS,
+        comment_tags=["Translators:"],
+        strip_comment_tags=True,
+    )
+    for file, _line, message, comments, _context in found:
+        yield f"kiosk/{file}", message, comments
+
+
+def template(language: str) -> Catalog:
+    """Everything that is marked, without a translation."""
+    catalogue = PlainCatalogue(
+        locale=_LOCALES.get(language, language),
+        header_comment=f"# {LANGUAGES[language]}. How to translate: docs/translating.md",
+        fuzzy=False,
+    )
+    for file, message, comments in marked():
+        catalogue.add(message, locations=[(file, 0)], auto_comments=comments)
+    return catalogue
+
+
+def stored(language: str) -> Catalog:
+    """The catalogue as its file has it; an empty one where there is no file yet."""
+    locale = _LOCALES.get(language, language)
+    if not path(language).exists():
+        return Catalog(locale=locale)
+    with path(language).open("rb") as file:
+        return read_po(file, locale=locale, abort_invalid=True)
+
+
+def renewed(language: str) -> Catalog:
+    """What is marked in the code, with the translations that are stored. None is guessed from similar words."""
+    catalogue, old = template(language), stored(language)
+    for message in catalogue:
+        known = old.get(message.id) if message.id else None
+        if known is not None and not known.fuzzy and known.pluralizable == message.pluralizable:
+            message.string = known.string
+            message.user_comments = known.user_comments
+    return catalogue
+
+
+def open_messages(catalogue: Catalog) -> list[Message]:
+    """Those without a translation, or without one of its plural forms."""
+    return [message for message in catalogue if message.id and not all(forms(message))]
+
+
+def forms(message: Message) -> tuple[str, ...]:
+    """The translation, in all its plural forms."""
+    return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string,)
+
+
+def written(catalogue: Catalog) -> bytes:
+    """The catalogue as a file for translators. No line numbers: they would change with every change of the code."""
+    file = BytesIO()
+    write_po(file, catalogue, width=100, include_lineno=False)
+    return file.getvalue()
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """The catalogue as the program reads it."""
+    file = BytesIO()
+    write_mo(file, catalogue)
+    return file.getvalue()
