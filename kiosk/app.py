@@ -83,7 +83,7 @@ class KioskApp(App[None], inherit_bindings=False):
         look: Callable[[], Watch] = Watch,
         phone: DemoPhone | None = None,
         reference: str = "",
-        notice: str = "",
+        failed: str = "",
         witness: Witness | None = None,
         curtain: Curtain | None = None,
         note: str = "",
@@ -91,7 +91,8 @@ class KioskApp(App[None], inherit_bindings=False):
     ) -> None:
         """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
 
-        ``look`` tells what may be recording; ``notice`` is said on the welcome screen, ``note`` on all of them.
+        ``look`` tells what may be recording; ``failed`` is the reference of a visit before this one that failed,
+        ``note`` is said on all screens.
         ``disturbed``: the last visit ended without a network.
         """
         super().__init__(driver_class=KioskDriver)
@@ -108,7 +109,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self.keeper = Keeper(
             config, clock, began=self._begin_ticking, over=self._over, terminal=terminal, look=look, witness=witness
         )
-        self.notice = notice
+        self.failed = failed
         self.note = note
         self._disturbed = disturbed
         self._changing = asyncio.Lock()
@@ -154,7 +155,7 @@ class KioskApp(App[None], inherit_bindings=False):
         """For the next visit, if nobody has touched a key yet."""
         size = (self.size.width, self.size.height)
         touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
-        as_ever = not self.notice and not self._disturbed
+        as_ever = not self.failed and not self._disturbed
         if self._curtain and not touched and as_ever and not self._curtain.fits(size):
             whole = self.screen._compositor.render_full_update()
             self._curtain.keep(whole.render_segments(self.console), size)

@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol
 
 import click
 
+from kiosk import i18n
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig
 from kiosk.demo_phone import DemoPhone
@@ -56,6 +57,7 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
     for bundle in {config.sign_in.ca_bundle, config.broker.ca_bundle} - {None}:
         tls_context(bundle)
     to_syslog("kiosk")
+    i18n.use(config.look.language)
     harden()
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
@@ -72,7 +74,7 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
             look=partial(look_around, config.surroundings, terminal.name),
             phone=phone() if phone else None,
             reference=errand.reference,
-            notice=errand.notice,
+            failed=errand.failed,
             disturbed=errand.disturbed,
             witness=errand.witness,
             curtain=errand.curtain,

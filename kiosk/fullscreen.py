@@ -35,7 +35,7 @@ class FullScreen:
             organisation.portal,
             languages={code: name for code, name in i18n.available().items() if code in offered},
             notice=organisation.notice or "",
-            fault=self._app.notice,
+            failed=self._app.failed,
             demo=bool(self._app.note),
         )
         await self._app.show(self._welcome)

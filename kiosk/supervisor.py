@@ -21,6 +21,7 @@ from kiosk.models import Ending
 from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
 from kiosk.witness import Witness
+from kiosk.words import fault, out_of_order
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +40,18 @@ EXIT_CRASH = 70
 EXIT_LOST = 128 + signal.SIGHUP
 _IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_FACE, EXIT_LOST})
 _TELLING_SECONDS = 8
-_FAULT = "The last visit ended with a fault and was wiped. Reference {reference}"
-_OUT_OF_ORDER = "This terminal is out of order for a moment and tries again by itself. Reference {reference}"
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What a visit is sent with: a reference for the log, a notice for the person, what it shares with us.
+    """What a visit is sent with: a reference for the log, the reference of a visit that has just failed,
+    what it shares with us.
 
     ``linear``: it is shown as plain lines. ``disturbed``: the visit before ended without a network.
     """
 
     reference: str
-    notice: str
+    failed: str
     witness: Witness
     curtain: Curtain
     linear: bool = False
@@ -90,12 +90,12 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
-        notice, disturbed, other_face = "", False, False
+        failed, disturbed, other_face = "", False, False
         curtain = Curtain()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
             linear = self._linear is not other_face
-            errand = Errand(reference, notice, Witness(), curtain, linear, disturbed)
+            errand = Errand(reference, failed, Witness(), curtain, linear, disturbed)
             code = self._one_visit(errand)
             self._terminal.reset()
             if left_open := errand.witness.left_open():
@@ -105,19 +105,19 @@ class Supervisor:
             if code == EXIT_OTHER_FACE:
                 # Nobody has been told yet what the first screen had to say.
                 continue
-            notice, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
+            failed, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
             if code == EXIT_ENOUGH:
                 return 0
             if code not in _IN_ORDER and not self._stopped_by:
                 log.error("%s a visit ended with %s", reference, code)
-                notice = _FAULT.format(reference=reference)
+                failed = reference
             if self._stopped_by or self._once or code == EXIT_LOST:
-                if notice:
-                    self._terminal.say(notice)
+                if failed:
+                    self._terminal.say(fault(failed))
                 return self._exit_code(code)
-            failures = failures + 1 if notice and not quick.passed() else 0
+            failures = failures + 1 if failed and not quick.passed() else 0
             if failures > 1:
-                self._terminal.say(_OUT_OF_ORDER.format(reference=reference))
+                self._terminal.say(out_of_order(reference))
                 self._pause(min(2.0**failures, _LONGEST_PAUSE_SECONDS))
         return 128 + self._stopped_by
 
@@ -170,7 +170,7 @@ class Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-            if not errand.notice and not errand.linear:
+            if not errand.failed and not errand.linear:
                 errand.curtain.draw()
             harden()
             gc.enable()

@@ -82,6 +82,17 @@ def goodbye(how: Ending) -> str:
     return _(_GOODBYE.get(how, _FAREWELL))
 
 
+def fault(reference: str) -> str:
+    """On the first screen after a visit that failed."""
+    return _("The last visit ended with a fault and was wiped. Reference {reference}").format(reference=reference)
+
+
+def out_of_order(reference: str) -> str:
+    """Where visits keep failing."""
+    words = _("This terminal is out of order for a moment and tries again by itself. Reference {reference}")
+    return words.format(reference=reference)
+
+
 def waiting(seconds: float) -> str:
     """A waiting time as a person says it, rounded up."""
     minutes = -int(-seconds // 60)

@@ -42,6 +42,7 @@ from kiosk.words import (
     WORKING_HELP,
     about,
     again,
+    fault,
     help_with,
     how_many,
     is_final,
@@ -71,7 +72,7 @@ class LinearFace:
         other_face: Callable[[], None],
         end_demo: Callable[[], None] | None,
         phone: DemoPhone | None = None,
-        notice: str = "",
+        failed: str = "",
         note: str = "",
     ) -> None:
         """``ticket`` makes the text for one, ``other_face`` changes to full screen, ``end_demo`` is there in the demo.
@@ -88,7 +89,7 @@ class LinearFace:
         self._other_face = other_face
         self._end_demo = end_demo
         self._phone = phone
-        self._notice = notice
+        self._failed = failed
         self._note = note
 
     def network(self, network: Network) -> None:
@@ -131,7 +132,7 @@ class LinearFace:
     def _greeting(self) -> Sequence[str]:
         organisation = self._organisation
         return [
-            self._notice,
+            fault(self._failed) if self._failed else "",
             _(NETWORK[self._network]) if self._network else "",
             organisation.notice or "",
             f"{_('Locked out of your Mac?')} {_('Read its recovery key here.')}",

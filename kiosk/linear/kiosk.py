@@ -45,7 +45,7 @@ class LinearKiosk:
         look: Callable[[], Watch] = Watch,
         phone: DemoPhone | None = None,
         reference: str = "",
-        notice: str = "",
+        failed: str = "",
         witness: Witness | None = None,
         curtain: Curtain | None = None,
         note: str = "",
@@ -75,7 +75,7 @@ class LinearKiosk:
             other_face=lambda: self.leave_now(EXIT_OTHER_FACE),
             end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if note else None,
             phone=phone,
-            notice=notice,
+            failed=failed,
             note=note,
         )
         self._flow: asyncio.Task[None] | None = None

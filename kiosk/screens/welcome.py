@@ -18,7 +18,7 @@ from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
-from kiosk.words import NETWORK, WELCOME_HELP
+from kiosk.words import NETWORK, WELCOME_HELP, fault
 
 
 class WelcomeScreen(KioskScreen[None]):
@@ -39,17 +39,18 @@ class WelcomeScreen(KioskScreen[None]):
         *,
         languages: Mapping[str, str],
         notice: str = "",
-        fault: str = "",
+        failed: str = "",
         demo: bool = False,
     ) -> None:
-        """``languages`` by code; ``notice`` are words of the organisation, ``fault`` says how the last visit ended."""
+        """``languages`` by code; ``notice`` are words of the organisation, ``failed`` is the reference of a
+        visit before this one that failed."""
         super().__init__()
         self._clock = clock
         self._helpdesk = helpdesk
         self._portal = portal
         self._languages = dict(languages)
         self._notice = notice
-        self._fault = fault
+        self._failed = failed
         self._network: Network | None = None
         self._at_first = i18n.language()
         self._forget_at: Deadline | None = None
@@ -70,8 +71,8 @@ class WelcomeScreen(KioskScreen[None]):
             classes="steps",
         )
         yield Prose(_("Press Enter to begin"), classes="call")
-        if self._fault:
-            yield Prose(self._fault, classes="caution value")
+        if self._failed:
+            yield Prose(fault(self._failed), classes="caution value")
         network = Prose(self._network_words(), id="network", classes="caution value")
         network.display = self._network is not None
         yield network
