@@ -32,13 +32,18 @@ ENVIRONMENT = {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
 }
-# What the kiosk makes its environment to at the start, so that freed memory is overwritten.
+# What has freed memory overwritten from the start; the kiosk does so from the moment somebody begins.
 WIPING = ENVIRONMENT | {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
 }
 # What the launchers in deploy/ make it to before Python starts.
-LAUNCHED = WIPING | {"TEXTUAL_DISABLE_KITTY_KEY": "1", "TEXTUAL_FPS": "240"}
+LAUNCHED = ENVIRONMENT | {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+    "TEXTUAL_DISABLE_KITTY_KEY": "1",
+    "TEXTUAL_FPS": "240",
+}
 
 
 class Program:

@@ -13,11 +13,11 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _TERM = _LETTERS | _DIGITS | frozenset("+.-")
 _SSH_VALUE = _LETTERS | _DIGITS | frozenset("/:.% -")
 
-# Blocks that the C library frees are overwritten, small ones included; Python's own allocator would keep them.
-# (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
+# What kiosk.process.overwrite_freed needs: all blocks from the C library, and small ones not kept aside, where they
+# would not be overwritten. (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
 _WIPING_ALLOCATOR = {
     "PYTHONMALLOC": "malloc",
-    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
 _FLAGS = ("-P", "-s")
 
@@ -65,6 +65,10 @@ def main() -> None:
     well_started = sys.flags.safe_path and sys.flags.no_user_site and not sys.flags.ignore_environment
     if given != wanted or not well_started:
         os.execve(sys.executable, [sys.executable, *_FLAGS, "-m", "kiosk", *sys.argv[1:]], wanted)  # noqa: S606
+    from kiosk.direct import run_directly
+
+    if (code := run_directly(sys.argv[1:])) is not None:
+        sys.exit(code)
     from kiosk.cli import cli
 
     cli(prog_name="kiosk")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +9,7 @@ from typing import ClassVar
 import click
 
 from kiosk import __version__
+from kiosk.direct import run_kiosk
 from kiosk.plainly import plainly
 
 _config = click.option(
@@ -50,13 +50,7 @@ _linear = click.option("--linear", is_flag=True, help="Plain lines of text, for 
 @plainly
 def run(path: Path, linear: bool) -> int:
     """Run the kiosk on this terminal."""
-    # Nothing that is loaded here is ever collected; the supervisor switches it on again.
-    gc.disable()
-    from kiosk.config import KioskConfig, load
-    from kiosk.desk import run_desk
-
-    config = load(path, KioskConfig)
-    return run_desk(config, linear=linear or config.visit.face == "linear")
+    return run_kiosk(path, linear=linear)
 
 
 @cli.command()
@@ -85,9 +79,10 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
     """Run the broker, which decides, writes down and releases."""
     from kiosk.broker.server import serve
     from kiosk.config import BrokerConfig, load
-    from kiosk.process import harden
+    from kiosk.process import harden, overwrite_freed
 
     harden()
+    overwrite_freed()
     serve(
         load(path, BrokerConfig),
         until_stdin_closes=until_stdin_closes,

@@ -6,11 +6,10 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import NoReturn, Protocol
-
-import click
 
 from kiosk import i18n
 from kiosk.clock import SystemClock
@@ -51,7 +50,8 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
     try:
         terminal = Terminal()
     except NotATerminal:
-        click.echo("kiosk: expected one terminal as standard input, output and error (Textual draws on the last)")
+        expected = "expected one terminal as standard input, output and error (Textual draws on the last)"
+        sys.stdout.write(f"kiosk: {expected}\n")
         return EXIT_NO_TERMINAL
     # Read once here, so that a broken file is one clear line now and not a failed visit later.
     for bundle in {config.sign_in.ca_bundle, config.broker.ca_bundle} - {None}:

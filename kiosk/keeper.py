@@ -12,6 +12,7 @@ from kiosk.config import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.held_key import HeldKey
 from kiosk.models import Device, Ending
+from kiosk.process import overwrite_freed
 from kiosk.surroundings import Watch
 from kiosk.ticket import ticket
 from kiosk.watchdog import Watchdog
@@ -54,7 +55,8 @@ class Keeper:
         self.ending: Ending | None = None
         # Whether the last question of the visit got no answer, or one from somewhere else.
         self.disturbed = False
-        # Whether a thread of its own ends the process where the event loop is stuck.
+        # Whether the process is the visit's own: a thread ends it where the event loop is stuck, and what it frees is
+        # overwritten.
         self.guarded = True
         self._began = began
         self._over = over
@@ -71,6 +73,8 @@ class Keeper:
         # Loaded by now, see kiosk/preload.py; imported at the top it would delay the first screen.
         from kiosk.visit import Visit as new_visit  # noqa: N813 - the type has this name above
 
+        if self.guarded:
+            overwrite_freed()
         watch = self.look()
         place = f"{self._terminal}, under {watch}" if watch.kinds else self._terminal
         self.visit = new_visit(self.config, self.clock, place, self._witness, ended=self._tell)

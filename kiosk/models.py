@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -130,4 +129,7 @@ class Problem(Message, frozen=True, kw_only=True):
 
 def key_fingerprint(public_key: bytes) -> str:
     """The name of a visit: SHA-256 of its public key, in hexadecimal."""
+    # Loaded when somebody begins: it would delay the first screen.
+    import hashlib
+
     return hashlib.sha256(public_key).hexdigest()

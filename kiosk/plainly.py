@@ -9,9 +9,8 @@ from typing import ParamSpec
 
 import click
 
+from kiosk.direct import EXIT_CONFIGURATION
 from kiosk.errors import ConfigError
-
-EXIT_CONFIGURATION = 2
 
 Arguments = ParamSpec("Arguments")
 

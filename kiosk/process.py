@@ -9,6 +9,9 @@ import resource
 import signal
 import sys
 
+# glibc's mallopt(3).
+_M_PERTURB = -6
+_OVERWRITE_WITH = 0xA5
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT = 1
@@ -22,6 +25,16 @@ def harden() -> None:
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def overwrite_freed() -> None:
+    """Have the C library overwrite every block that is freed from now on. Called before anything secret comes.
+
+    At start-up alone it would cost a tenth of the time; nothing that is freed there is secret.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).mallopt(_M_PERTURB, _OVERWRITE_WITH)
 
 
 def lock_memory() -> None:

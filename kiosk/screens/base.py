@@ -58,8 +58,6 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         # Straight on the screen: whatever is drawn is drawn once more for every container around it.
         with Vertical(id="content"):
             yield from self.content()
-        yield Prose(id="too-small")
-        yield Prose(id="warning")
         yield KeyHints(self.spelled([*self.hints, *self.ending_hints]))
 
     @staticmethod
@@ -86,7 +84,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         """Say something above the key hints; no words take it away."""
         if words != self._warned:
             self._warned = words
-            warning = self.query_one("#warning", Prose)
+            warning = self._line("warning")
             warning.say(words)
             warning.display = bool(words)
 
@@ -112,7 +110,9 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         self.set_class(not self.fits, "-too-small")
         self.set_class(event.size.height >= 30, "-tall")
         self.set_class(event.size.width >= 110, "-wide")
-        self.query_one("#too-small", Prose).say(
+        if self.fits:
+            return
+        self._line("too-small").say(
             _(
                 "This window is too small.\n\nIt has {width} x {height} characters; {least_width} x {least_height} are"
                 " needed.\nMake the window larger to go on."
@@ -123,3 +123,11 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
                 least_height=SMALLEST.height,
             )
         )
+
+    def _line(self, name: str) -> Prose:
+        """Words that most screens never show; made when they are needed, as every widget costs start-up time."""
+        for line in self.query(f"#{name}").results(Prose):
+            return line
+        line = Prose(id=name)
+        self.mount(line)
+        return line

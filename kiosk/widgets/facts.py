@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from rich.cells import cell_len
-from textual.containers import Horizontal
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.content import Content
+from textual.geometry import Size
+from textual.strip import Strip
 from textual.widget import Widget
-
-from kiosk.widgets.prose import Prose
 
 _NAME_CELLS = 12
 _GAP = 2
 
 
 class Facts(Widget):
-    """Values that are too long go on under themselves, not under their names."""
+    """Values that are too long go on under themselves, not under their names. One widget: each costs start-up time."""
 
+    COMPONENT_CLASSES = {"facts--value"}  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
-    Facts { height: auto; layout: vertical; }
-    Facts Horizontal { height: auto; }
-    Facts .facts--value { width: 1fr; }
+    Facts { width: 100%; height: auto; }
     """
 
     def __init__(self, facts: Mapping[str, str]) -> None:
         """Names, and what stands beside them."""
         super().__init__()
-        self._facts = facts
-
-    def compose(self) -> Iterable[Widget]:
+        self._facts = dict(facts)
         # As wide as the longest name, in any language; short ones stand alike on all screens.
-        width = max(_NAME_CELLS, *(cell_len(name) + _GAP for name in self._facts))
-        for name, value in self._facts.items():
-            with Horizontal():
-                label = Prose(name, classes="facts--name")
-                label.styles.width = width
-                yield label
-                yield Prose(value, classes="facts--value")
+        self._name_cells = max(_NAME_CELLS, *(cell_len(name) + _GAP for name in self._facts))
+        self._wrapped: tuple[int, list[tuple[str, str]]] = (0, [])
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render_line(self, y: int) -> Strip:
+        lines = self._lines(self.size.width)
+        if y >= len(lines):
+            return Strip.blank(self.size.width, self.rich_style)
+        name, value = lines[y]
+        segments = [
+            Segment(set_cell_size(name, self._name_cells), self.rich_style),
+            Segment(value, self.get_component_rich_style("facts--value")),
+        ]
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    def _lines(self, width: int) -> list[tuple[str, str]]:
+        if self._wrapped[0] != width:
+            room = max(1, width - self._name_cells)
+            lines = []
+            for name, value in self._facts.items():
+                values = [line.plain for line in Content(value).wrap(room)] or [""]
+                lines += [("" if at else name, line) for at, line in enumerate(values)]
+            self._wrapped = width, lines
+        return self._wrapped[1]

@@ -233,7 +233,7 @@ def test_a_visit_that_dies_with_a_key_on_the_screen_is_on_the_record(running: Te
         (visit,) = psutil.Process(desk.child.pid).children()
         visit.send_signal(number)
         desk.wait_for("Press Enter to begin")
-        assert "The last visit ended with a fault and was wiped. Reference" in desk.text
+        desk.wait_for("The last visit ended with a fault and was wiped. Reference")
         assert not [group for group in key.split("-") if group in desk.text]
         (last,) = running.broker.rows("release.closed")[-1:]
         assert (last["outcome"], last["name"]) == (how, "Ada Kessler")

@@ -25,12 +25,14 @@ from pathlib import Path
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig, load
 from kiosk.identity import SignIn
+from kiosk.process import overwrite_freed
 
 def tell(words):
     os.write(1, words.encode() + b"\\n")
     os.read(0, 1)
 
 async def main():
+    overwrite_freed()
     sign_in = SignIn(load(Path(sys.argv[1]), KioskConfig).sign_in, SystemClock())
     await sign_in.begin()
     tell(sign_in._flow["device_code"])

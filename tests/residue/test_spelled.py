@@ -22,6 +22,7 @@ KEY = "97ZT-8XQH-63WP-VNMB-52YR-4UKC"
 PROGRAM = """
 import sys
 from pathlib import Path
+from kiosk.process import overwrite_freed
 from kiosk.secret import SecretBuffer
 from kiosk.spelling import alphabet
 from kiosk.widgets.key_view import KeyForm, KeyView
@@ -46,6 +47,7 @@ class Holder(App):
     def action_hide(self):
         self.view.hide()
 
+overwrite_freed()
 Holder().run()
 """
 

@@ -195,6 +195,8 @@ def test_one_connection_has_one_session(any_door: Door, tmp_path: Path) -> None:
     path = tmp_path / "control"
     with any_door.terminal("-tt", "-o", "ControlMaster=yes", "-o", f"ControlPath={path}") as desk:
         desk.wait_for(WELCOME)
+        # A master whose output nobody takes answers no other client.
+        desk.settle(1)
         # A client that is refused here makes a connection of its own instead; nobody lets this one in.
         second = ["ssh", "-F", "/dev/null", "-o", f"ControlPath={path}", "-p", "1", "-tt", "127.0.0.1"]
         done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL)

@@ -60,6 +60,7 @@ def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_pat
         desk.wait_for(WELCOME)
         # Its own first frame comes later than this key.
         desk.press(F1)
+        desk.wait_for(first.splitlines()[-1])
         assert desk.text == first
         desk.wait_for("your password is never typed here")
         desk.press(ESCAPE)
