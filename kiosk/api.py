@@ -19,6 +19,7 @@ from kiosk.models import (
     Ending,
     Problem,
     Release,
+    ReleaseChecked,
     ReleaseClosed,
     ReleaseRequest,
     Session,
@@ -90,6 +91,10 @@ class Broker:
         body = ReleaseClosed(how=how, shown_seconds=round(shown_seconds, 1))
         path = f"/v1/releases/{_segment(release_id)}/closed"
         await self._send("POST", path, body, seconds=_FAREWELL_SECONDS)
+
+    async def checked(self, release_id: str, checked: ReleaseChecked) -> None:
+        """Tell how the check of a copy went. Best effort and quick, too."""
+        await self._send("POST", f"/v1/releases/{_segment(release_id)}/checked", checked, seconds=_FAREWELL_SECONDS)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -109,6 +110,22 @@ class Health(Message, frozen=True, kw_only=True):
 
     healthy: bool = True
     version: str = ""
+
+
+class CheckOutcome(StrEnum):
+    """How the check of somebody's copy of a key ended."""
+
+    RIGHT = "right"
+    # Some groups are wrong, or were not typed.
+    INCOMPLETE = "incomplete"
+    OUT_OF_TRIES = "out_of_tries"
+
+
+class ReleaseChecked(Message, frozen=True, kw_only=True):
+    """Body of ``POST /v1/releases/{id}/checked``. ``groups_right`` is how many of the six groups were copied right."""
+
+    how: CheckOutcome
+    groups_right: Annotated[int, msgspec.Meta(ge=0, le=6)]
 
 
 class Problem(Message, frozen=True, kw_only=True):

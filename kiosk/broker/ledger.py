@@ -107,7 +107,7 @@ class Ledger:
         self._append(connection, head, entry, now)
 
     def close(self, connection: Connection, entry: Entry) -> None:
-        """Append how a reveal ended, unless it is known already. Raises ReleaseUnknown."""
+        """Append how a reveal, or the check of a copy, ended, unless it is known already. Raises ReleaseUnknown."""
         ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
         self._end(connection, entry, ours, _DEVICE)
 
@@ -120,7 +120,7 @@ class Ledger:
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
             raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
-        if connection.scalar(select(RECORD.c.n).where(which, RECORD.c.event == Event.CLOSED)) is None:
+        if connection.scalar(select(RECORD.c.n).where(which, RECORD.c.event == entry.event)) is None:
             names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 

@@ -129,7 +129,7 @@ class Record:
         await self._in_turn(lambda connection: self._ledger.intend(connection, entry, limits))
 
     async def close(self, entry: Entry) -> None:
-        """Note how the reveal of a release to this person ended; the first word on it stands.
+        """Note how the reveal of a release to this person, or the check of a copy, ended; the first word on it stands.
 
         Raises ReleaseUnknown or RecordUnavailable.
         """

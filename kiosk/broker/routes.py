@@ -18,7 +18,7 @@ from kiosk import __version__
 from kiosk.broker import logs, problems
 from kiosk.broker.service import Service
 from kiosk.broker.visitor import SignedIn
-from kiosk.models import Devices, Health, Problem, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import Devices, Health, Problem, Release, ReleaseChecked, ReleaseClosed, ReleaseRequest, Session
 from kiosk.text import clean
 
 LARGEST_BODY = 64 * 1024
@@ -98,6 +98,18 @@ async def closed(service: _Served, visitor: _By, release_id: FromPath[str], data
 
 
 @post(
+    "/v1/releases/{release_id:str}/checked",
+    guards=[signed_in_before, sends_json],
+    status_code=204,
+    responses=_problems(400, 401, 404, 413, 415, 503),
+    tags=["release"],
+)
+async def checked(service: _Served, visitor: _By, release_id: FromPath[str], data: JSONBody[ReleaseChecked]) -> None:
+    """How the check of a copy of the key went. Only the first word on a release is kept."""
+    await service.checked(visitor, release_id, data)
+
+
+@post(
     "/v1/releases/{release_id:str}/lost",
     guards=[sends_json],
     status_code=204,
@@ -125,7 +137,7 @@ async def readyz(service: _Served) -> Health:
     return Health(version=__version__)
 
 
-HANDLERS: Sequence[Any] = (session, devices, release, closed, lost, healthz, readyz)
+HANDLERS: Sequence[Any] = (session, devices, release, closed, checked, lost, healthz, readyz)
 
 
 def create_app(service: Service, *, openapi: OpenAPIConfig | None = None) -> Litestar:

@@ -131,6 +131,7 @@ class Event(StrEnum):
     DONE = "release.done"
     REFUSED = "release.refused"
     CLOSED = "release.closed"
+    CHECKED = "release.checked"
 
 
 OK = "ok"

@@ -29,7 +29,8 @@ from kiosk.errors import (
     RequestInvalid,
     TokenRefused,
 )
-from kiosk.models import Device, Devices, Ending, Release, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import Device, Devices, Ending, Release, ReleaseChecked, ReleaseClosed, ReleaseRequest, Session
+from kiosk.recovery_key import GROUPS
 from kiosk.text import clean
 
 # More than a person has; a hostile or broken list must not make us ask Graph without end.
@@ -127,6 +128,13 @@ class Service:
             )
         )
         logs.event("release.closed", release=release_id.lower(), how=ending.how)
+
+    async def checked(self, visitor: SignedIn, release_id: str, checked: ReleaseChecked) -> None:
+        """Note how the check of a copy of the key went."""
+        if not guid(release_id):
+            raise ReleaseUnknown("no id of a release")
+        entry = replace(visitor.entry(Event.CHECKED), release_id=release_id.lower(), outcome=checked.how)
+        await self._record.close(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
 
     async def lost(self, terminal: str | None, release_id: str, ending: ReleaseClosed) -> None:
         """Note that a reveal ended with the process that showed it. Nobody signs for it, so no more is believed."""

@@ -19,6 +19,7 @@ def test_it_names_every_route_and_code() -> None:
         "get /v1/devices",
         "post /v1/devices/{device_id}/release",
         "post /v1/releases/{release_id}/closed",
+        "post /v1/releases/{release_id}/checked",
         "post /v1/releases/{release_id}/lost",
         "get /healthz",
         "get /readyz",

@@ -155,6 +155,26 @@ def test_a_reveal_ends_once_and_only_for_its_person(broker: RunningBroker, sandb
         assert problem_code(broker.ask("POST", path, token, json={"how": "hidden"})) == "release_unknown"
 
 
+def test_a_check_is_noted_once_and_only_for_its_person(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token = sandbox.token("ada")
+    mac = sandbox.device("NW-AKESSLER-14")
+    release_id = broker.release(token, mac.id).response.json()["release_id"]
+    path = f"/v1/releases/{release_id}/checked"
+    right = {"how": "right", "groups_right": 6}
+    assert problem_code(broker.ask("POST", path, sandbox.token("jonas"), json=right)) == "release_unknown"
+    closed = {"how": "countdown", "shown_seconds": 300.0}
+    assert broker.ask("POST", f"/v1/releases/{release_id}/closed", token, json=closed).status_code == 204
+    stale = sandbox.token("ada", auth_time=int(datetime.now(UTC).timestamp()) - 2000)
+    some = {"how": "out_of_tries", "groups_right": 5}
+    assert broker.ask("POST", path, stale, json=some).status_code == 204
+    assert broker.ask("POST", path, token, json=right).status_code == 204
+    (row,) = broker.rows("release.checked")
+    assert (row["outcome"], row["detail"]) == ("out_of_tries", "5 of 6 groups right")
+    assert (row["release_id"], row["device_id"], row["oid"]) == (release_id, mac.id, sandbox.person("ada").oid)
+    unknown = f"/v1/releases/{uuid4()}/checked"
+    assert problem_code(broker.ask("POST", unknown, token, json=right)) == "release_unknown"
+
+
 def test_a_broken_off_release_was_never_open(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     token = sandbox.token("priya")
     assert broker.release(token, sandbox.device("NW-PRAMAN-LOAN").id).code == "key_encryption_deferred"
@@ -205,6 +225,8 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": iter([b"A" * 70_000])}, 413, "request_invalid"),
     ("POST", "/v1/releases/x/closed", {"json": {"how": "eaten"}}, 400, "request_invalid"),
     ("POST", "/v1/releases/x/closed", {"json": {"how": "hidden", "shown_seconds": "x"}}, 400, "request_invalid"),
+    ("POST", "/v1/releases/x/checked", {"json": {"how": "right", "groups_right": 7}}, 400, "request_invalid"),
+    ("POST", "/v1/releases/x/checked", {"json": {"how": "HJ4W", "groups_right": 6}}, 400, "request_invalid"),
 ]
 
 
