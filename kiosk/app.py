@@ -14,10 +14,11 @@ from rich.console import RenderableType
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
 
-from kiosk import i18n, looks, preload
+from kiosk import i18n, looks, preload, repertoire
 from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
 from kiosk.curtain import Curtain
@@ -116,6 +117,8 @@ class KioskApp(App[None], inherit_bindings=False):
         self._reference = reference
         self._witness = witness
         self._curtain = curtain
+        self.repertoire = repertoire.choose(config.look.type, os.environ.get("TERM", ""))
+        self._substitutes = repertoire.Substitutes(self.repertoire)
         self._ticking: Timer | None = None
         self._user_code = ""
 
@@ -135,6 +138,9 @@ class KioskApp(App[None], inherit_bindings=False):
         await self.run_async(mouse=False)
         # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
         return EXIT_CRASH if self.return_code is None else self.return_code
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([self._substitutes] if self._substitutes.enabled else [])]
 
     def get_default_screen(self) -> Screen[Any]:
         return Blank()
@@ -176,6 +182,7 @@ class KioskApp(App[None], inherit_bindings=False):
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
         """Put a screen in place of the one that is shown, and wait for its answer."""
         screen.organisation = self.config.organisation.name
+        screen.repertoire = self.repertoire
         screen.band = self.config.look.accent or ""
         screen.note = _(self.note)
         # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as

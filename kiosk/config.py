@@ -25,6 +25,7 @@ from kiosk.config_errors import (
     SOCKET_OR_HTTP,
     SOCKET_OR_HTTPS,
     THEME,
+    TYPE,
     WHO,
     explain,
     line_of,
@@ -93,9 +94,10 @@ class VisitSettings(Section, frozen=True, kw_only=True):
 
 
 class Look(Section, frozen=True, kw_only=True):
-    """Colours and languages. ``languages`` are those to choose from, ``language`` is the one to begin with."""
+    """Colours, type and languages. ``languages`` are those to choose from, ``language`` is the one to begin with."""
 
     theme: Annotated[str, Meta(pattern=THEME)] = "auto"
+    type: Annotated[str, Meta(pattern=TYPE)] = "auto"
     accent: Annotated[str, Meta(pattern=COLOUR)] | None = None
     language: Language = SOURCE
     languages: tuple[Language, ...] = tuple(LANGUAGES)

@@ -26,6 +26,7 @@ WHO = r"^(everyone|role|nobody)$"
 SINK_KIND = r"^(syslog|journald|file|webhook)$"
 SINK_MODE = r"^(required|best-effort)$"
 THEME = r"^(auto|dark|light|contrast|ansi)$"
+TYPE = r"^(auto|blocks|console|lines|ascii)$"
 COLOUR = r"^#[0-9a-fA-F]{6}$"
 LANGUAGE = rf"^({'|'.join(LANGUAGES)})$"
 
@@ -41,6 +42,7 @@ IN_WORDS = {
     SINK_MODE: '"required" or "best-effort"',
     AFTER: '"restart" or "exit"',
     THEME: '"auto", "dark", "light", "contrast" or "ansi"',
+    TYPE: '"auto", "blocks", "console", "lines" or "ascii"',
     COLOUR: 'a colour such as "#1a7f37"',
     LANGUAGE: f"the code of a language: {', '.join(LANGUAGES)}",
     FACE: '"full" or "linear"',

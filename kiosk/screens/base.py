@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from kiosk.i18n import N_, _
+from kiosk.widgets.glyphs import Repertoire
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine
@@ -41,6 +42,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     organisation: str = ""
     note: str = ""
     band: str = ""
+    repertoire: Repertoire = Repertoire.HALF_BLOCKS
     step: int = 0
     hints: Sequence[Hint] = ()
     ending_hints: Sequence[Hint] = ENDING_HINTS

@@ -50,12 +50,16 @@ class SignInScreen(KioskScreen[SignInOutcome]):
     def content(self) -> Iterable[Widget]:
         shown = self._address.removeprefix("https://")
         with Horizontal(id="sign-in"):
-            yield QrCode(self._address)
+            if self.repertoire.has_half_blocks:
+                yield QrCode(self._address)
             with Vertical(id="sign-in-words"):
                 yield Prose(_("On your phone or another device, open"), classes="label")
                 yield Prose(shown, classes="value", id="address")
-                yield Prose(_("or scan the square, then enter the code"), classes="label")
-                yield BigText(self._user_code)
+                if self.repertoire.has_half_blocks:
+                    yield Prose(_("or scan the square, then enter the code"), classes="label")
+                else:
+                    yield Prose(_("then enter the code"), classes="label")
+                yield BigText(self._user_code, self.repertoire)
                 yield Prose(" ".join(self._user_code), classes="value", id="user-code")
                 if self._renewed:
                     yield Prose(_("This is a new code. The last one has expired."), classes="label")

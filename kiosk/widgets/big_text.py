@@ -9,33 +9,31 @@ from textual.widget import Widget
 
 from kiosk.widgets.glyphs import Repertoire, face
 
-_FACE = face(Repertoire.HALF_BLOCKS, large=False)
-_STEP = _FACE.width + 1
-
 
 class BigText(Widget):
-    """Letters and digits, five cells wide and four rows high."""
+    """Letters and digits, five cells wide and four rows high; in ASCII and box lines the same."""
 
     DEFAULT_CSS = """
     BigText { width: 100%; height: auto; }
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, repertoire: Repertoire = Repertoire.HALF_BLOCKS) -> None:
         super().__init__()
         self._text = text
+        self._face = face(repertoire, large=False)
 
     def _lines(self, width: int) -> list[str]:
-        fitting = max(1, (width + 1) // _STEP)
+        fitting = max(1, (width + 1) // (self._face.width + 1))
         count = -(-len(self._text) // fitting)
         length = -(-len(self._text) // max(1, count))
         return [self._text[start : start + length] for start in range(0, len(self._text), max(1, length))]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width)) * _FACE.rows
+        return len(self._lines(width)) * self._face.rows
 
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)
-        if y >= len(lines) * _FACE.rows:
+        if y >= len(lines) * self._face.rows:
             return Strip.blank(self.size.width, self.rich_style)
-        row = " ".join(_FACE.glyph(character)[y % _FACE.rows] for character in lines[y // _FACE.rows])
+        row = " ".join(self._face.glyph(character)[y % self._face.rows] for character in lines[y // self._face.rows])
         return Strip([Segment(row, self.rich_style)]).extend_cell_length(self.size.width, self.rich_style)

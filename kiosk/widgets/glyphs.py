@@ -14,11 +14,17 @@ from functools import cache
 class Repertoire(Enum):
     """Which characters a terminal can draw."""
 
-    # Also the kernel's own console font, and Uni2-VGA of Debian.
-    HALF_BLOCKS = "half blocks"
+    HALF_BLOCKS = "blocks"
+    # The kernel's own console font, and Uni2-VGA28x16 of Debian: half blocks, but all lines look alike.
+    CONSOLE = "console"
     # Debian's other console fonts: the full block and single lines, but no half blocks.
     LINES = "lines"
     ASCII = "ascii"
+
+    @property
+    def has_half_blocks(self) -> bool:
+        """What a QR code is drawn with."""
+        return self in {Repertoire.HALF_BLOCKS, Repertoire.CONSOLE}
 
 
 @dataclass(frozen=True)
@@ -264,7 +270,7 @@ def _face(glyphs: dict[str, tuple[str, ...]], *, full: str, spot: str, bar: str,
 def face(repertoire: Repertoire, *, large: bool) -> Face:
     """The form of the characters for a terminal and for the room there is. Small: 5 by 4 cells; large: 8 by 6 or 7."""
     small = _one_a_line(_SMALL_DOTS)
-    if repertoire is Repertoire.HALF_BLOCKS:
+    if repertoire.has_half_blocks:
         dots = _side_by_side(_LARGE_DOTS, 11) if large else small
         glyphs = {name: _halves(rows) for name, rows in dots.items()}
         return _face(glyphs, full="█", spot="▄▄" if large else "▄", bar="▀", dot="·")

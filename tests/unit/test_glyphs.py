@@ -25,6 +25,7 @@ FACES = [(repertoire, large) for repertoire in Repertoire for large in (False, T
 # Half blocks are missing in most console fonts of Debian; box lines of the Latin fonts and the kernel's own are these.
 ALLOWED = {
     Repertoire.HALF_BLOCKS: set(" █▀▄·"),
+    Repertoire.CONSOLE: set(" █▀▄·"),
     Repertoire.LINES: set(" █═·/\\│─┌┐└┘├┤┬┴┼"),
     Repertoire.ASCII: set(string.printable),
 }
