@@ -39,6 +39,22 @@ class AfterReveal(Enum):
     """What the person wants once they have seen the key. ``FETCH`` is for one whose time is over."""
 
     FETCH = auto()
+    CHECK = auto()
+    WHAT_NOW = auto()
+    BACK = auto()
+
+
+class AfterCheck(Enum):
+    """Where to go from the check of a copy, whether or not it is right."""
+
+    GO_ON = auto()
+    BACK = auto()
+
+
+class AfterCard(Enum):
+    """Where to go from the card with the way on."""
+
+    FINISH = auto()
     BACK = auto()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.surroundings import Watch
@@ -41,6 +41,12 @@ class Face(Protocol):
 
     async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
         """The key; ``watch`` is what may be recording it."""
+
+    async def read_back(self, showing: Showing) -> AfterCheck:
+        """Is what you wrote down right? The key is hidden meanwhile, and its time may end."""
+
+    async def what_now(self, device: Device) -> AfterCard:
+        """What to do at the locked Mac, and what comes after."""
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         """What went wrong, with the Mac that it is about; ``leave`` says in words where the way back leads."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from kiosk.answers import AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import (
     BrokerUnreachable,
@@ -156,7 +156,20 @@ class Flow:
                 showing, reason = await self._fetch(visit, device, reason)
             except _TurnedBack:
                 return
+            answer = await self._use(showing)
+            self._keeper.let_go(showing)
+
+    async def _use(self, showing: Showing) -> AfterReveal:
+        """One released key, the check of its copy and the card with the way on, until the person is done with it."""
+        while True:
             answer = await self._face.reveal(showing, self._keeper.look())
+            if answer not in {AfterReveal.CHECK, AfterReveal.WHAT_NOW}:
+                return answer
+            showing.hide()
+            if answer is AfterReveal.CHECK and await self._face.read_back(showing) is AfterCheck.BACK:
+                continue
+            if await self._face.what_now(showing.device) is AfterCard.FINISH:
+                raise VisitOver(Ending.FINISHED)
 
     async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Showing, str]:
         """The key of a device, and the reason that was taken for it; a reason is asked for once."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kiosk import i18n
-from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.screens.welcome import WelcomeScreen
@@ -87,6 +87,18 @@ class FullScreen:
                 masked=watch.masks,
             )
         )
+
+    async def read_back(self, showing: Showing) -> AfterCheck:
+        from kiosk.screens.read_back import ReadBackScreen
+
+        check = showing.read_back
+        assert check is not None, "a key of unusual form has no groups to check"
+        return await self._app.show(ReadBackScreen(showing, check, self._app.clock))
+
+    async def what_now(self, device: Device) -> AfterCard:
+        from kiosk.screens.what_now import WhatNowScreen
+
+        return await self._app.show(WhatNowScreen(device, self._organisation.helpdesk))
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         from kiosk.screens.trouble import TroubleScreen

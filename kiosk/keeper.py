@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
 from kiosk.clock import Clock
@@ -138,9 +138,16 @@ class Keeper:
             return
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
+                await asyncio.gather(*self._telling)
                 await self.visit.end(how)
         except TimeoutError:
             log.warning("the broker did not take the end of the visit in %s s", _FAREWELL_SECONDS)
+
+    def let_go(self, showing: Showing) -> None:
+        """The person is done with this key: forget all of it, and have the broker told how the check of a copy went."""
+        assert self.visit is not None
+        showing.wipe()
+        self._in_background(self.visit.tell_check(showing))
 
     def stop(self) -> None:
         """The process is about to end in order."""
@@ -155,7 +162,10 @@ class Keeper:
 
     def _tell(self, showing: Showing, how: Ending) -> None:
         assert self.visit is not None
+        self._in_background(self.visit.tell_end(showing, how))
+
+    def _in_background(self, telling: Coroutine[None, None, None]) -> None:
         # Kept, as asyncio itself holds tasks by weak references only.
-        task = asyncio.ensure_future(self.visit.tell_end(showing, how))
+        task = asyncio.ensure_future(telling)
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -7,7 +7,10 @@ from importlib import import_module
 
 _ALWAYS = ("msal.application", "kiosk.visit")
 _FULL_SCREEN = (
-    *(f"kiosk.screens.{name}" for name in ("sign_in", "working", "confirm", "devices", "reason", "reveal", "trouble")),
+    *(
+        f"kiosk.screens.{name}"
+        for name in ("sign_in", "working", "confirm", "devices", "reason", "reveal", "read_back", "what_now", "trouble")
+    ),
     # What Textual itself loads with the first widgets that it draws.
     "textual.layouts.factory",
     "textual.scrollbar",

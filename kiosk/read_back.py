@@ -76,6 +76,15 @@ class ReadBack:
         self._kept = _kept(key)
 
     @property
+    def begun(self) -> bool:
+        """Whether anything was compared."""
+        return any(self._right) or any(left < TRIES for left in self._tries)
+
+    def is_right(self, number: int) -> bool:
+        """Whether group 1 to 6 was copied right."""
+        return self._right[number - 1]
+
+    @property
     def outcome(self) -> Outcome:
         spent = sum(not left and not right for left, right in zip(self._tries, self._right, strict=True))
         return Outcome(sum(self._right), spent)
@@ -100,6 +109,9 @@ class ReadBack:
                 return Answer.RIGHT
             self._tries[group] -= 1
             return Answer.WRONG
+        except IndexError:
+            # Another thread has wiped it while it was read.
+            return Answer.FORGOTTEN
         finally:
             _zero(characters)
 

@@ -10,6 +10,7 @@ from kiosk.clock import Clock, Deadline
 from kiosk.models import Device, Ending
 
 if TYPE_CHECKING:
+    from kiosk.read_back import ReadBack
     from kiosk.secret import SecretBuffer
 
 
@@ -25,7 +26,8 @@ class Times:
 class Showing:
     """Keeps the key sealed, and open in wipeable memory only while it is on the screen.
 
-    So it can be hidden and shown again without asking the broker for another release.
+    So it can be hidden and shown again without asking the broker for another release. ``read_back`` checks a copy of
+    it, also when its time is over; None for a key of unusual form.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Showing:
         self._shown_seconds = 0.0
         self._shown_since = now
         self.key: SecretBuffer | None = unseal()
+        self.read_back: ReadBack | None = _read_back(self.key)
 
     @property
     def visible(self) -> bool:
@@ -105,13 +108,18 @@ class Showing:
             self.deadline = Deadline(self._clock, self._extended())
 
     def finish(self, how: Ending) -> None:
-        """Wipe and forget; there is no way back."""
+        """Wipe and forget the key; there is no way back. A copy of it can still be checked."""
         if not self.over:
-            self.wipe()
+            self._close()
             self._ended(self, how)
 
     def wipe(self) -> None:
-        """Zero what is open, from any thread; what is sealed opens no more."""
+        """Zero all that there is of the key, from any thread; what is sealed opens no more."""
+        self._close()
+        if self.read_back:
+            self.read_back.wipe()
+
+    def _close(self) -> None:
         self.hide()
         self._unseal = None
 
@@ -120,3 +128,13 @@ class Showing:
 
     def __repr__(self) -> str:
         return f"<Showing of release {self.release_id}>"
+
+
+def _read_back(key: SecretBuffer) -> ReadBack | None:
+    # Loaded by now, like all that opens seals; imported at the top it would delay the first screen.
+    from kiosk.read_back import ReadBack
+
+    try:
+        return ReadBack(key)
+    except ValueError:
+        return None

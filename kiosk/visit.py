@@ -10,7 +10,8 @@ from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
 from kiosk.errors import KioskError, SealBroken
 from kiosk.identity import SignIn
-from kiosk.models import Device, Ending, Person, Session
+from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session
+from kiosk.read_back import Outcome
 from kiosk.secret import VisitKeys, release_info
 from kiosk.showing import Showing, Times
 from kiosk.witness import Witness
@@ -38,8 +39,10 @@ class Visit:
         self._keys = VisitKeys()
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
         self.session: Session | None = None
-        # By release id. More than one only while the broker is still being told of the last one's end.
+        # By release id, all of the visit: of each one something may be left to wipe, or to tell.
         self._showings: dict[str, Showing] = {}
+        self._ends_told: set[str] = set()
+        self._checks_told: set[str] = set()
 
     @property
     def person(self) -> Person:
@@ -93,14 +96,24 @@ class Visit:
 
     async def tell_end(self, showing: Showing, how: Ending) -> None:
         """Tell the broker how the showing of a key ended; once told, nothing more is said."""
-        if self._showings.pop(showing.release_id, None) is None:
+        if showing.release_id in self._ends_told:
             return
+        self._ends_told.add(showing.release_id)
         # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
         # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
         with contextlib.suppress(KioskError, RuntimeError):
             await self.broker.closed(showing.release_id, how, showing.shown_seconds)
             if self._witness:
                 self._witness.closed(showing.release_id)
+
+    async def tell_check(self, showing: Showing) -> None:
+        """Tell the broker how the check of a copy went, if there was one; nothing but that, and once."""
+        check = showing.read_back
+        if check is None or not check.begun or showing.release_id in self._checks_told:
+            return
+        self._checks_told.add(showing.release_id)
+        with contextlib.suppress(KioskError, RuntimeError):
+            await self.broker.checked(showing.release_id, _checked(check.outcome))
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""
@@ -112,8 +125,14 @@ class Visit:
         self.wipe()
         for showing in list(self._showings.values()):
             await self.tell_end(showing, how)
+            await self.tell_check(showing)
         self.sign_in.forget()
         await self.broker.aclose()
 
     def __repr__(self) -> str:
         return "<Visit>"
+
+
+def _checked(outcome: Outcome) -> ReleaseChecked:
+    how = CheckOutcome.OUT_OF_TRIES if outcome.out_of_tries else CheckOutcome.INCOMPLETE
+    return ReleaseChecked(how=CheckOutcome.RIGHT if outcome.complete else how, groups_right=outcome.right)

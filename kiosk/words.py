@@ -62,11 +62,27 @@ REASON_HELP = N_(
     "Do not type a password or a key here."
 )
 REVEAL_HELP = N_(
-    "Write the 24 characters down, group by group, or read them to somebody who types them. Digits and letters have"
-    " different colours. A zero has a stroke through it, the letter O has none.\n\n"
-    "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
-    " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves.\n\n"
+    "Write the 24 characters down, group by group, or read them to somebody who types them. A digit has a bar"
+    " beneath it and a colour of its own. A zero has a stroke through it, the letter O has none.\n\n"
+    "Enter checks what you wrote. Space hides the key and shows it again. F2 changes the view: the whole key, one"
+    " group at a time, or every character with a word for the telephone. F3 changes between the words of your language"
+    " and the international ones. F4 gives you more time, as far as your organisation allows it. F5 says what to do at"
+    " your Mac.\n\n"
     "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
+)
+READ_BACK_HELP = N_(
+    "Type what you wrote down, group by group. Capitals or small letters, dashes and blanks do not matter. Nobody can"
+    " read from this screen what you type.\n\n"
+    "Each group is right or wrong once its four characters are typed. You have five tries for each. The arrow keys go"
+    " to another group, Backspace takes a character back.\n\n"
+    "Is a group wrong again and again? Press Esc, show the key, and compare it with your paper. You may also leave the"
+    " check out: press Enter."
+)
+WHAT_NOW_HELP = N_(
+    "This card says where the key is typed, and what comes after. The key itself does not stand on it. Write down what"
+    " you need.\n\n"
+    "Enter and the arrow keys turn the page. On the last page Enter ends your visit: you are signed out, and everything"
+    " is wiped from this terminal."
 )
 TROUBLE_HELP = N_(
     "Something stands in the way. The screen says what it is, what you can do, and whom you can ask.\n\n"
@@ -75,6 +91,78 @@ TROUBLE_HELP = N_(
 WORKING_HELP = N_("The terminal is waiting for an answer. It says so itself when none comes.")
 
 REASON_PROMPT = N_("Why do you need the recovery key? A ticket number or a few words will do.")
+
+
+AT_THE_MAC = (
+    N_(
+        "Start the Mac and choose your account. Click the question mark in the password field, or type a wrong password"
+        " three times."
+    ),
+    N_("Choose to reset the password with the recovery key. A newer Mac offers to restart for that: let it."),
+    N_(
+        "Look whether Caps Lock is off and the keyboard layout, at the top of the screen, is the right one. A wrong try"
+        " can cost you minutes of waiting."
+    ),
+    N_("Type the key, letters as capitals. The dashes come by themselves."),
+    N_("Choose a new password for this Mac."),
+)
+AND_THEN = (
+    N_(
+        "macOS Recovery takes the key, too, under “Forgot all passwords?”. If it asks for a Recovery Lock passcode"
+        " first: the helpdesk has that."
+    ),
+    N_("A recovery key with 28 characters is another thing: it belongs to an Apple Account."),
+    N_("The old login keychain stays closed without the old password. The Mac makes a new one: let it."),
+    N_("Does the Mac ask you to register for single sign-on again? Do that, or apps will keep asking you."),
+    N_(
+        "The key opens this Mac until it is changed. Destroy the paper, and ask the helpdesk to have the key changed"
+        " when the Mac is online."
+    ),
+)
+
+
+def numbered(steps: Sequence[str]) -> dict[str, str]:
+    """Marked steps with their numbers, in the language of the visit."""
+    return {str(number): _(step) for number, step in enumerate(steps, 1)}
+
+
+def which_mac(device: Device) -> dict[str, str]:
+    """How to find the Mac that a key belongs to: by what stands on it, and in its own help text."""
+    facts = {_("Mac"): ", ".join(part for part in (name(device), device.model) if part)}
+    if device.serial:
+        shown = _("{serial}   (the Mac shows it, too, when you click the question mark)")
+        facts[_("Serial")] = shown.format(serial=device.serial)
+    return facts
+
+
+def group_wanted(number: int) -> str:
+    """What to type now."""
+    return _("Group {number}: type the four characters that stand on your paper.").format(number=number)
+
+
+def group_wrong(number: int, tries: int) -> str:
+    """That a group is not right, and how often it may still be wrong."""
+    return ngettext(
+        "Group {number} is not right. Look at your paper, then type it again. One try is left.",
+        "Group {number} is not right. Look at your paper, then type it again. {tries} tries are left.",
+        tries,
+    ).format(number=number, tries=tries)
+
+
+def group_spent(number: int) -> str:
+    """That a group was wrong too often."""
+    words = _("No tries are left for group {number}. Press Esc, show the key, and compare that group with your paper.")
+    return words.format(number=number)
+
+
+def never_in_a_key() -> str:
+    """Of a character that cannot be right."""
+    return _("That cannot be in a key. It has only letters from A to Z and digits from 0 to 9.")
+
+
+def copy_right() -> str:
+    """That all groups are right."""
+    return _("Your copy is right. Walk back to your Mac.")
 
 
 def goodbye(how: Ending) -> str:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from kiosk.answers import AfterReveal
-from kiosk.i18n import N_, _
+from kiosk.hints import MOST_SENTENCES, sentences
+from kiosk.hints import hints as look_alikes
+from kiosk.i18n import N_, _, language
 from kiosk.models import Ending
+from kiosk.recovery_key import GROUPS
 from kiosk.screens.base import ENDING_HINTS, KioskScreen
 from kiosk.showing import Showing
+from kiosk.spelling import INTERNATIONAL, alphabet
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import Hint, KeyHints
-from kiosk.widgets.key_view import KeyView
+from kiosk.widgets.key_view import KeyForm, KeyView
 from kiosk.widgets.prose import Prose
 from kiosk.words import REVEAL_HELP, name, serial
 
-_SHOWN_HINTS: Sequence[Hint] = ((N_("Space"), N_("Hide the key")), ("Esc", N_("Back")))
-_TURN_HINT: Hint = ("← →", N_("Group"))
-_HIDDEN_HINTS: Sequence[Hint] = (("Enter", N_("Show it again")), ("Esc", N_("Back")))
+_CHECK: Hint = ("Enter", N_("Check copy"))
+_CHECK_HIDDEN: Hint = ("F6", N_("Check copy"))
+_WHAT_NOW: Hint = ("F5", N_("What now"))
+_BACK: Hint = ("Esc", N_("Back"))
+_FORMS = tuple(KeyForm)
+# At 80x24: lines below the countdown where there is a warning, and their length.
+_LINES_BELOW = 5
+_WIDTH = 78
 
 
 class RevealScreen(KioskScreen[AfterReveal]):
@@ -29,8 +39,13 @@ class RevealScreen(KioskScreen[AfterReveal]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "turn_over", show=False),
-        Binding("left", "turn(-1)", show=False),
-        Binding("right", "turn(1)", show=False),
+        Binding("left,up", "turn(-1)", show=False),
+        Binding("right,down", "turn(1)", show=False),
+        Binding("f2", "view", show=False),
+        Binding("f3", "words", show=False),
+        Binding("f4", "more_time", show=False),
+        Binding("f5", "what_now", show=False),
+        Binding("f6", "check", show=False),
     ]
     step = 4
     # Somebody who copies 24 characters to paper presses no key.
@@ -43,28 +58,35 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._showing = showing
         self._warning = warning
         self._masked = masked
+        self._spelling = language()
         self._drawn: tuple[bool, bool] | None = None
+        self._look_alikes: list[str] = []
 
     def content(self) -> Iterable[Widget]:
         device = self._showing.device
         yield Prose(_("Recovery key of {name}").format(name=name(device)), classes="headline")
         numbered = _("serial number {serial}").format(serial=serial(device))
         yield Prose(f"{device.model}, {numbered}".lstrip(", "), classes="label")
-        yield KeyView()
+        yield KeyView(self.repertoire)
         yield Countdown(self._showing.deadline, _("Vanishes in {time}"))
         yield Prose(id="advice")
         if self._warning:
             yield Prose(self._warning, classes="caution")
 
     def on_mount(self) -> None:
+        self.set_class(bool(self._warning), "-warned")
         self._draw()
 
     def tick(self) -> None:
+        countdown = self.query_one(Countdown)
+        countdown.extend_to(self._showing.deadline)
+        countdown.tick()
         self._draw()
-        self.query_one(Countdown).tick()
 
     def action_turn(self, by: int) -> None:
+        """Another group, where one is drawn at a time."""
         self.query_one(KeyView).turn(by)
+        self._draw()
 
     def action_turn_over(self) -> None:
         """Hide the key, or show it again within its time."""
@@ -74,12 +96,47 @@ class RevealScreen(KioskScreen[AfterReveal]):
             self._showing.show()
         self._draw()
 
+    def action_view(self) -> None:
+        """The whole key, one group at a time, all characters with their words."""
+        view = self.query_one(KeyView)
+        if self._showing.visible:
+            view.show_as(_FORMS[(_FORMS.index(view.form) + 1) % len(_FORMS)])
+            self._draw()
+
+    def action_words(self) -> None:
+        """International words in place of those of the visit's language, or the other way round."""
+        if self._has_two_alphabets:
+            self._spelling = language() if self._spelling == INTERNATIONAL else INTERNATIONAL
+            self.query_one(KeyView).spell_with(alphabet(self._spelling))
+            self._draw()
+
+    def action_more_time(self) -> None:
+        """Up to the organisation's limit."""
+        if self._showing.visible:
+            self._showing.extend()
+            self.tick()
+
+    def action_what_now(self) -> None:
+        self._go_on(AfterReveal.WHAT_NOW)
+
+    def action_check(self) -> None:
+        if self._showing.read_back:
+            self._go_on(AfterReveal.CHECK)
+
     def action_enter(self) -> None:
         if self._showing.over:
             self.answer(AfterReveal.FETCH)
-        elif not self._showing.visible:
+        elif self._showing.visible:
+            self._go_on(AfterReveal.CHECK if self._showing.read_back else AfterReveal.WHAT_NOW)
+        else:
             self._showing.show()
             self._draw()
+
+    def _go_on(self, answer: AfterReveal) -> None:
+        # A screen that is replaced while the key stands on it leaves drawings behind.
+        self._showing.hide()
+        self._draw()
+        self.answer(answer)
 
     def action_escape(self) -> None:
         self._showing.finish(Ending.HIDDEN)
@@ -89,23 +146,49 @@ class RevealScreen(KioskScreen[AfterReveal]):
     def forget(self) -> None:
         self._draw()
 
+    @property
+    def _has_two_alphabets(self) -> bool:
+        return language() != INTERNATIONAL and self.query_one(KeyView).form is not KeyForm.WHOLE
+
     def _draw(self) -> None:
         """Follow the showing, wherever its state was changed."""
+        view = self.query_one(KeyView)
         state = (self._showing.visible, self._showing.over)
-        if state == self._drawn:
-            return
-        self._drawn = state
-        self.idle_counts = not self._showing.visible
-        view, countdown = self.query_one(KeyView), self.query_one(Countdown)
-        if self._showing.key is not None and self._showing.visible:
-            view.show(self._showing.key, masked=self._masked)
-            hints = [_TURN_HINT, *_SHOWN_HINTS] if self._masked else _SHOWN_HINTS
-        else:
-            view.hide()
-            hints = _HIDDEN_HINTS
-        countdown.visible = self._showing.visible
+        if state != self._drawn:
+            self._drawn = state
+            self.idle_counts = not self._showing.visible
+            if self._showing.key is not None and self._showing.visible:
+                view.show(self._showing.key, masked=self._masked)
+                self._look_alikes = sentences(look_alikes(self._showing.key)) if view.usual else []
+            else:
+                view.hide()
+                self._look_alikes = []
+            self.query_one(Countdown).visible = self._showing.visible
         self.query_one("#advice", Prose).say(self._advice(view))
-        self.query_one(KeyHints).show(self.spelled([*hints, *ENDING_HINTS]))
+        self.query_one(KeyHints).show(self.spelled([*self._hints_now(view), *ENDING_HINTS]))
+
+    def _hints_now(self, view: KeyView) -> list[Hint]:
+        checks = self._showing.read_back is not None
+        if not self._showing.visible:
+            enter = N_("Fetch again") if self._showing.over else N_("Show it again")
+            return [("Enter", enter), *([_CHECK_HIDDEN] if checks else []), _WHAT_NOW, _BACK]
+        shown: list[Hint] = [_CHECK] if checks else []
+        shown.append((N_("Space"), N_("Hide")))
+        if view.usual:
+            shown.append(("F2", N_("View")))
+        if view.one_at_a_time:
+            shown.append(("← →", N_("Group")))
+        if self._has_two_alphabets:
+            shown.append(("F3", N_("Words")))
+        if self._showing.can_extend:
+            shown.append(("F4", N_("More time")))
+        return [*shown, ("F5" if checks else "Enter", _WHAT_NOW[1]), _BACK]
+
+    def _room(self) -> int:
+        """Lines for what is said of the key: a warning below may need them."""
+        if not self._warning or self.has_class("-tall"):
+            return MOST_SENTENCES
+        return min(MOST_SENTENCES, max(1, _LINES_BELOW - len(wrap(self._warning, _WIDTH))))
 
     def _advice(self, view: KeyView) -> str:
         if self._showing.over:
@@ -114,4 +197,8 @@ class RevealScreen(KioskScreen[AfterReveal]):
             return _("The key is hidden. Press Enter to show it again.")
         if not view.usual:
             return _("This key has an unusual form. Copy it exactly as it stands in the line above.")
-        return _("Write it down. Check each group before you walk back.")
+        said = list(self._look_alikes)
+        if view.one_at_a_time:
+            which = _("Group {number} of {count}. The arrow keys turn to the next.")
+            said.insert(0, which.format(number=view.group, count=GROUPS))
+        return "\n".join(said[: self._room()]) or _("Write it down. Check each group before you walk back.")

@@ -16,6 +16,8 @@ _GAP = "  "
 _SOON_SECONDS = 20
 # Shortest first. The words stay true until the next ones stand there.
 _WARNINGS = ((20, N_("Less than 20 seconds left")), (60, N_("Less than a minute left")))
+_GIVEN = N_("More time was given")
+_GIVEN_SECONDS = 5
 # Below this a bar says nothing, and words would crowd it out.
 _LEAST_BAR_CELLS = 10
 
@@ -41,6 +43,8 @@ class Countdown(Widget):
         self._words = words
         self._total = max(1.0, deadline.left())
         self._said = ""
+        # Until then, by the time left, it is said that there is more.
+        self._said_until = math.inf
 
     def tick(self) -> None:
         """Look at the clock."""
@@ -55,13 +59,16 @@ class Countdown(Widget):
         if deadline != self._deadline:
             self._deadline = deadline
             self._total = max(self._total, deadline.left())
+            self._said_until = deadline.left() - _GIVEN_SECONDS
             self._said = ""
             self.tick()
 
     @property
     def warning(self) -> str:
-        """That the time grows short, in words; empty while it does not, or when it was never longer."""
+        """That the time grows short, or has been given, in words; empty while neither is so."""
         left = self._deadline.left()
+        if left > self._said_until:
+            return _(_GIVEN)
         for seconds, words in _WARNINGS:
             if left <= seconds < self._total:
                 return _(words)

@@ -23,12 +23,12 @@ class Facts(Widget):
     Facts { width: 100%; height: auto; }
     """
 
-    def __init__(self, facts: Mapping[str, str]) -> None:
-        """Names, and what stands beside them."""
-        super().__init__()
+    def __init__(self, facts: Mapping[str, str], *, least: int = _NAME_CELLS, classes: str | None = None) -> None:
+        """Names, and what stands beside them; ``least`` is how wide the column of names is where they are short."""
+        super().__init__(classes=classes)
         self._facts = dict(facts)
         # As wide as the longest name, in any language; short ones stand alike on all screens.
-        self._name_cells = max(_NAME_CELLS, *(cell_len(name) + _GAP for name in self._facts))
+        self._name_cells = max(least, *(cell_len(name) + _GAP for name in self._facts))
         self._wrapped: tuple[int, list[tuple[str, str]]] = (0, [])
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:

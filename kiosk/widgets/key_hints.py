@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
 Hint = tuple[str, str]
-# The widest with which all hints fit.
+# The widest with which all hints fit on one line, or on two.
 _GAPS = (4, 3, 2, 1)
 
 
 class KeyHints(Widget):
-    """Keys and what they do, the most important first; what does not fit is left out whole."""
+    """Keys and what they do, the most important first; on a second line what does not fit on one."""
 
     COMPONENT_CLASSES = {"key-hints--key", "key-hints--label"}  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
-    KeyHints { dock: bottom; height: 1; padding: 0 2; }
+    KeyHints { dock: bottom; height: auto; padding: 0 2; }
     """
 
     def __init__(self, hints: Sequence[Hint]) -> None:
@@ -28,17 +29,35 @@ class KeyHints(Widget):
 
     def show(self, hints: Sequence[Hint]) -> None:
         """Show other hints."""
-        self._hints = tuple(hints)
-        self.refresh()
+        if tuple(hints) != self._hints:
+            self._hints = tuple(hints)
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def _lines(self, width: int) -> list[tuple[Hint, ...]]:
+        """All on one line where they fit; else on two that are about as long as each other."""
+        if len(self._hints) < 2 or _cells(self._hints, _GAPS[-1]) <= width:
+            return [self._hints]
+
+        def longer(cut: int) -> int:
+            return max(_cells(self._hints[:cut], _GAPS[-1]), _cells(self._hints[cut:], _GAPS[-1]))
+
+        cut = min(range(1, len(self._hints)), key=longer)
+        return [self._hints[:cut], self._hints[cut:]]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
+        lines = self._lines(width)
+        if y >= len(lines):
+            return Strip.blank(width, self.rich_style)
         key_style = self.get_component_rich_style("key-hints--key")
         label_style = self.get_component_rich_style("key-hints--label")
-        gap = next((gap for gap in _GAPS if self._cells(gap) <= width), _GAPS[-1])
+        gap = next((gap for gap in _GAPS if all(_cells(line, gap) <= width for line in lines)), _GAPS[-1])
         segments: list[Segment] = []
         used = 0
-        for key, label in self._hints:
+        for key, label in lines[y]:
             cells = cell_len(key) + 3 + cell_len(label) + (gap if used else 0)
             if used + cells > width:
                 break
@@ -48,6 +67,7 @@ class KeyHints(Widget):
             used += cells
         return Strip(segments).extend_cell_length(width, self.rich_style)
 
-    def _cells(self, gap: int) -> int:
-        """What all hints take with this much room between them."""
-        return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in self._hints) - gap
+
+def _cells(hints: Sequence[Hint], gap: int) -> int:
+    """What these take with this much room between them."""
+    return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in hints) - gap

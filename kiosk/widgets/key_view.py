@@ -93,9 +93,14 @@ class KeyView(Widget):
             self._form = form
             self.refresh()
 
+    def spell_with(self, spelling: Alphabet) -> None:
+        """Take other words."""
+        self._spelling = spelling
+        self.refresh()
+
     def turn(self, by: int) -> None:
         """Draw another group, where one is drawn at a time."""
-        if self._one_at_a_time:
+        if self.one_at_a_time:
             self._group = min(max(self._group + by, 0), GROUPS - 1)
             self.refresh()
 
@@ -112,12 +117,13 @@ class KeyView(Widget):
         return self._key is None or is_usual(self._key)
 
     @property
-    def _one_at_a_time(self) -> bool:
+    def one_at_a_time(self) -> bool:
+        """Whether only the group that stands out is drawn."""
         return self._masked or self._form is KeyForm.STEP
 
     def _character(self, group: int, place: int) -> str | None:
         """One character, if it is to be seen."""
-        if self._key is None or (self._one_at_a_time and self._group != group):
+        if self._key is None or (self.one_at_a_time and self._group != group):
             return None
         return chr(self._key[position(group, place)])
 

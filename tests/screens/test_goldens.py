@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from textual.pilot import Pilot
 
+from kiosk.config import Look
 from kiosk.errors import DevicePersonal, KeyNotEscrowed, LimitReached, SignInUnreachable
+from kiosk.looks import LOOKS
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
+from kiosk.screens.read_back import ReadBackScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
+from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from tests.support.stage import CONFIG, PERSON, Stage, device, rows, welcome
+from kiosk.showing import Showing
+from tests.support.stage import CONFIG, KEY, PERSON, Stage, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
 HELPDESK, PORTAL = CONFIG.organisation.helpdesk, CONFIG.organisation.portal
@@ -34,6 +42,27 @@ DEVICES = [
     device("[@click=app.quit]x[/]", id="d5", model="", last_seen=datetime(2025, 1, 2, tzinfo=UTC)),
 ]
 
+WARNING = "Another program may see or keep this screen: tmux, sudo."
+# What Debian's Uni2-VGA28x16 has of what we draw; letters of names are what they are.
+FONT = set("█▀▄─│┌┐└┘■●·√×▌▶←→↑↓“”’")
+
+
+def hidden(showing: Showing) -> Showing:
+    showing.hide()
+    return showing
+
+
+def over(showing: Showing) -> Showing:
+    showing.finish(Ending.HIDDEN)
+    return showing
+
+
+def read_back(app: Stage) -> ReadBackScreen:
+    showing = hidden(checkable(app, "AAAA"))
+    assert showing.read_back
+    return ReadBackScreen(showing, showing.read_back, app.clock)
+
+
 SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "welcome": welcome,
     "sign-in": lambda app: SignInScreen("FJC3RTFRG", "https://microsoft.com/devicelogin", app.deadline(290)),
@@ -42,6 +71,15 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "devices-none": lambda app: DevicesScreen([], HELPDESK, app.clock.utc()),
     "reveal": lambda app: RevealScreen(app.showing()),
     "reveal-unusual": lambda app: RevealScreen(app.showing(b"35AJ-AC98-TI1H")),
+    "reveal-masked": lambda app: RevealScreen(app.showing(), warning=WARNING, masked=True),
+    "reveal-step": lambda app: RevealScreen(app.showing()),
+    "reveal-spelled": lambda app: RevealScreen(app.showing()),
+    "reveal-hidden": lambda app: RevealScreen(hidden(app.showing())),
+    "reveal-over": lambda app: RevealScreen(over(app.showing())),
+    "read-back": lambda app: read_back(app),
+    "read-back-right": lambda app: read_back(app),
+    "what-now": lambda _: WhatNowScreen(device(), HELPDESK),
+    "what-now-2": lambda _: WhatNowScreen(device(), HELPDESK),
     "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
     "trouble": lambda _: TroubleScreen(
         SignInUnreachable(reference="1A2B3C4D"), CONFIG.organisation, leave="Finish", step=1
@@ -68,6 +106,14 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "working": lambda _: WorkingScreen("Fetching the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
 }
+# What is pressed on a screen before it is looked at.
+KEYS = {
+    "reveal-step": ["f2", "right"],
+    "reveal-spelled": ["f2", "f2"],
+    "read-back": [*"hj4w", *"aaaa", "right", *"mn"],
+    "read-back-right": [*KEY.decode().replace("-", "").lower()],
+    "what-now-2": ["right"],
+}
 SIZES = [(80, 24), (120, 40), (60, 20)]
 
 
@@ -75,15 +121,82 @@ SIZES = [(80, 24), (120, 40), (60, 20)]
 @pytest.mark.parametrize("name", SCREENS)
 async def test_screen(name: str, size: tuple[int, int], request: pytest.FixtureRequest) -> None:
     app = Stage()
-    async with app.run_test(size=size) as pilot:
-        shown = await app.put(SCREENS[name](app), pilot)
-        app.tick()
-        await pilot.pause()
+    async with app.run_test(size=size) as pilot, seen(app, name, pilot):
         drawn = "\n".join(rows(app)) + "\n"
-        shown.cancel()
-    golden = GOLDENS / f"{name}-{size[0]}x{size[1]}.txt"
+    compare(drawn, GOLDENS / f"{name}-{size[0]}x{size[1]}.txt", request)
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_looks(size: tuple[int, int], request: pytest.FixtureRequest) -> None:
+    """The styles of each look; what the words are is the same in all of them."""
+    app = stage(theme="dark")
+    found: dict[str, list[str]] = {look: [] for look in LOOKS}
+    async with app.run_test(size=size) as pilot:
+        for name in SCREENS:
+            words = (GOLDENS / f"{name}-{size[0]}x{size[1]}.txt").read_text()
+            async with seen(app, name, pilot):
+                for look, lines in found.items():
+                    app.theme = look
+                    await pilot.pause()
+                    assert "\n".join(rows(app)) + "\n" == words, (name, look)
+                    lines += [name, *styles(app), ""]
+    for look, lines in found.items():
+        compare("\n".join(lines), GOLDENS / "looks" / f"{look}-{size[0]}x{size[1]}.txt", request)
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_linux_console(size: tuple[int, int], request: pytest.FixtureRequest) -> None:
+    """With what its font has: the one that ``deploy/`` sets up."""
+    app = stage(theme="ansi", type="console")
+    found = []
+    async with app.run_test(size=size) as pilot:
+        for name in SCREENS:
+            async with seen(app, name, pilot):
+                text = "\n".join(rows(app))
+                assert {one for one in text if not one.isascii() and not one.isalpha()} <= FONT, name
+                found += [f"---- {name}", text]
+    compare("\n".join(found) + "\n", GOLDENS / f"console-{size[0]}x{size[1]}.txt", request)
+
+
+async def test_plain_ascii() -> None:
+    app = stage(theme="ansi", type="ascii")
+    async with app.run_test(size=(80, 24)) as pilot:
+        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-hidden", "read-back", "what-now"):
+            async with seen(app, name, pilot):
+                assert "\n".join(rows(app)).isascii(), name
+
+
+def stage(**look: Any) -> Stage:
+    return Stage(msgspec.structs.replace(CONFIG, look=Look(**look)))
+
+
+@asynccontextmanager
+async def seen(app: Stage, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
+    """A screen of the table, as long as the block lasts."""
+    shown = await app.put(SCREENS[name](app), pilot)
+    await pilot.press(*KEYS.get(name, []))
+    app.tick()
+    await pilot.pause()
+    yield
+    shown.cancel()
+
+
+def styles(app: Stage) -> Iterator[str]:
+    """Each style on the screen, where it begins, how many cells have it, and the words that it is first seen on."""
+    cells: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for line, strip in enumerate(app.screen._compositor.render_strips(), 1):
+        for segment in strip:
+            style = str(segment.style)
+            cells[style] = cells.get(style, 0) + segment.cell_length
+            if segment.text.strip():
+                first.setdefault(style, f"line {line}: {segment.text.strip()[:30]}")
+    return (f"  {style:<48}{cells[style]:>6}  {first.get(style, '')}".rstrip() for style in cells)
+
+
+def compare(drawn: str, golden: Path, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-goldens"):
-        golden.parent.mkdir(exist_ok=True)
+        golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(drawn)
     assert drawn == golden.read_text()
 

@@ -114,6 +114,83 @@ async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Who
     assert endings == ["hidden"]
 
 
+async def test_enter_alone_walks_from_the_key_to_the_end(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        found = KEY.search(await person.until(KEY.search))
+        assert found
+        key = found[0]
+        await person.press("enter")
+        checking = await person.until("Check your copy")
+        assert not [group for group in key.split("-") if group in checking]
+        await person.press(*key.lower())
+        await person.until("Your copy is right")
+        await person.press("enter")
+        await person.until("Page 1 of 2")
+        await person.press("enter")
+        await person.until("Page 2 of 2")
+        await person.press("enter")
+        await person.until("You are signed out")
+        await person.press("enter")
+        release_id = running.broker.rows("release.done")[-1]["release_id"]
+        await person.until(lambda _: running.broker.rows("release.checked"))
+        (checked,) = running.broker.rows("release.checked")
+        closed = running.broker.rows("release.closed")[-1]
+    assert (checked["outcome"], checked["detail"]) == ("right", "6 of 6 groups right")
+    assert closed["outcome"] == "finished"
+    assert checked["release_id"] == closed["release_id"] == release_id
+
+
+async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_release(running: Whole) -> None:
+    before = len(running.broker.rows("release.done")), len(running.broker.rows("release.checked"))
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        await person.until(KEY.search)
+        visit = person.app.visit
+        assert visit
+        await person.press("enter")
+        await person.until("Check your copy")
+        await person.press("enter")
+        await person.until("Page 1 of 2")
+        await person.press("escape")
+        await person.until("The key is hidden")
+        await person.press("f6")
+        await person.until("Check your copy")
+        await person.press("escape")
+        await person.until("The key is hidden")
+        await person.press("enter")
+        await person.until(KEY.search)
+        (showing,) = visit._showings.values()
+        assert showing.read_back
+        await person.press("escape")
+        await person.until("Which Mac is locked?")
+        # Nothing to check with is left once the person is done with the key.
+        assert len(showing.read_back._kept) == 0
+    assert len(running.broker.rows("release.done")) == before[0] + 1
+    # Nothing was compared, so nothing is noted.
+    assert len(running.broker.rows("release.checked")) == before[1]
+
+
+async def test_a_check_that_was_given_up_is_noted(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        found = KEY.search(await person.until(KEY.search))
+        assert found
+        await person.press("f6", *found[0][:4])
+        await person.until("right")
+        await person.press("escape")
+        await person.until("The key is hidden")
+        noted = len(running.broker.rows("release.checked"))
+        await person.press("escape")
+        await person.until("Which Mac is locked?")
+        await person.until(lambda _: len(running.broker.rows("release.checked")) > noted)
+    checked = running.broker.rows("release.checked")[-1]
+    assert (checked["outcome"], checked["detail"]) == ("incomplete", "1 of 6 groups right")
+
+
 async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> None:
     async with desk(running) as person:
         await person.until("Press Enter to begin")

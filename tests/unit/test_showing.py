@@ -6,6 +6,7 @@ import math
 
 from kiosk.clock import ManualClock
 from kiosk.models import Device, Ending
+from kiosk.read_back import Answer
 from kiosk.secret import SecretBuffer
 from kiosk.showing import Showing, Times
 
@@ -15,16 +16,19 @@ MAC = Device(id="d", name="Mac", model="", serial="", os="macOS", os_version="",
 class Told:
     """A showing on a clock that is moved by hand, and what was said of its end."""
 
-    def __init__(self, *, seconds: float = 100, longest: float = 250, until: float = math.inf) -> None:
+    def __init__(
+        self, *, seconds: float = 100, longest: float = 250, until: float = math.inf, key: bytes = b"secret"
+    ) -> None:
         self.clock = ManualClock()
         self.endings: list[Ending] = []
         self.opened = 0
+        self._key = key
         times = Times(seconds, longest, self.clock.now() + until)
         self.showing = Showing(MAC, "r", self._unseal, times, self.clock, lambda _, how: self.endings.append(how))
 
     def _unseal(self) -> SecretBuffer:
         self.opened += 1
-        return SecretBuffer(bytes(bytearray(b"secret")))
+        return SecretBuffer(bytes(bytearray(self._key)))
 
 
 def test_it_is_wiped_at_its_deadline_and_ends_once() -> None:
@@ -88,6 +92,32 @@ def test_nothing_outlasts_the_visit() -> None:
     assert told.showing.deadline.left() == 40
     told.clock.advance(10)
     assert not told.showing.can_extend
+
+
+def test_a_copy_can_be_checked_when_the_time_is_over_and_not_when_all_is_wiped() -> None:
+    told = Told(key=b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA")
+    check = told.showing.read_back
+    assert check
+    told.clock.advance(100)
+    told.showing.tick()
+    assert told.showing.over
+    assert check.check(1, bytearray(b"hj4w")) is Answer.RIGHT
+    told.showing.wipe()
+    assert check.check(2, bytearray(b"7qxb")) is Answer.FORGOTTEN
+    assert check.outcome.right == 1
+
+
+def test_a_key_of_unusual_form_has_no_check() -> None:
+    assert Told().showing.read_back is None
+
+
+def test_one_check_for_one_release() -> None:
+    """Each one of the same key keeps ten other bits of a group."""
+    told = Told(key=b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA")
+    check = told.showing.read_back
+    told.showing.hide()
+    told.showing.show()
+    assert told.showing.read_back is check
 
 
 def test_wiping_leaves_nothing_to_open() -> None:

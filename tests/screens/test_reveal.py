@@ -1,0 +1,194 @@
+"""The key in each view, with what is said of it, its time, and the ways on from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from kiosk import i18n
+from kiosk.answers import AfterReveal
+from kiosk.config import Policy
+from kiosk.errors import KeyRotated
+from kiosk.screens.reveal import RevealScreen
+from kiosk.showing import Showing
+from kiosk.surroundings import Watch
+from kiosk.words import warnings
+from tests.support.stage import KEY, Stage, rows
+
+GROUPS = KEY.decode().split("-")
+# Every pair of look-alikes, so that all that is said of a key is said.
+ALIKE = b"0OQD-1IL7-5S8B-2Z6G-UV39-4XWM"
+LONG_WARNING = " ".join(warnings(KeyRotated.code, Watch(("tmux", "sudo", "another terminal"), Policy.MASK)))
+
+
+@dataclass
+class Desk:
+    """Somebody in front of a key."""
+
+    app: Stage
+    pilot: Pilot[None]
+    showing: Showing
+    shown: Any
+
+    @property
+    def text(self) -> str:
+        return "\n".join(rows(self.app))
+
+    @property
+    def hints(self) -> str:
+        return " ".join(" ".join(rows(self.app)[-2:]).split())
+
+    async def press(self, *keys: str) -> str:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+        return self.text
+
+    async def after(self, seconds: float) -> str:
+        self.app.hand.advance(seconds)
+        self.showing.tick()
+        self.app.tick()
+        await self.pilot.pause()
+        return self.text
+
+
+@asynccontextmanager
+async def desk(key: bytes = KEY, speak: str = "en", **options: Any) -> AsyncIterator[Desk]:
+    app = Stage()
+    i18n.use(speak)
+    async with app.run_test(size=(80, 24)) as pilot:
+        showing = app.showing(key)
+        shown = await app.put(RevealScreen(showing, **options), pilot)
+        yield Desk(app, pilot, showing, shown)
+        shown.cancel()
+
+
+async def test_the_view_goes_from_whole_to_step_to_spelled() -> None:
+    async with desk() as person:
+        assert "Hotel" not in person.text
+        step = await person.press("f2")
+        assert [group for group in GROUPS if group in step] == GROUPS[:1]
+        assert "Group 1 of 6" in step
+        assert all(word in step for word in ("Hotel", "Juliett", "four", "Whiskey"))
+        step = await person.press("right", "right", "left")
+        assert [group for group in GROUPS if group in step] == GROUPS[1:2]
+        assert "Group 2 of 6" in step
+        spelled = await person.press("f2")
+        assert KEY.decode() in spelled
+        assert all(word in spelled for word in ("Hotel", "X-ray", "Alfa"))
+        assert "Group 2 of 6" not in spelled
+        whole = await person.press("f2")
+        assert "Hotel" not in whole
+
+
+async def test_the_view_stays_when_the_key_is_hidden_and_shown_again() -> None:
+    async with desk() as person:
+        await person.press("f2", "right", "space")
+        assert not [group for group in GROUPS if group in person.text]
+        await person.press("f2", "space")
+        assert [group for group in GROUPS if group in person.text] == GROUPS[1:2]
+
+
+async def test_words_are_those_of_the_visit_or_the_international_ones() -> None:
+    async with desk(speak="sv") as person:
+        assert "F3" not in person.hints
+        await person.press("f3", "f2")
+        assert "Helge" in person.text
+        assert "F3" in person.hints
+        assert "Hotel" in await person.press("f3")
+        assert "Helge" in await person.press("f3")
+
+
+async def test_in_english_there_is_no_choice_of_words() -> None:
+    async with desk() as person:
+        before = await person.press("f2")
+        assert "F3" not in before
+        assert await person.press("f3") == before
+
+
+async def test_what_can_be_mistaken_is_said_and_goes_with_the_key() -> None:
+    async with desk(ALIKE) as person:
+        assert "Both in this key: O/0, I/1, S/5, B/8, Z/2, G/6" in person.text
+        assert "Both in this key" not in await person.press("space")
+        assert "Both in this key" in await person.press("space")
+    async with desk() as person:
+        assert "Not in this key: S, 8, Z, 6. What looks like that is 5, B, 2, G." in person.text
+
+
+async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> None:
+    async with desk() as person:
+        assert "F4" not in person.hints
+        await person.press("f4")
+        assert person.showing.deadline.left() == 300
+        await person.after(100)
+        assert "F4 More time" in person.hints
+        said = await person.press("f4")
+        assert "Vanishes in 5:00" in said
+        assert "More time was given" in said
+        assert "More time was given" not in await person.after(6)
+        while person.showing.can_extend:
+            await person.press("f4")
+            await person.after(100)
+        assert "F4" not in person.hints
+        await person.after(300)
+        assert person.showing.over
+        assert person.showing.shown_seconds == pytest.approx(900)
+
+
+async def test_time_cannot_be_asked_for_while_the_key_is_hidden() -> None:
+    async with desk() as person:
+        await person.after(100)
+        await person.press("space", "f4")
+        assert person.showing.deadline.left() == 200
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (["enter"], AfterReveal.CHECK),
+        (["f6"], AfterReveal.CHECK),
+        (["space", "f6"], AfterReveal.CHECK),
+        (["f5"], AfterReveal.WHAT_NOW),
+        (["space", "f5"], AfterReveal.WHAT_NOW),
+        (["space", "enter", "enter"], AfterReveal.CHECK),
+        (["escape"], AfterReveal.BACK),
+    ],
+)
+async def test_the_ways_on(keys: list[str], answer: AfterReveal) -> None:
+    async with desk() as person:
+        await person.press(*keys)
+        assert await person.shown is answer
+
+
+async def test_a_key_that_is_gone_can_still_be_checked() -> None:
+    async with desk() as person:
+        await person.after(300)
+        assert "F6 Check copy" in person.hints
+        await person.press("f6")
+        assert await person.shown is AfterReveal.CHECK
+
+
+async def test_of_an_unusual_key_no_copy_can_be_checked() -> None:
+    async with desk(b"35AJ-AC98-TI1H") as person:
+        assert person.showing.read_back is None
+        assert "Check" not in person.text
+        await person.press("f2", "f6")
+        assert not person.shown.done()
+        await person.press("enter")
+        assert await person.shown is AfterReveal.WHAT_NOW
+
+
+@pytest.mark.parametrize("keys", [[], ["f2"], ["f2", "f2"]], ids=["whole", "step", "spelled"])
+@pytest.mark.parametrize("masked", [False, True])
+async def test_the_longest_warning_and_all_hints_fit(keys: list[str], masked: bool) -> None:
+    async with desk(ALIKE, warning=LONG_WARNING, masked=masked) as person:
+        await person.after(10)
+        text = await person.press(*keys)
+        assert " ".join(LONG_WARNING.split()) in " ".join(text.split())
+        assert "Vanishes in" in text
+        for hint in ("Enter Check copy", "Space Hide", "F2 View", "F4 More time", "F5 What now", "F1 Help", "F10 Lock"):
+            assert hint in person.hints
