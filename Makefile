@@ -28,7 +28,7 @@ bench: $(VENV)/.dev  ## Measure against a minimal app, side by side
 test-microsoft: $(VENV)/.microsoft  ## Run Microsoft's own clients against the sandbox
 	@$(BIN)/python -m pytest tests/microsoft
 
-pictures: $(VENV)/.dev  ## Draw the pictures of the README from the running program
+pictures: $(VENV)/.dev  ## Draw every screen from the running program, and write docs/screens.md
 	@$(BIN)/python -m docs.pictures
 
 causes: $(VENV)/.dev  ## Write docs/causes.md, the table of everything that can go wrong

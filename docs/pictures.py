@@ -1,7 +1,6 @@
-"""Draws the pictures of the README: one visit of the real kiosk, with a simulated organisation behind it.
+"""Draws every screen for ``docs/screens.md``, and writes that page: a visit of the real kiosk, simulated people.
 
-The drawings fetch nothing and need no font: blocks, rules and the list's mark are shapes, and every word is held to the
-cells that it has on a terminal. Only the sign-in code and the reference of the refusal differ from run to run.
+Only the sign-in code and the reference of the refusal differ from run to run.
 """
 
 from __future__ import annotations
@@ -9,172 +8,69 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
-from xml.sax.saxutils import escape
 
-from rich.cells import cell_len
-from rich.color import Color
-from rich.segment import Segment
-from rich.style import Style
 from textual.pilot import Pilot
 from textual.strip import Strip
 
 from benchmarks.services import Services, running_services
+from docs.drawing import draw
 from kiosk.app import KioskApp
 from kiosk.clock import SystemClock
 from kiosk.config import KioskConfig, load
-from kiosk.looks import DARK
+from kiosk.looks import DARK, LOOKS
 from kiosk.models import Ending
 from kiosk.sandbox.phone import Phone
+from kiosk.screens.base import KioskScreen
+from kiosk.screens.reason import ReasonScreen
+from kiosk.screens.working import WorkingScreen
 
-TITLE = "recovery key desk"
 SIZE = (80, 24)
+PAGE = Path(__file__).with_name("screens.md")
 # The same address in every picture; a free port would be another one each time.
 PORT = 9443
 PERSON = "priya.raman@nordwind.example"
+KEY = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){5}\b")
 _PATIENCE_SECONDS = 20
 
-# One cell in units of the drawing, and what is around the screen.
-_WIDTH, _HEIGHT = 10, 20
-_BASELINE, _UNDERLINE = 15, 18
-_FONT_SIZE = 16.5
-_FONTS = "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
-_FRAME, _BAR = 14, 34
-_FRAME_COLOUR, _EDGE_COLOUR, _TITLE_COLOUR = "#05080c", "#2b3947", "#8ea3b8"
-_FOREGROUND, _BACKGROUND = str(DARK.foreground), str(DARK.background)
-
-# Left, top, width and height as parts of a cell. A terminal draws these edge to edge; a font may leave gaps.
-_SHAPES = {
-    "█": (0, 0, 1, 1),
-    "▀": (0, 0, 1, 0.5),
-    "▄": (0, 0.5, 1, 0.5),
-    "▏": (0, 0, 0.125, 1),
-    "▌": (0, 0, 0.5, 1),
-    "━": (0, 0.44, 1, 0.12),
-    "─": (0, 0.475, 1, 0.05),
+# Name of the picture, heading, and what there is to see, in the order of the page.
+SCREENS = {
+    "welcome": ("Welcome", "What this desk does, and how to begin. The arrow keys choose a language."),
+    "help": ("Help", "F1 explains every screen and names the helpdesk."),
+    "sign-in": (
+        "Sign in",
+        "An address, a QR code of it and a code in large type. The person signs in on a phone; no password here.",
+    ),
+    "working": ("One moment", "Still words where an answer takes longer than a moment. Esc gives up waiting."),
+    "confirm": ("Is this you?", "The name and address of who signed in. No answer in 20 seconds is a no."),
+    "devices": (
+        "Which Mac is locked?",
+        "The person's Macs; below the list, more about one. Typing filters.",
+    ),
+    "reason": ("Before the key is shown", "Only where the organisation asks for a reason."),
+    "reveal": (
+        "The key",
+        "In large type with a bar under each digit, a plain line, the time left, and what can be mistaken in this key.",
+    ),
+    "reveal-step": (
+        "One group at a time",
+        "F2 shows one group, larger, with a word for each character: for dictating, and against eyes behind one.",
+    ),
+    "reveal-spelled": ("Spelled", "F2 once more: every character with its word, in the language of the visit."),
+    "reveal-hidden": ("Hidden", "Space takes the key from the screen and from memory, and shows it again in its time."),
+    "read-back": (
+        "Check your copy",
+        "The person types what is on their paper. Each group is right or wrong; what is typed is never shown.",
+    ),
+    "read-back-right": ("The copy is right", "All six groups are right."),
+    "what-now": ("What now, first page", "Which Mac it is, where the key is typed, and what goes wrong most often."),
+    "what-now-2": ("What now, second page", "Other ways, what comes after, and when to ask the helpdesk."),
+    "trouble": ("Trouble", "What happened, what to do next, whom to ask, and a reference to quote."),
+    "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }
-_MARK = "▶"
-_LINE = "\n"
-
-
-class _Run(NamedTuple):
-    """Characters that stand side by side."""
-
-    column: int
-    cells: int
-    text: str
-
-    @property
-    def box(self) -> tuple[int, int]:
-        """Left edge and width in units of the drawing."""
-        return self.column * _WIDTH, self.cells * _WIDTH
-
-
-class _Cell(NamedTuple):
-    column: int
-    character: str
-    style: Style
-
-
-def _cells(segments: Iterable[Segment]) -> Iterator[_Cell]:
-    column = 0
-    for text, style, _ in segments:
-        for character in text:
-            yield _Cell(column, character, style or Style())
-            column += cell_len(character)
-
-
-def _run(cells: Iterable[_Cell]) -> _Run:
-    whole = list(cells)
-    text = "".join(cell.character for cell in whole)
-    return _Run(whole[0].column, cell_len(text), text)
-
-
-def _words(cells: Iterable[_Cell]) -> Iterator[_Run]:
-    """Words and rows of one shape, without the blanks between."""
-
-    def kind(cell: _Cell) -> str:
-        return cell.character if cell.character in _SHAPES or cell.character in {" ", _MARK} else ""
-
-    for found, run in groupby(cells, kind):
-        if found != " ":
-            yield _run(run)
-
-
-def _colours(style: Style) -> tuple[str, str]:
-    """Foreground and background."""
-
-    def name(colour: Color | None, default: str) -> str:
-        return colour.get_truecolor().hex if colour and not colour.is_default else default
-
-    pair = name(style.color, _FOREGROUND), name(style.bgcolor, _BACKGROUND)
-    return (pair[1], pair[0]) if style.reverse else pair
-
-
-def _rect(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{colour}"/>'
-
-
-def _draw_word(word: _Run, top: int, colour: str, style: Style) -> str:
-    left, width = word.box
-    if shape := _SHAPES.get(word.text[0]):
-        x, y, across, down = shape
-        # A row of shapes that fill their cells from side to side is drawn in one piece.
-        length = width if across == 1 else across * _WIDTH
-        return _rect(left + x * _WIDTH, top + y * _HEIGHT, length, down * _HEIGHT, colour)
-    if word.text[0] == _MARK:
-        # Some systems would put the picture of a button here.
-        return f'<path d="M{left + 1} {top + 5}l8 5l-8 5z" fill="{colour}"/>'
-    weight = ' font-weight="bold"' if style.bold else ""
-    return (
-        f'<text x="{left}" y="{top + _BASELINE}" fill="{colour}"{weight}'
-        f' textLength="{width}" lengthAdjust="spacingAndGlyphs">{escape(word.text)}</text>'
-    )
-
-
-def _draw_line(line: int, strip: Strip) -> Iterator[str]:
-    cells, top = list(_cells(strip)), line * _HEIGHT
-    for background, of_background in groupby(cells, lambda cell: _colours(cell.style)[1]):
-        left, width = _run(of_background).box
-        if background != _BACKGROUND:
-            yield _rect(left, top, width, _HEIGHT, background)
-    for style, of_style in groupby(cells, lambda cell: cell.style):
-        of_one_style = list(of_style)
-        colour = _colours(style)[0]
-        if style.underline:
-            left, width = _run(of_one_style).box
-            yield _rect(left, top + _UNDERLINE, width, 1, colour)
-        for word in _words(of_one_style):
-            yield _draw_word(word, top, colour, style)
-
-
-def draw(strips: list[Strip], description: str) -> str:
-    """The lines of a screen as SVG. Edges of boxes are on whole pixels, so that neighbours join without a seam."""
-    inner_width, inner_height = strips[0].cell_length * _WIDTH, len(strips) * _HEIGHT
-    width, height = inner_width + 2 * _FRAME, inner_height + _BAR + _FRAME
-    drawn = [part for line, strip in enumerate(strips) for part in _draw_line(line, strip)]
-    boxes = [part for part in drawn if part.startswith("<rect")]
-    rest = [part for part in drawn if not part.startswith("<rect")]
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
- font-family="{_FONTS}" font-size="{_FONT_SIZE}">
-<title>{escape(TITLE)}</title>
-<desc>{escape(description)}</desc>
-<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="9" fill="{_FRAME_COLOUR}" stroke="{_EDGE_COLOUR}"/>
-<text x="{width / 2:g}" y="22" fill="{_TITLE_COLOUR}" font-size="13.5" text-anchor="middle">{escape(TITLE)}</text>
-<g transform="translate({_FRAME} {_BAR})">
-<g shape-rendering="crispEdges">
-{_rect(0, 0, inner_width, inner_height, _BACKGROUND)}
-{_LINE.join(boxes)}
-</g>
-{_LINE.join(rest)}
-</g>
-</svg>
-"""
 
 
 class _StillClock(SystemClock):
@@ -204,6 +100,13 @@ class _Kiosk(KioskApp):
         return self.screen._compositor.render_strips()
 
 
+class _Stage(_Kiosk):
+    """Shows what a visit shows only now and then."""
+
+    def _follow_flow(self) -> None:  # type: ignore[override]
+        return
+
+
 class _Photographer:
     """Somebody who uses the kiosk and draws what they see."""
 
@@ -222,37 +125,69 @@ class _Photographer:
                 raise RuntimeError(f"never seen: {words}\n{seen}")
             await asyncio.sleep(0.05)
 
-    async def draw(self, name: str, words: str, description: str, *, after: float = 0) -> None:
-        """Wait for words, let ``after`` seconds pass on the kiosk's clock, draw."""
+    async def draw(self, name: str, words: str, description: str = "", *, after: float = 0) -> str:
+        """Wait for words, let ``after`` seconds pass on the kiosk's clock, draw. Returns what stands there."""
         await self.see(words)
         self._clock.advance(after)
         self._app.tick()
         await self._pilot.pause()
-        (self._folder / f"{name}.svg").write_text(draw(self._app.strips(), description))
+        (self._folder / f"{name}.svg").write_text(draw(self._app.strips(), description or SCREENS[name][1]))
+        return "\n".join(strip.text for strip in self._app.strips())
 
 
 async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
-    """The way to a key, and a Mac that has none."""
-    await me.draw("welcome", "Press Enter to begin", "The welcome screen: what the desk does, and how to begin.")
-    await me.press("enter")
-    await me.draw("sign-in", "Code valid for", "An address, its QR code and a code to sign in with.", after=14)
+    """The way to a key and on to the end, and a Mac that has none."""
+    await me.draw("welcome", "Press Enter to begin")
+    await me.press("f1")
+    await me.draw("help", "Close")
+    await me.press("escape", "enter")
+    await me.draw("sign-in", "Code valid for", after=14)
     await phone.approve(app.user_code, PERSON)
-    await me.draw("confirm", "Is this you?", "The name and address of who signed in, to be confirmed.", after=3)
+    await me.draw("confirm", "Is this you?", after=3)
     await me.press("enter")
-    await me.draw("devices", "Which Mac is locked?", "The person's Macs, one of them without a key to be had.")
+    await me.draw("devices", "Which Mac is locked?")
     await me.press("enter")
-    await me.draw("reveal", "Vanishes in", "A recovery key in large type, and the time left to read it.", after=48)
+    await _look_at_key(me, await me.draw("reveal", "Vanishes in", after=48))
     await me.press("escape")
     await me.see("Which Mac is locked?")
     await me.press("down", "enter")
-    await me.draw("trouble", "Reference", "A refusal: what happened, what to do next, whom to ask.")
+    await me.draw("trouble", "Reference")
+    await me.press("enter")
+    await me.see("Which Mac is locked?")
+    await me.press("escape")
+    await me.draw("goodbye", "You are signed out")
+
+
+async def _look_at_key(me: _Photographer, seen: str) -> None:
+    """Every look and view of a key, the check of its copy, and the card."""
+    for look in LOOKS:
+        await me.draw(f"look-{look}", "Vanishes in", f"The key in the look {look}.")
+        await me.press("f8")
+    await me.press("f2", "right")
+    await me.draw("reveal-step", "Group 2 of 6")
+    await me.press("f2")
+    await me.draw("reveal-spelled", "Vanishes in")
+    await me.press("f2", "space")
+    await me.draw("reveal-hidden", "The key is hidden")
+    found = KEY.search(seen)
+    assert found, seen
+    groups = found[0].split("-")
+    await me.press("f6", *groups[0], *"0000")
+    await me.see("Group 2 is not right")
+    await me.press("right", *groups[2][:2])
+    await me.draw("read-back", "Group 3: type", after=2)
+    await me.press("left", *"".join(groups[1:]))
+    await me.draw("read-back-right", "Your copy is right")
+    await me.press("enter")
+    await me.draw("what-now", "Page 1 of 2")
+    await me.press("enter")
+    await me.draw("what-now-2", "Page 2 of 2")
+    await me.press("escape", "escape")
+    await me.see("The key is hidden")
 
 
 async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
     """One visit, a picture of each of its screens."""
-    # Or Textual takes the colours of the terminal that the pictures are made from.
-    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    os.environ.pop("NO_COLOR", None)
     config, clock = load(services.kiosk_toml, KioskConfig), _StillClock()
     app = _Kiosk(config, clock, terminal="tty1")
     sign_in_host = config.sign_in.authority.rpartition("/")[0]
@@ -265,17 +200,54 @@ async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = S
             await app.visit.end(Ending.FINISHED)
 
 
+async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
+    """What this visit did not show."""
+    clock = _StillClock()
+    app = _Stage(load(services.kiosk_toml, KioskConfig), clock)
+    async with app.run_test(size=size) as pilot:
+        me = _Photographer(app, pilot, clock, folder)
+        seldom: dict[str, KioskScreen[object]] = {
+            "working": WorkingScreen("Fetching the recovery key", step=4),
+            "reason": ReasonScreen(None, required=True, typed="INC0042"),
+        }
+        for name, screen in seldom.items():
+            shown = asyncio.ensure_future(app.show(screen))
+            await me.draw(name, "One moment" if name == "working" else "INC0042")
+            shown.cancel()
+
+
+def page() -> str:
+    """``screens.md``: every screen in words and as a picture."""
+    parts = [
+        "# The screens",
+        "Every screen at 80x24, drawn from the running program by `make pictures`. People, Macs and keys are made up.",
+    ]
+    for name, (heading, words) in SCREENS.items():
+        parts.append(f"## {heading}\n\n{words}\n\n![{heading}](pictures/{name}.svg)")
+    parts.append(
+        "## Looks\n\nF8 changes the look; `[look] theme` in [kiosk.toml](configuration.md) sets the first one."
+    )
+    rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in LOOKS]
+    parts.append(f"| | |\n| --- | --- |\n| {rows[0]} | {rows[1]} |\n| {rows[2]} | {rows[3]} |")
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
-    """Write the pictures beside this file."""
+    """Write the pictures beside this file, and the page."""
     folder = Path(__file__).with_suffix("")
     folder.mkdir(exist_ok=True)
     # The refusal that is drawn is no news to whoever draws it.
     logging.disable(logging.WARNING)
+    # Or Textual takes the colours of the terminal that the pictures are made from.
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    os.environ.pop("NO_COLOR", None)
     with (
         tempfile.TemporaryDirectory(prefix="kiosk-pictures-") as directory,
         running_services(Path(directory), port=PORT) as services,
     ):
         asyncio.run(draw_visit(services, folder))
+        asyncio.run(draw_seldom(services, folder))
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":
