@@ -1,0 +1,89 @@
+"""Neither the key nor what is typed as a copy of it stays in memory: during the check of the copy, and after it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.support.memory import scan, writable_regions
+from tests.support.tenant import Tenant, tenant, walk_to_key
+from tests.support.terminal import ENTER, Terminal, terminal
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root may read the memory of our processes"
+)
+FORMS = ("ascii", "utf-16-le", "utf-32-le")
+F2 = "\x1bOQ"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=20, idle_seconds=600) as both:
+        yield both
+
+
+def copies(desk: Terminal, key: str) -> int:
+    """Of the key, and of what was typed: small letters, with and without dashes."""
+    pairs = list(itertools.pairwise(key.lower().split("-")))
+    typed = [joint.join(pair).encode(form) for pair in pairs for joint in ("", "-") for form in FORMS]
+    found = 0
+    for pid in (desk.child.pid, *(child.pid for child in psutil.Process(desk.child.pid).children())):
+        # A visit that ends meanwhile has no memory any more.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += len(scan(pid, key))
+            found += sum(one in content for _, _, content in writable_regions(pid) for one in typed)
+    return found
+
+
+def gone(desk: Terminal, key: str) -> None:
+    desk.settle(0.2)
+    assert copies(desk, key) == 0
+
+
+def test_a_copy_is_checked_and_nothing_stays(running: Tenant) -> None:
+    with terminal(*running.arguments) as desk:
+        key = walk_to_key(desk)
+        desk.press(F2)
+        desk.wait_for("Group 1 of 6")
+        desk.press(F2)
+        desk.wait_for("Group 1 of 6", gone=True)
+        desk.press(ENTER)
+        desk.wait_for("Check your copy")
+        gone(desk, key)
+        desk.press(key.lower()[:14])
+        desk.wait_for("Group 4: type")
+        gone(desk, key)
+        desk.wait_for("The time is over")
+        gone(desk, key)
+        desk.press(key.lower()[14:])
+        desk.wait_for("Your copy is right")
+        gone(desk, key)
+        desk.press(ENTER)
+        desk.wait_for("Page 1 of 2")
+        gone(desk, key)
+        desk.press(ENTER)
+        desk.wait_for("Page 2 of 2")
+        desk.press(ENTER)
+        desk.wait_for("You are signed out")
+        gone(desk, key)
+    (checked,) = running.broker.rows("release.checked")
+    assert (checked["outcome"], checked["detail"]) == ("right", "6 of 6 groups right")
+
+
+def test_the_scanner_finds_what_is_typed() -> None:
+    """The control: a program that keeps a copy."""
+    key = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
+    keeps = "import sys; kept = sys.stdin.readline(); print('kept', flush=True); sys.stdin.readline()"
+    desk = Terminal([sys.executable, "-c", keeps])
+    try:
+        desk.press(key.lower() + "\r")
+        desk.wait_for("kept")
+        assert copies(desk, key) > 0
+    finally:
+        desk.child.close(force=True)
