@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-_ALWAYS = ("msal.application", "kiosk.visit")
+_ALWAYS = ("msal.application", "kiosk.visit", "kiosk.linear.check")
 _FULL_SCREEN = (
     *(
         f"kiosk.screens.{name}"

@@ -25,6 +25,8 @@ class Command(Enum):
     MORE = N_("more")
     TIME = N_("time")
     TICKET = N_("ticket")
+    CHECK = N_("check")
+    NEXT = N_("next")
     PHONE = N_("phone")
     END = N_("end")
 

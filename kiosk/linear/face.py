@@ -11,6 +11,8 @@ from kiosk.answers import (
     CONFIRM_SECONDS,
     LANGUAGE_SECONDS,
     LONGEST_REASON,
+    AfterCard,
+    AfterCheck,
     AfterReveal,
     Choice,
     Identity,
@@ -26,12 +28,14 @@ from kiosk.linear.choosing import choose
 from kiosk.linear.commands import Command, find
 from kiosk.linear.reveal import Reveal
 from kiosk.linear.talk import Step, StepOver, Talk
-from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP
+from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP, WHAT_NOW_HELP
 from kiosk.linear.times import Announcer, spoken
 from kiosk.models import Device, Person
 from kiosk.spelling import alphabet
 from kiosk.surroundings import Watch
 from kiosk.words import (
+    AND_THEN,
+    AT_THE_MAC,
     CONFIRM_HELP,
     NETWORK,
     REASON_HELP,
@@ -49,9 +53,11 @@ from kiosk.words import (
     name,
     named,
     narrowed,
+    numbered,
     seen,
     waiting,
     warnings,
+    which_mac,
 )
 
 if TYPE_CHECKING:
@@ -304,6 +310,25 @@ class LinearFace:
     async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
         warning = " ".join(warnings(showing.warning, watch))
         return await Reveal(self._talk, showing, warning=warning, masked=watch.masks, note=self._note).run()
+
+    async def read_back(self, showing: Showing) -> AfterCheck:
+        # Loaded by now, see kiosk/preload.py; imported at the top it would delay the first page.
+        from kiosk.linear.check import Check
+
+        assert showing.read_back is not None, "a key of unusual form has no groups to check"
+        return await Check(self._talk, showing.read_back).run()
+
+    async def what_now(self, device: Device) -> AfterCard:
+        self._begin(Step(WHAT_NOW_HELP, lambda: True), 4)
+        facts = [f"{what}: {value}" for what, value in which_mac(device).items()]
+        steps = [f"{number}. {step}" for number, step in numbered((*AT_THE_MAC, *AND_THEN)).items()]
+        helpdesk = f"{_('Helpdesk')}: {self._organisation.helpdesk}"
+        while True:
+            await self._talk.read_out(*facts, *steps, helpdesk)
+            words = _("Press Enter to finish and lock, or type {back}: ")
+            typed = await self._talk.ask(words.format(back=Command.BACK.word))
+            if not typed:
+                return AfterCard.BACK if typed is None else AfterCard.FINISH
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         self._begin(Step(TROUBLE_HELP, lambda: True), step)

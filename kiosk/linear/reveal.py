@@ -46,6 +46,8 @@ class Reveal:
                 if typed is None:
                     showing.finish(Ending.HIDDEN)
                     return AfterReveal.BACK
+                if way := self._way_on(typed):
+                    return way
                 if not showing.over:
                     self._obey(typed)
                 elif not typed:
@@ -54,6 +56,13 @@ class Reveal:
                     self._say_over()
         finally:
             self._reading.hide()
+
+    def _way_on(self, typed: str) -> AfterReveal | None:
+        """Also when the time is over."""
+        command = find(typed)
+        if command is Command.CHECK and self._showing.read_back:
+            return AfterReveal.CHECK
+        return AfterReveal.WHAT_NOW if command is Command.NEXT else None
 
     def follow(self) -> None:
         """Look at the clock: take the key away when its time is over, announce what is left."""
@@ -97,7 +106,7 @@ class Reveal:
 
     def _read(self, *, spelled: bool) -> None:
         if self._reading.whole(self._heading, spelled=spelled):
-            self._add_below(self._vanishes(), self._advice(), self._warning)
+            self._add_below(self._vanishes(), self._advice(), self._warning, self._ways_on())
             return
         self._talk.page.turn()
         in_parts = _("Type a number from 1 to {count} to read one group at a time.").format(count=GROUPS)
@@ -131,6 +140,10 @@ class Reveal:
         return words.format(
             spell=Command.SPELL.word, hide=Command.HIDE.word, more=Command.MORE.word, back=Command.BACK.word
         )
+
+    def _ways_on(self) -> str:
+        words = _("Type {check} to check what you wrote down, {next} for what to do at your Mac.")
+        return words.format(check=Command.CHECK.word, next=Command.NEXT.word) if self._showing.read_back else ""
 
     def _hide(self) -> None:
         self._reading.hide()

@@ -9,7 +9,7 @@ from typing import Final
 
 from kiosk.i18n import _
 from kiosk.linear.commands import BY_KEY, Command, find
-from kiosk.linear.entry import Entry
+from kiosk.linear.entry import Entry, Hidden, HiddenEntry
 from kiosk.linear.keys import ENTER, ESCAPE
 from kiosk.linear.page import Page
 
@@ -130,6 +130,19 @@ class Talk:
                 return typed
             text = ""
 
+    async def ask_hidden(self, prompt: str, hidden: Hidden) -> bool:
+        """Have something typed that is not seen, up to Enter; False to go back. No words here, only keys."""
+        while True:
+            answer = await self._answered(HiddenEntry(self.page, prompt, hidden))
+            if answer is None:
+                return False
+            command = find(answer)
+            if command is None:
+                return True
+            if command is Command.HELP:
+                hidden.wipe()
+                await self.explain()
+
     async def explain(self) -> None:
         """The help of the step."""
         help_text, helpdesk = _(self.step.help), f"{_('Helpdesk')}: {self._helpdesk}"
@@ -141,9 +154,12 @@ class Talk:
         await self.read_out(*texts)
 
     async def _typed(self, prompt: str, text: str, limit: int) -> str | None:
+        return await self._answered(Entry(self.page, prompt, text, limit))
+
+    async def _answered(self, entry: Entry) -> str | None:
         if self._over:
             raise StepOver
-        entry = self._entry = Entry(self.page, prompt, text, limit)
+        self._entry = entry
         self._answer = asyncio.get_running_loop().create_future()
         entry.write()
         try:

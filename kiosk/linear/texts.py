@@ -29,7 +29,18 @@ REVEAL_HELP: Final = N_(
     "A number from 1 to 6: one group alone, in spelling words.\n"
     "time: how long the key stays. more: more time, up to a limit.\n"
     "hide: take the key away; show brings it back within its time.\n"
+    "check: find out whether what you wrote down is right. next: what to do at your Mac.\n"
     "back: take the key away for good, and go back to the list of Macs.\n"
     "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
     " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves."
+)
+READ_BACK_HELP: Final = N_(
+    "Type the four characters of a group as they stand on your paper, and press Enter. Capitals or small letters,"
+    " dashes and blanks do not matter. A star stands for each character; nobody hears what you type.\n"
+    "Each group is right or wrong. You have five tries for each.\n"
+    "Press Enter alone to leave the check out, Esc to go back to the key."
+)
+WHAT_NOW_HELP: Final = N_(
+    "These steps say where the key is typed, and what comes after. The key itself is not among them.\n"
+    "Enter ends your visit: you are signed out, and everything is wiped from this terminal."
 )

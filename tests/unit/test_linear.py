@@ -12,7 +12,7 @@ import pyte
 import pytest
 
 from kiosk import i18n
-from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.clock import Deadline, ManualClock
 from kiosk.config import Policy
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
@@ -494,6 +494,7 @@ async def test_a_language_is_chosen_and_forgotten_again(paper: Paper) -> None:
     assert "language: English" in await paper.settled()
     await paper.type("language")
     await paper.type("Svenska")
+    await paper.type("")
     assert i18n.language() == "sv"
     paper.clock.advance(61)
     await paper.settled()
@@ -502,3 +503,82 @@ async def test_a_language_is_chosen_and_forgotten_again(paper: Paper) -> None:
     assert paper.left == ["other face"]
     await paper.type("")
     assert task.done()
+
+
+async def check(paper: Paper, shown: Showing) -> asyncio.Task[AfterCheck]:
+    shown.hide()
+    task = asyncio.create_task(paper.face.read_back(shown))
+    await paper.settled()
+    return task
+
+
+async def test_a_copy_is_typed_unseen_and_each_group_is_answered(paper: Paper) -> None:
+    shown = showing(paper.clock)
+    task = await check(paper, shown)
+    assert "Group 1: type the four characters" in paper.text
+    for key in "hj":
+        paper.talk.press(key)
+    assert "Group 1: **" in await paper.settled()
+    paper.talk.press(BACKSPACE)
+    for key in "J-4 w9":
+        paper.talk.press(key)
+    text = await paper.type("")
+    assert "Group 1: ****" in text
+    assert "Group 1 is right." in text
+    assert "Group 2: type" in text
+    for group in KEY.decode().lower().split("-")[1:]:
+        assert group not in await paper.type(group)
+    assert "Your copy is right. Walk back to your Mac." in paper.text
+    await paper.type("")
+    assert await task is AfterCheck.GO_ON
+
+
+async def test_a_wrong_copy_has_few_tries_and_what_cannot_be_costs_none(paper: Paper) -> None:
+    shown = showing(paper.clock)
+    while shown.read_back and shown.read_back._same(0, bytearray(b"AAAA")):
+        shown = showing(paper.clock)
+    task = await check(paper, shown)
+    assert "That cannot be in a key" in await paper.type("hö4w")
+    assert "Group 1 is not right" in await paper.type("aaaa")
+    assert "4 tries are left" in paper.text.replace("\n", " ")
+    for _ in range(4):
+        await paper.type("aaaa")
+    assert "No tries are left for group 1" in paper.text
+    for group in KEY.decode().split("-")[1:]:
+        await paper.type(group)
+    assert "Your copy is right" not in paper.text
+    await paper.type("")
+    assert await task is AfterCheck.GO_ON
+    assert shown.read_back
+    assert (shown.read_back.outcome.right, shown.read_back.outcome.out_of_tries) == (5, 1)
+
+
+@pytest.mark.parametrize(("key", "answer"), [(ENTER, AfterCheck.GO_ON), (ESCAPE, AfterCheck.BACK)])
+async def test_the_check_can_be_left(paper: Paper, key: str, answer: AfterCheck) -> None:
+    task = await check(paper, showing(paper.clock))
+    paper.talk.press("f1")
+    assert "A star stands for each character" in " ".join((await paper.settled()).split())
+    paper.talk.press(key)
+    assert await task is answer
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("check", AfterReveal.CHECK), ("next", AfterReveal.WHAT_NOW)])
+async def test_words_lead_from_the_key_to_the_check_and_on(paper: Paper, typed: str, answer: AfterReveal) -> None:
+    shown = showing(paper.clock)
+    task = await reveal(paper, shown)
+    text = await paper.type(typed)
+    assert await task is answer
+    assert shown.key is None
+    assert not [group for group in KEY.decode().split("-") if " ".join(group) in text]
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("", AfterCard.FINISH), ("back", AfterCard.BACK)])
+async def test_what_to_do_at_the_mac(paper: Paper, typed: str, answer: AfterCard) -> None:
+    task = asyncio.create_task(paper.face.what_now(device()))
+    text = await paper.settled()
+    while "More follows" in text:
+        text = text.replace("More follows", "") + await paper.type("")
+        text = text if "finish and lock" in text else await paper.settled()
+    assert "Press Enter to finish and lock" in " ".join(paper.text.split())
+    await paper.type(typed)
+    assert await task is answer
