@@ -202,6 +202,9 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def tick(self) -> None:
         """Hold everything that has a deadline against the clock."""
+        if not self.is_running:
+            # On the way out the screens lose their widgets one by one, and the timer goes on for a while.
+            return
         shown = self._shown_screen()
         left = self.keeper.tick(idle_counts=shown is not None and shown.idle_counts)
         for screen in list(self.screen_stack):
