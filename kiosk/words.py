@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from kiosk.answers import Network
 from kiosk.config import Organisation
-from kiosk.errors import DeviceRefused, KioskError, SignInError, kind_of
+from kiosk.errors import KioskError, SignInError, TokenRefused, kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
 from kiosk.surroundings import Watch
@@ -258,12 +258,12 @@ def warnings(code: str | None, watch: Watch) -> list[str]:
 
 def is_final(error: KioskError) -> bool:
     """Whether trying again would not help."""
-    return isinstance(error, DeviceRefused)
+    return error.final
 
 
 def again(error: KioskError) -> str:
     """What trying again after an error means, marked."""
-    return N_("New code") if isinstance(error, SignInError) else N_("Try again")
+    return N_("New code") if isinstance(error, SignInError | TokenRefused) else N_("Try again")
 
 
 def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:

@@ -30,8 +30,8 @@ class KioskError(Exception):
     """A fault of the program itself; the log names the place.
 
     Base of all. ``cause`` is for the operator's log and holds no secret; it is never shown to the person. ``who`` can
-    put it right; with ``portal`` the Company Portal website helps. The ids are those under which Microsoft's own logs
-    know what failed: of the last request to Graph, and of the sign-in.
+    put it right; with ``portal`` the Company Portal website helps; with ``final`` asking again changes nothing. The ids
+    are those under which Microsoft's own logs know what failed: of the last request to Graph, and of the sign-in.
     """
 
     code: ClassVar[str] = "internal"
@@ -41,6 +41,7 @@ class KioskError(Exception):
     next_step: ClassVar[str] = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
     who: ClassVar[str] = SERVICE
     portal: ClassVar[bool] = False
+    final: ClassVar[bool] = False
 
     def __init__(self, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> None:
         super().__init__(cause or self.code)

@@ -8,13 +8,13 @@ from kiosk.i18n import N_
 
 
 class DeviceRefused(Refused):
-    """The broker's rules, for a reason that has no code of its own."""
+    """What all refusals of a device have in common; the list of Macs has these words for one that is new to it."""
 
-    code = "device_refused"
     title = N_("No recovery key here for this device")
     sentence = N_("The key of this device may not be shown here.")
     next_step = N_("Ask the helpdesk and quote the reference.")
     who = HELPDESK
+    final = True
 
 
 class DeviceNotFound(DeviceRefused):
@@ -101,9 +101,8 @@ class DeviceNotManaged(DeviceRefused):
 
 
 class DeviceLeaving(DeviceRefused):
-    """Graph: `managementState` says that the device is leaving, in a way that is new to us."""
+    """What all devices that are leaving have in common."""
 
-    code = "device_leaving"
     sentence = N_("This Mac is being erased or removed from management.")
     next_step = N_("Ask the helpdesk before you do anything with it.")
 
@@ -190,7 +189,7 @@ class EncryptionNoPolicy(KeyNotEscrowed):
     """Graph has no key; encryption state: the policy setting is `notAssigned` or `notApplicable`."""
 
     code = "key_no_policy"
-    sentence = N_("Your organisation has not told this Mac to encrypt its disk, so it has asked it for no key.")
+    sentence = N_("Your organisation has not told this Mac to encrypt its disk, and so has not asked it for a key.")
     next_step = N_("If you switched FileVault on yourself, look for the key you were shown. If not, ask the helpdesk.")
     who = DEVICES
 

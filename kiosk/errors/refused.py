@@ -109,9 +109,8 @@ class TokenBound(TokenRefused):
 
 
 class RequestRefused(Refused):
-    """The broker's rules, for a reason that has no code of its own."""
+    """What all requests that are not served have in common."""
 
-    code = "request_refused"
     sentence = N_("The recovery service does not do this at the moment.")
     next_step = N_("Ask the helpdesk and quote the reference.")
 
@@ -133,9 +132,8 @@ class RouteUnknown(RequestRefused):
 
 
 class LimitReached(RequestRefused):
-    """A limit, of a kind that is new to us."""
+    """What all limits have in common."""
 
-    code = "limit_reached"
     status = 429
     title = N_("Not again so soon")
     sentence = N_("The number of recovery keys that may be read in this time has been reached.")
@@ -180,6 +178,7 @@ class SelfServiceOff(RequestRefused):
     sentence = N_("Your organisation has switched off reading recovery keys at kiosks.")
     next_step = N_("Ask the helpdesk to read the key for you.")
     who = HELPDESK
+    final = True
 
 
 class SelfServiceNotYours(RequestRefused):
@@ -190,6 +189,7 @@ class SelfServiceNotYours(RequestRefused):
     sentence = N_("Your account is not among those that may read recovery keys here.")
     next_step = N_("Ask the helpdesk to read the key for you, or to let you in.")
     who = ACCOUNTS
+    final = True
 
 
 class PersonBlocked(RequestRefused):
@@ -200,6 +200,7 @@ class PersonBlocked(RequestRefused):
     sentence = N_("Your account may not read recovery keys here.")
     next_step = N_("Ask the helpdesk and quote the reference.")
     who = HELPDESK
+    final = True
 
 
 class ReasonRequired(RequestRefused):

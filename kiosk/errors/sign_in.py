@@ -99,6 +99,7 @@ class SignInGarbled(SignInUnreachable):
     status = 502
     title = N_("The sign-in service cannot be understood")
     sentence = N_("Something answered in place of the sign-in service, or the answer was damaged on its way.")
+    next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
 
 
 class SignInMoreChecks(SignInError):
@@ -142,7 +143,7 @@ class SignInPolicy(SignInError):
     code = "sign_in_policy"
     title = N_("A policy does not allow this sign-in")
     sentence = N_("A policy of your organisation blocks signing in at this kiosk with a code.")
-    next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
     aadsts = (53003,)
 
@@ -164,7 +165,7 @@ class SignInDeviceDemanded(SignInError):
     code = "sign_in_device_demanded"
     title = N_("A managed device is demanded")
     sentence = N_("Your organisation's policy demands a registered device for this sign-in; a kiosk cannot be one.")
-    next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
     aadsts = (50097, 53000, 53001, 530003)
 
@@ -175,7 +176,7 @@ class SignInTenantPolicy(SignInError):
     code = "sign_in_tenant_policy"
     title = N_("A security setting does not allow this sign-in")
     sentence = N_("A security setting for all of your organisation blocks this sign-in.")
-    next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
     aadsts = (530032, 530035)
 
@@ -208,7 +209,7 @@ class SignInConsent(SignInError):
     code = "sign_in_consent"
     title = N_("This kiosk is not set up completely")
     sentence = N_("Your organisation has not yet given its consent to what this kiosk asks for at sign-in.")
-    next_step = N_("Another try will not help. Ask the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
     aadsts = (65001, 90094, 90095)
 
@@ -230,7 +231,7 @@ class SignInMisconfigured(SignInError):
     code = "sign_in_misconfigured"
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The sign-in service does not know this kiosk, or not what it asks for.")
-    next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
     aadsts = (500011, 650057, 700016, 90002)
 
@@ -241,7 +242,7 @@ class SignInFlowOff(SignInError):
     code = "sign_in_flow_off"
     title = N_("This kiosk is not set up correctly")
     sentence = N_("The kiosk's registration does not allow signing in with a code (public client flows are off).")
-    next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
     aadsts = (7000218,)
 
@@ -252,7 +253,7 @@ class SignInCredential(SignInError):
     code = "sign_in_credential"
     title = N_("This kiosk is out of order")
     sentence = N_("The sign-in service does not accept the certificate or secret with which it was asked.")
-    next_step = N_("Another try will not help. Tell the helpdesk, and quote the reference and the number.")
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
     aadsts = (50012, 700027, 7000215, 7000222)
 

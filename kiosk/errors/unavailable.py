@@ -5,6 +5,9 @@ from __future__ import annotations
 from kiosk.errors.base import KIOSK, SERVICE, TIME, KioskError
 from kiosk.i18n import N_
 
+_OUT_OF_ORDER = N_("This kiosk is out of order")
+_REPAIR = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
+
 
 class Unavailable(KioskError):
     """The broker answered with a code that this kiosk does not know; it may be of a newer version."""
@@ -63,8 +66,9 @@ class GraphRefused(Unavailable):
 
     code = "graph_refused"
     status = 502
+    title = _OUT_OF_ORDER
     sentence = N_("Your organisation's device management does not let the recovery service in.")
-    next_step = N_("Ask the helpdesk and quote the reference; waiting does not help.")
+    next_step = _REPAIR
 
 
 class GraphNoPermission(GraphRefused):
@@ -107,8 +111,9 @@ class RecordUnavailable(Unavailable):
     """The database at `[record] database` cannot be written, or not in time."""
 
     code = "record_unavailable"
+    title = _OUT_OF_ORDER
     sentence = N_("The recovery service cannot write its record, and without a record no key is shown.")
-    next_step = N_("Ask the helpdesk and quote the reference; waiting does not help.")
+    next_step = _REPAIR
 
 
 class SinkUnavailable(RecordUnavailable):

@@ -344,7 +344,8 @@ class LinearFace:
         if ticket:
             lines.append(_("Type {ticket} for what a ticket needs.").format(ticket=Command.TICKET.word))
         if is_final(error):
-            lines.append(_("Press Enter to go back to the list."))
+            back = _("Press Enter to go back to the list.")
+            lines.append(back if device else f"{_('Enter')}: {_(leave)}.")
         else:
             ways = _("Enter: {again}. {back}: {leave}.")
             lines.append(ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave)))

@@ -46,17 +46,19 @@ class TroubleScreen(KioskScreen[Choice]):
         self._device = device
         self._ticket = ticket
         self._final = is_final(error)
-        ways = (("Enter", N_("Back to the list")),) if self._final else (("Enter", again(error)), ("Esc", leave))
+        ways = (("Enter", leave),) if self._final else (("Enter", again(error)), ("Esc", leave))
         self.hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
 
     def content(self) -> Iterable[Widget]:
-        if not self._error.portal:
+        if self._error.portal:
+            with Horizontal(id="trouble"):
+                yield QrCode(self._organisation.portal)
+                with Vertical(id="trouble-words"):
+                    yield from self._words()
+        else:
             yield from self._words()
-            return
-        with Horizontal(id="trouble"):
-            yield QrCode(self._organisation.portal)
-            with Vertical(id="trouble-words"):
-                yield from self._words()
+        # Below the square, not beside it: there an address of the helpdesk would be broken in the middle.
+        yield Facts(help_with(self._error, self._organisation))
 
     def _words(self) -> Iterable[Widget]:
         error = self._error
@@ -70,7 +72,6 @@ class TroubleScreen(KioskScreen[Choice]):
         if error.portal:
             # Beside a name there is no room to keep an address whole.
             yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
-        yield Facts(help_with(error, self._organisation))
 
     def action_ticket(self) -> None:
         """Lay what a ticket needs over this screen."""

@@ -25,7 +25,7 @@ def test_it_names_every_route_and_code() -> None:
         "get /readyz",
     }
     words = described["info"]["description"]
-    for code in ("token_expired", "device_not_yours", "limit_reached", "record_unavailable", "internal"):
+    for code in ("token_expired", "device_not_yours", "limit_person", "record_unavailable", "internal"):
         assert f"`{code}` ({BY_CODE[code].status})" in words
     assert "seal_broken" not in words
     for name, field in (("ReleaseRequest", "public_key"), ("Release", "sealed")):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from kiosk import i18n
 from kiosk.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.app import EXIT_CRASH
 from kiosk.errors import BY_CODE, BrokerUnreachable, KeyNotEscrowed, from_code
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending
@@ -225,15 +227,66 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
         assert "secret cause" not in "\n".join(rows(app))
         await pilot.press("enter")
         assert await shown is Choice.AGAIN
-        shown = await app.put(TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave=""), pilot)
+        shown = await app.put(TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave="Back to the list"), pilot)
         await pilot.press("enter")
         assert await shown is Choice.LEAVE
+
+
+@pytest.mark.parametrize(
+    ("code", "hints"),
+    [
+        ("token_expired", ["Enter  New code", "Esc  Back to the list"]),
+        ("graph_unavailable", ["Enter  Try again", "Esc  Back to the list"]),
+        ("self_service_off", ["Enter  Back to the list"]),
+    ],
+)
+async def test_trouble_says_what_its_keys_lead_to(code: str, hints: list[str]) -> None:
+    """And how to lock, although there is not room for everything."""
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        trouble = TroubleScreen(
+            from_code(code), CONFIG.organisation, leave="Back to the list", ticket=f"Problem: {code}"
+        )
+        shown = await app.put(trouble, pilot)
+        line = rows(app)[-1]
+        assert [hint for hint in hints if hint not in line] == []
+        assert ("Try again" in line) is ("Enter  Try again" in hints)
+        assert line.endswith("F10  Lock")
+        shown.cancel()
+
+
+async def test_a_personal_mac_leaves_room_for_a_long_helpdesk() -> None:
+    helpdesk = "The helpdesk: telephone 555 0100, helpdesk@nordwind.example, or room 1.07"
+    organisation = msgspec.structs.replace(CONFIG.organisation, helpdesk=helpdesk)
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        trouble = TroubleScreen(from_code("device_personal"), organisation, leave="Back to the list", device=device())
+        shown = await app.put(trouble, pilot)
+        text = "\n".join(rows(app))
+        for whole in ("portal.manage.microsoft.com", "helpdesk@nordwind.example", "room 1.07", "(device_personal)"):
+            assert whole in text
+        shown.cancel()
+
+
+async def test_a_tick_on_the_way_out_finds_no_widgets_and_ends_nothing() -> None:
+    class Leaving(Stage):
+        async def _close_all(self) -> None:
+            await self.screen.query("*").remove()
+            self.tick()
+            await super()._close_all()
+
+    app = Leaving()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.put(TroubleScreen(from_code("internal"), CONFIG.organisation, leave="Finish"), pilot)
+    assert app.return_code != EXIT_CRASH
 
 
 async def test_what_a_ticket_needs_is_laid_over_the_trouble() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        trouble = TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave="", ticket="Problem: key_not_escrowed")
+        trouble = TroubleScreen(
+            KeyNotEscrowed(), CONFIG.organisation, leave="Back to the list", ticket="Problem: key_not_escrowed"
+        )
         shown = await app.put(trouble, pilot)
         await pilot.press("f5")
         assert "Problem: key_not_escrowed" in "\n".join(rows(app))

@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from kiosk.config import Look
-from kiosk.errors import DevicePersonal, KeyNotEscrowed, LimitReached, SignInUnreachable
+from kiosk.errors import DevicePersonal, KeyNotEscrowed, PersonLimit, SignInUnreachable
 from kiosk.looks import LOOKS
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
@@ -87,7 +87,7 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "trouble-device": lambda _: TroubleScreen(
         KeyNotEscrowed(reference="1A2B3C4D"),
         CONFIG.organisation,
-        leave="",
+        leave="Back to the list",
         step=4,
         device=device(),
         ticket="Problem: key_not_escrowed",
@@ -95,13 +95,13 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "trouble-personal": lambda _: TroubleScreen(
         DevicePersonal(reference="1A2B3C4D"),
         CONFIG.organisation,
-        leave="",
+        leave="Back to the list",
         step=4,
         device=device(),
         ticket="Problem: device_personal",
     ),
     "trouble-limit": lambda _: TroubleScreen(
-        LimitReached(reference="1A2B3C4D", retry_after=1250), CONFIG.organisation, leave="Back to the list", step=4
+        PersonLimit(reference="1A2B3C4D", retry_after=1250), CONFIG.organisation, leave="Back to the list", step=4
     ),
     "working": lambda _: WorkingScreen("Fetching the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
