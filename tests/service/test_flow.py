@@ -5,24 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from textual.pilot import Pilot
 
-from kiosk.app import KioskApp
-from kiosk.clock import SystemClock
 from kiosk.config import BrokerAddress
-from kiosk.models import Ending
 from tests.support.broker import running_broker
-from tests.support.stage import rows
+from tests.support.desk import KEY, desk
 from tests.support.whole import Whole, whole
-
-KEY = re.compile(r"\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
-PATIENCE_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -35,64 +27,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
 def _no_faults(running: Whole) -> Iterator[None]:
     yield
     running.sandbox.clear_faults()
-
-
-class Desk:
-    """A kiosk that a person uses with the keyboard, and that person's phone."""
-
-    def __init__(self, app: KioskApp, pilot: Pilot[None], running: Whole) -> None:
-        self.app = app
-        self._pilot = pilot
-        self._running = running
-
-    @property
-    def text(self) -> str:
-        return "\n".join(rows(self.app))
-
-    async def press(self, *keys: str) -> None:
-        await self._pilot.press(*keys)
-
-    async def until(self, holds: str | Callable[[str], object]) -> str:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            text = self.text
-            if (holds in text) if isinstance(holds, str) else holds(text):
-                return text
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never seen: {holds}\n{self.text}")
-
-    async def code(self) -> str:
-        await self.until("Enter it only if you are standing here")
-        line = next(line for line in self.text.splitlines() if re.search(r"  (\w ){6,}\w$", line))
-        return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
-
-    async def sign_in(self, who: str) -> None:
-        async with self._running.sandbox.phone() as phone:
-            await phone.approve(await self.code(), self._running.sandbox.person(who).oid)
-
-    async def decline(self) -> None:
-        async with self._running.sandbox.phone() as phone:
-            await phone.decline(await self.code())
-
-    async def walk_to_devices(self, who: str) -> None:
-        await self.until("Press Enter to begin")
-        await self.press("enter")
-        await self.sign_in(who)
-        await self.until("Is this you?")
-        await self.press("enter")
-        await self.until("Which Mac is locked?")
-
-
-@contextlib.asynccontextmanager
-async def desk(running: Whole) -> AsyncIterator[Desk]:
-    app = KioskApp(running.config, SystemClock(), terminal="tty-test")
-    try:
-        async with app.run_test(size=(80, 24)) as pilot:
-            yield Desk(app, pilot, running)
-    finally:
-        # In production the end of the process does this.
-        if app.visit:
-            await app.visit.end(Ending.FINISHED)
 
 
 async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Whole) -> None:
@@ -220,6 +154,7 @@ async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(runnin
         await person.press("enter")
         first = await person.code()
         running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token", times=1)
+        person.phone_answered()
         await person.until(lambda text: "Enter it only if" in text and " ".join(first) not in text)
         await person.sign_in("Ada Kessler")
         await person.until("Is this you?")
@@ -230,6 +165,10 @@ async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole
         await person.until("Press Enter to begin")
         running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token")
         await person.press("enter")
+        await person.code()
+        person.phone_answered()
+        await person.until("This is a new code")
+        person.phone_answered()
         await person.until("The code has expired")
         running.sandbox.clear_faults()
         await person.press("enter")

@@ -1,0 +1,73 @@
+"""Reads trouble screens as the person does, and follows the reference as the helpdesk does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from kiosk.errors import BY_CODE, SignInError, TokenRefused
+from tests.support.desk import Desk
+
+# What the broker refuses without knowing anybody, or cannot write down: its log has it, its record does not.
+UNRECORDED = {"tokens_unavailable", "record_unavailable", "sink_unavailable", "request_invalid", "route_unknown"}
+# What the kiosk itself finds out.
+OF_THE_KIOSK = {"broker_unreachable", "broker_garbled", "seal_broken", "terminal_watched", "unavailable"}
+
+
+@dataclass
+class Reader:
+    """With the log of kiosk and broker, which are both in this process."""
+
+    log: pytest.LogCaptureFixture
+
+    async def trouble(self, person: Desk, code: str, *, leave: str) -> str:
+        """Everything that has to stand there; ``leave`` is where Esc leads. Returns the reference."""
+        kind = BY_CODE[code]
+        text = flat(await person.until(lambda text: f"({code})" in text))
+        helpdesk = person.running.config.organisation.helpdesk
+        for words in (kind.title, kind.sentence, kind.next_step, f"Who can help {kind.who}", f"Helpdesk {helpdesk}"):
+            assert words in text, f"{code}: {words}\n{person.text}"
+        ways = f"Enter {leave}" if kind.final else f"Enter {again(kind)} Esc {leave}"
+        assert re.search(rf"{ways} F5 Ticket F1 Help F10 Lock$", text), f"{code}\n{person.text}"
+        found = re.search(rf"Reference (\w{{8}}) \({code}\)", text)
+        assert found, f"{code}\n{person.text}"
+        await self._ticket(person, code, found[1])
+        self._follow(person, code, found[1])
+        return found[1]
+
+    async def _ticket(self, person: Desk, code: str, reference: str) -> None:
+        await person.press("f5")
+        ticket = await person.until(f"Problem: {code}")
+        assert f"Reference: {reference}" in ticket
+        await person.press("escape")
+        await person.until(f"({code})")
+
+    def _follow(self, person: Desk, code: str, reference: str) -> None:
+        lines = [(record.name, record.getMessage()) for record in self.log.records]
+        lines = [(name, line) for name, line in lines if reference in line and code in line]
+        assert any(name == "kiosk.flow" for name, _ in lines), code
+        if code in OF_THE_KIOSK or issubclass(BY_CODE[code], SignInError):
+            return
+        assert any(name == "kiosk.broker" for name, _ in lines), code
+        if code not in UNRECORDED:
+            outcomes = [row["outcome"] for row in person.running.broker.rows() if row["reference"] == reference]
+            assert outcomes == [code]
+
+    async def passing(self, person: Desk, code: str, *, leave: str = "Back to the list") -> None:
+        """Enter asks again and meets the same; Esc leaves, to the list or out."""
+        first = await self.trouble(person, code, leave=leave)
+        await person.press("enter")
+        await person.until(lambda text: f"({code})" in text and first not in text)
+        await person.press("escape")
+        await person.until("Which Mac is locked?" if leave == "Back to the list" else "You are signed out")
+
+
+def flat(text: str) -> str:
+    """Without QR code and frame, in one line."""
+    return " ".join(re.sub(r"[▀▄█▌]", " ", text).split())
+
+
+def again(kind: type[object]) -> str:
+    return "New code" if issubclass(kind, SignInError | TokenRefused) else "Try again"

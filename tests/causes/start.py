@@ -1,0 +1,25 @@
+"""What the brokers of these tests have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from kiosk.config import BrokerAddress, KioskConfig, load
+from tests.support.broker import RunningBroker
+from tests.support.sandbox import RunningSandbox
+from tests.support.whole import Whole
+
+Start: TypeAlias = Callable[..., Whole]
+KEY_CALL, CODE_CALL, TOKEN_CALL = "*getFileVaultKey*", "/*/oauth2/v2.0/devicecode", "/*/oauth2/v2.0/token"
+PATIENT = {"read_seconds": 10, "total_seconds": 20}
+UNLIMITED: dict[str, Any] = {"per_person": (), "per_device": ()}
+
+
+def at(sandbox: RunningSandbox, broker: RunningBroker, url: str = "") -> Whole:
+    """A kiosk's configuration for this broker, or for another address."""
+    kiosk = load(sandbox.directory / "kiosk.toml", KioskConfig)
+    address = BrokerAddress(url=url or broker.config.listen.url, ca_bundle=sandbox.ca)
+    return Whole(sandbox, broker, msgspec.structs.replace(kiosk, broker=address))

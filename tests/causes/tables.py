@@ -1,0 +1,122 @@
+"""How each cause is brought about: by a fault, a token, a Mac, a limit; and what cannot be brought about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kiosk.errors import BY_AADSTS, BY_CODE
+from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS
+
+
+def by_person(code: str) -> int:
+    """A number of Microsoft's with which the sandbox refuses a person, for these words."""
+    return next(number for number in BY_CODE[code].aadsts if number in SIGN_IN_REFUSALS)  # type: ignore[attr-defined]
+
+
+# Refused at the phone, once the person has signed in there.
+REFUSED = sorted({kind.code for kind in BY_AADSTS.values()} - {"sign_in_flow_off"})
+# The sign-in ends in another way, while the code is shown.
+ENDED = ("sign_in_declined", "sign_in_expired", "sign_in_code_unknown", "sign_in_flow_off")
+# Faults of the sign-in service before there is a code.
+BEFORE_THE_CODE: dict[str, dict[str, Any]] = {
+    "sign_in_unreachable": {"kind": "reset"},
+    "sign_in_busy": {"kind": "status", "status": 503},
+    "sign_in_garbled": {"kind": "html"},
+    "sign_in_failed": {"kind": "aadsts", "aadsts": 99_999_999},
+}
+# Claims of a token with which the broker is asked.
+TOKENS: dict[str, dict[str, Any]] = {
+    "token_invalid": {"ver": "1.0"},
+    "token_unsigned": {"signed": "none"},
+    "token_signature": {"signed": "foreign"},
+    "token_expired": {"exp": 1_000_000_000},
+    "token_not_yet_valid": {"nbf": 4_000_000_000},
+    "token_stale": {"auth_time": 1_000_000_000},
+    "token_audience": {"aud": "another"},
+    "token_issuer": {"iss": "https://another.example/v2.0"},
+    "token_tenant": {"tid": "99999999-2222-3333-4444-555555555555"},
+    "token_scope": {"scp": "Another"},
+    # Genuine, but another visit was first with it.
+    "token_bound": {},
+}
+
+
+@dataclass(frozen=True)
+class Mac:
+    """One of a person's; ``listed`` if the list says at once that there is no key, ``change`` is made after that."""
+
+    whose: str
+    name: str
+    listed: bool = False
+    change: tuple[str, str] | None = None
+
+
+MACS: dict[str, Mac] = {
+    "device_not_yours": Mac("Luc Fontaine", "NW-HANDOVER", listed=True),
+    "device_shared": Mac("Luc Fontaine", "NW-POOL-07", listed=True),
+    "device_wiping": Mac("Luc Fontaine", "NW-WIPED-01", listed=True),
+    "device_retiring": Mac("Luc Fontaine", "NW-RETIRED-01", listed=True),
+    "device_deleting": Mac("Luc Fontaine", "NW-DELETED-01", listed=True),
+    "device_personal": Mac("Emil Novák", "Emil's MacBook", listed=True),
+    "device_jamf": Mac("Emil Novák", "NW-ENOVAK-JAMF", listed=True),
+    "device_configuration_manager": Mac("Emil Novák", "NW-ENOVAK-CM", listed=True),
+    "device_owner_unknown": Mac("Emil Novák", "NW-ENOVAK-AD", listed=True),
+    "device_not_mac": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("os", "iPadOS")),
+    "device_other_agent": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("agent", "googleCloudDevicePolicyController")),
+    "device_not_managed": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("state", "discovered")),
+    "device_not_found": Mac("Ada Kessler", "NW-AKESSLER-14"),
+    "key_encryption_deferred": Mac("Priya Raman", "NW-PRAMAN-LOAN"),
+    "key_never_reported": Mac("Priya Raman", "NW-PRAMAN-NEW"),
+    "key_with_person": Mac("Sofia Marino", "NW-SMARINO-NULL"),
+    "key_escrow_off": Mac("Sofia Marino", "NW-SMARINO-EMPTY"),
+    "key_unreadable": Mac("Sofia Marino", "NW-SMARINO-ODD", change=("stored", "no key: ✗")),
+    "key_not_encrypted": Mac("Sofia Marino", "NW-SMARINO-PLAIN"),
+    "key_no_policy": Mac("Sofia Marino", "NW-SMARINO-NOBODY"),
+    "key_not_reported": Mac("Sofia Marino", "NW-SMARINO-SILENT"),
+    "key_not_escrowed": Mac("Sofia Marino", "NW-SMARINO-GONE"),
+}
+# Rules of the broker that allow one release.
+LIMITS = {
+    "limit_person": "per_person",
+    "limit_device": "per_device",
+    "limit_kiosk": "per_kiosk",
+    "limit_overall": "overall",
+}
+# Faults of Graph when it is asked for the key.
+GRAPH: dict[str, dict[str, Any]] = {
+    "graph_unavailable": {"kind": "status", "status": 503},
+    "graph_throttled": {"kind": "status", "status": 429, "retry_after": 60},
+    "graph_no_role": {"kind": "status", "status": 401},
+    "graph_no_permission": {"kind": "status", "status": 403},
+    "graph_garbled": {"kind": "html"},
+}
+# These have a test of their own.
+BY_HAND = (
+    "broker_garbled",
+    "broker_unreachable",
+    "device_blocked",
+    "graph_certificate",
+    "graph_refused",
+    "internal",
+    "key_rotated",
+    "person_blocked",
+    "reason_required",
+    "reason_unfit",
+    "record_unavailable",
+    "request_invalid",
+    "route_unknown",
+    "seal_broken",
+    "self_service_not_yours",
+    "self_service_off",
+    "sink_unavailable",
+    "terminal_watched",
+    "token_missing",
+    "tokens_unavailable",
+    "unavailable",
+)
+# What can stand on no screen, and why.
+NEVER_SEEN = {
+    "configuration": "ends the program before there is a screen; `kiosk check` and the log have it",
+    "release_unknown": "answers the word that a reveal is over, for which no screen waits",
+}

@@ -1,0 +1,191 @@
+"""Requests that are not served now, and what they need that does not work."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiosk.clock import SystemClock
+from kiosk.config import Policy
+from kiosk.errors import ReasonRequired
+from kiosk.sandbox.directory import load_directory
+from kiosk.surroundings import Watch
+from tests.causes.reader import Reader
+from tests.causes.start import KEY_CALL, TOKEN_CALL, UNLIMITED, Start, at
+from tests.causes.tables import GRAPH, LIMITS
+from tests.support.desk import KEY, desk
+from tests.support.other_broker import other_broker
+from tests.support.sandbox import RunningSandbox
+from tests.support.whole import Whole
+
+ADA = next(one.oid for one in load_directory(SystemClock().utc()).people() if one.name == "Ada Kessler")
+
+
+@pytest.mark.parametrize(
+    ("code", "rules"),
+    [
+        ("self_service_off", {"self_service": "nobody"}),
+        ("self_service_not_yours", {"self_service": "role"}),
+        ("person_blocked", {"blocked_people": [ADA]}),
+    ],
+)
+async def test_people_who_are_not_let_in(start: Start, reader: Reader, code: str, rules: dict[str, Any]) -> None:
+    async with desk(start(rules=rules)) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await reader.trouble(person, code, leave="Finish")
+        await person.press("enter")
+        await person.until("You are signed out")
+
+
+@pytest.mark.parametrize("code", LIMITS)
+async def test_a_limit_that_is_reached(start: Start, reader: Reader, code: str) -> None:
+    async with desk(start(rules=UNLIMITED | {LIMITS[code]: ("1/hour",)})) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        await person.until(KEY.search)
+        await person.press("escape")
+        await person.until("Which Mac is locked?")
+        await person.press("enter")
+        await person.until("You can try again in 60 minutes.")
+        await reader.passing(person, code)
+
+
+async def test_a_reason_that_is_none_or_another(start: Start, reader: Reader) -> None:
+    rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
+    async with desk(start(rules=UNLIMITED | rules)) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        for code, typed in ((ReasonRequired.code, "xx"), ("reason_unfit", "nope")):
+            await person.until("Which ticket is it?")
+            await person.press(*typed, "enter")
+            await reader.trouble(person, code, leave="Back to the list")
+            await person.press("enter")
+            await person.until(f"> {typed}")
+            await person.press(*["backspace"] * len(typed), *"yy", "enter")
+            await person.until("(reason_required)")
+            await person.press("escape")
+            await person.until("Which Mac is locked?")
+            await person.press("enter")
+
+
+async def test_a_kiosk_that_asks_in_another_form(running: Whole, reader: Reader) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        assert person.app.visit
+        person.app.visit.broker._visit = {"X-Visit-Key": "of another version"}
+        await person.press("enter")
+        await reader.passing(person, "request_invalid")
+
+
+async def test_a_broker_behind_another_address(start: Start, sandbox: RunningSandbox, reader: Reader) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"https://localhost:{probe.getsockname()[1]}"
+    pair = {"certificate": sandbox.directory / "server.pem", "key": sandbox.directory / "server-key.pem"}
+    running = at(sandbox, start(listen={"url": url} | pair).broker, f"{url}/elsewhere")
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await reader.passing(person, "route_unknown", leave="Finish")
+
+
+async def test_a_graph_that_does_not_give_the_key(
+    running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        for code, fault in GRAPH.items():
+            running.sandbox.fault(KEY_CALL, **fault)
+            await person.press("enter")
+            await reader.passing(person, code)
+            running.sandbox.clear_faults()
+        with monkeypatch.context() as patch:
+            patch.setattr("kiosk.broker.credential.Credential._acquire", lambda _: "a token that Graph does not take")
+            await person.press("enter")
+            await reader.passing(person, "graph_refused")
+        with monkeypatch.context() as patch:
+            patch.setattr("kiosk.broker.rules.first_refusal", lambda _: 1 / 0)
+            await person.press("enter")
+            await reader.passing(person, "internal")
+        await person.press("enter")
+        await person.until(KEY.search)
+
+
+async def test_a_certificate_that_is_not_taken(start: Start, reader: Reader) -> None:
+    running = start()
+    async with desk(running) as person:
+        await person.walk_to_confirm("Ada Kessler")
+        running.sandbox.fault(TOKEN_CALL, "aadsts", aadsts=700027)
+        await person.press("enter")
+        await reader.passing(person, "graph_certificate", leave="Finish")
+
+
+async def test_an_authority_without_signing_keys(start: Start, reader: Reader) -> None:
+    running = start()
+    running.sandbox.fault("*/discovery/v2.0/keys", status=503)
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await reader.passing(person, "tokens_unavailable", leave="Finish")
+
+
+async def test_a_record_that_is_gone(start: Start, reader: Reader) -> None:
+    running = start()
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        for file in Path(running.broker.config.record.database.removeprefix("sqlite:///")).parent.glob("record.db*"):
+            file.unlink()
+        await person.press("enter")
+        await reader.passing(person, "record_unavailable")
+
+
+async def test_a_sink_that_is_needed_and_away(start: Start, reader: Reader) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    running = start(sinks=[{"kind": "syslog", "url": url, "mode": "required"}])
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await reader.passing(person, "sink_unavailable", leave="Finish")
+
+
+async def test_no_broker(running: Whole, reader: Reader, tmp_path: Path) -> None:
+    async with desk(at(running.sandbox, running.broker, f"unix:{tmp_path}/none.sock")) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        await reader.passing(person, "broker_unreachable", leave="Finish")
+
+
+async def test_something_else_in_place_of_the_broker(running: Whole, reader: Reader) -> None:
+    with tempfile.TemporaryDirectory(prefix="kb") as name:
+        async with (
+            other_broker(Path(name) / "other.sock") as other,
+            desk(at(running.sandbox, running.broker, other.url)) as person,
+        ):
+            await person.walk_to_devices("Ada Kessler")
+            for code, answer in (
+                ("broker_garbled", other.foreign),
+                ("seal_broken", other.damaged),
+                ("unavailable", other.newer),
+            ):
+                other.release = answer
+                await person.press("enter")
+                await reader.passing(person, code)
+
+
+async def test_a_terminal_that_is_watched(running: Whole, reader: Reader) -> None:
+    running.sandbox.clear_requests()
+    async with desk(running, look=lambda: Watch(("asciinema",), Policy.REFUSE)) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        await reader.passing(person, "terminal_watched")
+    assert not running.sandbox.requests("getFileVaultKey")

@@ -1,0 +1,141 @@
+"""Sign-ins that end without a token, or with one that the broker does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from kiosk.errors import TokenBound, TokenMissing
+from tests.causes.reader import Reader
+from tests.causes.start import CODE_CALL, TOKEN_CALL, Start
+from tests.causes.tables import BEFORE_THE_CODE, ENDED, REFUSED, TOKENS
+from tests.support.desk import Desk, desk
+from tests.support.whole import Whole
+
+Step = Callable[[Desk], Awaitable[None]]
+
+
+async def refused_at_the_phone(person: Desk, code: str) -> None:
+    if code == "sign_in_consent_declined":
+        # Where it is not called a refusal of the person's own.
+        person.running.sandbox.fault(TOKEN_CALL, "set", field="error", value="invalid_grant", times=1)
+    await person.sign_in(code)
+
+
+async def declined(person: Desk) -> None:
+    await person.decline()
+
+
+async def expired(person: Desk) -> None:
+    """The first code that has run out is renewed unasked."""
+    await person.code()
+    person.running.sandbox.advance(901)
+    person.phone_answered()
+    await person.until("This is a new code")
+    person.running.sandbox.advance(901)
+    person.phone_answered()
+    await person.until("(sign_in_expired)")
+    person.running.sandbox.advance(-1802)
+
+
+async def forgotten(person: Desk) -> None:
+    """Likewise one that is no longer known."""
+    for seen in ("This is a new code", "(sign_in_code_unknown)"):
+        await person.code()
+        assert person.app.visit
+        person.app.visit.sign_in._flow["device_code"] = "another"
+        person.phone_answered()
+        await person.until(seen)
+
+
+async def not_public(person: Desk) -> None:
+    person.running.sandbox.register("kiosk_client", public=False)
+    await person.sign_in("Ada Kessler")
+    await person.until("(sign_in_flow_off)")
+    person.running.sandbox.register("kiosk_client", public=True)
+
+
+AT_THE_PHONE: dict[str, Step] = {
+    "sign_in_declined": declined,
+    "sign_in_expired": expired,
+    "sign_in_code_unknown": forgotten,
+    "sign_in_flow_off": not_public,
+}
+
+
+@pytest.mark.parametrize("codes", [REFUSED[::2], REFUSED[1::2], ENDED], ids=["refused", "too", "ended"])
+async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, codes: list[str]) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        for code in codes:
+            given = await person.code()
+            if code in AT_THE_PHONE:
+                await AT_THE_PHONE[code](person)
+            else:
+                await refused_at_the_phone(person, code)
+            await reader.trouble(person, code, leave="Finish")
+            if code != codes[-1]:
+                await person.press("enter")
+                assert await person.code() != given
+        await person.press("escape")
+        await person.until("You are signed out")
+
+
+async def test_sign_ins_that_end_before_there_is_a_code(running: Whole, reader: Reader) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        for code, fault in BEFORE_THE_CODE.items():
+            running.sandbox.fault(CODE_CALL, **fault)
+            await person.press("enter")
+            await reader.trouble(person, code, leave="Finish")
+            running.sandbox.clear_faults()
+        await person.press("enter")
+        await person.code()
+
+
+async def no_longer_taken(person: Desk, reader: Reader, code: str) -> None:
+    """Ask for a key with a sign-in that is not taken; Esc leads to the list, where it is no better."""
+    await person.press("enter")
+    first = await reader.trouble(person, code, leave="Back to the list")
+    await person.press("escape")
+    await person.until("Which Mac is locked?")
+    await person.press("enter")
+    await person.until(lambda text: f"({code})" in text and first not in text)
+
+
+async def sign_in_again(person: Desk) -> None:
+    await person.press("enter")
+    await person.sign_in("Ada Kessler")
+    await person.until("Is this you?")
+    await person.press("enter")
+    await person.until("Which Mac is locked?")
+
+
+@pytest.mark.parametrize("group", range(3))
+async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Reader, group: int) -> None:
+    """A few at each broker: of many in one minute it writes down only how many they were."""
+    running = start()
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        for code in list(TOKENS)[group::3]:
+            assert person.app.visit
+            person.app.visit.sign_in._token = token = running.sandbox.token("Ada Kessler", **TOKENS[code])
+            if code == TokenBound.code:
+                elsewhere = {"x-visit-key": "a" * 64}
+                assert running.broker.ask("GET", "/v1/session", token, headers=elsewhere).is_success
+            await no_longer_taken(person, reader, code)
+            await sign_in_again(person)
+
+
+async def test_a_sign_in_that_is_lost_on_the_way(
+    running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        assert person.app.visit
+        with monkeypatch.context() as patch:
+            patch.setattr(person.app.visit.broker, "_authorization", lambda: "")
+            await no_longer_taken(person, reader, TokenMissing.code)
+        await sign_in_again(person)

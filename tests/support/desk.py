@@ -1,0 +1,108 @@
+"""A kiosk that a person uses with the keyboard, with that person's phone, against sandbox and broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+
+from textual.pilot import Pilot
+
+from kiosk.app import KioskApp
+from kiosk.clock import SystemClock
+from kiosk.models import Ending
+from kiosk.surroundings import Watch
+from tests.support.stage import rows
+from tests.support.whole import Whole
+
+KEY = re.compile(r"\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
+PATIENCE_SECONDS = 20
+
+
+class PhoneClock(SystemClock):
+    """The kiosk asks what has become of a sign-in when the phone has answered, and not every second."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.answered.wait()
+        self.answered.clear()
+
+
+class Desk:
+    """The person, from the welcome screen on."""
+
+    def __init__(self, app: KioskApp, pilot: Pilot[None], running: Whole, clock: PhoneClock) -> None:
+        self.app = app
+        self.running = running
+        self._pilot = pilot
+        self._clock = clock
+
+    @property
+    def text(self) -> str:
+        return "\n".join(rows(self.app))
+
+    async def press(self, *keys: str) -> None:
+        await self._pilot.press(*keys)
+
+    async def until(self, holds: str | Callable[[str], object]) -> str:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            text = self.text
+            if (holds in text) if isinstance(holds, str) else holds(text):
+                return text
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never seen: {holds}\n{self.text}")
+
+    async def code(self) -> str:
+        await self.until("Enter it only if you are standing here")
+        line = next(line for line in self.text.splitlines() if re.search(r"  (\w ){6,}\w$", line))
+        return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
+
+    async def sign_in(self, who: str) -> None:
+        """Approve the code as somebody; who is only in this tenant's own file is named in full."""
+        known = self.running.sandbox.data.find_person(who)
+        async with self.running.sandbox.phone() as phone:
+            await phone.approve(await self.code(), known.oid if known else who)
+        self.phone_answered()
+
+    async def decline(self) -> None:
+        async with self.running.sandbox.phone() as phone:
+            await phone.decline(await self.code())
+        self.phone_answered()
+
+    def phone_answered(self) -> None:
+        """Let the kiosk ask."""
+        self._clock.answered.set()
+
+    async def walk_to_confirm(self, who: str) -> None:
+        await self.until("Press Enter to begin")
+        await self.press("enter")
+        await self.sign_in(who)
+        await self.until("Is this you?")
+
+    async def walk_to_devices(self, who: str) -> None:
+        await self.walk_to_confirm(who)
+        await self.press("enter")
+        await self.until("Which Mac is locked?")
+
+
+@contextlib.asynccontextmanager
+async def desk(running: Whole, *, terminal: str = "tty-test", look: Callable[[], Watch] = Watch) -> AsyncIterator[Desk]:
+    """A kiosk on its welcome screen."""
+    # As the supervisor does before each visit: what is loaded by now need not be looked through at each new screen.
+    gc.freeze()
+    clock = PhoneClock()
+    app = KioskApp(running.config, clock, terminal=terminal, look=look)
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            yield Desk(app, pilot, running, clock)
+    finally:
+        gc.unfreeze()
+        # In production the end of the process does this.
+        if app.visit:
+            await app.visit.end(Ending.FINISHED)

@@ -1,0 +1,74 @@
+"""What can answer in the broker's place: one of another version, a proxy, something that changes what it passes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from kiosk.clock import SystemClock
+from kiosk.errors import PROBLEM_TYPE, new_reference
+from kiosk.models import Device, Devices, Person, Problem, ReasonRule, Release, Session
+from kiosk.transport import UNIX_PREFIX
+
+MAC = Device(
+    id="00000000-0000-0000-0000-000000000001",
+    name="NW-OTHER",
+    model="MacBook Air",
+    serial="C02XK1ABJG5H",
+    os="macOS",
+    os_version="26.1",
+    last_seen=None,
+)
+_PERSON = Person(tid="t", oid="o", name="Ada Kessler", address="ada.kessler@nordwind.example")
+
+Answer: TypeAlias = Callable[[], tuple[int, bytes]]
+
+
+class OtherBroker:
+    """Knows everybody as one person with one Mac, and gives whoever asks for the key one of the answers below."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.release: Answer = self.foreign
+
+    def foreign(self) -> tuple[int, bytes]:
+        """A page of somebody else's."""
+        return 200, b"<html>Please sign in to the network</html>"
+
+    def damaged(self) -> tuple[int, bytes]:
+        """A release that nobody can open."""
+        release = Release(release_id="r", device_id=MAC.id, sealed=bytes(1200), deadline=SystemClock().utc())
+        return 200, msgspec.json.encode(release)
+
+    def newer(self) -> tuple[int, bytes]:
+        """A refusal that this version has no words for."""
+        code = f"{PROBLEM_TYPE}of_a_newer_broker"
+        return 503, msgspec.json.encode(Problem(type=code, title="New", status=503, reference=new_reference()))
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        if path.endswith("/session"):
+            return 200, msgspec.json.encode(Session(person=_PERSON, reason=ReasonRule.OFF, version="9"))
+        return self.release() if path.endswith("/release") else (200, msgspec.json.encode(Devices(devices=(MAC,))))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, one answer."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
+        lengths = [line.partition(":")[2] for line in head.splitlines() if line.lower().startswith("content-length:")]
+        await reader.readexactly(int(lengths[0]) if lengths else 0)
+        status, body = self._answer(head.split()[1])
+        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(body)) + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def other_broker(socket: Path) -> AsyncIterator[OtherBroker]:
+    other = OtherBroker(f"{UNIX_PREFIX}{socket}")
+    async with await asyncio.start_unix_server(other.serve, socket):
+        yield other
