@@ -13,11 +13,12 @@ from kiosk.app import KioskApp
 from kiosk.i18n import _
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.device_list import HEADINGS, DeviceList
+from kiosk.widgets.group_boxes import GroupBoxes
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine
 
-SPEAKING = (Prose, KeyHints, TopLine, Countdown, DeviceList)
+SPEAKING = (Prose, KeyHints, TopLine, Countdown, DeviceList, GroupBoxes)
 _SHORTEST_BAR = 8
 
 
@@ -66,5 +67,7 @@ def _meant(widget: Widget) -> list[str]:
         shown = (cell for row in widget._rows for cell in row.cells()[2:])
         return [*(_(heading) for heading in HEADINGS), *shown]
     if isinstance(widget, Countdown):
-        return [widget._words.partition("{")[0]]
+        return [widget._words.partition("{")[0], widget.warning]
+    if isinstance(widget, GroupBoxes):
+        return [f"{box.mark.sign} {_(box.mark.word)}" for box in widget._boxes if box.mark.word]
     return []

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from kiosk import i18n, words
+from kiosk.answers import Network
 from kiosk.config import Policy
 from kiosk.errors import BY_CODE, ConfigError, DeviceRefused, KioskError, SignInError, TerminalWatched, from_code
 from kiosk.i18n import _
@@ -21,21 +22,30 @@ from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
+from kiosk.screens.read_back import ReadBackScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
+from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.showing import Showing
 from kiosk.surroundings import Watch
 from kiosk.ticket import ticket
-from tests.screens.test_goldens import HELPDESK, PORTAL, SCREENS
-from tests.support.stage import CONFIG, Stage, device
+from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
+from tests.support.stage import CONFIG, Stage, checkable, device
 
 Scene = Callable[[Stage], Screen[Any]]
 
 _WIDTH = 76
+_WRONG = "AAAA"
+# Keys of which there is most to say: only letters that look like digits, with zeros, and both of each pair.
+ONLY_LETTERS, ZEROS, PAIRS = (
+    b"OISB-ZGHJ-KMNP-QRTU-VWXY-ACDE",
+    b"0I1S-5B8Z-2G6H-JKMN-PQRT-UVWX",
+    b"O0I1-S5B8-Z2G6-HJKM-NPQR-TUVW",
+)
 ERRORS = [code for code in BY_CODE if code != ConfigError.code]
 
 
@@ -57,6 +67,12 @@ def longest(kind: type[KioskError]) -> KioskError:
     return max((made for made in map(error, ERRORS) if isinstance(made, kind)), key=room)
 
 
+def _welcome_failed(app: Stage) -> KioskScreen[Any]:
+    screen = WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, failed="1A2B3C4D")
+    screen.say_network(Network.AWAY)
+    return screen
+
+
 def _hidden(showing: Showing) -> Showing:
     showing.hide()
     return showing
@@ -65,6 +81,26 @@ def _hidden(showing: Showing) -> Showing:
 def _over(showing: Showing) -> Showing:
     showing.finish(Ending.HIDDEN)
     return showing
+
+
+def _read_back(app: Stage, *, wrong: int = 0) -> ReadBackScreen:
+    """The check of a copy, whose first group was wrong so many times."""
+    showing = _hidden(checkable(app, _WRONG))
+    assert showing.read_back
+    for _try in range(wrong):
+        showing.read_back.check(1, bytearray(_WRONG.encode()))
+    return ReadBackScreen(showing, showing.read_back, app.clock)
+
+
+def _read_back_late(app: Stage, *, wiped: bool = False) -> ReadBackScreen:
+    """The check of a copy of a key that has vanished, and can no longer be checked if ``wiped``."""
+    showing = app.showing()
+    check = showing.read_back
+    assert check
+    screen = ReadBackScreen(_over(showing), check, app.clock)
+    if wiped:
+        check.wipe()
+    return screen
 
 
 def _refused_device(app: Stage) -> KioskScreen[Any]:
@@ -94,11 +130,25 @@ def _phone(_app: Stage) -> Screen[Any]:
     return PhoneScreen([DemoPerson(f"o{n}", "Ada Kessler", "ada@nordwind.example", "") for n in range(20)])
 
 
+# What is pressed on a scene before it is looked at.
+_PRESSED = {
+    **KEYS,
+    "reveal-more-time": ["f4"],
+    "reveal-international": ["f2", "f2", "f3"],
+    "reveal-step-pairs": ["f2"],
+    "read-back-last-try": [*"aaaa"],
+    "read-back-spent": ["left"],
+    "read-back-never": ["!"],
+    "read-back-forgotten": [*"hj4w"],
+}
+# Seconds that have passed by then.
+_LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
 HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(words).items() if name.endswith("_HELP")}
 
 SCENES: dict[str, Scene] = {
     **SCREENS,
     "welcome-demo": lambda app: WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, demo=True),
+    "welcome-failed": _welcome_failed,
     "sign-in-renewed": lambda app: SignInScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewed=True, phone=True
     ),
@@ -108,10 +158,25 @@ SCENES: dict[str, Scene] = {
     "reveal-watched": lambda app: RevealScreen(
         app.showing(), warning=_warned(None, "debugger", "other_tty", "tmux"), masked=True
     ),
+    "reveal-masked": lambda app: RevealScreen(app.showing(), warning=_warned(None, "tmux"), masked=True),
+    "reveal-more-time": lambda app: RevealScreen(app.showing()),
+    "reveal-minute": lambda app: RevealScreen(app.showing()),
+    "reveal-seconds": lambda app: RevealScreen(app.showing()),
+    "reveal-international": lambda app: RevealScreen(app.showing()),
+    "reveal-letters": lambda app: RevealScreen(app.showing(ONLY_LETTERS)),
+    "reveal-zeros": lambda app: RevealScreen(app.showing(ZEROS)),
+    "reveal-pairs": lambda app: RevealScreen(app.showing(PAIRS)),
+    "reveal-step-pairs": lambda app: RevealScreen(app.showing(PAIRS)),
     "reveal-old": lambda app: RevealScreen(app.showing(), warning=_warned("key_rotated")),
     "reveal-all": lambda app: RevealScreen(app.showing(), warning=_warned("key_rotated", "tmux"), masked=True),
     "reveal-hidden": lambda app: RevealScreen(_hidden(app.showing())),
     "reveal-over": lambda app: RevealScreen(_over(app.showing())),
+    "read-back-last-try": lambda app: _read_back(app, wrong=3),
+    "read-back-spent": lambda app: _read_back(app, wrong=5),
+    "read-back-never": _read_back,
+    "read-back-over": _read_back_late,
+    "read-back-forgotten": lambda app: _read_back_late(app, wiped=True),
+    "what-now-unnamed": lambda _app: WhatNowScreen(device("", model="", serial=""), HELPDESK),
     "trouble-longest": lambda _app: _trouble(longest(KioskError), step=2),
     "trouble-sign-in": lambda _app: _trouble(longest(SignInError), step=1),
     "trouble-watched": lambda _app: _trouble(TerminalWatched(reference="1A2B3C4D"), step=4, leave="Back to the list"),
@@ -138,11 +203,13 @@ def still_there() -> str:
 
 
 @asynccontextmanager
-async def played(app: Stage, scene: Scene, pilot: Pilot[None]) -> AsyncIterator[None]:
+async def played(app: Stage, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
     """Show a scene for as long as the block lasts."""
-    screen = scene(app)
+    screen = SCENES[name](app)
     if isinstance(screen, KioskScreen):
         shown = await app.put(screen, pilot)
+        app.hand.advance(_LATER.get(name, 0))
+        await pilot.press(*_PRESSED.get(name, []))
         app.tick()
         await pilot.pause()
         yield
