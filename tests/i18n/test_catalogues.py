@@ -11,6 +11,7 @@ from babel.messages.catalog import Message
 
 from kiosk import i18n
 from kiosk.i18n import LANGUAGES, SOURCE
+from kiosk.linear.commands import Command, find
 from translations.catalogues import TRANSLATED, compiled, forms, open_messages, path, renewed, stored, written
 
 _NEWLINES = re.compile(r"\n+")
@@ -21,6 +22,11 @@ by_language = pytest.mark.parametrize("language", TRANSLATED)
 
 def _fields(text: str) -> list[str]:
     return sorted({name for _, name, _, _ in Formatter().parse(text) if name is not None})
+
+
+def _edges(text: str) -> tuple[str, str]:
+    """The blanks before and after: what is typed stands behind a question and its blank."""
+    return text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
 
 
 def _messages(language: str) -> list[Message]:
@@ -73,7 +79,7 @@ def test_lines_and_paragraphs_stay(language: str) -> None:
         for form in forms(message):
             wanted = _NEWLINES.findall(_sources(message)[-1])
             assert _NEWLINES.findall(form) == wanted, (language, form)
-            assert form == form.strip(), (language, form)
+            assert _edges(form) == _edges(_sources(message)[-1]), (language, form)
 
 
 @by_language
@@ -82,7 +88,20 @@ def test_sentences_end_as_they_do_in_english(language: str) -> None:
         for form in forms(message):
             # What is shorter may be an abbreviation.
             for mark in ".?:" if len(form) > 20 else "":
-                assert form.endswith(mark) == _sources(message)[-1].endswith(mark), (language, form)
+                assert form.rstrip().endswith(mark) == _sources(message)[-1].rstrip().endswith(mark), (language, form)
+
+
+@by_language
+def test_words_that_are_typed_mean_one_thing_each(language: str) -> None:
+    """English is understood beside them."""
+    try:
+        i18n.use(language)
+        for command in Command:
+            assert find(command.word) is find(command.value) is command, (language, command.word)
+            assert command.word.isalpha(), (language, command.word)
+            assert command.word.islower(), (language, command.word)
+    finally:
+        i18n.use(SOURCE)
 
 
 @by_language
