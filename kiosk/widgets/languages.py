@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 _IN_A_ROW = 6
-_CELLS = 13
+_CELLS = 12
 
 
 class Languages(Widget):
