@@ -8,8 +8,7 @@ import pytest
 from kiosk import i18n
 from kiosk.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.app import EXIT_CRASH
-from kiosk.errors import BY_CODE, BrokerUnreachable, KeyNotEscrowed, from_code
-from kiosk.i18n import N_
+from kiosk.errors import BrokerUnreachable, KeyNotEscrowed, from_code
 from kiosk.models import Device, Ending
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
@@ -293,21 +292,6 @@ async def test_what_a_ticket_needs_is_laid_over_the_trouble() -> None:
         await pilot.press("escape")
         assert app.screen is trouble
         shown.cancel()
-
-
-async def test_every_cause_fits_the_smallest_screen() -> None:
-    app = Stage()
-    async with app.run_test(size=(80, 24)) as pilot:
-        for code in BY_CODE:
-            error = from_code(code, retry_after=4000)
-            trouble = TroubleScreen(
-                error, CONFIG.organisation, leave=N_("Back to the list"), device=device(), ticket="x"
-            )
-            shown = await app.put(trouble, pilot)
-            text = " ".join(" ".join(line.strip("▌ ") for line in rows(app)).split())
-            assert error.reference in text, code
-            assert error.portal or error.next_step in text, code
-            shown.cancel()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pty
 import random
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,27 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
         yield both
 
 
+# A visit whose clock runs ten times as fast; with the watchdog it would be taken for one that stands still.
+FAST = """
+import asyncio, sys
+from pathlib import Path
+from kiosk.clock import SystemClock
+from kiosk.config import KioskConfig, load
+from kiosk.linear.kiosk import LinearKiosk
+
+class Fast(SystemClock):
+    def now(self):
+        return super().now() * 10
+
+async def visit():
+    kiosk = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Fast(), terminal="tty-fast")
+    kiosk.keeper.guarded = False
+    return await kiosk.run_visit()
+
+sys.exit(asyncio.run(visit()))
+"""
+
+
 def run(folder: Path, *options: str, **visit: object) -> list[str]:
     return ["run", "--config", str(dead_end(folder, **visit)), *options]
 
@@ -40,6 +62,21 @@ def type_in(desk: Terminal, words: str, *answers: str) -> None:
     desk.press(words + ENTER)
     for answer in answers:
         desk.wait_for(answer)
+
+
+def test_each_time_is_announced(tmp_path: Path) -> None:
+    with tenant(tmp_path, reveal_seconds=70, idle_seconds=80) as running:
+        desk = Terminal([sys.executable, "-P", "-s", "-c", FAST, str(running.kiosk_toml)])
+        try:
+            walk_to_key(desk)
+            for seconds in (60, 30, 10):
+                desk.wait_for(f"The key vanishes in {seconds} seconds")
+            desk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+            desk.wait_for("Are you still there?")
+            desk.wait_for("Nobody pressed a key for a while")
+            assert desk.exit_code() == 0
+        finally:
+            desk.child.close(force=True)
 
 
 def test_a_whole_visit_is_typed(running: Tenant) -> None:
