@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from kiosk import trimmed  # noqa: F401 - before anything of Textual
+
+# isort: split
 import asyncio
 import logging
 import os
@@ -23,7 +26,7 @@ from kiosk.clock import Clock, Deadline
 from kiosk.config import KioskConfig
 from kiosk.curtain import Curtain
 from kiosk.demo_phone import DemoPhone
-from kiosk.driver import KioskDriver
+from kiosk.driver import FROM_THE_LINE, KioskDriver
 from kiosk.flow import Flow, VisitOver
 from kiosk.fullscreen import FullScreen
 from kiosk.i18n import _
@@ -54,10 +57,6 @@ def stylesheet() -> Path:
     """``kiosk.tcss``: inside the installed package, or at the top of a checkout."""
     packaged = Path(__file__).with_name("kiosk.tcss")
     return packaged if packaged.exists() else Path(__file__).parent.with_name("kiosk.tcss")
-
-
-class Blank(Screen[None], inherit_bindings=False):
-    """Under everything; never seen. Textual's own default screen would bring a binding for copying."""
 
 
 class KioskApp(App[None], inherit_bindings=False):
@@ -97,6 +96,8 @@ class KioskApp(App[None], inherit_bindings=False):
         ``disturbed``: the last visit ended without a network.
         """
         super().__init__(driver_class=KioskDriver)
+        # Layers of every screen for what a kiosk never shows: toasts, and tips under a mouse.
+        self._disable_notifications = self._disable_tooltips = True
         i18n.use(config.look.language)
         self.few_colours = self.console.color_system == "standard"
         for theme in looks.LOOKS.values():
@@ -121,6 +122,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self._substitutes = repertoire.Substitutes(self.repertoire)
         self._ticking: Timer | None = None
         self._user_code = ""
+        self._face = FullScreen(self)
 
     def on_app_blur(self) -> None:
         """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
@@ -143,7 +145,11 @@ class KioskApp(App[None], inherit_bindings=False):
         return [*super().get_line_filters(), *([self._substitutes] if self._substitutes.enabled else [])]
 
     def get_default_screen(self) -> Screen[Any]:
-        return Blank()
+        # Over a blank one it would be the second that is drawn.
+        first = self._dressed(self._face.first_screen())
+        # One that was never pushed cannot be switched away from: textual #2650.
+        first._push_result_callback(self, None)
+        return first
 
     def on_mount(self) -> None:
         self._follow_flow()
@@ -169,7 +175,7 @@ class KioskApp(App[None], inherit_bindings=False):
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
         try:
-            await Flow(FullScreen(self), self.keeper, disturbed=self._disturbed).run()
+            await Flow(self._face, self.keeper, disturbed=self._disturbed).run()
         except VisitOver as over:
             self.keeper.end(over.how)
         except Exception as error:
@@ -181,22 +187,26 @@ class KioskApp(App[None], inherit_bindings=False):
 
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
         """Put a screen in place of the one that is shown, and wait for its answer."""
-        screen.organisation = self.config.organisation.name
-        screen.repertoire = self.repertoire
-        screen.band = self.config.look.accent or ""
-        screen.note = _(self.note)
+        self._dressed(screen)
         # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
         # Textual raises the cancellation inside its own message pump.
         await asyncio.shield(asyncio.ensure_future(self._put(screen)))
         return await screen.answered
 
+    def _dressed(self, screen: KioskScreen[Answer]) -> KioskScreen[Answer]:
+        """With what all screens show, and in the form that fits this terminal."""
+        screen.organisation = self.config.organisation.name
+        screen.repertoire = self.repertoire
+        screen.band = self.config.look.accent or ""
+        screen.note = _(self.note)
+        screen.update_classes(screen.classes_for(self.size), update=False)
+        return screen
+
     async def _put(self, screen: KioskScreen[Any]) -> None:
         async with self._changing:
             while isinstance(self.screen, HelpScreen | PhoneScreen):
                 await self.pop_screen()
-            if isinstance(self.screen, Blank):
-                await self.push_screen(screen)
-            else:
+            if screen is not self.screen:
                 await self.switch_screen(screen)
                 self.call_after_refresh(forget_drawings)
 
@@ -226,7 +236,9 @@ class KioskApp(App[None], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Every key passes here first: one that comes after a limit only locks."""
-        keeper = self.keeper
+        keeper, driver = self.keeper, self._driver
+        if isinstance(event, FROM_THE_LINE) and not event.is_forwarded and isinstance(driver, KioskDriver):
+            driver.looked_at()
         if isinstance(event, events.Key) and not event.is_forwarded and keeper.visit and not keeper.ending:
             self.tick()
             if keeper.ending:

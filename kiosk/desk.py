@@ -61,12 +61,10 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
     harden()
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
-    # Loaded before the first visit, so that all of them share it; the other face only where somebody asks for it.
-    _face(linear=linear)
 
     def visit(errand: Errand) -> int:
-        lock_memory()
         face = _face(linear=errand.linear)
+        lock_memory()
         visiting = face(
             config,
             SystemClock(),
@@ -96,7 +94,6 @@ def _face(*, linear: bool) -> Callable[..., Visiting]:
         from kiosk.linear.kiosk import LinearKiosk
 
         return LinearKiosk
-    from kiosk import no_palette  # noqa: F401 - has to come before Textual's app
     from kiosk.app import KioskApp
 
     return KioskApp

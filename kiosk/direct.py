@@ -11,7 +11,7 @@ EXIT_CONFIGURATION = 2
 
 def run_kiosk(path: Path, *, linear: bool) -> int:
     """Run the kiosk on this terminal; returns the exit code. Raises ConfigError."""
-    # Nothing that is loaded here is ever collected; the supervisor switches it on again.
+    # Nothing that is loaded here is ever collected.
     gc.disable()
     from kiosk.config import KioskConfig, load
     from kiosk.desk import run_desk

@@ -5,7 +5,6 @@ It leans on private names of LinuxDriver, which is why Textual is pinned exactly
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import select
@@ -30,7 +29,8 @@ _READ_BYTES = 4096
 _FALLBACK_SIZE = (80, 24)
 LARGEST_SIZE = 500
 # Forged focus reports are let through: at most they hide something.
-_BELIEVED = (events.Key, events.AppBlur, events.AppFocus, TerminalSupportsSynchronizedOutput)
+FROM_THE_LINE = (events.Key, events.AppBlur, events.AppFocus)
+_BELIEVED = (*FROM_THE_LINE, TerminalSupportsSynchronizedOutput)
 
 
 class KioskDriver(LinuxDriver):
@@ -39,6 +39,8 @@ class KioskDriver(LinuxDriver):
     def __init__(self, app: KioskApp, **options: Any) -> None:
         super().__init__(app, **options)
         self._kiosk = app
+        # Whether a key was pressed; the answers that a terminal gives by itself are none.
+        self.heard = False
         # Each is written by one thread only.
         self._sent = self._handled = 0
         # The handler for SIGCONT starts the driver anew even when it was never stopped, and the one for SIGTSTP stops
@@ -70,21 +72,14 @@ class KioskDriver(LinuxDriver):
         if isinstance(message, _BELIEVED):
             super().process_message(message)
 
-    @property
-    def heard(self) -> bool:
-        """Whether anything has come over the line."""
-        return self._sent > 0
-
     def send_message(self, message: Message) -> None:
         """Hand it to the app, and take note of it until the app has looked at it."""
-        self._sent += 1
-        asyncio.run_coroutine_threadsafe(self._hand_over(message), self._loop)
+        self.heard = self.heard or isinstance(message, events.Key)
+        self._sent += isinstance(message, FROM_THE_LINE)
+        super().send_message(message)
 
-    async def _hand_over(self, message: Message) -> None:
-        await self._kiosk._post_message(message)
-        self._kiosk.call_later(self._note_handled)
-
-    def _note_handled(self) -> None:
+    def looked_at(self) -> None:
+        """The app has had one more event from the line."""
         self._handled += 1
 
     def run_input_thread(self) -> None:

@@ -27,7 +27,8 @@ class FullScreen:
         self._organisation = app.config.organisation
         self._welcome: WelcomeScreen | None = None
 
-    async def welcome(self) -> None:
+    def first_screen(self) -> WelcomeScreen:
+        """Welcome, before anybody asks for it."""
         organisation, offered = self._organisation, self._app.config.look.languages
         self._welcome = WelcomeScreen(
             self._app.clock,
@@ -38,7 +39,10 @@ class FullScreen:
             failed=self._app.failed,
             demo=bool(self._app.note),
         )
-        await self._app.show(self._welcome)
+        return self._welcome
+
+    async def welcome(self) -> None:
+        await self._app.show(self._welcome or self.first_screen())
 
     def network(self, network: Network) -> None:
         if self._welcome:

@@ -1,12 +1,15 @@
-"""What a visit needs after its first screen: loaded when nobody waits for it."""
+"""What visits need: loaded when nobody waits for it, behind the first screen or before the next visit is forked."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from importlib import import_module
 
-_ALWAYS = ("msal.application", "kiosk.visit", "kiosk.linear.check")
+_NETWORK = ("msal.application", "kiosk.visit")
+_LINEAR = ("kiosk.linear.kiosk", "kiosk.linear.check", *_NETWORK)
 _FULL_SCREEN = (
+    "kiosk.app",
     *(
         f"kiosk.screens.{name}"
         for name in ("sign_in", "working", "confirm", "devices", "reason", "reveal", "read_back", "what_now", "trouble")
@@ -15,19 +18,24 @@ _FULL_SCREEN = (
     "textual.layouts.factory",
     "textual.scrollbar",
     "segno",
+    *_NETWORK,
 )
 
 
-def load() -> None:
-    """Import the network side: what would otherwise delay the first screen."""
-    _import(_ALWAYS)
+def load_linear() -> None:
+    """What a visit in plain lines needs."""
+    _import(_LINEAR)
 
 
 def load_full_screen() -> None:
-    """The other screens and the QR code, too."""
-    _import((*_FULL_SCREEN, *_ALWAYS))
+    """All screens and the QR code, too."""
+    _import(_FULL_SCREEN)
 
 
 def _import(names: Iterable[str]) -> None:
-    for name in names:
-        import_module(name)
+    try:
+        for name in names:
+            import_module(name)
+    finally:
+        # It was off while so much was made that stays.
+        gc.enable()

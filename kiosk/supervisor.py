@@ -17,6 +17,7 @@ from kiosk import preload
 from kiosk.clock import Deadline, SystemClock
 from kiosk.curtain import Curtain
 from kiosk.errors import new_reference
+from kiosk.journal import place_of
 from kiosk.models import Ending
 from kiosk.process import die_with_parent, harden
 from kiosk.terminal import Terminal
@@ -152,16 +153,22 @@ class Supervisor:
             self._in_child(parent, errand)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-        # The first visit draws at once and loads the rest behind its first screen; the next ones find all of it here.
-        errand.witness.wait_until_drawn(child, _DRAWN_SECONDS)
-        (preload.load if self._linear else preload.load_full_screen)()
-        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        if not self._once:
+            self._load_for_the_next(errand, child)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
+
+    def _load_for_the_next(self, errand: Errand, child: int) -> None:
+        """The first visit loads what it draws itself: forked with it, every page that it touches would be copied.
+
+        The next ones have more to gain from finding everything here.
+        """
+        errand.witness.wait_until_drawn(child, _DRAWN_SECONDS)
+        (preload.load_linear if self._linear else preload.load_full_screen)()
+        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
+        gc.collect()
+        gc.freeze()
 
     def _in_child(self, parent: int, errand: Errand) -> NoReturn:
         code = EXIT_CRASH
@@ -173,10 +180,11 @@ class Supervisor:
             if not errand.failed and not errand.linear:
                 errand.curtain.draw()
             harden()
-            gc.enable()
+            # Nothing that is loaded for the first screen is garbage; see kiosk/preload.py.
+            gc.disable()
             code = self._visit(errand)
         except BaseException as error:
-            log.error("%s a visit broke: %s", errand.reference, type(error).__name__)
+            log.error("%s a visit broke: %s at %s", errand.reference, type(error).__name__, place_of(error))
         finally:
             os._exit(code)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ TIME = N_("Nobody needs to: it passes by itself")
 
 def new_reference() -> str:
     """A short reference that a person can quote and an operator can search for."""
-    return uuid.uuid4().hex[:8].upper()
+    return os.urandom(4).hex().upper()
 
 
 class KioskError(Exception):

@@ -100,7 +100,7 @@ class LinearKiosk:
     def _first_page_stands(self) -> None:
         if self._witness:
             self._witness.drawn()
-        threading.Thread(target=preload.load, name="kiosk-preload", daemon=True).start()
+        threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
 
     def leave_now(self, code: int) -> None:
         """End without a word, as on a signal."""

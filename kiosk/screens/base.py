@@ -107,11 +107,15 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         size = self.app.size
         return size.width >= SMALLEST.width and size.height >= SMALLEST.height
 
+    @staticmethod
+    def classes_for(size: Size) -> dict[str, bool]:
+        """What the style sheet is told of a terminal of this size."""
+        large_enough = size.width >= SMALLEST.width and size.height >= SMALLEST.height
+        return {"-too-small": not large_enough, "-tall": size.height >= 30, "-wide": size.width >= 110}
+
     def on_resize(self, event: Resize) -> None:
         """Show the screen whole or not at all: half a code or half a key would be read as the whole."""
-        self.set_class(not self.fits, "-too-small")
-        self.set_class(event.size.height >= 30, "-tall")
-        self.set_class(event.size.width >= 110, "-wide")
+        self.update_classes(self.classes_for(event.size))
         if self.fits:
             return
         self._line("too-small").say(

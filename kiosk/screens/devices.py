@@ -49,6 +49,8 @@ class DevicesScreen(KioskScreen[Device | None]):
         # Made once: what a key changes is drawn before the next one comes.
         self._row_of = {device.id: _row(device, now) for device in self._devices}
         self._open_at = chosen
+        self._list = DeviceList(self._count(), self._rows())
+        self._detail = Prose(id="detail")
         if not self._devices:
             self.hints = (("Esc", N_("Finish")),)
 
@@ -65,9 +67,8 @@ class DevicesScreen(KioskScreen[Device | None]):
             yield Prose(_("Press Esc to finish"), classes="call")
             return
         yield Prose(_("Which Mac is locked?"), classes="headline")
-        yield Prose(id="filter", classes="label")
-        yield DeviceList(self._rows())
-        yield Prose(id="detail")
+        yield self._list
+        yield self._detail
 
     def on_mount(self) -> None:
         if not self._devices:
@@ -75,7 +76,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._describe()
         places = [place for place, device in enumerate(self._shown) if device.id == self._open_at]
         if places:
-            self.query_one(DeviceList).move(places[0])
+            self._list.move(places[0])
 
     def on_device_list_moved(self) -> None:
         self._describe()
@@ -88,12 +89,11 @@ class DevicesScreen(KioskScreen[Device | None]):
 
     def action_move(self, by: int) -> None:
         if self._devices:
-            self.query_one(DeviceList).move(by)
+            self._list.move(by)
 
     def action_page(self, by: int) -> None:
         if self._devices:
-            device_list = self.query_one(DeviceList)
-            device_list.move(by * device_list.page)
+            self._list.move(by * self._list.page)
 
     def action_erase(self) -> None:
         if self._filter:
@@ -101,7 +101,7 @@ class DevicesScreen(KioskScreen[Device | None]):
 
     def action_enter(self) -> None:
         if self._shown:
-            self.answer(self._shown[self.query_one(DeviceList).chosen])
+            self.answer(self._shown[self._list.chosen])
 
     def action_escape(self) -> None:
         if self._filter:
@@ -112,23 +112,23 @@ class DevicesScreen(KioskScreen[Device | None]):
     def _narrow(self, wanted: str) -> None:
         self._filter = wanted
         self._shown = narrowed(self._devices, wanted)
-        self.query_one(DeviceList).show(self._rows())
-        self._describe()
+        self._list.show(self._count(), self._rows())
 
     def _rows(self) -> list[Row]:
         return [self._row_of[device.id] for device in self._shown]
 
+    def _count(self) -> str:
+        if not self._filter:
+            return how_many(len(self._devices))
+        shown = _("{shown} of {all} Macs     Filter: {filter}")
+        return shown.format(shown=len(self._shown), all=len(self._devices), filter=f"{self._filter}▏")
+
     def _describe(self) -> None:
-        count = how_many(len(self._devices))
-        if self._filter:
-            shown = _("{shown} of {all} Macs     Filter: {filter}")
-            count = shown.format(shown=len(self._shown), all=len(self._devices), filter=f"{self._filter}▏")
-        self.query_one("#filter", Prose).say(count)
-        detail = self.query_one("#detail", Prose)
+        detail = self._detail
         if not self._shown:
             detail.say(_("No Mac fits this filter. Press Esc to see all of them."))
             return
-        device = self._shown[self.query_one(DeviceList).chosen]
+        device = self._shown[self._list.chosen]
         if device.refusal:
             refusal = kind_of(device.refusal) or DeviceRefused
             why = _("No key here: {why} {next_step}\nHelpdesk: {helpdesk}")

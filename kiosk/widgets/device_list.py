@@ -18,6 +18,8 @@ from kiosk.i18n import N_, _
 _MARK = "▶ "
 _NO_MARK = "  "
 _GAP = "  "
+# The words, an empty line, the headings.
+_ABOVE = 3
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,25 @@ _LEAST_WIDTHS = (_SHORTEST, _SHORTEST, 6, 11, 10)
 
 
 class DeviceList(Widget, can_focus=False, inherit_bindings=False):
-    """Rows under headings; scrolls when there are more than fit."""
+    """Rows under headings and a line of words; scrolls when there are more than fit.
 
-    COMPONENT_CLASSES = {"device-list--heading", "device-list--chosen", "device-list--dim"}  # noqa: RUF012
+    One widget for all of it: what a key changes is then drawn at once.
+    """
+
+    COMPONENT_CLASSES = {  # noqa: RUF012
+        "device-list--caption", "device-list--heading", "device-list--chosen", "device-list--dim"
+    }  # fmt: skip
     DEFAULT_CSS = """
-    DeviceList { height: 1fr; min-height: 4; }
+    DeviceList { height: 1fr; min-height: 6; }
     """
 
     class Moved(Message):
-        """Another row was chosen."""
+        """Another row was chosen. What is said about it is drawn after the list, at which people look."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, caption: str, rows: Sequence[Row]) -> None:
         super().__init__()
+        self._drawn_in: dict[str, Style] = {}
+        self._caption = caption
         self._rows = tuple(rows)
         self.chosen = 0
         self._headings = tuple(_(heading) for heading in HEADINGS)
@@ -63,14 +72,16 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
             max(least, *(cell_len(cells[column]) for cells in lines)) for column, least in enumerate(_LEAST_WIDTHS)
         )
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, caption: str, rows: Sequence[Row]) -> None:
         """Show other rows, the first one chosen. Only lines that change are drawn."""
         before = self._seen()
+        self._caption = caption
         self._rows = tuple(rows)
         self.chosen = 0
-        changed = [y for y, (old, new) in enumerate(zip(before, self._seen(), strict=True)) if old != new]
-        if changed:
-            self.refresh(Region(0, changed[0] + 1, self.size.width, changed[-1] - changed[0] + 1))
+        changed = [place for place, (old, new) in enumerate(zip(before, self._seen(), strict=True)) if old != new]
+        lines = [0, *(_ABOVE + place for place in changed)]
+        self.refresh(*(Region(0, y, self.size.width, 1) for y in lines))
+        self.post_message(self.Moved())
 
     def _seen(self) -> list[tuple[bool, Row | None]]:
         """Each line under the headings: whether it is chosen, and what stands there."""
@@ -84,7 +95,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
             before, left = self._first, self.chosen
             self.chosen = chosen
             if self._first == before:
-                self.refresh(*(Region(0, place - before + 1, self.size.width, 1) for place in (left, chosen)))
+                self.refresh(*(Region(0, _ABOVE + place - before, self.size.width, 1) for place in (left, chosen)))
             else:
                 self.refresh()
             self.post_message(self.Moved())
@@ -97,20 +108,32 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
     @property
     def page(self) -> int:
         """How many rows fit under the headings."""
-        return max(1, self.size.height - 1)
+        return max(1, self.size.height - _ABOVE)
+
+    def notify_style_update(self) -> None:
+        self._drawn_in.clear()
+        super().notify_style_update()
+
+    def _style(self, part: str = "") -> Style:
+        """The style of a part, or of a usual row. Textual finds it anew for each line that is drawn."""
+        if part not in self._drawn_in:
+            named = f"device-list--{part}"
+            self._drawn_in[part] = self.get_component_rich_style(named) if part else self.rich_style
+        return self._drawn_in[part]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
-            style = self.get_component_rich_style("device-list--heading")
-            return self._strip(_NO_MARK, self._headings, width, style)
-        place = self._first + y - 1
-        if place >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip([Segment(_fit(self._caption, width, end=True), self._style("caption"))])
+        if y == _ABOVE - 1:
+            return self._strip(_NO_MARK, self._headings, width, self._style("heading"))
+        place = self._first + y - _ABOVE
+        if y < _ABOVE or place >= len(self._rows):
+            return Strip.blank(width, self._style())
         row = self._rows[place]
         if place == self.chosen:
-            return self._strip(_MARK, row.cells(), width, self.get_component_rich_style("device-list--chosen"))
-        style = self.rich_style if row.available else self.get_component_rich_style("device-list--dim")
+            return self._strip(_MARK, row.cells(), width, self._style("chosen"))
+        style = self._style("" if row.available else "dim")
         return self._strip(_NO_MARK, row.cells(), width, style)
 
     def _strip(self, mark: str, cells: Sequence[str], width: int, style: Style) -> Strip:
@@ -126,8 +149,12 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         return name, max(_SHORTEST, shared - name)
 
 
-def _fit(text: str, room: int) -> str:
-    """Exactly ``room`` cells; what is cut ends in an ellipsis."""
+def _fit(text: str, room: int, *, end: bool = False) -> str:
+    """Exactly ``room`` cells; an ellipsis stands for what is cut. ``end`` keeps the end, at which somebody types."""
     if cell_len(text) <= room:
         return set_cell_size(text, room)
-    return set_cell_size(text, room - 1) + "…"
+    if not end:
+        return set_cell_size(text, room - 1) + "…"
+    while cell_len(text) >= room:
+        text = text[1:]
+    return set_cell_size(f"…{text}", room)

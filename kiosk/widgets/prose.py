@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.reactive import Reactive
 from textual.widgets import Static
 
 
@@ -12,6 +13,8 @@ class Prose(Static):
     DEFAULT_CSS = """
     Prose { width: 100%; height: auto; }
     """
+    # Nothing that is said here leads anywhere.
+    auto_links = Reactive(False)
 
     def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(Content(text), id=id, classes=classes, markup=False)
@@ -21,11 +24,15 @@ class Prose(Static):
         """Show other words. Only those that take another number of lines have the whole screen laid out anew."""
         if text != self._text:
             self._text = text
+            content = Content(text)
             width, height = self.content_size
             # Without a width it has not been laid out yet.
-            as_high = width > 0 and height == _height(text, width)
-            self.update(Content(text), layout=not as_high or self.styles.is_auto_width)
+            as_high = width > 0 and height == _height(content, width)
+            self.update(content, layout=not as_high or self.styles.is_auto_width)
 
 
-def _height(text: str, width: int) -> int:
-    return Content(text).get_height({}, width) if text else 0
+def _height(content: Content, width: int) -> int:
+    """Lines of this width. Words that fit on one are not wrapped to find that out."""
+    if "\n" not in content.plain and content.cell_length <= width:
+        return int(bool(content))
+    return content.get_height({}, width)

@@ -65,7 +65,7 @@ def _meant(widget: Widget) -> list[str]:
         return [widget._organisation, widget._note, widget._step]
     if isinstance(widget, DeviceList):
         shown = (cell for row in widget._rows for cell in row.cells()[2:])
-        return [*(_(heading) for heading in HEADINGS), *shown]
+        return [widget._caption, *(_(heading) for heading in HEADINGS), *shown]
     if isinstance(widget, Countdown):
         return [widget._words.partition("{")[0], widget.warning]
     if isinstance(widget, GroupBoxes):

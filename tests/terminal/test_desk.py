@@ -66,7 +66,8 @@ def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_pat
         desk.press(ESCAPE)
         desk.wait_for(WELCOME)
         desk.settle(0.5)
-        assert desk.text == first
+        # By now it may say, too, that there is no network.
+        assert set(first.splitlines()) <= set(desk.text.splitlines())
         desk.press(ENTER)
         desk.wait_for("cannot be reached")
         assert desk.raw.count(WELCOME.encode(), began) >= 2

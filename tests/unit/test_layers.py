@@ -39,7 +39,7 @@ def test_no_name_of_textual_is_replaced_by_accident(ours: type, theirs: type) ->
 
 def test_a_visit_in_linear_mode_needs_no_textual() -> None:
     code = (
-        "import sys, kiosk.linear.kiosk, kiosk.desk, kiosk.preload; kiosk.preload.load();"
+        "import sys, kiosk.linear.kiosk, kiosk.desk, kiosk.preload; kiosk.preload.load_linear();"
         "print({'textual', 'rich'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
