@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
@@ -142,6 +143,8 @@ class Keeper:
                 await self.visit.end(how)
         except TimeoutError:
             log.warning("the broker did not take the end of the visit in %s s", _FAREWELL_SECONDS)
+        # The last requests, and the token in them, hang in reference cycles.
+        gc.collect()
 
     def let_go(self, showing: Showing) -> None:
         """The person is done with this key: forget all of it, and have the broker told how the check of a copy went."""

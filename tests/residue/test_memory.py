@@ -167,9 +167,10 @@ def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int)
         assert tokens(desk.child.pid) == 0
         desk.press(F10)
         desk.wait_for("This terminal is locked")
-        desk.settle(0.5)
+        while tokens(visit.pid):
+            # The broker is told first, with this token; after the goodbye there is no process to look into.
+            desk.settle(0.1)
         assert visit.is_running()
-        assert tokens(visit.pid) == 0
         desk.press(ENTER)
         visit.wait(10)
         desk.wait_for("Press Enter to begin")

@@ -44,3 +44,13 @@ def test_a_visit_in_linear_mode_needs_no_textual() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_of_textual_only_what_a_kiosk_uses_is_loaded() -> None:
+    code = (
+        "import sys, kiosk.app, platformdirs;"
+        "assert platformdirs.__file__, 'the stand-in is for Textual alone';"
+        "print({'textual.widgets._input', 'textual.fuzzy', 'textual.system_commands'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
