@@ -113,7 +113,7 @@ class Broker:
         try:
             return msgspec.json.decode(content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BrokerGarbled(f"{path}: {error}") from None
+            raise BrokerGarbled(f"{kind.__name__}: {error}") from None
 
     async def _send(
         self,

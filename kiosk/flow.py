@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from kiosk.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.config import Policy
 from kiosk.errors import (
+    BrokerGarbled,
     BrokerUnreachable,
     KioskError,
     ReasonRequired,
+    SignInBusy,
     SignInError,
     SignInExpired,
     SignInUnreachable,
@@ -125,11 +127,15 @@ class Flow:
             await asyncio.wait({polling, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
                 return polling.result()
+            if waiting.result() is SignInOutcome.EXPIRED:
+                # Who signed in a moment ago is not sent back for another code.
+                with contextlib.suppress(SignInExpired):
+                    return await self._busy(N_("Checking your sign-in"), 1, polling)
             return waiting.result()
         finally:
+            self._keeper.disturbed = visit.sign_in.unanswered
             for task in (polling, waiting):
                 task.cancel()
-            # Awaited, so that no poll of this code is under way when the next one is asked for.
             await asyncio.gather(polling, waiting, return_exceptions=True)
 
     async def _confirm(self, visit: Visit) -> None:
@@ -173,16 +179,16 @@ class Flow:
 
     async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Showing, str]:
         """The key of a device, and the reason that was taken for it; a reason is asked for once."""
-        typed = ""
+        typed, demanded = "", False
         while True:
             if reason is None:
-                reason = await self._ask_reason(visit, typed)
+                reason = await self._ask_reason(visit, typed, demanded=demanded)
             ask = partial(self._release, visit, device, reason)
             leave = N_("Back to the list")
             try:
                 showing = await self._attempt(N_("Fetching the recovery key"), 4, ask, leave=leave, device=device)
             except _OtherReason:
-                typed, reason = reason, None
+                typed, reason, demanded = reason, None, True
                 continue
             return showing, reason
 
@@ -192,11 +198,12 @@ class Flow:
             raise TerminalWatched(str(watch))
         return await self._finished(visit.release(device, reason or None))
 
-    async def _ask_reason(self, visit: Visit, typed: str) -> str:
+    async def _ask_reason(self, visit: Visit, typed: str, *, demanded: bool) -> str:
+        """``demanded``: the broker wants one, whatever it said when the visit began."""
         session = visit.session
-        if session is None or session.reason is ReasonRule.OFF:
+        if session is None or (session.reason is ReasonRule.OFF and not demanded):
             return ""
-        required = session.reason is ReasonRule.REQUIRED
+        required = demanded or session.reason is ReasonRule.REQUIRED
         reason = await self._face.reason(session.reason_prompt, required=required, typed=typed)
         if reason is None:
             raise _TurnedBack
@@ -214,7 +221,9 @@ class Flow:
     @staticmethod
     def _came_late(task: asyncio.Future[Showing]) -> None:
         if not task.cancelled() and task.exception() is None:
-            task.result().finish(Ending.NOT_SHOWN)
+            showing = task.result()
+            showing.finish(Ending.NOT_SHOWN)
+            showing.wipe()
 
     async def _attempt(
         self,
@@ -258,6 +267,12 @@ class Flow:
     ) -> None:
         """Say what went wrong. Returns to try again; raises _TurnedBack when the person does not want to."""
         log.warning("%s %s: %s", error.reference, error.code, error.cause)
-        self._keeper.disturbed = isinstance(error, SignInUnreachable | BrokerUnreachable)
+        self._keeper.disturbed = _no_network(error)
         if await self._face.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
             raise _TurnedBack
+
+
+def _no_network(error: KioskError) -> bool:
+    """Nothing answered, or something else than who was asked. A service that says that it is busy is there."""
+    nothing = isinstance(error, SignInUnreachable | BrokerUnreachable | BrokerGarbled)
+    return nothing and not isinstance(error, SignInBusy)

@@ -70,6 +70,9 @@ class SignIn:
         self._flow: dict[str, Any] = {}
         self._token = ""
         self._correlation_id = ""
+        self._code_over = Deadline.after(clock, 0)
+        # Whether the last question got no answer.
+        self.unanswered = False
 
     async def begin(self) -> DeviceCode:
         """Ask for a fresh code. Raises SignInError."""
@@ -81,32 +84,35 @@ class SignIn:
         usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
         if not (user_code and address and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without the code that was asked for")
-        self._flow = flow
+        # With 0 MSAL would ask without a pause, and would not look at its condition for leaving off.
+        self._flow = flow | {"interval": max(1, flow["interval"])}
         self._correlation_id = clean(flow.get("_correlation_id"), 40)
-        return DeviceCode(
-            user_code=user_code,
-            address=address,
-            deadline=Deadline.after(self._clock, min(flow["expires_in"], LONGEST_SIGN_IN_SECONDS)),
-        )
+        self._code_over = Deadline.after(self._clock, min(flow["expires_in"], LONGEST_SIGN_IN_SECONDS))
+        return DeviceCode(user_code=user_code, address=address, deadline=self._code_over)
 
     async def wait(self) -> None:
-        """Poll until the person has signed in. Raises SignInError; a network that fails in between is waited out."""
+        """Poll until the person has signed in, for the last time as the code runs out: it may have been used just now.
+
+        Raises SignInError; a network that fails in between is waited out.
+        """
         pause = 0.0
         while True:
             # MSAL keeps the interval, and makes it longer when it is told to slow down.
-            await self._clock.sleep(max(pause, self._flow.get("interval", 0), _SHORTEST_INTERVAL))
+            pause = max(pause, self._flow.get("interval", 0), _SHORTEST_INTERVAL)
+            await self._clock.sleep(min(pause, self._code_over.left()))
+            last = self._code_over.passed()
             try:
                 answer = await self._ask(self._poll)
-                if not isinstance(answer.get("access_token"), str):
-                    self._still_waiting(answer)
-                    pause = 0.0
-                    continue
+                if isinstance(answer.get("access_token"), str):
+                    break
+                self._still_waiting(answer)
+                pause = 0.0
             except SignInUnreachable as error:
                 pause = min(error.retry_after or 2 * pause + 1, _LONGEST_PAUSE)
-                continue
-            self._token = answer["access_token"]
-            self._flow.clear()
-            return
+            if last:
+                raise SignInExpired("not used in time")
+        self._token = answer["access_token"]
+        self._flow.clear()
 
     def _still_waiting(self, answer: dict[str, Any]) -> None:
         """Return if the person has not answered yet. Raises SignInError otherwise."""
@@ -140,9 +146,13 @@ class SignIn:
 
     async def _ask(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Let MSAL ask, in a thread. Everything that a dead, wrong or garbled service makes it raise is one of ours."""
+        self.unanswered = True
         try:
-            return await self._http.run(question)
+            answer = await self._http.run(question)
+            self.unanswered = False
+            return answer
         except Busy as error:
+            self.unanswered = False
             raise SignInBusy(str(error), retry_after=error.retry_after) from None
         except httpx.DecodingError as error:
             raise SignInGarbled(str(error)) from None

@@ -118,8 +118,9 @@ class Keeper:
         """Wipe now; what comes after is the face's."""
         if self.ending:
             return
-        self.ending = how
+        # In this order: the watchdog counts from the second once it sees the first.
         self._ended_at = self.clock.now()
+        self.ending = how
         self.wipe()
         self._over(how)
 

@@ -135,7 +135,7 @@ class Supervisor:
         child = os.fork()
         if child == 0:
             try:
-                for number in _STOPPING:
+                for number in (*_STOPPING, signal.SIGALRM):
                     signal.signal(number, signal.SIG_DFL)
                 signal.alarm(_TELLING_SECONDS)
                 self._lost(left_open, how)
@@ -148,6 +148,8 @@ class Supervisor:
         gc.freeze()
         # A signal between fork and the note of the child's number would stop nobody.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        if self._stopped_by:
+            return EXIT_DONE
         child = os.fork()
         if child == 0:
             self._in_child(parent, errand)

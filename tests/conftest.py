@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     sizes = [value for report in passed for name, value in report.user_properties if name == "cells"]
     if sizes:
         terminalreporter.write_line(f"calls against faults: {sum(map(int, sizes))} cells passed")
+
+
+def pytest_collection_finish() -> None:
+    """The kiosk collects garbage at each change of screens; of what stands here now, nothing is."""
+    gc.collect()
+    gc.freeze()
 
 
 # Few tests, but slow ones: begun last, one of them would keep a single core busy when all others are done.

@@ -38,11 +38,11 @@ def unchangeable(path: Path, what: str) -> Finding:
     mode = stat.S_IMODE(found.st_mode)
     if mode & stat.S_IWOTH:
         return failed(f"{what} {path} can be changed by everybody (mode {mode:04o})", f"chmod go-w {path}")
-    if writes(found, KIOSK_USER):
+    if _kiosk_changes(found):
         return failed(
             f"{what} {path} can be changed by the user {KIOSK_USER}", f"chown root: {path} && chmod go-w {path}"
         )
-    if (folder := replaceable(path)) is not None:
+    if (folder := replaceable(path) or _replaceable_by_kiosk(path)) is not None:
         return folder
     if os.geteuid() != 0 and os.access(path, os.W_OK, effective_ids=True):
         return warning(
@@ -66,6 +66,22 @@ def replaceable(path: Path) -> Finding | None:
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         return failed(f"everybody can replace files in {folder} (mode {stat.S_IMODE(mode):04o})", f"chmod o-w {folder}")
+    return None
+
+
+def _kiosk_changes(found: os.stat_result) -> bool:
+    # An owner can change the mode, too.
+    return user_name(found.st_uid) == KIOSK_USER or writes(found, KIOSK_USER)
+
+
+def _replaceable_by_kiosk(path: Path) -> Finding | None:
+    """A folder, or one that it lies in, in which the kiosk's user can put something else in the place of a file."""
+    for folder in path.resolve().parents:
+        found = folder.stat()
+        if _kiosk_changes(found) and not found.st_mode & stat.S_ISVTX:
+            return failed(
+                f"the user {KIOSK_USER} can replace files in {folder}", f"chown root: {folder} && chmod go-w {folder}"
+            )
     return None
 
 

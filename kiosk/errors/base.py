@@ -30,8 +30,8 @@ class KioskError(Exception):
     """A fault of the program itself; the log names the place.
 
     Base of all. ``cause`` is for the operator's log and holds no secret; it is never shown to the person. ``who`` can
-    put it right; with ``portal`` the Company Portal website helps; with ``final`` asking again changes nothing. The ids
-    are those under which Microsoft's own logs know what failed: of the last request to Graph, and of the sign-in.
+    put it right; with ``portal`` the Company Portal website helps; with ``final`` asking again soon changes nothing.
+    The ids are those under which Microsoft's own logs know what failed: the last request to Graph, and the sign-in.
     """
 
     code: ClassVar[str] = "internal"
@@ -62,6 +62,7 @@ class TerminalWatched(KioskError):
     sentence = N_("This terminal seems to be recorded or watched by another program, so a key would not stay private.")
     next_step = N_("Use another terminal, and tell the helpdesk about this one.")
     who = KIOSK
+    final = True
 
 
 class ConfigError(KioskError):

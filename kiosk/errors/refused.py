@@ -121,6 +121,7 @@ class RequestInvalid(RequestRefused):
     code = "request_invalid"
     status = 400
     sentence = N_("The kiosk and the recovery service do not understand each other.")
+    final = True
 
 
 class RouteUnknown(RequestRefused):
@@ -129,6 +130,7 @@ class RouteUnknown(RequestRefused):
     code = "route_unknown"
     status = 404
     sentence = N_("The kiosk and the recovery service do not understand each other.")
+    final = True
 
 
 class LimitReached(RequestRefused):
@@ -139,6 +141,7 @@ class LimitReached(RequestRefused):
     sentence = N_("The number of recovery keys that may be read in this time has been reached.")
     next_step = N_("Wait, or ask the helpdesk.")
     who = TIME
+    final = True
 
 
 class PersonLimit(LimitReached):

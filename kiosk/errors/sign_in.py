@@ -1,7 +1,8 @@
 """Entra ID said no, or nothing. Branches of the program follow the OAuth error; Microsoft's numbers only choose words.
 
-``aadsts`` names the numbers whose words a leaf has. Microsoft may change them at any time: what the kiosk does must not
-depend on them, so none of the leaves that it acts upon (declined, expired, unreachable) has any.
+``aadsts`` names the numbers whose words a leaf has. Microsoft may change them at any time: they choose what is said and
+whether Enter leads to a new code or out. What the kiosk decides must not depend on them, so none of the leaves that it
+acts upon (declined, expired, unreachable) has any.
 """
 
 from __future__ import annotations
@@ -145,6 +146,7 @@ class SignInPolicy(SignInError):
     sentence = N_("A policy of your organisation blocks signing in at this kiosk with a code.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
+    final = True
     aadsts = (53003,)
 
 
@@ -156,6 +158,7 @@ class SignInCodeFlowBlocked(SignInError):
     sentence = N_("Your organisation does not accept sign-ins that were made with a code, as this kiosk makes them.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
+    final = True
     aadsts = (530036,)
 
 
@@ -167,6 +170,7 @@ class SignInDeviceDemanded(SignInError):
     sentence = N_("Your organisation's policy demands a registered device for this sign-in; a kiosk cannot be one.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
+    final = True
     aadsts = (50097, 53000, 53001, 530003)
 
 
@@ -178,6 +182,7 @@ class SignInTenantPolicy(SignInError):
     sentence = N_("A security setting for all of your organisation blocks this sign-in.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
+    final = True
     aadsts = (530032, 530035)
 
 
@@ -189,6 +194,7 @@ class SignInRisk(SignInError):
     sentence = N_("The sign-in service found something unusual about this sign-in or your account, and stopped it.")
     next_step = N_("Ask the helpdesk. They, or the security team, have to look at it before you can sign in.")
     who = SECURITY
+    final = True
     aadsts = (50131, 53004, 53011)
 
 
@@ -200,6 +206,7 @@ class SignInNotAssigned(SignInError):
     sentence = N_("Your account is in order, but it is not among those that may use this kiosk.")
     next_step = N_("Ask the helpdesk to enable you, or to read the key for you.")
     who = ACCOUNTS
+    final = True
     aadsts = (50105,)
 
 
@@ -211,6 +218,7 @@ class SignInConsent(SignInError):
     sentence = N_("Your organisation has not yet given its consent to what this kiosk asks for at sign-in.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = ACCOUNTS
+    final = True
     aadsts = (65001, 90094, 90095)
 
 
@@ -233,6 +241,7 @@ class SignInMisconfigured(SignInError):
     sentence = N_("The sign-in service does not know this kiosk, or not what it asks for.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
+    final = True
     aadsts = (500011, 650057, 700016, 90002)
 
 
@@ -244,6 +253,7 @@ class SignInFlowOff(SignInError):
     sentence = N_("The kiosk's registration does not allow signing in with a code (public client flows are off).")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
+    final = True
     aadsts = (7000218,)
 
 
@@ -255,6 +265,7 @@ class SignInCredential(SignInError):
     sentence = N_("The sign-in service does not accept the certificate or secret with which it was asked.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     who = KIOSK
+    final = True
     aadsts = (50012, 700027, 7000215, 7000222)
 
 
@@ -332,6 +343,7 @@ class SignInLocked(SignInError):
     sentence = N_("There were too many attempts to sign in to your account, or some from a suspicious place.")
     next_step = N_("Wait a quarter of an hour and start again, or ask the helpdesk to unlock it.")
     who = HELPDESK
+    final = True
     aadsts = (50053,)
 
 
@@ -343,6 +355,7 @@ class SignInDisabled(SignInError):
     sentence = N_("Your account has been disabled, so nobody can sign in with it.")
     next_step = N_("Ask the helpdesk why, and whether it can be enabled again.")
     who = ACCOUNTS
+    final = True
     aadsts = (50057,)
 
 

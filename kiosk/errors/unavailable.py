@@ -5,9 +5,6 @@ from __future__ import annotations
 from kiosk.errors.base import KIOSK, SERVICE, TIME, KioskError
 from kiosk.i18n import N_
 
-_OUT_OF_ORDER = N_("This kiosk is out of order")
-_REPAIR = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
-
 
 class Unavailable(KioskError):
     """The broker answered with a code that this kiosk does not know; it may be of a newer version."""
@@ -66,9 +63,10 @@ class GraphRefused(Unavailable):
 
     code = "graph_refused"
     status = 502
-    title = _OUT_OF_ORDER
+    title = N_("This kiosk is out of order")
     sentence = N_("Your organisation's device management does not let the recovery service in.")
-    next_step = _REPAIR
+    next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
+    final = True
 
 
 class GraphNoPermission(GraphRefused):
@@ -111,9 +109,7 @@ class RecordUnavailable(Unavailable):
     """The database at `[record] database` cannot be written, or not in time."""
 
     code = "record_unavailable"
-    title = _OUT_OF_ORDER
     sentence = N_("The recovery service cannot write its record, and without a record no key is shown.")
-    next_step = _REPAIR
 
 
 class SinkUnavailable(RecordUnavailable):

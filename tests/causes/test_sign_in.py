@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from kiosk.errors import TokenBound, TokenMissing
+from kiosk.errors import BY_CODE, TokenBound, TokenMissing
 from tests.causes.reader import Reader
 from tests.causes.start import CODE_CALL, TOKEN_CALL, Start
 from tests.causes.tables import BEFORE_THE_CODE, ENDED, REFUSED, TOKENS
 from tests.support.desk import Desk, desk
 from tests.support.whole import Whole
 
+PHONE = [*REFUSED, *ENDED]
 Step = Callable[[Desk], Awaitable[None]]
 
 
@@ -64,18 +65,33 @@ AT_THE_PHONE: dict[str, Step] = {
 }
 
 
-@pytest.mark.parametrize("codes", [REFUSED[::2], REFUSED[1::2], ENDED], ids=["refused", "too", "ended"])
-async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, codes: list[str]) -> None:
+async def end_at_the_phone(person: Desk, reader: Reader, code: str) -> None:
+    if code in AT_THE_PHONE:
+        await AT_THE_PHONE[code](person)
+    else:
+        await refused_at_the_phone(person, code)
+    await reader.trouble(person, code, leave="Finish")
+
+
+@pytest.mark.parametrize("code", [code for code in PHONE if BY_CODE[code].final])
+async def test_sign_ins_that_another_try_does_not_help(running: Whole, reader: Reader, code: str) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await end_at_the_phone(person, reader, code)
+        await person.press("enter")
+        await person.until("You are signed out")
+
+
+@pytest.mark.parametrize("third", range(3))
+async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, third: int) -> None:
+    codes = [code for code in PHONE if not BY_CODE[code].final][third::3]
     async with desk(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         for code in codes:
             given = await person.code()
-            if code in AT_THE_PHONE:
-                await AT_THE_PHONE[code](person)
-            else:
-                await refused_at_the_phone(person, code)
-            await reader.trouble(person, code, leave="Finish")
+            await end_at_the_phone(person, reader, code)
             if code != codes[-1]:
                 await person.press("enter")
                 assert await person.code() != given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ _RULE = "=" * 80
 def _as_before() -> Iterator[None]:
     yield
     i18n.use(SOURCE)
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -37,8 +35,6 @@ async def test_every_scene(language: str, request: pytest.FixtureRequest) -> Non
     app.note = "DEMO - simulated organisation"
     i18n.use(language)
     async with app.run_test(size=(80, 24)) as pilot:
-        # Each change of screens collects garbage; nothing that stands here now is.
-        gc.freeze()
         for name in SCENES:
             async with played(app, name, pilot):
                 faults += [f"{language}, {name}: {fault}" for fault in unfit(app)]

@@ -8,9 +8,12 @@ import pytest
 
 from kiosk.flow import _PATIENCE_SECONDS, Flow
 from kiosk.fullscreen import FullScreen
+from kiosk.models import Ending
+from kiosk.read_back import Answer
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
+from kiosk.showing import Showing
 from tests.support.stage import Stage, welcome
 
 
@@ -59,3 +62,14 @@ async def test_enter_does_nothing_that_cannot_be_seen() -> None:
         await pilot.pause()
         await pilot.press("enter")
         await shown
+
+
+async def test_a_key_that_came_too_late_is_forgotten_whole() -> None:
+    app = Stage()
+    late: asyncio.Future[Showing] = asyncio.get_running_loop().create_future()
+    late.set_result(app.showing())
+    Flow._came_late(late)
+    assert app.endings == [Ending.NOT_SHOWN]
+    check = late.result().read_back
+    assert check
+    assert check.check(1, bytearray(b"AAAA")) is Answer.FORGOTTEN

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from kiosk.config import BrokerAddress
+from kiosk.models import ReasonRule
 from tests.support.broker import running_broker
 from tests.support.desk import KEY, desk
 from tests.support.whole import Whole, whole
@@ -176,6 +177,34 @@ async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole
         await person.until("Is this you?")
 
 
+async def test_a_code_that_is_used_as_it_runs_out_counts(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        running.sandbox.fault("*/oauth2/v2.0/devicecode", "set", field="expires_in", value=2, times=1)
+        await person.press("enter")
+        code = await person.code()
+        async with running.sandbox.phone() as phone:
+            await phone.approve(code, running.sandbox.person("Ada Kessler").oid)
+        await person.until("Checking your sign-in")
+        person.phone_answered()
+        await person.until("Is this you?")
+
+
+async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(running: Whole) -> None:
+    async with desk(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.code()
+        running.sandbox.fault("*/oauth2/v2.0/token", "reset")
+        assert person.app.visit
+        sign_in = person.app.visit.sign_in
+        person.phone_answered()
+        await person.until(lambda _: sign_in.unanswered)
+        await person.press("escape")
+        await person.until("You are signed out")
+        assert person.app.keeper.disturbed
+
+
 async def test_nobody_has_a_mac(running: Whole) -> None:
     async with desk(running) as person:
         await person.until("Press Enter to begin")
@@ -202,9 +231,9 @@ async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
 async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
     async with desk(running) as person:
         await person.walk_to_devices("Ada Kessler")
-        running.sandbox.fault("*getFileVaultKey*", status=403)
+        running.sandbox.fault("*getFileVaultKey*", status=503)
         await person.press("enter")
-        await person.until("has not been given the permission")
+        await person.until("device management does not answer")
         running.sandbox.clear_faults()
         await person.press("enter")
         await person.until(KEY.search)
@@ -294,3 +323,19 @@ async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
             await person.press(*"INC43", "enter")
             await person.until(KEY.search)
         assert [row["reason"] for row in strict.broker.rows("release.done")] == ["INC42", "INC43"]
+
+
+async def test_a_reason_that_was_not_asked_for_when_the_visit_began(tmp_path: Path) -> None:
+    """The broker's rules have changed since."""
+    with whole(tmp_path, rules={"reason": "required"}) as strict:
+        async with desk(strict) as person:
+            await person.walk_to_devices("Ada Kessler")
+            assert person.app.visit
+            assert person.app.visit.session
+            person.app.visit.session = msgspec.structs.replace(person.app.visit.session, reason=ReasonRule.OFF)
+            await person.press("enter")
+            await person.until("(reason_required)")
+            await person.press("enter")
+            await person.until("Why do you need the recovery key?")
+            await person.press(*"INC42", "enter")
+            await person.until(KEY.search)

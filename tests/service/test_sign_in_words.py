@@ -172,6 +172,26 @@ async def test_questions_keep_the_interval_and_slow_down_when_told(
     sign_in.forget()
 
 
+async def test_a_service_that_names_no_pause_is_not_asked_without_end(
+    sandbox: RunningSandbox, settings: SignInSettings
+) -> None:
+    waits: list[float] = []
+
+    class Twice(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                raise asyncio.CancelledError
+
+    sandbox.fault(CODE, "set", field="interval", value=0, times=1)
+    sign_in = SignIn(settings, Twice())
+    await sign_in.begin()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(sign_in.wait(), 20)
+    assert waits == [1, 1]
+    sign_in.forget()
+
+
 @pytest.mark.parametrize(
     ("path", "field", "value"),
     [

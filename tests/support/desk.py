@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -94,15 +93,12 @@ class Desk:
 @contextlib.asynccontextmanager
 async def desk(running: Whole, *, terminal: str = "tty-test", look: Callable[[], Watch] = Watch) -> AsyncIterator[Desk]:
     """A kiosk on its welcome screen."""
-    # As the supervisor does before each visit: what is loaded by now need not be looked through at each new screen.
-    gc.freeze()
     clock = PhoneClock()
     app = KioskApp(running.config, clock, terminal=terminal, look=look)
     try:
         async with app.run_test(size=(80, 24)) as pilot:
             yield Desk(app, pilot, running, clock)
     finally:
-        gc.unfreeze()
         # In production the end of the process does this.
         if app.visit:
             await app.visit.end(Ending.FINISHED)

@@ -36,6 +36,14 @@ def test_operators_are_told_where_it_comes_from(kind: type[KioskError]) -> None:
     assert len(kind.code) <= 32, "the column of the record"
 
 
+@pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE)
+def test_what_enter_does_is_what_the_words_say(kind: type[KioskError]) -> None:
+    if "try will not help" in kind.next_step:
+        assert kind.final
+    if kind.final:
+        assert not kind.next_step.startswith(("Try again", "Start again", "Wait a minute and"))
+
+
 def test_only_a_personal_mac_is_sent_to_the_website() -> None:
     assert [kind.code for kind in BY_CODE.values() if kind.portal] == ["device_personal"]
 
