@@ -127,11 +127,6 @@ class Alphabet:
         """The word for one character; of what has none, the character itself."""
         return self._words.get(character.upper(), character)
 
-    @property
-    def widest(self) -> int:
-        """Cells that the longest word takes."""
-        return max(map(len, self._words.values()))
-
 
 def alphabet(language: str) -> Alphabet:
     """The alphabet of a language; the international one where we have none."""
