@@ -5,12 +5,9 @@ It leans on private names of LinuxDriver, which is why Textual is pinned exactly
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
-import struct
-import termios
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -19,15 +16,13 @@ from textual.message import Message
 from textual.messages import TerminalSupportsSynchronizedOutput
 
 from kiosk.keyboard import Keyboard
-from kiosk.terminal import OVERPRINT_AND_ERASE
+from kiosk.terminal import OVERPRINT_AND_ERASE, window_size
 
 if TYPE_CHECKING:
     from kiosk.app import KioskApp
 
 _POLL_MILLISECONDS = 50
 _READ_BYTES = 4096
-_FALLBACK_SIZE = (80, 24)
-LARGEST_SIZE = 500
 # Forged focus reports are let through: at most they hide something.
 FROM_THE_LINE = (events.Key, events.AppBlur, events.AppFocus)
 _BELIEVED = (*FROM_THE_LINE, TerminalSupportsSynchronizedOutput)
@@ -49,14 +44,7 @@ class KioskDriver(LinuxDriver):
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        # shutil.get_terminal_size obeys COLUMNS and LINES; the kernel knows better.
-        try:
-            rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8)))
-        except OSError:
-            return _FALLBACK_SIZE
-        if not rows or not columns:
-            return _FALLBACK_SIZE
-        return min(columns, LARGEST_SIZE), min(rows, LARGEST_SIZE)
+        return window_size(self.fileno)
 
     def _query_in_band_window_resize(self) -> None:
         # A resize report over the wire is believed without limit: 25 bytes make a screen of gigabytes.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
 import sys
 import termios
 from typing import Any
@@ -20,6 +22,21 @@ OVERPRINT_AND_ERASE = "\x1b[?6l\x1b[r\x1b[m\x1b#8\x1b[H\x1b[2J"
 _LEAVE = "\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[m"
 # The Linux console has no alternate screen: what scrolled off stays in video memory until it is told otherwise.
 _LINUX_CONSOLE = "\x1b#8\x1b[H\x1b[2J\x1b[3J"
+
+
+_FALLBACK_SIZE = (80, 24)
+_LARGEST_SIZE = 500
+
+
+def window_size(descriptor: int) -> tuple[int, int]:
+    """Columns and rows, as the kernel knows them; COLUMNS and LINES are not asked."""
+    try:
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
+    except OSError:
+        return _FALLBACK_SIZE
+    if not rows or not columns:
+        return _FALLBACK_SIZE
+    return min(columns, _LARGEST_SIZE), min(rows, _LARGEST_SIZE)
 
 
 class NotATerminal(Exception):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import struct
-import termios
 import tty
 from collections.abc import Callable
 
 from kiosk.linear.keys import Keys
+from kiosk.terminal import window_size
 
 _READ_BYTES = 4096
 _PAUSE_SECONDS = 0.1
-_FALLBACK_SIZE = (80, 24)
-_LARGEST_SIZE = 500
 
 
 class Tty:
@@ -31,13 +27,7 @@ class Tty:
 
     def size(self) -> tuple[int, int]:
         """Columns and rows, as the kernel knows them."""
-        try:
-            rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(self._descriptor, termios.TIOCGWINSZ, bytes(8)))
-        except OSError:
-            return _FALLBACK_SIZE
-        if not rows or not columns:
-            return _FALLBACK_SIZE
-        return min(columns, _LARGEST_SIZE), min(rows, _LARGEST_SIZE)
+        return window_size(self._descriptor)
 
     def open(self) -> None:
         """Raw mode; what was typed before is dropped. The settings are restored by whoever has started this process."""
