@@ -1,0 +1,105 @@
+"""The page of linear mode in front of a terminal emulator, for one step at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from typing import Any
+
+import pyte
+
+from kiosk.answers import AfterCheck, AfterReveal
+from kiosk.clock import ManualClock
+from kiosk.linear.face import LinearFace
+from kiosk.linear.keys import ENTER
+from kiosk.linear.page import Page
+from kiosk.linear.talk import Talk
+from kiosk.secret import SecretBuffer
+from kiosk.showing import Showing, Times
+from kiosk.surroundings import Watch
+from tests.support.stage import CONFIG, KEY, device
+
+
+class Paper:
+    """A page whose other end is a terminal emulator; what scrolls off its top is noticed."""
+
+    def __init__(self, columns: int = 80, rows: int = 24) -> None:
+        self.screen = pyte.HistoryScreen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        self.clock = ManualClock()
+        self.locks = 0
+        self.page = Page(self._write, lambda: (self.screen.columns, self.screen.lines))
+        self.talk = Talk(self.page, helpdesk="Ground floor", lock=self._lock)
+        self.left: list[str] = []
+        self.face = LinearFace(
+            self.talk,
+            CONFIG,
+            self.clock,
+            ticket=lambda error, _device: f"ticket {error.code}",
+            other_face=lambda: self.left.append("other face"),
+            end_demo=None,
+        )
+
+    def _lock(self) -> None:
+        self.locks += 1
+
+    @property
+    def text(self) -> str:
+        """What stands on the page."""
+        while True:
+            try:
+                self._stream.feed(os.read(self._read, 65536))
+            except BlockingIOError:
+                break
+        assert not self.screen.history.top, "a line has scrolled off"
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    async def type(self, text: str) -> str:
+        """Type a line; returns what then stands on the page."""
+        for key in (*text, ENTER):
+            self.talk.press(key)
+        return await self.settled()
+
+    async def settled(self) -> str:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return self.text
+
+    def wait(self, seconds: float) -> str:
+        """Let time pass, as the kiosk does four times a second."""
+        for _ in range(round(seconds * 4)):
+            self.clock.advance(0.25)
+            self.talk.step.tick()
+        return self.text
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+
+def showing(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Showing:
+    """A key that was released."""
+    return Showing(
+        device(),
+        "r",
+        lambda: SecretBuffer(bytes(bytearray(key))),
+        Times(seconds, 3 * seconds, math.inf),
+        clock,
+        lambda _showing, _how: None,
+    )
+
+
+async def reveal(paper: Paper, shown: Any, watch: Watch | None = None) -> asyncio.Task[AfterReveal]:
+    task = asyncio.create_task(paper.face.reveal(shown, watch or Watch()))
+    await paper.settled()
+    return task
+
+
+async def check(paper: Paper, shown: Showing) -> asyncio.Task[AfterCheck]:
+    shown.hide()
+    task = asyncio.create_task(paper.face.read_back(shown))
+    await paper.settled()
+    return task
