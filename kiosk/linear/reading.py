@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiosk.i18n import _, language
 from kiosk.linear.page import Page, Word
-from kiosk.recovery_key import GROUP_LENGTH, GROUPS, is_usual, position
+from kiosk.recovery_key import GROUP_LENGTH, GROUPS, position
 from kiosk.spelling import alphabet
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ class Reading:
         self._page = page
         self._alphabet = alphabet(language())
         self._masked = masked
-        # A key of another form has no groups; it is read as one line.
-        self.usual = showing.key is not None and is_usual(showing.key)
+        # A key of another form has no groups; it is read as one line. Told without the key itself, which is hidden when
+        # somebody comes back to it.
+        self.usual = showing.read_back is not None
 
     def whole(self, heading: str, *, spelled: bool) -> bool:
         """All of it, on an empty page; False where that does not fit, or must not stand there together."""

@@ -9,6 +9,7 @@ import pytest
 from kiosk.answers import AfterCard, AfterCheck, AfterReveal
 from kiosk.config import Policy
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
+from kiosk.showing import Showing
 from kiosk.surroundings import Watch
 from tests.support.linear import key_in
 from tests.support.paper import Paper, check, reveal, showing
@@ -180,3 +181,28 @@ async def test_what_to_do_at_the_mac(paper: Paper, typed: str, answer: AfterCard
     assert "Press Enter to finish and lock" in " ".join(paper.text.split())
     await paper.type(typed)
     assert await task is answer
+
+
+async def come_back(paper: Paper, shown: Showing, word: str, watch: Watch | None = None) -> asyncio.Task[AfterReveal]:
+    """To the key, from the check or the card; like the flow."""
+    left = await reveal(paper, shown, watch)
+    await paper.type(word)
+    await left
+    shown.hide()
+    return await reveal(paper, shown, watch)
+
+
+@pytest.mark.parametrize("word", ["check", "next"])
+async def test_the_key_is_the_same_after_the_check_and_the_card(paper: Paper, word: str) -> None:
+    task = await come_back(paper, showing(paper.clock), word)
+    assert key_in(paper.text) == KEY.decode()
+    assert "unusual form" not in paper.text
+    assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await paper.type("2")
+    task.cancel()
+
+
+async def test_a_masked_key_is_still_read_in_groups_after_the_check(paper: Paper) -> None:
+    task = await come_back(paper, showing(paper.clock), "check", Watch(("tmux",), Policy.MASK))
+    assert "Type a number from 1 to 6" in paper.text
+    assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await paper.type("2")
+    task.cancel()
