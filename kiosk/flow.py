@@ -248,12 +248,12 @@ class Flow:
     async def _busy(self, words: str, step: int, asking: Awaitable[Result]) -> Result:
         """Wait for an answer; say so when it takes longer than a moment. The person may give up waiting."""
         task = asyncio.ensure_future(asking)
+        given_up: asyncio.Future[None] | None = None
         try:
             done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
             if not done:
                 given_up = asyncio.ensure_future(self._face.working(words, step))
                 await asyncio.wait({task, given_up}, return_when=asyncio.FIRST_COMPLETED)
-                given_up.cancel()
                 if not task.done():
                     raise _TurnedBack
             result = task.result()
@@ -261,6 +261,10 @@ class Flow:
             return result
         finally:
             task.cancel()
+            if given_up:
+                # Also when the visit ends meanwhile: nothing may ask on behind the goodbye.
+                given_up.cancel()
+                await asyncio.gather(given_up, return_exceptions=True)
 
     async def _trouble(
         self, error: KioskError, *, step: int, leave: str = N_("Finish"), device: Device | None = None

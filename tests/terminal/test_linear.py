@@ -6,6 +6,7 @@ import os
 import pty
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,6 +173,21 @@ def test_somebody_changes_to_lines_and_the_next_visit_is_as_usual(tmp_path: Path
         desk.wait_for("This terminal is locked")
         desk.press(ENTER)
         desk.wait_for(FULL_SCREEN)
+
+
+def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
+    """The sign-in service takes the connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = dead_end(tmp_path)
+        settings.write_text(settings.read_text().replace("localhost:1/", f"127.0.0.1:{silent.getsockname()[1]}/"))
+        with terminal("run", "--config", str(settings), "--linear") as desk:
+            desk.wait_for(BEGIN)
+            type_in(desk, "", "Type back to cancel:")
+            type_in(desk, "lock", "You are signed out. This terminal is locked.")
+            desk.wait_for("Type back to cancel:", gone=True)
+            desk.press(ENTER)
+            desk.wait_for(BEGIN)
+            assert "Reference" not in desk.text
 
 
 def test_over_ssh_a_change_of_face_is_not_the_end(tmp_path: Path) -> None:
