@@ -36,7 +36,7 @@ class Command(Enum):
         return _(self.value)
 
 
-# Keys that do what a word does, on the steps that know the word.
+# Keys that do what a word does: F1 and F10 everywhere, the others where a question takes them.
 BY_KEY = {
     "f1": Command.HELP,
     "f3": Command.FULL,

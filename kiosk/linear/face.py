@@ -108,7 +108,8 @@ class LinearFace:
             forgetting = asyncio.ensure_future(self._forget_language())
             try:
                 await self._talk.read_out(*self._greeting())
-                typed = await self._talk.ask(_("Press Enter to begin: "))
+                keys = ("f3", "f12") if self._end_demo else ("f3",)
+                typed = await self._talk.ask(_("Press Enter to begin: "), keys=keys)
             except StepOver:
                 i18n.use(self._at_first)
                 continue
@@ -182,12 +183,13 @@ class LinearFace:
             elif mark := announcer.due():
                 self._talk.say(_("The code is valid for {time}.").format(time=spoken(mark)))
 
+        keys = ("f9",) if self._phone else ()
         self._begin(Step(SIGN_IN_HELP, tick=tick), 1)
         if renewed:
             self._talk.say(_("This is a new code. The last one has expired."))
         self._say_code(code)
         try:
-            while (typed := await self._talk.ask(_("Waiting for your sign-in: "))) is not None:
+            while (typed := await self._talk.ask(_("Waiting for your sign-in: "), keys=keys)) is not None:
                 command = find(typed)
                 if command is Command.SPELL:
                     self._spell_code(code)
@@ -351,7 +353,7 @@ class LinearFace:
             lines.append(ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave)))
         while True:
             await self._talk.read_out(*lines)
-            typed = await self._talk.ask(_("Press Enter: "))
+            typed = await self._talk.ask(_("Press Enter: "), keys=("f5",) if ticket else ())
             if typed is None:
                 return Choice.LEAVE
             if not typed:

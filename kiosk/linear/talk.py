@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,8 @@ class Talk:
         self._lock = lock
         self._entry: Entry | None = None
         self._answer: asyncio.Future[str | None] | None = None
+        # The function keys that the question takes, beside those that are for every step.
+        self._keys: Collection[str] = ()
         self._over = False
         # How many keys were pressed.
         self.pressed = 0
@@ -83,8 +85,11 @@ class Talk:
             answer.set_result(entry.text.strip())
         elif key == ESCAPE:
             answer.set_result(None)
-        elif key in BY_KEY:
+        elif key == "f1" or key in self._keys:
             answer.set_result(BY_KEY[key].value)
+        elif key in BY_KEY:
+            # Its word would be taken for what was typed.
+            entry.refuse()
         else:
             entry.press(key)
 
@@ -111,10 +116,15 @@ class Talk:
                 page.turn()
             page.line(paragraph)
 
-    async def ask(self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER) -> str | None:
-        """What is typed in answer, without blanks around it; None to go back. Help and lock are seen to here."""
+    async def ask(
+        self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
+    ) -> str | None:
+        """What is typed in answer, without blanks around it; None to go back. Help and lock are seen to here.
+
+        ``keys`` are the function keys that stand for their words here.
+        """
         while True:
-            typed = await self._typed(prompt, text, limit)
+            typed = await self._typed(prompt, text, limit, keys)
             if typed is None:
                 return None
             command = find(typed)
@@ -153,13 +163,13 @@ class Talk:
             self.page.turn()
         await self.read_out(*texts)
 
-    async def _typed(self, prompt: str, text: str, limit: int) -> str | None:
-        return await self._answered(Entry(self.page, prompt, text, limit))
+    async def _typed(self, prompt: str, text: str, limit: int, keys: Collection[str] = ()) -> str | None:
+        return await self._answered(Entry(self.page, prompt, text, limit), keys)
 
-    async def _answered(self, entry: Entry) -> str | None:
+    async def _answered(self, entry: Entry, keys: Collection[str] = ()) -> str | None:
         if self._over:
             raise StepOver
-        self._entry = entry
+        self._entry, self._keys = entry, keys
         self._answer = asyncio.get_running_loop().create_future()
         entry.write()
         try:

@@ -161,6 +161,17 @@ async def test_the_check_can_be_left(paper: Paper, key: str, answer: AfterCheck)
     assert await task is answer
 
 
+@pytest.mark.parametrize("key", ["f3", "f5", "f9", "f12"])
+async def test_a_key_of_another_step_leaves_what_is_typed_unseen(paper: Paper, key: str) -> None:
+    task = await check(paper, showing(paper.clock))
+    for one in ("H", "X", key):
+        paper.talk.press(one)
+    assert (await paper.settled()).rstrip().endswith("Group 1: **")
+    paper.talk.press(BACKSPACE)
+    assert "Group 1 is right." in await paper.type("J4W")
+    task.cancel()
+
+
 @pytest.mark.parametrize(("typed", "answer"), [("check", AfterReveal.CHECK), ("next", AfterReveal.WHAT_NOW)])
 async def test_words_lead_from_the_key_to_the_check_and_on(paper: Paper, typed: str, answer: AfterReveal) -> None:
     shown = showing(paper.clock)

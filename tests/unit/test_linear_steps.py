@@ -90,6 +90,37 @@ async def test_a_reason_that_is_needed_is_asked_for_again(paper: Paper) -> None:
     assert await task == "Ticket 4711"
 
 
+@pytest.mark.parametrize("key", ["f3", "f5", "f9", "f12"])
+async def test_a_key_of_another_step_is_no_answer(paper: Paper, key: str) -> None:
+    task = asyncio.create_task(paper.face.reason(None, required=True, typed="INC4711"))
+    await paper.settled()
+    paper.talk.press(key)
+    assert (await paper.settled()).rstrip().endswith("Reason: INC4711")
+    await paper.type("")
+    assert await task == "INC4711"
+    without = asyncio.create_task(paper.face.devices([], chosen=""))
+    await paper.settled()
+    paper.talk.press(key)
+    await paper.settled()
+    assert not without.done()
+    await paper.type("")
+    assert await without is None
+
+
+async def test_keys_are_words_where_they_belong(paper: Paper) -> None:
+    first = asyncio.create_task(paper.face.welcome())
+    await paper.settled()
+    paper.talk.press("f3")
+    await paper.settled()
+    assert paper.left == ["other face"]
+    first.cancel()
+    task = asyncio.create_task(paper.face.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None))
+    await paper.settled()
+    paper.talk.press("f5")
+    assert "ticket broker_unreachable" in await paper.settled()
+    task.cancel()
+
+
 async def test_trouble_is_said_whole(paper: Paper) -> None:
     error = BrokerUnreachable("x", reference="ABCD1234", retry_after=50)
     task = asyncio.create_task(paper.face.trouble(error, leave="Finish", step=3, device=device()))
