@@ -100,7 +100,11 @@ class Hidden:
         return True
 
     def erase(self) -> bool:
-        """Take the last one back; False if there is none."""
+        """Take the last one back; False if there is none that was taken."""
+        if self.refused:
+            # What cannot be taken came last, and no star stands for it.
+            self.refused = False
+            return False
         if not self.length:
             return False
         self.length -= 1
@@ -117,6 +121,7 @@ class Hidden:
         """Zero it."""
         self._typed[:] = bytes(len(self._typed))
         self.length = 0
+        self.refused = False
 
 
 class HiddenEntry(Entry):
@@ -128,6 +133,7 @@ class HiddenEntry(Entry):
 
     def press(self, key: str) -> None:
         if key == BACKSPACE:
+            self._full = False
             if self._hidden.erase():
                 self.text = "*" * (self._hidden.length + 1)
                 self._erase()

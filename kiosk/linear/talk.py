@@ -146,12 +146,11 @@ class Talk:
             answer = await self._answered(HiddenEntry(self.page, prompt, hidden))
             if answer is None:
                 return False
-            command = find(answer)
-            if command is None:
+            if find(answer) is None:
                 return True
-            if command is Command.HELP:
-                hidden.wipe()
-                await self.explain()
+            # The new line shows nothing, so nothing may be there.
+            hidden.wipe()
+            await self.explain()
 
     async def explain(self) -> None:
         """The help of the step."""

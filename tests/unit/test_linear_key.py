@@ -161,6 +161,16 @@ async def test_the_check_can_be_left(paper: Paper, key: str, answer: AfterCheck)
     assert await task is answer
 
 
+@pytest.mark.parametrize(("keys", "stars"), [([BACKSPACE], 2), ([BACKSPACE] * 3, 0), (["f1"], 0)])
+async def test_what_cannot_be_in_a_key_can_be_taken_back(paper: Paper, keys: list[str], stars: int) -> None:
+    task = await check(paper, showing(paper.clock))
+    for key in ("H", "J", "?", *keys):
+        paper.talk.press(key)
+    assert (await paper.settled()).rstrip().endswith(("Group 1: " + "*" * stars).rstrip())
+    assert "Group 1 is right." in await paper.type("HJ4W"[stars:])
+    task.cancel()
+
+
 @pytest.mark.parametrize("key", ["f3", "f5", "f9", "f12"])
 async def test_a_key_of_another_step_leaves_what_is_typed_unseen(paper: Paper, key: str) -> None:
     task = await check(paper, showing(paper.clock))
