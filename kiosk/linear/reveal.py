@@ -38,7 +38,13 @@ class Reveal:
         talk, showing = self._talk, self._showing
         # Somebody who copies 24 characters presses no key.
         talk.begin(Step(REVEAL_HELP, lambda: not showing.visible, self.follow))
-        self._read(spelled=False)
+        # Its time may have run out during the check, or the card.
+        showing.tick()
+        if showing.over:
+            talk.say(self._heading)
+            self.follow()
+        else:
+            self._read(spelled=False)
         try:
             while True:
                 typed = await talk.ask(_("Your choice: "))

@@ -204,12 +204,15 @@ async def test_what_to_do_at_the_mac(paper: Paper, typed: str, answer: AfterCard
     assert await task is answer
 
 
-async def come_back(paper: Paper, shown: Showing, word: str, watch: Watch | None = None) -> asyncio.Task[AfterReveal]:
+async def come_back(
+    paper: Paper, shown: Showing, word: str, watch: Watch | None = None, *, after: float = 10
+) -> asyncio.Task[AfterReveal]:
     """To the key, from the check or the card; like the flow."""
     left = await reveal(paper, shown, watch)
     await paper.type(word)
     await left
     shown.hide()
+    paper.clock.advance(after)
     return await reveal(paper, shown, watch)
 
 
@@ -227,3 +230,14 @@ async def test_a_masked_key_is_still_read_in_groups_after_the_check(paper: Paper
     assert "Type a number from 1 to 6" in paper.text
     assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await paper.type("2")
     task.cancel()
+
+
+@pytest.mark.parametrize("watch", [Watch(), Watch(("tmux",), Policy.MASK)], ids=["whole", "masked"])
+async def test_who_comes_back_too_late_is_told_that_the_time_is_over(paper: Paper, watch: Watch) -> None:
+    task = await come_back(paper, showing(paper.clock), "check", watch, after=301)
+    heading, over, *more = paper.text.rstrip().split("\n")
+    assert heading.startswith("Recovery key of")
+    assert over == "The time is over: the key is wiped. Press Enter to fetch it again."
+    assert [line for line in more if line] == ["Your choice:"]
+    await paper.type("")
+    assert await task is AfterReveal.FETCH
