@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -35,6 +35,10 @@ class Row:
     @classmethod
     def follow(cls, n: int, time: str, entry: Entry, previous: str) -> Row:
         """The row number ``n``, chained to the one before it."""
+        if entry.shown_seconds is not None:
+            # Milliseconds: few enough digits to be written in one way only, everywhere. And no sign on a zero: SQLite
+            # does not keep it, so the row would not be what was hashed.
+            entry = replace(entry, shown_seconds=round(entry.shown_seconds, 3) + 0.0)
         return cls(n, time, entry, previous, digest(_members(n, time, entry, previous)))
 
     def members(self) -> dict[str, object]:
@@ -85,7 +89,4 @@ def digest(members: Mapping[str, object]) -> str:
 def _members(n: int, time: str, entry: Entry, previous: str) -> dict[str, object]:
     values = asdict(entry)
     values["event"] = str(entry.event)
-    if entry.shown_seconds is not None:
-        # Milliseconds: few enough digits to be written in one way only, everywhere.
-        values["shown_seconds"] = round(entry.shown_seconds, 3)
     return {"n": n, "version": VERSION, "time": time, **values, "previous": previous}

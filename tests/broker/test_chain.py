@@ -10,6 +10,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_public_key
 
-from kiosk.broker.chain import FIELDS, Appended, Checkpoint, Row, first_previous
+from kiosk.broker.audit_source import database
+from kiosk.broker.audit_verify import verify
+from kiosk.broker.chain import FIELDS, Appended, Checkpoint, Row, digest, first_previous
 from kiosk.broker.checkpoints import Sealing, Signer, Untrue, opened, public_keys
 from kiosk.broker.limits import Limits
 from kiosk.broker.record import Record, open_record
@@ -29,7 +32,9 @@ from kiosk.broker.summary import configured
 from kiosk.clock import ManualClock
 from kiosk.config import BrokerConfig, GraphSettings, RecordSettings, Rules, TokenSettings
 from kiosk.errors import ConfigError
+from tests.broker.conftest import Start
 from tests.support.record import signer
+from tests.support.sandbox import RunningSandbox
 
 
 class Seen:
@@ -98,6 +103,35 @@ def test_the_encoding_never_changes() -> None:
     assert members["shown_seconds"] == 12.5
     # A change here is a change of the format: it needs a new version of the record.
     assert row.hash == "e42b4ab62416d02e9527354ec79a4a3ff1b11c272b53bc2bad3d5bce5fbbd983"
+
+
+@pytest.mark.parametrize("seconds", [-0.0, -0.0004])
+def test_a_zero_below_zero_is_hashed_as_it_is_stored(seconds: float) -> None:
+    entry = Entry(Event.CLOSED, outcome="hidden", shown_seconds=seconds)
+    row = Row.follow(7, "2026-11-22T09:00:00.000000Z", entry, "ab" * 32)
+    assert b'"shown_seconds":0.0,' in row.line()
+    # A database that keeps the sign may have such a row from before, and its hash must go on to hold.
+    entry = replace(entry, shown_seconds=-0.0)
+    old = Row(7, row.time, entry, row.previous, digest({**row.members(), "shown_seconds": -0.0}))
+    assert b'"shown_seconds":-0.0,' in old.line()
+    assert digest(old.members()) == old.hash
+
+
+def test_nobody_breaks_the_chain_with_a_zero(
+    url: str, start: Start, sandbox: RunningSandbox, place: Path, tmp_path: Path
+) -> None:
+    signer(tmp_path)
+    token = sandbox.token("ada")
+    with start(record={"database": url, "signing_key": tmp_path / "record.key"}) as broker:
+        released = broker.release(token, sandbox.device("NW-AKESSLER-14").id).response.json()["release_id"]
+        told = b'{"how":"hidden","shown_seconds":-0.0}'
+        headers = {"content-type": "application/json"}
+        path = f"/v1/releases/{released}/closed"
+        assert broker.ask("POST", path, token, content=told, headers=headers).status_code == 204
+        assert [row["shown_seconds"] for row in broker.rows("release.closed")] == [0.0]
+    with database(url) as source:
+        verdict = verify(source, public_keys(tmp_path / "record.pub"), iter(()))
+    assert (verdict.says, verdict.holds) == ("", True)
 
 
 async def test_each_row_carries_the_hash_of_the_one_before(url: str, tmp_path: Path) -> None:
