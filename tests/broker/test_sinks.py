@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,7 +24,7 @@ from kiosk.config import BrokerConfig, SinkSettings, load
 from kiosk.errors import ConfigError, SinkUnavailable
 from tests.broker.conftest import Start
 from tests.support.broker import broker_config, problem_code, to_toml, wait_for
-from tests.support.collectors import Collector, datagrams, streams, webhooks
+from tests.support.collectors import Collector, datagrams, silent, streams, webhooks
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
@@ -182,6 +183,27 @@ def test_a_connection_that_breaks_off_is_no_delivery(place: Path) -> None:
         with streams(listener, collector.syslog):
             say(record)
             wait_for(lambda: collector.numbers()[:2] == [1, 2])
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_collector_that_hangs_has_taken_nothing(
+    kind: str, sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.broker.sinks.syslog.SEND_SECONDS", 0.2)
+    there = receiver(kind, sandbox, place)
+    port = urlsplit(there.settings["url"]).port
+    certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with (
+        silent(port or 0, context if kind == "tls" else None) as taken,
+        recording(place, there.settings | {"mode": "required"}) as record,
+    ):
+        with pytest.raises(SinkUnavailable, match="TimeoutError"):
+            say(record)
+        assert taken
+    with there.listen(), recording(place, there.settings | {"mode": "required"}):
+        wait_for(lambda: there.collector.numbers()[:3] == [1, 2, 3])
 
 
 @pytest.mark.parametrize("status", [302, 401, 500])

@@ -105,6 +105,31 @@ def streams(
         listener.close()
 
 
+@contextlib.contextmanager
+def silent(port: int, tls: ssl.SSLContext | None = None) -> Iterator[list[socket.socket]]:
+    """Takes connections, shakes hands, and then neither reads nor closes; yields the connections."""
+    stop = threading.Event()
+    listener = socket.create_server(("127.0.0.1", port))
+    listener.settimeout(0.05)
+    taken: list[socket.socket] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                connection, _ = listener.accept()
+                connection.settimeout(3)
+                taken.append(tls.wrap_socket(connection, server_side=True) if tls else connection)
+
+    thread = _threaded(run)
+    try:
+        yield taken
+    finally:
+        stop.set()
+        thread.join()
+        for one in (*taken, listener):
+            one.close()
+
+
 def _counted(connection: socket.socket) -> Iterator[bytes]:
     content = b""
     while piece := connection.recv(4096):

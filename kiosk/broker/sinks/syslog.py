@@ -125,7 +125,8 @@ def _say_goodbye(secured: ssl.SSLSocket) -> None:
     except ssl.SSLError as error:
         raise ConnectionError(f"the collector broke off: {error.reason}") from None
     except OSError as error:
-        if error.errno:
+        # A timeout has no number either, but whoever keeps silent has taken nothing.
+        if isinstance(error, TimeoutError) or error.errno:
             raise
 
 
