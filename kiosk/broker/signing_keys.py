@@ -102,8 +102,9 @@ class KeyRing:
                     self._metrics.answer("signing_keys", error.code)
                     raise
                 self._metrics.answer("signing_keys", OK)
-            if self._keys is None:
-                raise TokensUnavailable("the last try to fetch the signing keys failed", retry_after=rest)
+            # Old keys end with their day also while nobody is asked, between two tries.
+            if self._keys is None or self._age(self._keys) >= _USABLE_SECONDS:
+                raise TokensUnavailable("the last try to fetch the signing keys failed", retry_after=max(rest, 0.0))
             return self._keys
 
     async def _fetch(self) -> SigningKeys:

@@ -58,8 +58,15 @@ async def test_keys_outlast_an_authority_that_is_down_for_a_day(desk: Desk) -> N
     desk.clock.advance(23 * 3600)
     assert await desk.code(desk.signed()) == ""
     desk.clock.advance(2 * 3600)
+    # Also while nobody is asked, so soon after a try that failed.
+    for passed in (0, 1, PAUSE_SECONDS - 1, PAUSE_SECONDS - 1):
+        desk.clock.advance(passed)
+        with pytest.raises(TokensUnavailable) as error:
+            await desk.judge(desk.signed())
+        assert error.value.retry_after
+        assert 0 < error.value.retry_after <= PAUSE_SECONDS
     with pytest.raises(TokensUnavailable):
-        await desk.judge(desk.signed())
+        await desk.tokens.ready()
     desk.authority.down = False
     desk.clock.advance(PAUSE_SECONDS)
     assert await desk.code(desk.signed()) == ""
