@@ -37,6 +37,8 @@ class Flood:
     _begins: float = float("-inf")
     _written: Counter[str] = field(default_factory=Counter)
     _sums: dict[Entry, _Sum] = field(default_factory=dict)
+    # Some of the sums are of a minute that is over, even if the next has begun.
+    _late: bool = False
     # The event loop counts, the record's own thread takes the sums.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -46,6 +48,7 @@ class Flood:
             if self._is_over():
                 self._begins = self.clock.now()
                 self._written.clear()
+                self._late = bool(self._sums)
             kiosk = kiosk_of(entry.terminal)
             if self._written[kiosk] < AT_ONE_KIOSK and self._written.total() < IN_ALL:
                 self._written[kiosk] += 1
@@ -56,18 +59,20 @@ class Flood:
     def due(self, *, now: bool = False) -> bool:
         """Whether there are sums to be written, because their minute is over or because it is to be ``now``."""
         with self._lock:
-            return bool(self._sums) and (now or self._is_over())
+            return bool(self._sums) and (now or self._late or self._is_over())
 
     def take(self) -> Sums:
         """Take out all sums; whoever cannot write them gives them back."""
         with self._lock:
             sums, self._sums = self._sums, {}
+            self._late = False
         return Sums(self, sums)
 
     def give_back(self, sums: dict[Entry, _Sum]) -> None:
         with self._lock:
             for alike, one in sums.items():
                 self._count(alike, one)
+            self._late = True
 
     def _is_over(self) -> bool:
         return self.clock.now() >= self._begins + WINDOW_SECONDS

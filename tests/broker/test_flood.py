@@ -86,6 +86,43 @@ async def test_whatever_the_names_a_minute_has_few_rows(url: str) -> None:
     assert found[-1]["event"] == "broker.stopped"
 
 
+async def test_a_flood_that_goes_on_is_written_minute_by_minute(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record._TICK_SECONDS", 3600.0)
+    clock = ManualClock()
+    with running(url, clock) as record:
+        for second in range(600):
+            for _ in range(4):
+                await flood(record, BAD)
+                clock.advance(0.25)
+            if second % 5 == 2:
+                await asyncio.wrap_future(record._writer.submit(record._sum_up))
+                assert counted(rows(url)) >= second // 60 * 60 * 4
+    found = refused(rows(url))
+    assert counted(found) == 600 * 4
+    # Still no more than one sum for each minute.
+    assert len(found) == 10 * (AT_ONE_KIOSK + 1)
+
+
+async def test_what_a_flood_could_not_write_is_tried_again_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record._TICK_SECONDS", 3600.0)
+    clock, fails = ManualClock(), [True]
+    with running(url, clock) as record:
+
+        def refuse(*_: object) -> None:
+            if fails[0]:
+                raise OSError("disk I/O error")
+
+        await flood(record, *[BAD] * 15)
+        clock.advance(60)
+        await flood(record, BAD)
+        event.listen(record.engine, "begin", refuse)
+        with pytest.raises(OSError, match="disk"):
+            await asyncio.wrap_future(record._writer.submit(record._sum_up))
+        fails[0] = False
+        await asyncio.wrap_future(record._writer.submit(record._sum_up))
+        assert counted(rows(url)) == 16
+
+
 async def test_what_cannot_be_written_now_is_written_later(url: str) -> None:
     clock, fails = ManualClock(), [True]
     with running(url, clock) as record:
