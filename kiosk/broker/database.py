@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,10 +79,7 @@ def _sqlite(url: URL) -> Engine:
     if not url.database or not Path(url.database).is_absolute() or url.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise unusable(_EXPECTED)
     path = Path(url.database)
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE))
-    except OSError as error:
-        raise unusable(f"expected a file that can be written: {path}: {error.strerror}") from None
+    first = _made(path)
     # From here on the file is there: one that has vanished must be an error, not an empty new record.
     existing = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     engine = create_engine(
@@ -89,24 +87,53 @@ def _sqlite(url: URL) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def durable(connection: Any, pooled: Any) -> None:
+    def durable(connection: Any, _pooled: Any) -> None:
+        # Before the first statement, which would already write into a file that is not ours.
+        if _identity(path) != first:
+            connection.close()
+            raise _replaced()
         # The driver would begin transactions late and without the lock.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        pooled.info["file"] = _identity(path)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "checkout")
-    def same_file(_connection: Any, pooled: Any, _proxy: Any) -> None:
+    def same_file(_connection: Any, _pooled: Any, _proxy: Any) -> None:
         # SQLite writes on, without an error, into a file that somebody has removed or replaced.
-        if pooled.info["file"] != _identity(path):
-            raise DisconnectionError("the file is not the one that was opened")
+        if _identity(path) != first:
+            raise _replaced()
 
+    _keep_number(engine, path)
     return engine
+
+
+def _made(path: Path) -> tuple[int, int]:
+    """Make the file if it is missing, and tell which it is. Raises ConfigError."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            found = os.fstat(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise unusable(f"expected a file that can be written: {path}: {error.strerror}") from None
+    return found.st_dev, found.st_ino
+
+
+def _keep_number(engine: Engine, path: Path) -> None:
+    """See that the number of the file is given to no other while the engine is in use, even if the file is removed."""
+    # To close a file opened in any other way would take SQLite's locks on it away from the whole process.
+    held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    let_go = weakref.finalize(engine, os.close, held)
+    event.listen(engine, "engine_disposed", lambda _engine: let_go())
+
+
+def _replaced() -> DisconnectionError:
+    return DisconnectionError("the file is not the one that was opened")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

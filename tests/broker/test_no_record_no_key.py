@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -15,6 +16,7 @@ from sqlalchemy import event
 
 from kiosk.broker.record import Record
 from kiosk.broker.schema import Event
+from kiosk.errors import RecordUnavailable
 from tests.broker.conftest import Start
 from tests.support.broker import RunningBroker, problem_code
 from tests.support.record import signer
@@ -49,6 +51,43 @@ def corrupt(file: Path, record: Record) -> contextlib.AbstractContextManager[obj
     remove(file, record)
     file.write_bytes(os.urandom(8192))
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def put_back_a_copy(file: Path, record: Record) -> Iterator[None]:
+    """A record that is whole, in the place of the one that the broker writes; what belongs to that one stays there."""
+    copy = file.with_name("copy.db")
+    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    content = copy.read_bytes()
+    copy.replace(file)
+    yield
+    assert file.read_bytes() == content
+
+
+@contextlib.contextmanager
+def put_back_a_copy_alone(file: Path, record: Record) -> Iterator[None]:
+    with put_back_a_copy(file, record):
+        for path in file.parent.glob("record.db-*"):
+            path.unlink()
+        yield
+        assert list(file.parent.glob("record.db*")) == [file]
+
+
+@contextlib.contextmanager
+def put_back_a_copy_later(file: Path, record: Record) -> Iterator[None]:
+    """Asked in between, the broker lets go of the file that has vanished, whose number is then free for another."""
+    content = b""
+    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(":memory:")) as target:
+        source.backup(target)
+        content = target.serialize()
+    remove(file, record)
+    for _ in range(2):
+        with pytest.raises(RecordUnavailable):
+            asyncio.run(record.check())
+    file.write_bytes(content)
+    yield
+    assert file.read_bytes() == content
 
 
 def drop_the_head(file: Path, _record: Record) -> contextlib.AbstractContextManager[object]:
@@ -136,6 +175,7 @@ def pg_without_table(url: str) -> Iterator[None]:
 
 
 ON_SQLITE = [lock, make_read_only, remove, replace_with_empty, corrupt, drop_the_head]
+ON_SQLITE += [put_back_a_copy, put_back_a_copy_alone, put_back_a_copy_later]
 ON_SERVER = [pg_lock, pg_read_only, pg_gone, pg_full, pg_without_head, pg_without_table]
 
 
