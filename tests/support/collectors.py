@@ -25,6 +25,9 @@ class Collector:
         self.rows: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
 
+    def took(self) -> None:
+        """Called when something is there and before it is confirmed, for those who confirm."""
+
     def numbers(self) -> list[int]:
         return [row["n"] for row in self.rows if "n" in row]
 
@@ -150,6 +153,7 @@ def webhooks(port: int, certificate: Path, key: Path, collector: Collector, stat
             if status[0] < 300:
                 collector.headers.append(dict(self.headers))
                 collector.rows += json.loads(body)["entries"]
+                collector.took()
             self.send_response(status[0])
             self.send_header("content-length", "0")
             self.end_headers()

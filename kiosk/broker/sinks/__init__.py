@@ -37,7 +37,7 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: Clock) ->
         if name in [worker.name for worker in workers]:
             raise _unfit(number, "expected each sink only once")
         positions = Positions(database, name, clock)
-        workers.append(Worker(name, _sink(one, number), positions, required=one.mode == _REQUIRED))
+        workers.append(Worker(name, _sink(one, number), positions, clock, required=one.mode == _REQUIRED))
     return Deliveries(workers)
 
 

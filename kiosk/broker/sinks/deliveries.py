@@ -16,10 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from kiosk.broker import logs
 from kiosk.broker.chain import Appended, Row
 from kiosk.broker.sinks.positions import Positions
-from kiosk.broker.sinks.sink import CONNECT_SECONDS, SEND_SECONDS, Sink
+from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
+from kiosk.clock import Clock, Deadline
 from kiosk.errors import SinkUnavailable
 
-_ANSWER_SECONDS = CONNECT_SECONDS + SEND_SECONDS + 1
+_ANSWER_SECONDS = ATTEMPT_SECONDS + 1
+# The attempt that is under way, and the last one.
+STOP_SECONDS = 2 * ATTEMPT_SECONDS + 1
 # Other brokers on the same database may leave something behind; so it is looked for, now and then.
 _LOOK_SECONDS = 5.0
 _BUSY_SECONDS = 0.02
@@ -31,11 +34,12 @@ _FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
 class Worker:
     """Brings one sink up to date whenever there is news, and tells those who wait for that."""
 
-    def __init__(self, name: str, sink: Sink, positions: Positions, *, required: bool) -> None:
+    def __init__(self, name: str, sink: Sink, positions: Positions, clock: Clock, *, required: bool) -> None:
         self.name = name
         self.required = required
         self._sink = sink
         self._positions = positions
+        self._clock = clock
         self._changed = threading.Condition()
         self._news = self._urgent = self._stopping = False
         self._waiting: list[tuple[int, Future[None]]] = []
@@ -64,8 +68,14 @@ class Worker:
         with self._changed:
             self._stopping = True
             self._changed.notify()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end, but not for a sink that hangs: its thread does not hold up the end of the process."""
         if self._thread.ident:
-            self._thread.join()
+            self._thread.join(seconds)
+        if self._thread.is_alive():
+            logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
+            return
         self._sink.close()
         self._positions.close()
 
@@ -98,14 +108,14 @@ class Worker:
         return self._stopping or self._urgent or (self._news and not self._failures)
 
     def _deliver(self, *, by_force: bool) -> bool:
-        """Send all that is there; False while another broker does so, unless ``by_force``."""
+        """Send what is there; False while another broker does so, unless ``by_force``, and when it is time to stop."""
         batch = self._positions.take(by_force=by_force)
         if batch is None:
             return False
         while True:
             try:
                 if batch.items:
-                    self._sink.send(batch.items)
+                    self._sink.send(batch.items, Deadline.after(self._clock, ATTEMPT_SECONDS))
             except Exception:
                 with suppress(SQLAlchemyError):
                     self._positions.leave()
@@ -114,6 +124,9 @@ class Worker:
             self._settle(batch.reached)
             if not batch.items:
                 return True
+            if self._stopping:
+                self._positions.leave()
+                return False
 
     def _settle(self, reached: int) -> None:
         with self._changed:
@@ -153,6 +166,9 @@ class Deliveries:
         finally:
             for worker in self._workers:
                 worker.stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for worker in self._workers:
+                worker.wait(max(0.0, deadline - time.monotonic()))
 
     def appended(self, _rows: Sequence[Appended]) -> None:
         for worker in self._workers:

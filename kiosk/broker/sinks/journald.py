@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kiosk.broker.chain import Appended
-from kiosk.broker.sinks.sink import APPLICATION, SEND_SECONDS
+from kiosk.broker.sinks.sink import APPLICATION, rest
 from kiosk.broker.sinks.syslog import severity, summary
+from kiosk.clock import Deadline
 
 # What all our entries have in common, for journalctl MESSAGE_ID=…
 MESSAGE_ID = "5f0c1c8e9a3a4f6f9d5b1e7c2a64d3b8"
@@ -21,11 +22,11 @@ class Journald:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def send(self, batch: Sequence[Appended]) -> None:
+    def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(SEND_SECONDS)
             sock.connect(str(self._path))
             for item in batch:
+                sock.settimeout(rest(deadline))
                 sock.send(datagram(item))
 
     def close(self) -> None:

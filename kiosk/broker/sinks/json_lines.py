@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from kiosk.broker.chain import Appended
+from kiosk.broker.sinks.sink import rest
+from kiosk.clock import Deadline
 
 _MODE = 0o600
+_BUSY_SECONDS = 0.01
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -19,12 +23,11 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def send(self, batch: Sequence[Appended]) -> None:
+    def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         new = not self._path.exists()
         file = os.open(self._path, _FLAGS, _MODE)
         try:
-            # Several brokers may be given one file.
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file, deadline)
             size = os.fstat(file).st_size
             # What a crash or a full disk has left of a line stays a line of its own; the row itself comes again.
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
@@ -39,6 +42,17 @@ class JsonLines:
 
     def close(self) -> None:
         pass
+
+
+def _lock(file: int, deadline: Deadline) -> None:
+    """Several brokers may be given one file. Raises TimeoutError: whoever holds it may hold it for long."""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(min(rest(deadline), _BUSY_SECONDS))
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:

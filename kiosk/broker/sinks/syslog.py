@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from kiosk.broker.chain import Appended, Row
 from kiosk.broker.schema import OK
-from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, SEND_SECONDS
+from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, look_up, rest
+from kiosk.clock import Deadline
 
 _AUTHPRIV = 10
 _WARNING, _NOTICE, _INFO = 4, 5, 6
@@ -59,27 +60,24 @@ class DatagramSyslog:
         """A path or a host with its port."""
         self._address = address
 
-    def send(self, batch: Sequence[Appended]) -> None:
+    def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         host = _host()
-        with self._connected() as sock:
-            sock.settimeout(SEND_SECONDS)
+        with self._connected(deadline) as sock:
             for item in batch:
                 whole = message(item, host)
+                sock.settimeout(rest(deadline))
                 # A receiver would cut it anyway; number and hash stand in front.
                 sock.send(whole if len(whole) <= _LARGEST_DATAGRAM else whole[: whole.index(b"\xef\xbb\xbf") - 1])
 
     def close(self) -> None:
         pass
 
-    def _connected(self) -> socket.socket:
-        if isinstance(self._address, str):
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            place: str | tuple[str, int] = self._address
-        else:
-            family, kind, protocol, _, place = socket.getaddrinfo(*self._address, type=socket.SOCK_DGRAM)[0]  # type: ignore[assignment]
-            sock = socket.socket(family, kind, protocol)
+    def _connected(self, deadline: Deadline) -> socket.socket:
+        if not isinstance(self._address, str):
+            return _connected(*self._address, socket.SOCK_DGRAM, deadline)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            sock.connect(place)
+            sock.connect(self._address)
         except OSError:
             sock.close()
             raise
@@ -96,19 +94,21 @@ class StreamSyslog:
         self._address = host, port
         self._tls = tls
 
-    def send(self, batch: Sequence[Appended]) -> None:
+    def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         host = _host()
         messages = [message(item, host) for item in batch]
         content = b"".join(b"%d %b" % (len(one), one) for one in messages)
-        with socket.create_connection(self._address, CONNECT_SECONDS) as plain:
-            plain.settimeout(SEND_SECONDS)
+        with _connected(*self._address, socket.SOCK_STREAM, deadline) as plain:
+            plain.settimeout(rest(deadline))
             if self._tls is None:
                 plain.sendall(content)
                 plain.shutdown(socket.SHUT_WR)
-                _read_to_end(plain)
+                _read_to_end(plain, deadline)
                 return
             with self._tls.wrap_socket(plain, server_hostname=self._address[0]) as secured:
+                secured.settimeout(rest(deadline))
                 secured.sendall(content)
+                secured.settimeout(rest(deadline))
                 _say_goodbye(secured)
 
     def close(self) -> None:
@@ -130,6 +130,23 @@ def _say_goodbye(secured: ssl.SSLSocket) -> None:
             raise
 
 
-def _read_to_end(sock: socket.socket) -> None:
+def _read_to_end(sock: socket.socket, deadline: Deadline) -> None:
+    sock.settimeout(rest(deadline))
     while sock.recv(4096):
-        pass
+        sock.settimeout(rest(deadline))
+
+
+def _connected(host: str, port: int, kind: socket.SocketKind, deadline: Deadline) -> socket.socket:
+    """Connected to the first of the addresses that takes it. Raises OSError."""
+    failure = OSError(f"{host} has no address")
+    for family, _, protocol, _, place in look_up(host, port, type=kind).result(rest(deadline)):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(min(rest(deadline), CONNECT_SECONDS))
+            sock.connect(place)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure

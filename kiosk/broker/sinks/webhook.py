@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 
 from kiosk import __version__
 from kiosk.broker.chain import Appended
-from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, SEND_SECONDS
-from kiosk.transport import read_limited, timeouts
+from kiosk.broker.sinks.sink import APPLICATION, ATTEMPT_SECONDS, CONNECT_SECONDS, TOO_LONG, Addresses, look_up, rest
+from kiosk.clock import Deadline
+from kiosk.transport import timeouts
 
 
 class Webhook:
@@ -18,22 +21,41 @@ class Webhook:
 
     def __init__(self, url: str, tls: ssl.SSLContext, token: str = "") -> None:
         """``token`` is sent as a bearer token, if there is one."""
-        headers = {"content-type": "application/json", "user-agent": f"{APPLICATION}/{__version__}"}
-        headers |= {"authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"content-type": "application/json", "user-agent": f"{APPLICATION}/{__version__}"}
+        self._headers |= {"authorization": f"Bearer {token}"} if token else {}
         self._url = url
-        self._client = httpx.Client(
-            verify=tls, trust_env=False, timeout=timeouts(CONNECT_SECONDS, SEND_SECONDS), headers=headers
-        )
+        self._tls = tls
 
-    def send(self, batch: Sequence[Appended]) -> None:
+    def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         body = b'{"entries":[' + b",".join(item.line() for item in batch) + b"]}"
-        with self._client.stream("POST", self._url, content=body) as response:
-            read_limited(response)
-        if not response.is_success:
-            raise httpx.HTTPError(f"status {response.status_code}")
+        # Only on an event loop can an answer that never ends be given up in time.
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            try:
+                status = runner.run(self._post(body, rest(deadline)))
+            except TimeoutError:
+                raise TimeoutError(TOO_LONG) from None
+        if not httpx.codes.is_success(status):
+            raise httpx.HTTPError(f"status {status}")
+
+    async def _post(self, body: bytes, seconds: float) -> int:
+        """The status says it all: what else is in the answer is not read, however much it is."""
+        limits = timeouts(CONNECT_SECONDS, ATTEMPT_SECONDS)
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=limits, headers=self._headers) as client,
+            client.stream("POST", self._url, content=body) as response,
+        ):
+            return response.status_code
 
     def close(self) -> None:
-        self._client.close()
+        pass
 
     def __repr__(self) -> str:
         return "<Webhook>"
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that does not wait, when it ends, for a name that is still being looked up."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> Addresses:
+        return await asyncio.wrap_future(look_up(host, port, **hints))
