@@ -15,10 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
+from kiosk.broker.chain import Row
 from kiosk.broker.record import Record
 from kiosk.broker.schema import Entry, Event
 from kiosk.broker.sinks import open_sinks
+from kiosk.broker.sinks.positions import Positions
 from kiosk.clock import ManualClock, SystemClock
 from kiosk.config import BrokerConfig, SinkSettings, load
 from kiosk.errors import ConfigError, SinkUnavailable
@@ -363,3 +367,23 @@ def test_a_sink_that_fails_after_the_key_was_fetched(
         assert "sealed" not in answer.result().response.text
         events = [row["event"] for row in broker.rows("release")]
         assert events == ["release.intended", "release.done", "release.refused"]
+
+
+def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None:
+    with recording(url):
+        pass
+    positions = Positions(url, "file a", SystemClock())
+
+    def full(_connection: Connection) -> None:
+        raise OperationalError("COMMIT", None, OSError("no space left"))
+
+    event.listen(Engine, "commit", full)
+    try:
+        with pytest.raises(OperationalError):
+            positions.take(by_force=True)
+    finally:
+        event.remove(Engine, "commit", full)
+    batch = positions.take(by_force=True)
+    positions.close()
+    assert batch
+    assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]

@@ -52,8 +52,8 @@ class Positions:
 
     def take(self, *, by_force: bool = False) -> Batch | None:
         """Become the holder, and get what comes next. None while another broker is, unless ``by_force``."""
+        self._make()
         with self._engine.begin() as connection:
-            self._make(connection)
             now = self._clock.utc()
             free = (SINK.c.until < stamp(now)) | (SINK.c.holder.in_([self._holder, ""]))
             named = SINK.c.name == self._name
@@ -89,12 +89,14 @@ class Positions:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _make(self, connection: Connection) -> None:
+    def _make(self) -> None:
         if self._there:
             return
-        SINK.create(connection, checkfirst=True)
-        if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
-            connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
+        with self._engine.begin() as connection:
+            SINK.create(connection, checkfirst=True)
+            if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
+                connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
+        # Only now: what is not committed may be rolled back.
         self._there = True
 
     def _next(self, connection: Connection) -> Batch:
