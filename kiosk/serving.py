@@ -92,10 +92,12 @@ def serve(
     beside: tuple[ASGIApplication, socket.socket] | None = None,
     on_ready: Callable[[], None] = lambda: None,
     until_stdin_closes: bool = False,
+    grace_seconds: int = _GRACE_SECONDS,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end.
 
-    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first.
+    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first. What is under way
+    at the end has ``grace_seconds`` to be answered.
     """
     config = uvicorn.Config(
         app,
@@ -106,7 +108,7 @@ def serve(
         http="h11",
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
         proxy_headers=False,
         # Not the file arguments: with them, a key with a passphrase would make the service ask on the terminal.
         ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,

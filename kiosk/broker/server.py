@@ -32,6 +32,8 @@ from kiosk.transport import UNIX_PREFIX, timeouts
 
 _HTTPS_PORT = 443
 _BACKOFF = Backoff()
+# What a release may take besides its questions to Graph: what it writes to the record, even when that is slow.
+_WRITING_SECONDS = 20
 
 
 def serve(
@@ -60,7 +62,15 @@ def serve(
         logs.event("listening", url=config.listen.url, version=__version__)
         app = Observed(create_app(service), metrics, clock)
         beside = (MetricsApp(metrics), second) if second else None
-        serving.serve(app, sock, tls=tls, beside=beside, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+        serving.serve(
+            app,
+            sock,
+            tls=tls,
+            beside=beside,
+            on_ready=on_ready,
+            until_stdin_closes=until_stdin_closes,
+            grace_seconds=config.graph.total_seconds + _WRITING_SECONDS,
+        )
 
 
 def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:

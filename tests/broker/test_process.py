@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -18,7 +19,8 @@ import pytest
 
 from kiosk.broker import logs
 from kiosk.broker.server import serve
-from kiosk.config import BrokerConfig
+from kiosk.broker.sinks import deliveries
+from kiosk.config import BrokerConfig, GraphSettings
 from kiosk.errors import ConfigError
 from tests.support.broker import (
     ROOT,
@@ -100,6 +102,26 @@ def test_a_signal_lets_a_release_finish(sandbox: RunningSandbox, place: Path, nu
     assert answers[0].code == ""
     assert [row["event"] for row in broker.rows()][-3:] == ["release.intended", "release.done", "broker.stopped"]
     assert not (place / "broker.sock").exists()
+
+
+def test_a_release_may_take_all_its_time_to_finish(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
+    # Longer than a server waits that knows nothing of releases.
+    sandbox.fault(KEY, "delay", seconds=6, times=1)
+    with broker_process(config, place) as broker:
+        answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        wait_for(lambda: broker.rows("release.intended"))
+        os.kill(broker.pid, signal.SIGTERM)
+        wait_for(lambda: answers)
+    assert answers[0].code == ""
+    assert [row["event"] for row in broker.rows()][-2:] == ["release.done", "broker.stopped"]
+
+
+def test_systemd_waits_for_the_end() -> None:
+    unit = (ROOT / "deploy/broker/kiosk-broker.service").read_text()
+    (waits,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    usual = GraphSettings.__struct_fields__.index("total_seconds") - len(GraphSettings.__struct_fields__)
+    assert int(waits) > GraphSettings.__struct_defaults__[usual] + 20 + 10 + deliveries.STOP_SECONDS
 
 
 def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
