@@ -193,7 +193,7 @@ def test_a_connection_that_breaks_off_is_no_delivery(place: Path) -> None:
 def test_a_collector_that_hangs_has_taken_nothing(
     kind: str, sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kiosk.broker.sinks.syslog.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("kiosk.broker.sinks.deliveries.ATTEMPT_SECONDS", 1.0)
     there = receiver(kind, sandbox, place)
     port = urlsplit(there.settings["url"]).port
     certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
