@@ -156,7 +156,9 @@ class Reveal:
         self._say_hidden()
 
     def _more(self) -> None:
-        if self._showing.can_extend:
+        if not self._showing.visible:
+            self._say_hidden()
+        elif self._showing.can_extend:
             self._showing.extend()
             self._say_time()
         else:

@@ -40,9 +40,23 @@ async def test_more_time_is_announced_anew_up_to_the_longest(paper: Paper) -> No
     assert paper.wait(15).count("in 30 seconds") == 2
     paper.wait(20)
     for _ in range(3):
+        await paper.type("show")
         await paper.type("more")
         paper.wait(20)
+    await paper.type("show")
     assert "There is no more time than this." in await paper.type("more")
+    task.cancel()
+
+
+async def test_a_hidden_key_gets_no_more_time(paper: Paper) -> None:
+    shown = showing(paper.clock)
+    task = await reveal(paper, shown)
+    paper.wait(20)
+    await paper.type("hide")
+    text = (await paper.type("more")).replace("\n", " ")
+    assert text.count("The key is hidden. Type show to read it again, for 4 minutes 40 seconds from now.") == 2
+    assert "vanishes" not in text
+    assert shown.deadline.left() == 280
     task.cancel()
 
 
