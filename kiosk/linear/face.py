@@ -260,14 +260,15 @@ class LinearFace:
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
         self._begin(Step(DEVICES_HELP, lambda: True), 3)
         if not devices:
-            await self._talk.read_out(
+            heard = await self._talk.read_out(
                 _("There is no Mac registered to you."),
                 _(
                     "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
                     "Ask the helpdesk: {helpdesk}"
                 ).format(helpdesk=self._organisation.helpdesk),
             )
-            await self._talk.ask(_("Press Enter to finish: "))
+            if heard:
+                await self._talk.ask(_("Press Enter to finish: "))
             return None
         self._talk.say(_("Which Mac is locked?"))
         self._talk.say(how_many(len(devices)))
@@ -326,7 +327,8 @@ class LinearFace:
         steps = [f"{number}. {step}" for number, step in numbered((*AT_THE_MAC, *AND_THEN)).items()]
         helpdesk = f"{_('Helpdesk')}: {self._organisation.helpdesk}"
         while True:
-            await self._talk.read_out(*facts, *steps, helpdesk)
+            if not await self._talk.read_out(*facts, *steps, helpdesk):
+                return AfterCard.BACK
             words = _("Press Enter to finish and lock, or type {back}: ")
             typed = await self._talk.ask(words.format(back=Command.BACK.word))
             if not typed:
@@ -352,7 +354,8 @@ class LinearFace:
             ways = _("Enter: {again}. {back}: {leave}.")
             lines.append(ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave)))
         while True:
-            await self._talk.read_out(*lines)
+            if not await self._talk.read_out(*lines):
+                return Choice.LEAVE
             typed = await self._talk.ask(_("Press Enter: "), keys=("f5",) if ticket else ())
             if typed is None:
                 return Choice.LEAVE
@@ -360,8 +363,8 @@ class LinearFace:
                 return Choice.LEAVE if is_final(error) else Choice.AGAIN
             if find(typed) is Command.TICKET and ticket:
                 self._begin(self._talk.step, step)
-                await self._talk.read_out(_("For a ticket"), ticket)
-                if await self._talk.ask(_("Press Enter to go back: ")) is None:
+                heard = await self._talk.read_out(_("For a ticket"), ticket)
+                if not heard or await self._talk.ask(_("Press Enter to go back: ")) is None:
                     return Choice.LEAVE
             self._begin(self._talk.step, step)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,8 @@ from kiosk.linear.keys import ENTER, ESCAPE
 from kiosk.linear.page import Page
 
 LONGEST_ANSWER: Final = 60
+# Of words that are typed: what is asked below a full page must not need more rows than that leaves.
+LONGEST_WORD: Final = 12
 # Rows that a long text leaves free, for what is asked after it.
 _SPARE_ROWS = 3
 
@@ -106,15 +108,24 @@ class Talk:
         if entry:
             entry.write()
 
-    async def read_out(self, *texts: str) -> None:
-        """Say what may be more than a page holds; wait before each new one."""
+    async def read_out(self, *texts: str) -> bool:
+        """Say what may be more than a page holds; wait before each new one. False to go back before the end."""
+        return await self._read_out(texts, self.ask) is None
+
+    async def _read_out(self, texts: Iterable[str], ask: Callable[..., Awaitable[str | None]]) -> Command | None:
+        """Returns what it was ended with: back, or help that ``ask`` did not see to."""
         page = self.page
         paragraphs = [paragraph for text in texts for paragraph in text.split("\n") if paragraph.strip()]
         for paragraph in paragraphs:
             if page.height(paragraph) > page.room - _SPARE_ROWS and not page.fresh:
-                await self._typed(_("More follows. Press Enter: "), "", 0)
+                typed = await ask(_("More follows. Press Enter: "), limit=LONGEST_WORD)
+                if typed is None:
+                    return Command.BACK
+                if find(typed) is Command.HELP:
+                    return Command.HELP
                 page.turn()
             page.line(paragraph)
+        return None
 
     async def ask(
         self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
@@ -124,20 +135,26 @@ class Talk:
         ``keys`` are the function keys that stand for their words here.
         """
         while True:
-            typed = await self._typed(prompt, text, limit, keys)
-            if typed is None:
-                return None
-            command = find(typed)
-            if command is Command.HELP and self.step.help:
-                await self.explain()
-            elif command is Command.LOCK:
-                self._lock()
-                # If that was the end, it is here that this is cancelled.
-                await asyncio.sleep(0)
-            elif command is Command.BACK:
-                return None
-            else:
+            typed = await self._ask(prompt, text=text, limit=limit, keys=keys)
+            if typed is None or find(typed) is not Command.HELP or not self.step.help:
                 return typed
+            await self.explain()
+            text = ""
+
+    async def _ask(
+        self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
+    ) -> str | None:
+        """As above, but help is an answer."""
+        while True:
+            typed = await self._answered(Entry(self.page, prompt, text, limit), keys)
+            command = find(typed or "")
+            if typed is None or command is Command.BACK:
+                return None
+            if command is not Command.LOCK:
+                return typed
+            self._lock()
+            # If that was the end, it is here that this is cancelled.
+            await asyncio.sleep(0)
             text = ""
 
     async def ask_hidden(self, prompt: str, hidden: Hidden) -> bool:
@@ -160,10 +177,9 @@ class Talk:
         texts = (help_text, helpdesk, always)
         if sum(map(self.page.height, texts)) > self.page.room - _SPARE_ROWS:
             self.page.turn()
-        await self.read_out(*texts)
-
-    async def _typed(self, prompt: str, text: str, limit: int, keys: Collection[str] = ()) -> str | None:
-        return await self._answered(Entry(self.page, prompt, text, limit), keys)
+        # Help that is asked for within it begins anew, and does not wait behind itself.
+        while await self._read_out(texts, self._ask) is Command.HELP:
+            self.page.turn()
 
     async def _answered(self, entry: Entry, keys: Collection[str] = ()) -> str | None:
         if self._over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +11,7 @@ from kiosk import i18n
 from kiosk.clock import Deadline, ManualClock
 from kiosk.linear.commands import Command, find
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE, Keys
-from kiosk.linear.talk import Step
+from kiosk.linear.talk import LONGEST_WORD, Step
 from kiosk.linear.times import Announcer, spoken
 from tests.support.paper import Paper
 from tests.support.stage import PERSON
@@ -114,6 +115,7 @@ def test_no_two_commands_are_alike() -> None:
             words = [command.word.casefold() for command in Command]
             assert len(set(words)) == len(words), code
             assert all(find(command.word) is command and find(command.value) for command in Command), code
+            assert max(map(len, words)) <= LONGEST_WORD, code
         finally:
             i18n.use(i18n.SOURCE)
 
@@ -171,6 +173,64 @@ async def test_help_back_and_lock_are_words_and_keys(paper: Paper) -> None:
     assert paper.locks == 2
     await paper.type("back")
     assert await asking is None
+
+
+@pytest.fixture
+def small() -> Iterator[Paper]:
+    made = Paper(64, 10)
+    yield made
+    made.close()
+
+
+LONG = [f"Line {number}." for number in range(1, 21)]
+
+
+async def reading(paper: Paper) -> asyncio.Task[bool]:
+    """Somebody hears the first page of a long text."""
+    paper.talk.begin(Step("\n".join(f"Help {number}." for number in range(1, 11))))
+    task = asyncio.create_task(paper.talk.read_out(*LONG))
+    assert "Line 1." in await paper.settled()
+    assert "More follows" in paper.text
+    return task
+
+
+async def test_a_long_text_is_read_to_its_end(small: Paper) -> None:
+    task = await reading(small)
+    heard = set(small.text.split("\n"))
+    while not task.done():
+        heard |= set((await small.type("")).split("\n"))
+    assert heard >= set(LONG)
+    assert await task
+
+
+@pytest.mark.parametrize("typed", ["back", ESCAPE])
+async def test_a_long_text_can_be_left(small: Paper, typed: str) -> None:
+    task = await reading(small)
+    if typed == ESCAPE:
+        small.talk.press(ESCAPE)
+    else:
+        await small.type(typed)
+    assert not await task
+
+
+async def test_within_a_long_text_the_visit_can_be_locked(small: Paper) -> None:
+    task = await reading(small)
+    await small.type("lock")
+    assert small.locks == 1
+    assert "Line 1." in small.text
+    task.cancel()
+
+
+async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(small: Paper) -> None:
+    task = await reading(small)
+    for _ in range(500):
+        small.talk.press("f1")
+        assert "Help 1." in await small.settled()
+    assert "Help 9." in await small.type("")
+    assert "You can always type help" in await small.type("")
+    assert "Line 7." in await small.type("")
+    small.talk.press(ESCAPE)
+    assert not await task
 
 
 async def test_a_question_that_was_cancelled_does_not_speak_into_the_next_step(paper: Paper) -> None:

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from kiosk import i18n
-from kiosk.answers import Choice, Identity, Network, SignInOutcome
+from kiosk.answers import AfterCard, Choice, Identity, Network, SignInOutcome
 from kiosk.clock import Deadline
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
 from kiosk.identity import DeviceCode
-from kiosk.linear.keys import BACKSPACE
+from kiosk.linear.keys import BACKSPACE, ESCAPE
 from kiosk.words import NETWORK
 from tests.support.paper import Paper
 from tests.support.stage import PERSON, device
@@ -174,3 +174,16 @@ async def test_a_language_is_chosen_and_forgotten_again(paper: Paper) -> None:
     assert paper.left == ["other face"]
     await paper.type("")
     assert task.done()
+
+
+async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
+    paper = Paper(64, 10)
+    for step, answer in (
+        (paper.face.what_now(device()), AfterCard.BACK),
+        (paper.face.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None), Choice.LEAVE),
+    ):
+        task: asyncio.Task[object] = asyncio.ensure_future(step)
+        assert "More follows" in await paper.settled()
+        paper.talk.press(ESCAPE)
+        assert await task is answer
+    paper.close()
