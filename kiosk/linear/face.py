@@ -103,29 +103,34 @@ class LinearFace:
         self._talk.say(_(NETWORK[network]))
 
     async def welcome(self) -> None:
-        while True:
-            self._begin(Step(WELCOME_HELP))
+        begun = False
+        while not begun:
             forgetting = asyncio.ensure_future(self._forget_language())
             try:
-                await self._talk.read_out(*self._greeting())
-                keys = ("f3", "f12") if self._end_demo else ("f3",)
-                typed = await self._talk.ask(_("Press Enter to begin: "), keys=keys)
+                begun = await self._first_page()
             except StepOver:
                 i18n.use(self._at_first)
-                continue
             finally:
                 forgetting.cancel()
-            command = find(typed or "")
-            if typed == "":
-                return
-            if command is Command.LANGUAGE:
-                await self._choose_language()
-            elif command is Command.FULL:
-                self._other_face()
-            elif command is Command.END and self._end_demo:
-                self._end_demo()
-            # If that was the end, it is here that this is cancelled.
-            await asyncio.sleep(0)
+
+    async def _first_page(self) -> bool:
+        """Once, with what was typed there; whether somebody begins."""
+        self._begin(Step(WELCOME_HELP))
+        await self._talk.read_out(*self._greeting())
+        keys = ("f3", "f12") if self._end_demo else ("f3",)
+        typed = await self._talk.ask(_("Press Enter to begin: "), keys=keys)
+        if typed == "":
+            return True
+        command = find(typed or "")
+        if command is Command.LANGUAGE:
+            await self._choose_language()
+        elif command is Command.FULL:
+            self._other_face()
+        elif command is Command.END and self._end_demo:
+            self._end_demo()
+        # If that was the end, it is here that this is cancelled.
+        await asyncio.sleep(0)
+        return False
 
     async def _forget_language(self) -> None:
         """Somebody who chose a language and walked away leaves it to nobody."""

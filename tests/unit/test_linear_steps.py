@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kiosk import i18n
-from kiosk.answers import AfterCard, Choice, Identity, Network, SignInOutcome
+from kiosk.answers import LANGUAGE_SECONDS, AfterCard, Choice, Identity, Network, SignInOutcome
 from kiosk.clock import Deadline
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
 from kiosk.identity import DeviceCode
@@ -187,3 +187,19 @@ async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
         paper.talk.press(ESCAPE)
         assert await task is answer
     paper.close()
+
+
+async def test_a_language_is_forgotten_from_the_list_of_languages_too(paper: Paper) -> None:
+    task = asyncio.create_task(paper.face.welcome())
+    await paper.settled()
+    await paper.type("language")
+    await paper.type("Suomi")
+    await paper.type("")
+    assert i18n.language() == "fi"
+    await paper.type("language")
+    paper.clock.advance(LANGUAGE_SECONDS)
+    await paper.settled()
+    paper.clock.advance(LANGUAGE_SECONDS)
+    assert "Press Enter to begin:" in await paper.settled()
+    assert i18n.language() == "en"
+    task.cancel()
