@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import warnings
 from pathlib import Path
 
 _SYSLOG = Path("/dev/log")
@@ -40,6 +41,8 @@ def _only(handler: logging.Handler) -> None:
     # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
     logging.raiseExceptions = False
     logging.lastResort = None
+    # So it does with those that libraries mean for developers, such as MSAL's when the clock was set back meanwhile.
+    warnings.simplefilter("ignore")
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,10 @@ def log() -> Iterator[io.StringIO]:
     root, raising, last = logging.getLogger(), logging.raiseExceptions, logging.lastResort
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    journal.to_stderr()
-    root.addHandler(logging.StreamHandler(stream))
-    yield stream
+    with warnings.catch_warnings():
+        journal.to_stderr()
+        root.addHandler(logging.StreamHandler(stream))
+        yield stream
     root.handlers[:], logging.raiseExceptions, logging.lastResort = handlers, raising, last
     root.setLevel(level)
 
