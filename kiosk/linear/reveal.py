@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kiosk.answers import AfterReveal
+from kiosk.hints import hints, sentences
 from kiosk.i18n import _
 from kiosk.linear.commands import Command, find
 from kiosk.linear.reading import Reading
 from kiosk.linear.talk import Step, Talk
 from kiosk.linear.texts import REVEAL_HELP
-from kiosk.linear.times import Announcer, spoken
+from kiosk.linear.times import MARKS, Announcer, spoken
 from kiosk.models import Ending
 from kiosk.recovery_key import GROUPS
 from kiosk.showing import Showing
 from kiosk.words import name, serial
+
+# What is announced takes a row, and one for the line that was being typed.
+_ROWS_TO_COME = 2 + 2 * len(MARKS)
 
 
 class Reveal:
@@ -113,6 +117,8 @@ class Reveal:
     def _read(self, *, spelled: bool) -> None:
         if self._reading.whole(self._heading, spelled=spelled):
             self._add_below(self._vanishes(), self._advice(), self._warning, self._ways_on())
+            if not spelled:
+                self._add_below(*self._look_alikes(), spare=_ROWS_TO_COME)
             return
         self._talk.page.turn()
         in_parts = _("Type a number from 1 to {count} to read one group at a time.").format(count=GROUPS)
@@ -128,11 +134,18 @@ class Reveal:
         else:
             self._talk.say(self._too_small())
 
-    def _add_below(self, *texts: str) -> None:
-        """As far as there is room: the key is not pushed off its page."""
+    def _look_alikes(self) -> list[str]:
+        """What there is to say of them; where there are both of a pair, nothing marks the digit here."""
+        key = self._showing.key
+        if key is None or not self._reading.usual:
+            return []
+        return sentences(hint for hint in hints(key) if hint.absent)
+
+    def _add_below(self, *texts: str, spare: int = 2) -> None:
+        """As far as there is room, with ``spare`` rows left: the key is not pushed off its page."""
         page = self._talk.page
         for text in texts:
-            if text and page.height(text) + 2 <= page.room:
+            if text and page.height(text) + spare <= page.room:
                 page.line(text)
 
     def _too_small(self) -> str:

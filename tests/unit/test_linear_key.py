@@ -48,6 +48,30 @@ async def test_more_time_is_announced_anew_up_to_the_longest(paper: Paper) -> No
     task.cancel()
 
 
+async def test_look_alikes_are_named_with_the_key_and_go_with_it(paper: Paper) -> None:
+    task = await reveal(paper, showing(paper.clock, key=b"HO4W-7QXB-MNPR-K8LC-9YTG-D5FA"))
+    assert "There is no zero in this key: every round one is the letter O." in paper.text
+    assert "Not in this key: S, 6. What looks like that is 5, G." in paper.text
+    # The full screen marks the digits, where there are both.
+    assert "bar" not in paper.text
+    assert "in this key" not in await paper.type("spell")
+    assert "in this key" in await paper.type("show")
+    assert "in this key" not in await paper.type("hide")
+    task.cancel()
+
+
+async def test_look_alikes_leave_the_announcements_their_room() -> None:
+    for rows in range(8, 30):
+        paper = Paper(80, rows)
+        shown = showing(paper.clock, seconds=70)
+        task = await reveal(paper, shown, Watch(("tmux",), Policy.WARN))
+        said = "in this key" in paper.text
+        paper.wait(65)
+        assert shown.visible or not said
+        task.cancel()
+        paper.close()
+
+
 async def test_a_hidden_key_gets_no_more_time(paper: Paper) -> None:
     shown = showing(paper.clock)
     task = await reveal(paper, shown)
