@@ -88,7 +88,8 @@ def guid(value: object) -> str:
 
 
 def _word(value: object) -> str:
-    return clean(value).lower()
+    # In lower case before it is cut: some letters become two.
+    return clean(value.lower() if isinstance(value, str) else value)
 
 
 def _rotated(results: object, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from kiosk.broker import followers as following
 from kiosk.broker import logs
@@ -37,6 +37,8 @@ _WRITE_SECONDS = 10
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64
 _TICK_SECONDS = 5.0
+# What an entry is to blame for: it is too long for its column, or has letters that the database does not know.
+_UNFIT = (DataError, UnicodeError)
 
 _Work: TypeAlias = Callable[[Connection], None]
 
@@ -174,15 +176,27 @@ class Record:
         with contextlib.suppress(queue.Empty):
             while len(together) < _MOST_TOGETHER:
                 together.append(self._asked.get_nowait())
+        if together:
+            self._write_and_settle(together)
+
+    def _write_and_settle(self, together: Sequence[_Asked]) -> None:
+        """Write it and tell those who wait. What the database cannot hold fails alone: each is then written by itself.
+
+        Whatever it is, those who wait must hear of it.
+        """
         failure: RecordUnavailable | None = None
         try:
-            if together:
-                self._transaction(lambda connection: self._write(connection, together))
+            self._commit(lambda connection: self._write(connection, together))
+        except _UNFIT as error:
+            if len(together) > 1:
+                for one in together:
+                    self._write_and_settle([one])
+                return
+            failure = _unavailable(error)
         except RecordUnavailable as error:
             failure = error
         except Exception as error:
-            # Whatever it is, those who wait must hear of it.
-            failure = RecordUnavailable(logs.place(error))
+            failure = _unavailable(error)
         for one in together:
             one.settle(failure)
 
@@ -190,7 +204,7 @@ class Record:
         """One after the other. Whoever is refused, as by a limit, has added nothing, and does not hinder the others."""
         appended = self._ledger.appended
         for one in together:
-            before = len(appended)
+            before, one.refusal = len(appended), None
             try:
                 one.work(connection)
             except KioskError as refusal:
@@ -200,14 +214,17 @@ class Record:
             one.added = appended[before:]
 
     def _transaction(self, work: _Work) -> None:
-        """Do the work, and tell the followers what it added once that is durable. Raises RecordUnavailable."""
-        self._ledger.appended.clear()
+        """Do the work as ``_commit`` does. Raises RecordUnavailable."""
         try:
-            with self.engine.begin() as connection:
-                work(connection)
+            self._commit(work)
         except SQLAlchemyError as error:
-            origin = getattr(error, "orig", None) or error
-            raise RecordUnavailable(f"{type(origin).__name__}: {origin}") from None
+            raise _unavailable(error) from None
+
+    def _commit(self, work: _Work) -> None:
+        """Do the work, and tell the followers what it added once that is durable. Raises SQLAlchemyError."""
+        self._ledger.appended.clear()
+        with self.engine.begin() as connection:
+            work(connection)
         following.tell(self._followers, tuple(self._ledger.appended))
 
     def _sum_up(self, *, last: bool = False) -> None:
@@ -247,6 +264,13 @@ class Record:
     def _close(self) -> None:
         self._writer.submit(self.engine.dispose).result()
         self._writer.shutdown()
+
+
+def _unavailable(error: Exception) -> RecordUnavailable:
+    if not isinstance(error, SQLAlchemyError):
+        return RecordUnavailable(logs.place(error))
+    origin = getattr(error, "orig", None) or error
+    return RecordUnavailable(f"{type(origin).__name__}: {origin}")
 
 
 def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:

@@ -91,7 +91,9 @@ class Releases:
         """Release the key of one device to a person. Raises Refused or Unavailable."""
         # What counts is the key that is sealed to; a header that names another is only a mistake of the kiosk.
         visitor = replace(visitor, key=key_fingerprint(request.public_key))
-        attempt = _Attempt(visitor, self._graph.question(), clean(device_id, _ID_LENGTH).lower(), str(uuid.uuid4()))
+        # In lower case before it is cut: some letters become two, and the record holds only so many.
+        named = clean(device_id.lower(), _ID_LENGTH)
+        attempt = _Attempt(visitor, self._graph.question(), named, str(uuid.uuid4()))
         # A task of its own: a request that is given up halfway must not leave an intention without an outcome.
         task = asyncio.create_task(self._attempted(attempt, request))
         self._running.add(task)

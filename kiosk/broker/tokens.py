@@ -67,15 +67,16 @@ class Claims(msgspec.Struct, kw_only=True):
 
     def caller(self) -> Caller:
         """Who holds the token; whether it is accepted is another question."""
+        # Ids in lower case before they are cut: some letters become two, and the record holds only so many.
         person = Person(
-            tid=clean(self.tid, _ID_LENGTH).lower(),
-            oid=clean(self.oid, _ID_LENGTH).lower(),
+            tid=clean(self.tid.lower(), _ID_LENGTH),
+            oid=clean(self.oid.lower(), _ID_LENGTH),
             name=clean(self.name),
             address=clean(self.preferred_username, _LONGEST_ADDRESS),
             roles=tuple(clean(role) for role in self.roles),
         )
         # A token without an id is told apart from the person's others by its time.
-        return Caller(person, clean(self.uti) or f"iat:{self.iat:.0f}")
+        return Caller(person, clean(self.uti) or clean(f"iat:{self.iat:.0f}"))
 
 
 class _Claimed(msgspec.Struct):

@@ -174,6 +174,11 @@ def test_fields_of_the_wrong_type_are_empty(value: Any) -> None:
     assert read(lastSyncDateTime=value).last_seen is None
 
 
+def test_words_that_grow_in_lower_case_stay_short_enough_for_the_record() -> None:
+    device = read(managedDeviceOwnerType="İ" * 64, deviceName="\ufb2c" * 64, serialNumber="\ufb2c" * 64)
+    assert (len(device.owner), len(device.name), len(device.serial)) == (64, 64, 64)
+
+
 @pytest.mark.parametrize(
     ("given", "seen"),
     [

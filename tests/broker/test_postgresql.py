@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
+import pytest
 from click.testing import CliRunner
 
 from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import open_engine
-from kiosk.broker.record import Record
+from kiosk.broker.record import Limit, Limits, Record
+from kiosk.broker.schema import Entry, Event
 from kiosk.cli import cli
 from kiosk.clock import ManualClock
+from kiosk.errors import PersonLimit, RecordUnavailable
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
-from tests.support.broker import brokers
+from tests.broker.test_record import rows
+from tests.support.broker import brokers, problem_code
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
@@ -87,6 +95,51 @@ def test_a_head_that_somebody_holds_means_no_key(
             assert sandbox.requests("getFileVaultKey") == []
             connection.rollback()
         assert broker.release(token, mac).code == ""
+
+
+# Letters that are two in lower case, and ones that are three when composed.
+@pytest.mark.parametrize("letters", ["İ" * 40, "\ufb2c" * 40, "\x00" * 40, "x" * 99], ids=ascii)
+def test_an_id_that_is_none_is_refused_and_recorded(
+    start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str, letters: str
+) -> None:
+    with start(record=_record(postgresql_database, place)) as broker:
+        assert broker.release(sandbox.token("ada"), quote(letters)).code == "device_not_found"
+        (row,) = broker.rows("release.refused")
+        assert 0 < len(row["device_id"]) <= 36
+
+
+def test_claims_that_grow_are_refused_and_recorded(
+    start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str
+) -> None:
+    odd = dict.fromkeys(("tid", "oid", "name", "preferred_username"), "İ" * 99)
+    token = sandbox.token("ada", **odd, uti=None, iat=1e300, roles=["İ" * 99] * 4)
+    with start(record=_record(postgresql_database, place)) as broker:
+        assert problem_code(broker.ask("GET", "/v1/session", token)) == "token_tenant"
+        (row,) = broker.rows("token.refused")
+        assert row["outcome"] == "token_tenant"
+        assert row["uti"].startswith("iat:1000")
+
+
+async def test_one_entry_that_does_not_fit_takes_no_other_with_it(postgresql_database: str) -> None:
+    limits = Limits((Limit.parse("1/hour"),), ())
+    release = Entry(Event.INTENDED, oid="o", device_id="d", release_id="r")
+    record = Record(postgresql_database, ManualClock())
+    with record.running():
+        free = threading.Event()
+        record._writer.submit(free.wait, 30)
+        others = [record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(5)]
+        unfit = record.intend(replace(release, device_id="d" * 37), limits)
+        asked = [*others[:3], unfit, record.intend(release, limits), *others[3:], record.intend(release, limits)]
+        waiting = asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0)
+        free.set()
+        came = await asyncio.wait_for(waiting, 20)
+        await record.check()
+    kinds = [type(one) for one in came]
+    assert kinds == [*[type(None)] * 3, RecordUnavailable, *[type(None)] * 3, PersonLimit]
+    written = rows(postgresql_database)
+    assert [row["n"] for row in written] == list(range(1, len(written) + 1))
+    assert [row["oid"] for row in written] == ["", "0", "1", "2", "o", "3", "4", ""]
 
 
 def test_connections_that_are_cut_are_made_again(
