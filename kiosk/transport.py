@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ _TOTAL_SECONDS = 30.0
 _LARGEST_ANSWER = 1 << 20
 # Servers drop a connection that was idle for some seconds; ours is given up first, or a question would meet its end.
 _LIMITS = httpx.Limits(keepalive_expiry=2.0)
+
+_BEARER = re.compile(r"[!-~]+")
 
 Result = TypeVar("Result")
 
@@ -44,6 +47,20 @@ def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeo
     return httpx.AsyncClient(
         base_url=url, verify=tls_context(ca_bundle), trust_env=False, timeout=timeout, limits=_LIMITS, http2=False
     )
+
+
+def can_be_sent(token: str) -> bool:
+    """Whether HTTP allows a token in a header: visible ASCII characters, without blanks."""
+    return _BEARER.fullmatch(token) is not None
+
+
+def cause_of(error: Exception) -> str:
+    """What went wrong with a connection, for a log; of a breach of HTTP only the kind.
+
+    Its words quote what was to be sent, with a token in it, or what came, which may be anything.
+    """
+    kind = type(error).__name__
+    return kind if isinstance(error, httpx.ProtocolError) else f"{kind}: {error}"
 
 
 class Busy(httpx.HTTPError):

@@ -22,7 +22,7 @@ from kiosk.clock import Clock
 from kiosk.config import GraphSettings, changed, read_text
 from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
 from kiosk.tls import tls_context
-from kiosk.transport import MsalHttp, timeouts
+from kiosk.transport import MsalHttp, can_be_sent, cause_of, timeouts
 
 _TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
 # Microsoft's own numbers for "try again"; they only choose between two sentences.
@@ -87,16 +87,17 @@ class Credential:
         try:
             answer = self._current().acquire_token_for_client([self._scope])
         except httpx.HTTPError as error:
-            raise GraphUnavailable(f"Entra ID: {type(error).__name__}: {error}") from None
+            raise GraphUnavailable(f"Entra ID: {cause_of(error)}") from None
         except ConfigError as error:
             raise CertificateRefused(f"certificate: {error}") from None
         except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
-        if isinstance(answer.get("access_token"), str):
-            return str(answer["access_token"]), answer.get("token_source") != "cache"
+        token = answer.get("access_token")
+        if isinstance(token, str) and can_be_sent(token):
+            return token, answer.get("token_source") != "cache"
         # MSAL keeps what it took for a token, whatever that was.
         self._tokens = msal.TokenCache()
-        raise _explain(answer)
+        raise GraphUnavailable("Entra ID: no token that can be sent") if isinstance(token, str) else _explain(answer)
 
     def _current(self) -> msal.ConfidentialClientApplication:
         """The application with the certificate as it is on disk; a token that is still good outlives the change.

@@ -33,7 +33,7 @@ from kiosk.errors import (
 from kiosk.secret import overwrite
 from kiosk.text import clean
 from kiosk.tls import tls_context
-from kiosk.transport import timeouts
+from kiosk.transport import cause_of, timeouts
 
 _NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
 _RETRIED = frozenset({429, 500, 502, 503, 504})
@@ -133,7 +133,7 @@ class Questioner:
                 fault = _fault(answer, self._clock.utc())
                 again = answer.status in _RETRIED
             except (httpx.TransportError, TimeoutError) as error:
-                fault = GraphUnavailable(f"Graph: {type(error).__name__}: {error}")
+                fault = GraphUnavailable(f"Graph: {cause_of(error)}")
                 self._metrics.answer("graph", type(error).__name__)
                 again = True
             tried += 1

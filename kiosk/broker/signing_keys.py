@@ -18,7 +18,7 @@ from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config import TokenSettings
 from kiosk.errors import TokensUnavailable
-from kiosk.transport import aread_limited
+from kiosk.transport import aread_limited, cause_of
 
 ALGORITHM = "RS256"
 _FEWEST_BITS = 2048
@@ -115,7 +115,7 @@ class KeyRing:
                 self._check(about)
                 found = await self._get(about.jwks_uri, _KeySet)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-            cause = f"signing keys of {authority}: {type(error).__name__}: {error}"
+            cause = f"signing keys of {authority}: {cause_of(error)}"
             raise TokensUnavailable(cause, retry_after=PAUSE_SECONDS) from None
         by_id = {key.key_id: key for key in (_usable(entry, about.issuer) for entry in found.keys) if key}
         if not by_id:

@@ -161,7 +161,33 @@ def webhooks(port: int, certificate: Path, key: Path, collector: Collector, stat
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    with _https(Handler, port, certificate, key) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def answering(certificate: Path, key: Path, answer: Callable[[str, int], bytes]) -> Iterator[int]:
+    """An HTTPS server that sends the bytes which belong to a path, given its own port, too; yields its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.wfile.write(answer(self.path, self.server.server_address[1]))
+            self.close_connection = True
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _https(Handler, 0, certificate, key) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _https(handler: type[http.server.BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> Iterator[int]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -17,6 +17,7 @@ from kiosk.clock import Clock
 from kiosk.config import SinkSettings, read_text
 from kiosk.errors import ConfigError
 from kiosk.tls import tls_context
+from kiosk.transport import can_be_sent
 
 _JOURNAL = "unix:/run/systemd/journal/socket"
 _REQUIRED = "required"
@@ -56,8 +57,7 @@ def _sink(settings: SinkSettings, number: int) -> Sink:
         case "journald", "unix" if _absolute(parts):
             return Journald(Path(parts.path))
         case "webhook", "https" if parts.hostname:
-            token = read_text(settings.token_file, "a token").strip() if settings.token_file else ""
-            return Webhook(url, tls_context(settings.ca_bundle), token)
+            return Webhook(url, tls_context(settings.ca_bundle), _token(settings.token_file))
         case "syslog", "unix" if _absolute(parts):
             return DatagramSyslog(parts.path)
         case "syslog", "udp" if parts.hostname:
@@ -66,6 +66,15 @@ def _sink(settings: SinkSettings, number: int) -> Sink:
             tls = tls_context(settings.ca_bundle) if parts.scheme == "tls" else None
             return StreamSyslog(parts.hostname, port or _PORTS[parts.scheme], tls)
     raise _unfit(number, f"expected {_FORMS[settings.kind]}")
+
+
+def _token(path: Path | None) -> str:
+    if path is None:
+        return ""
+    token = read_text(path, "a token").strip()
+    if not can_be_sent(token):
+        raise ConfigError(path, "expected a token of visible ASCII characters without blanks")
+    return token
 
 
 def _absolute(parts: SplitResult) -> bool:

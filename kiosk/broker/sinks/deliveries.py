@@ -19,6 +19,7 @@ from kiosk.broker.sinks.positions import Positions
 from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
 from kiosk.clock import Clock, Deadline
 from kiosk.errors import SinkUnavailable
+from kiosk.transport import cause_of
 
 _ANSWER_SECONDS = ATTEMPT_SECONDS + 1
 # The attempt that is under way, and the last one.
@@ -141,7 +142,7 @@ class Worker:
         self._failures = 0
 
     def _failed(self, error: Exception, waiting: Sequence[tuple[int, Future[None]]]) -> float:
-        cause = f"{self.name}: {type(error).__name__}: {error}"
+        cause = f"{self.name}: {cause_of(error)}"
         logs.LOG.log(logging.WARNING if self._failures else logging.ERROR, "sink is not reached: %s", cause)
         with self._changed:
             self._waiting = [one for one in self._waiting if one not in waiting]
