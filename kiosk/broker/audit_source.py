@@ -185,6 +185,8 @@ def database(url: str) -> Iterator[DatabaseSource]:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # Whoever reads page by page may take any time, and holds no lock that a broker waits for.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             _expect_our_version(connection)
             connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
             with contextlib.closing(DatabaseSource(connection)) as source:

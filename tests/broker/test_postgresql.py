@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from kiosk.broker import audit_source, database
 from kiosk.broker.checkpoints import Sealing
 from kiosk.broker.database import open_engine
 from kiosk.broker.record import Limit, Limits, Record
@@ -26,7 +27,7 @@ from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.broker.test_record import rows
 from tests.support.broker import brokers, problem_code
-from tests.support.record import signer
+from tests.support.record import fill, signer
 from tests.support.sandbox import RunningSandbox
 
 BROKERS = 3
@@ -77,6 +78,23 @@ def test_commits_are_durable_whatever_the_server_has_been_told(postgresql_databa
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "2s"
     engine.dispose()
+
+
+def test_whoever_reads_the_record_may_take_their_time(
+    postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(postgresql_database)
+    fill(engine, signer(tmp_path), 2000)
+    engine.dispose()
+    monkeypatch.setattr(database, "_IDLE_SECONDS", 0.1)
+    with (
+        psycopg.connect(postgresql_database.replace("+psycopg", "")) as other,
+        audit_source.database(postgresql_database) as source,
+    ):
+        rows = source.rows()
+        assert next(rows)["n"] == 1
+        other.execute("select pg_sleep(0.5)")
+        assert [row["n"] for row in rows][-1] == 2000
 
 
 def _record(url: str, place: Path) -> dict[str, Any]:
