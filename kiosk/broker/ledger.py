@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, insert, inspect, select, text, update
+from sqlalchemy.exc import ProgrammingError
 
 from kiosk.broker import indexes, logs
 from kiosk.broker.chain import Appended, Row, first_previous
@@ -20,6 +21,7 @@ from kiosk.broker.schema import (
     HEAD,
     METADATA,
     RECORD,
+    SINK,
     TIME_FORMAT,
     UNKNOWN,
     VERSION,
@@ -65,6 +67,7 @@ class Ledger:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         _refuse_other_versions(connection)
         METADATA.create_all(connection)
+        _make_table_of_sinks(connection)
         indexes.bring_up_to_date(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
             origin = f"recovery-kiosk/{uuid.uuid4()}"
@@ -204,6 +207,15 @@ def _configured(connection: Connection) -> str | None:
     """The digest of the last configuration on the record."""
     newest_first = select(RECORD.c.digest).where(RECORD.c.event == Event.CONFIGURED).order_by(RECORD.c.n.desc())
     return connection.scalar(newest_first.limit(1))
+
+
+def _make_table_of_sinks(connection: Connection) -> None:
+    """Here, where it is the owner of the tables who starts first: the accounts that deliver may not make any."""
+    try:
+        with connection.begin_nested():
+            SINK.create(connection, checkfirst=True)
+    except ProgrammingError as error:
+        logs.LOG.warning("no sink can be served: could not make the table sink: %s", error.orig)
 
 
 def _refuse_other_versions(connection: Connection) -> None:

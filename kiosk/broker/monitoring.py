@@ -22,8 +22,7 @@ from kiosk.broker import logs
 from kiosk.broker.credential import certificate_of
 from kiosk.broker.database import open_engine
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
-from kiosk.broker.schema import HEAD
-from kiosk.broker.sinks.positions import SINK
+from kiosk.broker.schema import HEAD, SINK
 from kiosk.clock import Clock
 from kiosk.config import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError

@@ -118,6 +118,19 @@ CHECKPOINT = Table(
 """Rows are only ever added, too. ``note`` is what was signed and the signature."""
 
 
+SINK = Table(
+    "sink",
+    MetaData(),
+    Column("name", String(255), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("holder", String(36), nullable=False),
+    Column("until", String(27), nullable=False),
+)
+"""No part of the record: how far it was delivered. ``n`` is the last row and ``size`` the last checkpoint that a sink
+was given. Whoever delivers is ``holder`` until then, so that brokers on one database do not all send everything."""
+
+
 class Event(StrEnum):
     """What an entry says happened."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -193,3 +194,24 @@ def test_an_account_that_can_only_add(postgresql_database: str, tmp_path: Path) 
         assert verdict(postgresql_database.replace("broker@", "adder@"), tmp_path)["holds"]
         connection.execute("drop owned by adder")
         connection.execute("drop role adder")
+
+
+def test_an_account_that_can_only_add_serves_a_sink(start: Start, place: Path, postgresql_database: str) -> None:
+    sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with start(record=_record(postgresql_database, place)):
+        pass
+    with (
+        psycopg.connect(postgresql_database.replace("+psycopg", ""), autocommit=True) as connection,
+        contextlib.ExitStack() as stack,
+    ):
+        connection.execute("drop role if exists sender")
+        connection.execute("create role sender login")
+        stack.callback(connection.execute, "drop role sender")
+        stack.callback(connection.execute, "drop owned by sender")
+        connection.execute("grant select, insert on record, checkpoint to sender")
+        connection.execute("grant select, update on head to sender")
+        connection.execute("grant select, insert, update on sink to sender")
+        with start(record=_record(postgresql_database.replace("broker@", "sender@"), place), sinks=[sink]) as broker:
+            rows = [row["n"] for row in broker.rows()]
+    sent = [json.loads(line).get("n") for line in (place / "a").read_bytes().splitlines()]
+    assert [n for n in sent if n] == [*rows, rows[-1] + 1]

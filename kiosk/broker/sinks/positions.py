@@ -7,28 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from kiosk.broker.chain import Appended, Checkpoint, Row
 from kiosk.broker.database import open_engine
-from kiosk.broker.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, Entry, stamp
+from kiosk.broker.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, SINK, Entry, stamp
 from kiosk.clock import Clock
 
 _MOST_AT_ONCE = 200
 # Longer than one batch may take; after that, another broker may take over from one that died.
 _LEASE = timedelta(seconds=15)
-
-SINK = Table(
-    "sink",
-    MetaData(),
-    Column("name", String(255), primary_key=True),
-    Column("n", BigInteger, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("holder", String(36), nullable=False),
-    Column("until", String(27), nullable=False),
-)
-"""``n`` is the last row and ``size`` the last checkpoint that was delivered. Whoever delivers is ``holder`` until then,
-so that brokers on one database do not all send everything."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,7 @@ class Positions:
 
     def take(self, *, by_force: bool = False) -> Batch | None:
         """Become the holder, and get what comes next. None while another broker is, unless ``by_force``."""
-        self._make()
+        self._begin()
         with self._engine.begin() as connection:
             now = self._clock.utc()
             free = (SINK.c.until < stamp(now)) | (SINK.c.holder.in_([self._holder, ""]))
@@ -89,11 +77,10 @@ class Positions:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _make(self) -> None:
+    def _begin(self) -> None:
         if self._there:
             return
         with self._engine.begin() as connection:
-            SINK.create(connection, checkfirst=True)
             if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
                 connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
         # Only now: what is not committed may be rolled back.
