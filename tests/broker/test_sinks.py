@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
+from sqlalchemy import event as happens
 from sqlalchemy.exc import OperationalError
 
 from kiosk.broker.chain import Row
@@ -23,9 +24,11 @@ from kiosk.broker.record import Record
 from kiosk.broker.schema import Entry, Event
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.positions import Positions
+from kiosk.broker.sinks.syslog import severity
 from kiosk.clock import ManualClock, SystemClock
 from kiosk.config import BrokerConfig, SinkSettings, load
 from kiosk.errors import ConfigError, SinkUnavailable
+from kiosk.models import CheckOutcome, Ending
 from tests.broker.conftest import Start
 from tests.support.broker import broker_config, problem_code, to_toml, wait_for
 from tests.support.collectors import Collector, datagrams, silent, streams, webhooks
@@ -377,13 +380,29 @@ def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None
     def full(_connection: Connection) -> None:
         raise OperationalError("COMMIT", None, OSError("no space left"))
 
-    event.listen(Engine, "commit", full)
+    happens.listen(Engine, "commit", full)
     try:
         with pytest.raises(OperationalError):
             positions.take(by_force=True)
     finally:
-        event.remove(Engine, "commit", full)
+        happens.remove(Engine, "commit", full)
     batch = positions.take(by_force=True)
     positions.close()
     assert batch
     assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "expected"),
+    [
+        (Event.SESSION_OPENED, "ok", 5),
+        (Event.SESSION_OPENED, "person_blocked", 4),
+        (Event.TOKEN_REFUSED, "token_stale", 4),
+        (Event.REFUSED, "limit_person", 4),
+        *((Event.CLOSED, how, 4 if how == "crashed" else 5) for how in Ending),
+        (Event.CLOSED, "unknown", 4),
+        *((Event.CHECKED, how, 5) for how in CheckOutcome),
+    ],
+)
+def test_only_what_was_refused_or_is_in_doubt_is_a_warning(event: Event, outcome: str, expected: int) -> None:
+    assert severity(Row.follow(1, "", Entry(event, outcome), "")) == expected

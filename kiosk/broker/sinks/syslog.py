@@ -9,12 +9,16 @@ import ssl
 from collections.abc import Sequence
 
 from kiosk.broker.chain import Appended, Row
-from kiosk.broker.schema import OK
+from kiosk.broker.schema import OK, UNKNOWN, Event
 from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, look_up, rest
 from kiosk.clock import Deadline
+from kiosk.models import Ending
 
 _AUTHPRIV = 10
 _WARNING, _NOTICE, _INFO = 4, 5, 6
+# Their outcome says how a reveal or a check ended; nobody was refused anything.
+_ENDINGS = frozenset({Event.CLOSED, Event.CHECKED})
+_IN_DOUBT = frozenset({UNKNOWN, Ending.CRASHED})
 # An enterprise number is needed for names of one's own; this one is set aside for examples.
 _STRUCTURE = "record@32473"
 _LARGEST_DATAGRAM = 60_000
@@ -22,11 +26,13 @@ _LONGEST_HOST = 255
 
 
 def severity(item: Appended) -> int:
-    """Warning for what was refused, notice for the rest of the record, informational for checkpoints."""
+    """Warning for what was refused or ended in doubt, notice for other rows, informational for checkpoints."""
     if not isinstance(item, Row):
         return _INFO
-    refused = item.entry.event.endswith(".refused") or item.entry.outcome != OK
-    return _WARNING if refused else _NOTICE
+    entry = item.entry
+    if entry.event in _ENDINGS:
+        return _WARNING if entry.outcome in _IN_DOUBT else _NOTICE
+    return _WARNING if entry.event.endswith(".refused") or entry.outcome != OK else _NOTICE
 
 
 def summary(item: Appended) -> dict[str, str]:
