@@ -37,6 +37,7 @@ from kiosk.errors import ConfigError
 _AT_ONCE = 500
 _LONGEST_LINE = 1 << 20
 _MOST_VALUES = 1000
+_HEAD = ("origin", "n", "hash", "sealed")
 
 Members: TypeAlias = dict[str, Any]
 
@@ -142,6 +143,8 @@ class ExportSource:
         self._head = first["record"]
         if self._head.get("version") != VERSION:
             raise ConfigError(path, f"expected a record of version {VERSION}, not {self._head.get('version')}")
+        if missing := [name for name in _HEAD if name not in self._head]:
+            raise ConfigError(path, f"expected the first line to say how the record ended; missing: {missing[0]}")
 
     def head(self) -> Members | None:
         return dict(self._head)

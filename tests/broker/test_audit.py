@@ -222,6 +222,7 @@ def test_a_broker_that_goes_on_writing_is_no_trouble(record: str, tmp_path: Path
         (["verify", "--database", "mysql://x", "--public-key", "{pub}"], "expected sqlite"),
         (["verify", "--export", "{none}", "--public-key", "{pub}"], "expected an exported record: No such file"),
         (["verify", "--export", "{junk}", "--public-key", "{pub}"], "expected a record exported as jsonl"),
+        (["verify", "--export", "{bare}", "--public-key", "{pub}"], "how the record ended; missing: origin"),
         (["verify", "--database", "{url}", "--public-key", "{pub}", "--anchors", "{none}"], "expected anchors"),
         (["verify", "--database", "{url}", "--public-key", "{pub}", "--anchors", "{junk}"], "expected anchors"),
         (["show", "--database", "{url}", "--since", "soon"], "--since: expected a day"),
@@ -233,7 +234,8 @@ def test_what_cannot_be_done_is_one_line_and_two(tmp_path: Path, arguments: list
     url = f"sqlite:///{tmp_path / 'record.db'}"
     write(url, tmp_path)
     (tmp_path / "junk").write_bytes(os.urandom(4096))
-    names = {"url": url, "pub": tmp_path / "record.pub", "none": tmp_path / "none", "junk": tmp_path / "junk"}
+    (tmp_path / "bare").write_text('{"record":{"version":2}}\n')
+    names = {"url": url, "pub": tmp_path / "record.pub"} | {one: tmp_path / one for one in ("none", "junk", "bare")}
     code, said = run(*(argument.format(**names) for argument in arguments))
     assert code == 2
     assert words in said
