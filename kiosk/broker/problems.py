@@ -52,5 +52,8 @@ def _ours(error: Exception) -> KioskError:
             return RouteUnknown("no such route")
         case HTTPException() if error.status_code < 500:
             return RequestInvalid(f"{error.status_code}: {error.detail}")
+        case RecursionError():
+            # Nothing of ours goes that deep; what somebody has sent does.
+            return RequestInvalid("nested too deeply")
         case _:
             return KioskError(logs.place(error))

@@ -242,3 +242,12 @@ def test_rotated_signing_keys_are_found(start: Start, sandbox: RunningSandbox) -
         assert outcome(sandbox.token("ada")) == ""
         assert outcome(old) == "token_signature"
         assert len(sandbox.requests("/discovery/v2.0/keys")) == 2
+
+
+@pytest.mark.parametrize("what", ["closed", "lost"])
+def test_what_is_nested_without_end(broker: RunningBroker, sandbox: RunningSandbox, what: str) -> None:
+    token = sandbox.token("ada") if what == "closed" else None
+    body = b'{"how":"crashed","x":' + b"[" * 60_000
+    headers = {"content-type": "application/json"}
+    response = broker.ask("POST", f"/v1/releases/x/{what}", token, content=body, headers=headers)
+    assert (response.status_code, problem_code(response)) == (400, "request_invalid")
