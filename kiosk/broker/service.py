@@ -64,7 +64,7 @@ class Service:
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
     ) -> SignedIn:
         """Who asks, from the headers of a request. A refused token is noted on the record."""
-        place, key = clean(terminal), _fingerprint(visit_key)
+        place = clean(terminal)
         caller: Caller | None = None
         try:
             claims = await self._tokens.prove(authorization)
@@ -73,7 +73,8 @@ class Service:
         except TokenRefused as refusal:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
-        return SignedIn(caller, place, key)
+        # Not before: a bad token is written down whatever else is wrong.
+        return SignedIn(caller, place, _fingerprint(visit_key))
 
     async def session(self, visitor: SignedIn) -> Session:
         """The person as the token names them, and the rules that they will meet. Binds the token to the visit."""

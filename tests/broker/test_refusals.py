@@ -57,6 +57,22 @@ def bad_token(sandbox: RunningSandbox, what: str) -> str:
     return what
 
 
+@pytest.mark.parametrize("what", ["closed", "lost"])
+def test_what_is_nested_without_end(broker: RunningBroker, sandbox: RunningSandbox, what: str) -> None:
+    token = sandbox.token("ada") if what == "closed" else None
+    body = b'{"how":"crashed","x":' + b"[" * 60_000
+    headers = {"content-type": "application/json"}
+    response = broker.ask("POST", f"/v1/releases/x/{what}", token, content=body, headers=headers)
+    assert (response.status_code, problem_code(response)) == (400, "request_invalid")
+
+
+def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token = bad_token(sandbox, "signed by somebody else")
+    response = broker.ask("GET", "/v1/session", token, headers={"x-visit-key": "x"})
+    assert (response.status_code, problem_code(response)) == (401, "token_signature")
+    assert [(row["event"], row["outcome"]) for row in broker.rows()] == [("token.refused", "token_signature")]
+
+
 @pytest.mark.parametrize(
     ("what", "code", "proven"),
     [
@@ -242,12 +258,3 @@ def test_rotated_signing_keys_are_found(start: Start, sandbox: RunningSandbox) -
         assert outcome(sandbox.token("ada")) == ""
         assert outcome(old) == "token_signature"
         assert len(sandbox.requests("/discovery/v2.0/keys")) == 2
-
-
-@pytest.mark.parametrize("what", ["closed", "lost"])
-def test_what_is_nested_without_end(broker: RunningBroker, sandbox: RunningSandbox, what: str) -> None:
-    token = sandbox.token("ada") if what == "closed" else None
-    body = b'{"how":"crashed","x":' + b"[" * 60_000
-    headers = {"content-type": "application/json"}
-    response = broker.ask("POST", f"/v1/releases/x/{what}", token, content=body, headers=headers)
-    assert (response.status_code, problem_code(response)) == (400, "request_invalid")
