@@ -134,8 +134,9 @@ class Credential:
 def _explain(answer: dict[str, Any]) -> KioskError:
     cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
     codes = answer.get("error_codes")
-    passing = isinstance(codes, list) and not _TRANSIENT_CODES.isdisjoint(codes)
-    return (GraphUnavailable if passing or answer.get("error") in _TRANSIENT else CertificateRefused)(cause)
+    # Whatever stands there, it may be of any type.
+    passing = isinstance(codes, list) and any(code in _TRANSIENT_CODES for code in codes if isinstance(code, int))
+    return (GraphUnavailable if passing or str(answer.get("error")) in _TRANSIENT else CertificateRefused)(cause)
 
 
 def certificate_of(settings: GraphSettings) -> x509.Certificate:

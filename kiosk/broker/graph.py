@@ -124,5 +124,5 @@ class Graph:
 def _decode(body: bytearray, kind: type[_Shape]) -> _Shape:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise GraphGarbled(f"Graph: {type(error).__name__}: {error}") from None

@@ -176,7 +176,7 @@ def _call(url: str) -> str:
     """What an address asks for, in a word."""
     parts = httpx.URL(url).path.rstrip("/").split("/")
     last = parts[-1].lower()
-    if "manageddeviceencryptionstates" in parts[-2].lower():
+    if "manageddeviceencryptionstates" in "".join(parts[-2:-1]).lower():
         return "encryption"
     return {"manageddevices": "devices", "users": "users", "getfilevaultkey": "key"}.get(last, "device")
 
@@ -232,7 +232,7 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value.isdecimal() else (parsedate_to_datetime(value) - now).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), _LONGEST_WAIT_TOLD)
 
@@ -240,7 +240,7 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def _error(body: bytes | bytearray | str) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return decoded if isinstance(decoded, dict) else {}
 

@@ -24,7 +24,6 @@ from kiosk.errors import (
     DeviceRefused,
     KioskError,
     RecordUnavailable,
-    Refused,
     ReleaseUnknown,
     RequestInvalid,
     TokenRefused,
@@ -81,10 +80,13 @@ class Service:
         try:
             self._let_in(visitor)
             await self._record.open(visitor.entry(Event.SESSION_OPENED))
-        except Refused as refusal:
+        except RecordUnavailable:
+            raise
+        except Exception as error:
+            refusal = _ours(error)
             entry = visitor.entry(Event.TOKEN_REFUSED if isinstance(refusal, TokenRefused) else Event.SESSION_OPENED)
             await self._record.add(replace(entry, outcome=refusal.code, reference=refusal.reference))
-            raise
+            raise refusal from None
         self.metrics.visits.inc()
         logs.event("session.opened")
         return Session(
@@ -103,11 +105,12 @@ class Service:
             if visitor.key:
                 await self._record.check(entry)
             macs = await self._macs(question, visitor.oid)
-        except KioskError as error:
-            question.sign(error)
-            refused = replace(entry, outcome=error.code, reference=error.reference)
+        except Exception as error:
+            refusal = _ours(error)
+            question.sign(refusal)
+            refused = replace(entry, outcome=refusal.code, reference=refusal.reference)
             await self._record.add(_after(question, refused))
-            raise
+            raise refusal from None
         await self._record.add(_after(question, entry))
         logs.event("devices.listed", macs=len(macs), client_request_id=question.client_request_id)
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
@@ -188,6 +191,11 @@ class Service:
             return await self._graph.primary_users(replace(question), device.id)
         except KioskError:
             return None
+
+
+def _ours(error: Exception) -> KioskError:
+    """What nobody thought of is an error of ours, too: with a reference, and on the record."""
+    return error if isinstance(error, KioskError) else KioskError(logs.place(error))
 
 
 def _fingerprint(named: str | None) -> str:

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from kiosk.broker import credential
 from kiosk.broker.credential import load_certificate
 from kiosk.clock import ManualClock
 from kiosk.config import GraphSettings
-from kiosk.errors import ConfigError
+from kiosk.errors import CertificateRefused, ConfigError
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 CLOCK = ManualClock()
@@ -146,3 +147,8 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
     given.certificate.unlink()
     with pytest.raises(ConfigError, match="No such file"):
         load_certificate(given, CLOCK)
+
+
+@pytest.mark.parametrize("odd", [{"error": {"code": "x"}}, {"error": "x", "error_codes": [{}, [], 1]}, {"error": []}])
+def test_a_refusal_of_any_shape(odd: dict[str, object]) -> None:
+    assert isinstance(credential._explain(odd), CertificateRefused)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kiosk.broker import questions
 from kiosk.broker.graph import Graph
 from kiosk.broker.managed_device import read_device
 from kiosk.broker.questions import Backoff, NotFound, Question
@@ -113,7 +114,7 @@ async def test_pages_in_a_circle_and_without_end() -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html></html>", b"[]", b"null", b'{"value":{}}', b'{"value":null}', b"{}", b'{"value":[', b"\xff",
-     b'{"value":[],"@odata.nextLink":7}'],
+     b'{"value":[],"@odata.nextLink":7}', b'{"value":' + b"[" * 60_000],
 )  # fmt: skip
 async def test_a_list_that_is_none(body: bytes) -> None:
     asked, _, question = graph(body)
@@ -227,3 +228,22 @@ def test_waits_are_random_growing_and_capped() -> None:
     for tried, most in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (9, 8.0)]:
         waits = [backoff.wait(tried) for _ in range(50)]
         assert 0 <= min(waits) < max(waits) <= most
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7.0),
+        ("Sun, 22 Nov 2026 09:00:09 GMT", 9.0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_when_to_ask_again(said: str, seconds: float | None) -> None:
+    assert questions._retry_after({"retry-after": said}, NOW) == seconds
+
+
+@pytest.mark.parametrize("path", ["", "/", "/users", "/beta/x"])
+def test_every_address_has_a_word(path: str) -> None:
+    assert questions._call(f"https://graph.example{path}") in {"users", "device"}

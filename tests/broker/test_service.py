@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from kiosk import __version__
+from kiosk.broker.graph import Graph
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
 from tests.broker.conftest import Start
@@ -282,3 +283,16 @@ def test_a_lost_reveal_is_believed_from_whoever_knows_it(broker: RunningBroker, 
     assert tell(release_id, "terminal_lost") == 204
     (closed,) = broker.rows("release.closed")
     assert (closed["outcome"], closed["oid"]) == ("crashed", sandbox.person("ada").oid)
+
+
+def test_a_list_that_nobody_thought_of_is_on_the_record(
+    broker: RunningBroker, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise LookupError("what no real answer is known to cause")
+
+    monkeypatch.setattr(Graph, "devices_of", broken)
+    response = broker.ask("GET", "/v1/devices", sandbox.token("ada"))
+    assert (response.status_code, problem_code(response)) == (500, "internal")
+    (row,) = broker.rows("devices.listed")
+    assert (row["outcome"], row["reference"]) == ("internal", response.json()["reference"])
