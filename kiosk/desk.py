@@ -101,7 +101,7 @@ def _face(*, linear: bool) -> Callable[..., Visiting]:
 
 def _run_visit(visiting: Visiting, *, other_face: bool) -> NoReturn:
     async def back() -> None:
-        await SystemClock().sleep(_OTHER_FACE_SECONDS)
+        await visiting.keeper.clock.sleep(_OTHER_FACE_SECONDS)
         if visiting.keeper.visit is None:
             visiting.leave_now(EXIT_OTHER_FACE)
 
