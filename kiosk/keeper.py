@@ -144,7 +144,8 @@ class Keeper:
                 await self.visit.end(how)
         except TimeoutError:
             log.warning("the broker did not take the end of the visit in %s s", _FAREWELL_SECONDS)
-        # The last requests, and the token in them, hang in reference cycles.
+        # Whatever became of that; and the last requests, with the token in them, hang in reference cycles.
+        self.visit.sign_in.forget()
         gc.collect()
 
     def let_go(self, showing: Showing) -> None:

@@ -302,6 +302,23 @@ async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, 
         assert person.app.return_code is None
 
 
+async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
+    running: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.keeper._FAREWELL_SECONDS", 0.1)
+    async with desk(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        await person.until(KEY.search)
+        assert person.app.visit
+        sign_in = person.app.visit.sign_in
+        with monkeypatch.context() as patch:
+            patch.setattr(person.app.visit, "tell_end", lambda *_: asyncio.Event().wait())
+            await person.press("f10")
+            await person.until("This terminal is locked")
+            await person.until(lambda _: sign_in.authorization() == "Bearer ")
+
+
 async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
     with whole(tmp_path, rules=rules) as strict:
