@@ -106,7 +106,8 @@ class Lane:
     async def open(self) -> AsyncIterator[Lane]:
         """Everything that stays up for all cells."""
         socket = self.place / "b"
-        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        # A connection for each request: one that was kept may be closed at the moment in which it is used again.
+        transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_keepalive_connections=0))
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self.record.running())
             self._forward = await stack.enter_async_context(
