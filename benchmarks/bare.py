@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from jwt.utils import base64url_encode
 
 from benchmarks.services import Services
-from kiosk.config import BrokerConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.loading import load
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

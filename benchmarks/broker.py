@@ -20,8 +20,8 @@ import httpx
 import msgspec
 
 from kiosk.models import ReleaseRequest, key_fingerprint
+from kiosk.net.http import UNIX_PREFIX
 from kiosk.secret import VisitKeys
-from kiosk.transport import UNIX_PREFIX
 from tests.support.broker import broker_config, broker_process
 from tests.support.sandbox import RunningSandbox, running_sandbox
 

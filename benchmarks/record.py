@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk.broker.checkpoints import Sealing
-from kiosk.broker.database import open_engine
-from kiosk.broker.record import Record
-from kiosk.broker.schema import Entry, Event
+from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
 from kiosk.clock import SystemClock
 from tests.support.record import fill, signer
 

@@ -13,7 +13,8 @@ from benchmarks.bare import Bare
 from benchmarks.figures import Figure, Topic
 from benchmarks.program import ENTER, ESCAPE, kiosk
 from benchmarks.services import FIRST, PERSON, Services
-from kiosk.config import KioskConfig, load
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.models import ReleaseRequest
 from kiosk.secret import VisitKeys
 

@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from kiosk.looks import DARK
+from kiosk.look.themes import DARK
 
 TITLE = "recovery key desk"
 

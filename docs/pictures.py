@@ -18,10 +18,11 @@ from textual.strip import Strip
 
 from benchmarks.services import Services, running_services
 from docs.drawing import draw
-from kiosk.app import KioskApp
 from kiosk.clock import SystemClock
-from kiosk.config import KioskConfig, load
-from kiosk.looks import DARK, LOOKS
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
+from kiosk.fullscreen.app import KioskApp
+from kiosk.look.themes import DARK, LOOKS
 from kiosk.models import Ending
 from kiosk.sandbox.phone import Phone
 from kiosk.screens.base import KioskScreen

@@ -13,8 +13,8 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _TERM = _LETTERS | _DIGITS | frozenset("+.-")
 _SSH_VALUE = _LETTERS | _DIGITS | frozenset("/:.% -")
 
-# What kiosk.process.overwrite_freed needs: all blocks from the C library, and small ones not kept aside, where they
-# would not be overwritten. (-I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.)
+# kiosk.process.hardening.overwrite_freed needs every block to come from the C library, and none kept in its
+# per-thread cache, where it would not be overwritten. -I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.
 _WIPING_ALLOCATOR = {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
@@ -32,7 +32,7 @@ def environment(given: dict[str, str]) -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
-        # Key presses look alike in all terminals, and its parser cannot be reached (see kiosk/driver.py).
+        # Key presses look alike in all terminals, and its parser cannot be reached (see kiosk/fullscreen/driver.py).
         "TEXTUAL_DISABLE_KITTY_KEY": "1",
         # How often it looks for something to draw after a key; at its own 60 a key waits 8 ms on average for nothing.
         "TEXTUAL_FPS": "240",
@@ -65,11 +65,11 @@ def main() -> None:
     well_started = sys.flags.safe_path and sys.flags.no_user_site and not sys.flags.ignore_environment
     if given != wanted or not well_started:
         os.execve(sys.executable, [sys.executable, *_FLAGS, "-m", "kiosk", *sys.argv[1:]], wanted)  # noqa: S606
-    from kiosk.direct import run_directly
+    from kiosk.cli.fast_path import run_directly
 
     if (code := run_directly(sys.argv[1:])) is not None:
         sys.exit(code)
-    from kiosk.cli import cli
+    from kiosk.cli.main import cli
 
     cli(prog_name="kiosk")
 

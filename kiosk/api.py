@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from kiosk.config import BrokerAddress
+from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, from_code
 from kiosk.models import (
     Device,
@@ -25,8 +25,8 @@ from kiosk.models import (
     Session,
     key_fingerprint,
 )
+from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.text import clean
-from kiosk.transport import aread_limited, service_client, timeouts
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from kiosk.config import KioskConfig, Policy, Surroundings, load
-from kiosk.demo_phone import DemoPerson
-from kiosk.desk import run_desk
+from kiosk.config.kiosk import KioskConfig, Policy, Surroundings
+from kiosk.config.loading import load
 from kiosk.errors import ConfigError
 from kiosk.i18n import N_
+from kiosk.launcher import run_desk
 from kiosk.sandbox.phone import Phone
+from kiosk.visit.demo_phone import DemoPerson
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0

@@ -10,7 +10,7 @@ import httpx
 import msal
 
 from kiosk.clock import Clock, Deadline
-from kiosk.config import SignInSettings
+from kiosk.config.kiosk import SignInSettings
 from kiosk.errors import (
     BY_AADSTS,
     SignInBusy,
@@ -21,9 +21,10 @@ from kiosk.errors import (
     SignInGarbled,
     SignInUnreachable,
 )
+from kiosk.net.http import timeouts
+from kiosk.net.msal_http import Busy, MsalHttp
+from kiosk.net.tls import tls_context
 from kiosk.text import clean
-from kiosk.tls import tls_context
-from kiosk.transport import Busy, MsalHttp, timeouts
 
 # Somebody who stands here needs a minute or two. A code that lives as long as Entra ID allows (15 minutes) only helps
 # those who would send it to somebody else.

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
-from kiosk import preload
 from kiosk.clock import Deadline, SystemClock
-from kiosk.curtain import Curtain
 from kiosk.errors import new_reference
-from kiosk.journal import place_of
 from kiosk.models import Ending
-from kiosk.process import die_with_parent, harden
-from kiosk.terminal import Terminal
-from kiosk.witness import Witness
-from kiosk.words import fault, out_of_order
+from kiosk.process import preload
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.hardening import die_with_parent, harden
+from kiosk.process.logging import place_of
+from kiosk.terminal.first_frame import Curtain
+from kiosk.terminal.terminal import Terminal
+from kiosk.visit.open_reveals import Witness
+from kiosk.wording import fault, out_of_order
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,6 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
 _DRAWN_SECONDS = 5.0
-EXIT_DONE = 0
-EXIT_ENOUGH = 3
-# In good order, but the network was away at the end: the next visit looks for it.
-EXIT_DISTURBED = 4
-# Nobody has begun; somebody wants the first screen in the other form, full screen or linear.
-EXIT_OTHER_FACE = 5
-EXIT_CRASH = 70
-EXIT_LOST = 128 + signal.SIGHUP
 _IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_FACE, EXIT_LOST})
 _TELLING_SECONDS = 8
 
@@ -182,7 +175,7 @@ class Supervisor:
             if not errand.failed and not errand.linear:
                 errand.curtain.draw()
             harden()
-            # Nothing that is loaded for the first screen is garbage; see kiosk/preload.py.
+            # Nothing that is loaded for the first screen is garbage; see kiosk/process/preload.py.
             gc.disable()
             code = self._visit(errand)
         except BaseException as error:

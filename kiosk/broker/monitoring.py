@@ -17,16 +17,16 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from kiosk import serving
 from kiosk.broker import logs
-from kiosk.broker.credential import certificate_of
-from kiosk.broker.database import open_engine
+from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
-from kiosk.broker.schema import HEAD, SINK
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import HEAD, SINK
 from kiosk.clock import Clock
-from kiosk.config import BrokerConfig, MetricsSettings
+from kiosk.config.broker import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError
-from kiosk.transport import UNIX_PREFIX
+from kiosk.net import serving
+from kiosk.net.http import UNIX_PREFIX
 
 _DAY = 86_400.0
 

@@ -11,18 +11,18 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from kiosk.broker import logs, rules
-from kiosk.broker.encryption import key_warning, why_no_key
-from kiosk.broker.graph import Graph
-from kiosk.broker.limits import Limits
-from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.graph.client import Graph
+from kiosk.broker.graph.encryption import key_warning, why_no_key
+from kiosk.broker.graph.managed_device import ManagedDevice, guid
+from kiosk.broker.graph.requests import Question
 from kiosk.broker.metrics import OK, Metrics
-from kiosk.broker.questions import Question
-from kiosk.broker.record import Record
-from kiosk.broker.schema import Entry, Event
+from kiosk.broker.record.limits import Limits
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
 from kiosk.broker.seal import seal
 from kiosk.broker.visitor import SignedIn
 from kiosk.clock import Clock
-from kiosk.config import Rules
+from kiosk.config.broker import Rules
 from kiosk.errors import (
     DeviceNotFound,
     DevicePersonal,

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiosk.broker.managed_device import ManagedDevice
-from kiosk.config import Rules
+from kiosk.broker.graph.managed_device import ManagedDevice
+from kiosk.config.broker import Rules
+from kiosk.config.safe_regex import LONGEST_INPUT
 from kiosk.errors import (
     DeviceBlocked,
     DeviceDeleting,
@@ -36,7 +37,6 @@ from kiosk.errors import (
     SelfServiceOff,
 )
 from kiosk.models import Person, ReasonRule
-from kiosk.patterns import LONGEST_INPUT
 from kiosk.text import clean
 
 SELF_SERVICE_ROLE = "SelfService"

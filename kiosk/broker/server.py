@@ -11,24 +11,25 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from kiosk import __version__, serving
+from kiosk import __version__
 from kiosk.broker import logs, monitoring
-from kiosk.broker.credential import Credential
-from kiosk.broker.graph import Graph
+from kiosk.broker.graph.client import Graph
+from kiosk.broker.graph.credential import Credential
+from kiosk.broker.graph.requests import Backoff, Questioner
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import MetricsApp, Observed, State
-from kiosk.broker.questions import Backoff, Questioner
-from kiosk.broker.record import Record, open_record
+from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
-from kiosk.broker.signing_keys import KeyRing
 from kiosk.broker.sinks import open_sinks
-from kiosk.broker.tokens import Tokens
+from kiosk.broker.tokens.signing_keys import KeyRing
+from kiosk.broker.tokens.validation import Tokens
 from kiosk.clock import Clock, SystemClock
-from kiosk.config import BrokerConfig, Listen
+from kiosk.config.broker import BrokerConfig, Listen
 from kiosk.errors import ConfigError
-from kiosk.tls import tls_context
-from kiosk.transport import UNIX_PREFIX, timeouts
+from kiosk.net import serving
+from kiosk.net.http import UNIX_PREFIX, timeouts
+from kiosk.net.tls import tls_context
 
 _HTTPS_PORT = 443
 _BACKOFF = Backoff()

@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from kiosk import __version__
 from kiosk.broker import logs, rules
-from kiosk.broker.encryption import key_warning
-from kiosk.broker.graph import Graph
-from kiosk.broker.managed_device import ManagedDevice, guid
+from kiosk.broker.graph.client import Graph
+from kiosk.broker.graph.encryption import key_warning
+from kiosk.broker.graph.managed_device import ManagedDevice, guid
+from kiosk.broker.graph.requests import Question
 from kiosk.broker.metrics import Metrics
-from kiosk.broker.questions import Question
-from kiosk.broker.record import Record
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
 from kiosk.broker.releases import Releases
-from kiosk.broker.schema import Entry, Event
-from kiosk.broker.tokens import Caller, Tokens
+from kiosk.broker.tokens.validation import Caller, Tokens
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
-from kiosk.config import Rules
+from kiosk.config.broker import Rules
 from kiosk.errors import (
     DeviceRefused,
     KioskError,
@@ -29,7 +29,7 @@ from kiosk.errors import (
     TokenRefused,
 )
 from kiosk.models import Device, Devices, Ending, Release, ReleaseChecked, ReleaseClosed, ReleaseRequest, Session
-from kiosk.recovery_key import GROUPS
+from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
 # More than a person has; a hostile or broken list must not make us ask Graph without end.

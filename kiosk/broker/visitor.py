@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kiosk.broker.schema import Entry, Event
-from kiosk.broker.tokens import Caller
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.tokens.validation import Caller
 from kiosk.text import clean
 
 _LONGEST_ROLES = 200

@@ -14,8 +14,8 @@ from kiosk.checks.trust import Answer, Service, fetch, where
 from kiosk.clock import Clock
 from kiosk.errors import PROBLEM_TYPE
 from kiosk.models import Health, Problem
+from kiosk.net.http import UNIX_PREFIX
 from kiosk.text import clean
-from kiosk.transport import UNIX_PREFIX
 
 _NOT_OURS = "see that the address is the broker's, and that nothing answers in its place"
 _READY_FIXES = {

@@ -9,13 +9,13 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from kiosk.broker.database import sqlite_file
+from kiosk.broker.record.database import sqlite_file
 from kiosk.checks import certificate, configuration, database, files, graph, listening, machine, record, sinks
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, together
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Answer, Service
-from kiosk.config import BrokerConfig
+from kiosk.config.broker import BrokerConfig
 
 _NETWORK_SECONDS = 25.0
 _RECORD_SECONDS = 60.0

@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kiosk.broker.credential import load_certificate
+from kiosk.broker.graph.credential import load_certificate
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, warning
 from kiosk.clock import Clock
-from kiosk.config import BrokerConfig, GraphSettings, read_text
+from kiosk.config.broker import BrokerConfig, GraphSettings
+from kiosk.config.loading import read_text
 from kiosk.errors import ConfigError
-from kiosk.serving import Tls, server_tls
+from kiosk.net.serving import Tls, server_tls
 
 _SOON = timedelta(days=30)
 _FEWEST_BITS = 2048

@@ -11,7 +11,8 @@ import msgspec
 from kiosk.checks.authority import GUID, tenant_of
 from kiosk.checks.result import Finding, failed, together, warning
 from kiosk.checks.side import Side
-from kiosk.config import BrokerConfig, KioskConfig
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import ConfigError
 
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"

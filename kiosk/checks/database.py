@@ -11,8 +11,8 @@ from urllib.parse import quote
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from kiosk.broker.database import BUSY_SECONDS, open_engine, sqlite_file
-from kiosk.broker.schema import HEAD
+from kiosk.broker.record.database import BUSY_SECONDS, open_engine, sqlite_file
+from kiosk.broker.record.schema import HEAD
 from kiosk.checks.files import owner, user_name, writes
 from kiosk.checks.result import Finding, NotChecked, failed, together, warning
 from kiosk.text import clean

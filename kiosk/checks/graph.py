@@ -9,17 +9,17 @@ import httpx
 import jwt
 import msgspec
 
-from kiosk.broker.credential import Credential
-from kiosk.broker.questions import Backoff, NotFound, Questioner
-from kiosk.broker.signing_keys import KeyRing
+from kiosk.broker.graph.credential import Credential
+from kiosk.broker.graph.requests import Backoff, NotFound, Questioner
+from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.checks.result import Finding, Wrong, failed, passed, together, warning
 from kiosk.checks.trust import Service, trust
 from kiosk.clock import Clock
-from kiosk.config import GraphSettings, TokenSettings
+from kiosk.config.broker import GraphSettings, TokenSettings
 from kiosk.errors import GraphGarbled, GraphNoRole, GraphRefused, GraphThrottled, KioskError, TokensUnavailable
+from kiosk.net.http import timeouts
+from kiosk.net.tls import tls_context
 from kiosk.text import clean
-from kiosk.tls import tls_context
-from kiosk.transport import timeouts
 
 READ = "DeviceManagementManagedDevices.Read.All"
 PRIVILEGED = "DeviceManagementManagedDevices.PrivilegedOperations.All"

@@ -10,8 +10,8 @@ from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, together
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Answer, Service
-from kiosk.config import KioskConfig
-from kiosk.transport import UNIX_PREFIX
+from kiosk.config.kiosk import KioskConfig
+from kiosk.net.http import UNIX_PREFIX
 
 _NETWORK_SECONDS = 25.0
 

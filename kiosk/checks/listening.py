@@ -10,8 +10,8 @@ from kiosk.checks import broker_link, certificate, files
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, together, warning
 from kiosk.checks.trust import Service, connect
 from kiosk.clock import Clock
-from kiosk.config import BrokerConfig
-from kiosk.transport import UNIX_PREFIX
+from kiosk.config.broker import BrokerConfig
+from kiosk.net.http import UNIX_PREFIX
 
 _UNIT = "SocketMode, SocketUser and SocketGroup in kiosk-broker.socket (deploy/broker) set it for good"
 _START = "start the broker: systemctl start kiosk-broker.socket kiosk-broker.service"

@@ -1,6 +1,7 @@
 """What the machine does with memory: whether a key could get out of it by a core dump, a debugger, swap or reuse.
 
-The programs protect themselves (``kiosk/process.py``); these settings hold where that could fail, so they warn.
+The programs protect themselves (``kiosk/process/hardening.py``). These settings hold where that could fail, so a wrong
+one is a warning.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from kiosk.checks.result import Check, Finding, NotChecked, failed, passed, together, warning
 from kiosk.checks.side import Side
-from kiosk.config import BrokerConfig, KioskConfig
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
 
 _SYSCTL = "/etc/sysctl.d/80-recovery-kiosk.conf"
 _AGAIN = f"set it in {_SYSCTL} (deploy/sysctl.conf) and run sysctl --system"

@@ -9,17 +9,17 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kiosk.broker.anchors import anchors
-from kiosk.broker.audit_source import DatabaseSource, Members
-from kiosk.broker.audit_source import database as opened_database
-from kiosk.broker.audit_verify import verify
-from kiosk.broker.chain import digest
-from kiosk.broker.checkpoints import Untrue, opened, public_keys
-from kiosk.broker.database import sqlite_file
-from kiosk.broker.schema import CHECKPOINT, RECORD
+from kiosk.broker.audit.anchors import anchors
+from kiosk.broker.audit.source import DatabaseSource, Members
+from kiosk.broker.audit.source import database as opened_database
+from kiosk.broker.audit.verify import verify
+from kiosk.broker.record.chain import digest
+from kiosk.broker.record.checkpoints import Untrue, opened, public_keys
+from kiosk.broker.record.database import sqlite_file
+from kiosk.broker.record.schema import CHECKPOINT, RECORD
 from kiosk.checks.database import ours
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed
-from kiosk.config import RecordSettings
+from kiosk.config.broker import RecordSettings
 
 # Some seconds' worth: a record up to this size is read whole, of a larger one the newest rows.
 READ_WHOLE = 100_000

@@ -10,7 +10,9 @@ from typing import Generic, TypeVar
 
 from kiosk.checks.result import NotChecked
 from kiosk.clock import Clock, SystemClock
-from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.errors import ConfigError
 
 KIOSK, BROKER = "kiosk", "broker"

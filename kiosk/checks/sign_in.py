@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kiosk.checks.result import Finding, failed, passed
 from kiosk.clock import Clock
-from kiosk.config import SignInSettings
+from kiosk.config.kiosk import SignInSettings
 from kiosk.errors import SignInError, SignInUnreachable
 from kiosk.identity import SignIn
 

@@ -13,7 +13,7 @@ from kiosk.checks import files
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, together
 from kiosk.checks.trust import Service, connect, trust
 from kiosk.clock import Clock
-from kiosk.config import SinkSettings
+from kiosk.config.broker import SinkSettings
 
 _JOURNAL = "unix:/run/systemd/journal/socket"
 _PORTS = {"udp": 514, "tcp": 601, "tls": 6514}

@@ -13,8 +13,8 @@ import tty
 
 from kiosk.checks.result import Finding, NotChecked, failed, passed, together, warning
 from kiosk.checks.side import Side
-from kiosk.config import KioskConfig, Policy
-from kiosk.surroundings import look_around
+from kiosk.config.kiosk import KioskConfig, Policy
+from kiosk.terminal.recorders import look_around
 
 _COLUMNS, _LINES = 80, 24
 _FEWEST_COLOURS = 8

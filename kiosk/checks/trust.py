@@ -16,9 +16,9 @@ from cryptography import x509
 
 from kiosk.checks.result import Wrong
 from kiosk.clock import Clock
+from kiosk.net.http import UNIX_PREFIX, read_limited, timeouts
+from kiosk.net.tls import tls_context
 from kiosk.text import clean
-from kiosk.tls import tls_context
-from kiosk.transport import UNIX_PREFIX, read_limited, timeouts
 
 CONNECT_SECONDS = 5.0
 _READ_SECONDS = 5.0

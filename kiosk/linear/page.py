@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from kiosk.terminal import OVERPRINT_AND_ERASE
+from kiosk.terminal.terminal import OVERPRINT_AND_ERASE
 
 # Without colours, in the alternate screen where there is one, with the cursor to be seen; told when the focus is lost.
 BEGIN: Final = "\x1b[?1004h\x1b[?1049h\x1b[m\x1b[?25h"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from kiosk.i18n import _, language
 from kiosk.linear.page import Page, Word
-from kiosk.recovery_key import GROUP_LENGTH, GROUPS, position
-from kiosk.spelling import alphabet
+from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, position
+from kiosk.recovery_key.spelling import alphabet
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
-    from kiosk.showing import Showing
+    from kiosk.visit.reveal import Showing
 
 # Left free below a key: for the time that is left, and for what is asked.
 _SPARE_ROWS = 4

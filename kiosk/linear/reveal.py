@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kiosk.answers import AfterReveal
-from kiosk.hints import hints, sentences
 from kiosk.i18n import _
 from kiosk.linear.commands import Command, find
 from kiosk.linear.reading import Reading
@@ -13,9 +11,11 @@ from kiosk.linear.talk import Step, Talk
 from kiosk.linear.texts import REVEAL_HELP
 from kiosk.linear.times import MARKS, Announcer, spoken
 from kiosk.models import Ending
-from kiosk.recovery_key import GROUPS
-from kiosk.showing import Showing
-from kiosk.words import name, serial
+from kiosk.recovery_key.format import GROUPS
+from kiosk.recovery_key.look_alikes import hints, sentences
+from kiosk.visit.answers import AfterReveal
+from kiosk.visit.reveal import Showing
+from kiosk.wording import name, serial
 
 # What is announced takes a row, and one for the line that was being typed.
 _ROWS_TO_COME = 2 + 2 * len(MARKS)

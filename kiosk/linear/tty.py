@@ -8,7 +8,7 @@ import tty
 from collections.abc import Callable
 
 from kiosk.linear.keys import Keys
-from kiosk.terminal import window_size
+from kiosk.terminal.terminal import window_size
 
 _READ_BYTES = 4096
 _PAUSE_SECONDS = 0.1

@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from kiosk.clock import Clock
-from kiosk.config import Section
-from kiosk.sandbox.directory import Device, Directory
+from kiosk.config.types import Section
+from kiosk.sandbox.entra.issuer import Issuer, stamp
 from kiosk.sandbox.faults import Fault, Faults
-from kiosk.sandbox.issuer import Issuer, stamp
-from kiosk.sandbox.resources import moment
+from kiosk.sandbox.graph.resources import moment
+from kiosk.sandbox.tenant.directory import Device, Directory
 from kiosk.sandbox.web import Refusal, Request, Response, Routes, json_response
 
 _REMEMBERED = 20_000

@@ -14,17 +14,17 @@ from cryptography import x509
 from kiosk.clock import Clock
 from kiosk.errors import ConfigError
 from kiosk.sandbox.admin import Admin, RequestLog, ShiftedClock
-from kiosk.sandbox.device_code import DeviceCodes
-from kiosk.sandbox.directory import DEVICES_FILE, PEOPLE_FILE, Directory, load_directory
-from kiosk.sandbox.entra import Entra
+from kiosk.sandbox.entra.device_code import DeviceCodes
+from kiosk.sandbox.entra.issuer import Issuer
+from kiosk.sandbox.entra.routes import Entra
+from kiosk.sandbox.entra.tokens import SigningKeys
 from kiosk.sandbox.faults import Faults
-from kiosk.sandbox.generate import grow
-from kiosk.sandbox.graph import Graph
-from kiosk.sandbox.issuer import Issuer
+from kiosk.sandbox.graph.rotation import Rotations
+from kiosk.sandbox.graph.routes import Graph
 from kiosk.sandbox.pages import Pages
-from kiosk.sandbox.rotation import Rotations
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.sandbox.tokens import SigningKeys
+from kiosk.sandbox.tenant.directory import DEVICES_FILE, PEOPLE_FILE, Directory, load_directory
+from kiosk.sandbox.tenant.generate import grow
 from kiosk.sandbox.web import (
     Receive,
     Refusal,

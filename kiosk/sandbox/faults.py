@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta
 
 from kiosk.clock import Clock
-from kiosk.config import Section, Text
-from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS, entra_error_body
-from kiosk.sandbox.graph import VERSIONS
-from kiosk.sandbox.graph_errors import plain_failure
+from kiosk.config.types import Section, Text
+from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS, entra_error_body
+from kiosk.sandbox.graph.errors import plain_failure
+from kiosk.sandbox.graph.routes import VERSIONS
 from kiosk.sandbox.web import Handler, Receive, Request, Response, Send, json_response, send_head, send_response
 
 _HTML = (

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.config import Section
+from kiosk.config.types import Section
 from kiosk.errors import ConfigError
+from kiosk.net.serving import Tls
 from kiosk.sandbox.ca import Authority, KeyPair
-from kiosk.sandbox.directory import Tenant
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.serving import Tls
+from kiosk.sandbox.tenant.directory import Tenant
 
 _PRIVATE = 0o700
 _SECRET_FILE = 0o600

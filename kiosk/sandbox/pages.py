@@ -14,8 +14,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from kiosk.sandbox.device_code import DeviceCodes, Grant
-from kiosk.sandbox.directory import Directory, Person
+from kiosk.sandbox.entra.device_code import DeviceCodes, Grant
+from kiosk.sandbox.tenant.directory import Directory, Person
 from kiosk.sandbox.web import Request, Response, Routes
 from kiosk.text import clean
 

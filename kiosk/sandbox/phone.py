@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import httpx
 
-from kiosk.transport import aread_limited, service_client
+from kiosk.net.http import aread_limited, service_client
 
 _HOME = "/devicelogin"
 

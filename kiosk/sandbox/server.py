@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kiosk.clock import Clock, SystemClock
+from kiosk.net.serving import serve as serve_app
+from kiosk.net.serving import tcp_socket
 from kiosk.sandbox.app import Sandbox
 from kiosk.sandbox.ca import Authority, self_signed
 from kiosk.sandbox.files import Files, write_all
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.serving import serve as serve_app
-from kiosk.serving import tcp_socket
 
 
 @dataclass(frozen=True)

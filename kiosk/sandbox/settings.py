@@ -8,9 +8,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from kiosk.config import Rules, Seconds, Section, Text, VisitSettings, load
-from kiosk.sandbox.directory import Guid
+from kiosk.config.broker import Rules
+from kiosk.config.kiosk import VisitSettings
+from kiosk.config.loading import load
+from kiosk.config.types import Seconds, Section, Text
 from kiosk.sandbox.faults import Fault
+from kiosk.sandbox.tenant.directory import Guid
 
 _LOOPBACK = r"^(127\.0\.0\.1|::1|localhost)$"
 

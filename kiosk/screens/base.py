@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from kiosk.i18n import N_, _
-from kiosk.widgets.glyphs import Repertoire
+from kiosk.look.glyphs import Repertoire
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine

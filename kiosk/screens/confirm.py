@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
-from kiosk.answers import CONFIRM_SECONDS, Identity
 from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.models import Person
 from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import CONFIRM_SECONDS, Identity
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.prose import Prose
-from kiosk.words import CONFIRM_HELP
+from kiosk.wording import CONFIRM_HELP
 
 
 class ConfirmScreen(KioskScreen[Identity]):

@@ -18,7 +18,7 @@ from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
-from kiosk.words import DEVICES_HELP, about, how_many, name, narrowed, seen
+from kiosk.wording import DEVICES_HELP, about, how_many, name, narrowed, seen
 
 _SERIAL_END = 4
 

@@ -11,7 +11,7 @@ from kiosk.i18n import N_, _
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.prose import Prose
-from kiosk.words import goodbye
+from kiosk.wording import goodbye
 
 
 class GoodbyeScreen(KioskScreen[None]):

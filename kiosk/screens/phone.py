@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from kiosk.demo_phone import DemoPerson
 from kiosk.i18n import _
+from kiosk.visit.demo_phone import DemoPerson
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 

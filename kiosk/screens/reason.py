@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.widget import Widget
 
-from kiosk.answers import LONGEST_REASON
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import LONGEST_REASON
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
-from kiosk.words import REASON_HELP, REASON_PROMPT
+from kiosk.wording import REASON_HELP, REASON_PROMPT
 
 
 class ReasonScreen(KioskScreen[str | None]):

@@ -9,20 +9,20 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from kiosk.answers import AfterReveal
-from kiosk.hints import MOST_SENTENCES, sentences
-from kiosk.hints import hints as look_alikes
 from kiosk.i18n import N_, _, language
 from kiosk.models import Ending
-from kiosk.recovery_key import GROUPS
+from kiosk.recovery_key.format import GROUPS
+from kiosk.recovery_key.look_alikes import MOST_SENTENCES, sentences
+from kiosk.recovery_key.look_alikes import hints as look_alikes
+from kiosk.recovery_key.spelling import INTERNATIONAL, alphabet
 from kiosk.screens.base import ENDING_HINTS, KioskScreen
-from kiosk.showing import Showing
-from kiosk.spelling import INTERNATIONAL, alphabet
+from kiosk.visit.answers import AfterReveal
+from kiosk.visit.reveal import Showing
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.key_view import KeyForm, KeyView
 from kiosk.widgets.prose import Prose
-from kiosk.words import REVEAL_HELP, name, serial
+from kiosk.wording import REVEAL_HELP, name, serial
 
 _CHECK: Hint = ("Enter", N_("Check copy"))
 _CHECK_HIDDEN: Hint = ("F6", N_("Check copy"))

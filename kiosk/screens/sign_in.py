@@ -10,16 +10,16 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from kiosk.answers import SignInOutcome
 from kiosk.clock import Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import SignInOutcome
 from kiosk.widgets.big_text import BigText
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.words import SIGN_IN_HELP
+from kiosk.wording import SIGN_IN_HELP
 
 
 class SignInScreen(KioskScreen[SignInOutcome]):

@@ -9,17 +9,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from kiosk.answers import Choice
-from kiosk.config import Organisation
+from kiosk.config.kiosk import Organisation
 from kiosk.errors import KioskError
 from kiosk.i18n import N_, _
 from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.help import HelpScreen
+from kiosk.visit.answers import Choice
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.words import TROUBLE_HELP, again, help_with, is_final, named, waiting
+from kiosk.wording import TROUBLE_HELP, again, help_with, is_final, named, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):

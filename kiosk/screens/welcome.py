@@ -10,15 +10,15 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from kiosk import i18n
-from kiosk.answers import LANGUAGE_SECONDS, Network
 from kiosk.clock import Clock, Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import LANGUAGE_SECONDS, Network
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import Hint
 from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
-from kiosk.words import NETWORK, WELCOME_HELP, fault
+from kiosk.wording import NETWORK, WELCOME_HELP, fault
 
 
 class WelcomeScreen(KioskScreen[None]):

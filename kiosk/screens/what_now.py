@@ -9,14 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from kiosk.answers import AfterCard
 from kiosk.i18n import N_, _
 from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import AfterCard
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import Hint, KeyHints
 from kiosk.widgets.prose import Prose
-from kiosk.words import AND_THEN, AT_THE_MAC, WHAT_NOW_HELP, numbered, which_mac
+from kiosk.wording import AND_THEN, AT_THE_MAC, WHAT_NOW_HELP, numbered, which_mac
 
 _PAGES = 2
 _NUMBER_CELLS = 4

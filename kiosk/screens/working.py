@@ -9,7 +9,7 @@ from textual.widget import Widget
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.widgets.prose import Prose
-from kiosk.words import WORKING_HELP
+from kiosk.wording import WORKING_HELP
 
 
 class WorkingScreen(KioskScreen[None]):

@@ -7,7 +7,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.widgets.glyphs import Repertoire, face
+from kiosk.look.glyphs import Repertoire, face
 
 
 class BigText(Widget):

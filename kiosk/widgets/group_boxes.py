@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import N_, _
-from kiosk.recovery_key import GROUP_LENGTH
+from kiosk.recovery_key.format import GROUP_LENGTH
 
 _TYPED, _EMPTY = "●", "·"
 _INNER_CELLS = 2 * GROUP_LENGTH + 1

@@ -14,9 +14,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import language
-from kiosk.recovery_key import GROUP_LENGTH, GROUPS, KEY_LENGTH, is_usual, position
-from kiosk.spelling import Alphabet, alphabet
-from kiosk.widgets.glyphs import Face, Repertoire, face
+from kiosk.look.glyphs import Face, Repertoire, face
+from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, KEY_LENGTH, is_usual, position
+from kiosk.recovery_key.spelling import Alphabet, alphabet
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer

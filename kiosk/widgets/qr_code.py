@@ -23,7 +23,7 @@ class QrCode(Widget):
     """
 
     def __init__(self, text: str) -> None:
-        # Loaded by now, see kiosk/preload.py; imported at the top it would delay the first screen.
+        # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first screen.
         import segno
 
         super().__init__()

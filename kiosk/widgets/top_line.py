@@ -9,8 +9,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import _
-from kiosk.looks import ANSI, CONTRAST, legible_on
-from kiosk.words import STEPS
+from kiosk.look.themes import ANSI, CONTRAST, legible_on
+from kiosk.wording import STEPS
 
 
 def step_words(step: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kiosk.broker.signing_keys import PAUSE_SECONDS
+from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
 from kiosk.clock import Clock
 from kiosk.sandbox.ca import self_signed
 from tests.broker.conftest import Start
@@ -147,7 +147,7 @@ def test_a_token_that_graph_no_longer_takes_is_renewed(start: Start) -> None:
 
 
 def test_a_token_is_renewed_only_once(start: Start, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiosk.broker.credential.Credential._acquire", lambda self: "nonsense")
+    monkeypatch.setattr("kiosk.broker.graph.credential.Credential._acquire", lambda self: "nonsense")
     with start() as broker:
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_refused"
         assert [asked["status"] for asked in sandbox.requests("/beta/")] == [401, 401]

@@ -18,7 +18,7 @@ from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
 from kiosk import __version__
-from kiosk.broker.credential import certificate_of
+from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
 from kiosk.clock import ManualClock, SystemClock

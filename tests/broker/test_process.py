@@ -19,8 +19,8 @@ import pytest
 
 from kiosk.broker import logs
 from kiosk.broker.server import serve
-from kiosk.broker.sinks import deliveries
-from kiosk.config import BrokerConfig, GraphSettings
+from kiosk.broker.sinks import delivery
+from kiosk.config.broker import BrokerConfig, GraphSettings
 from kiosk.errors import ConfigError
 from tests.support.broker import (
     ROOT,
@@ -121,7 +121,7 @@ def test_systemd_waits_for_the_end() -> None:
     unit = (ROOT / "deploy/broker/kiosk-broker.service").read_text()
     (waits,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     usual = GraphSettings.__struct_fields__.index("total_seconds") - len(GraphSettings.__struct_fields__)
-    assert int(waits) > GraphSettings.__struct_defaults__[usual] + 20 + 10 + deliveries.STOP_SECONDS
+    assert int(waits) > GraphSettings.__struct_defaults__[usual] + 20 + 10 + delivery.STOP_SECONDS
 
 
 def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kiosk.api import Broker
-from kiosk.broker.signing_keys import PAUSE_SECONDS
-from kiosk.config import BrokerAddress
+from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
+from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import BrokerUnreachable, TokenBound
 from kiosk.models import Ending
 from kiosk.sandbox.ca import Authority, self_signed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.broker.signing_keys import PAUSE_SECONDS
+from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code
 from tests.support.sandbox import RunningSandbox

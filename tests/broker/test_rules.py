@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from kiosk.broker import rules
-from kiosk.broker.managed_device import ManagedDevice
-from kiosk.config import Rules
+from kiosk.broker.graph.managed_device import ManagedDevice
+from kiosk.config.broker import Rules
+from kiosk.config.safe_regex import Pattern
 from kiosk.errors import BY_CODE, DeviceRefused, KeyNotEscrowed, LimitReached, ReasonRequired, ReasonUnfit, TokenRefused
 from kiosk.models import Person, ReasonRule
-from kiosk.patterns import Pattern
 
 ME = "00000000-0000-0000-0000-00000000000a"
 OTHER = "00000000-0000-0000-0000-00000000000b"

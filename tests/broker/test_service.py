@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kiosk import __version__
-from kiosk.broker.graph import Graph
+from kiosk.broker.graph.client import Graph
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
 from tests.broker.conftest import Start

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from kiosk.broker.record import Record
-from kiosk.broker.schema import Entry, Event
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
-from kiosk.broker.sinks.deliveries import Deliveries, Worker
-from kiosk.broker.sinks.positions import Positions
+from kiosk.broker.sinks.delivery import Deliveries, Worker
+from kiosk.broker.sinks.offsets import Positions
 from kiosk.broker.sinks.webhook import Webhook
 from kiosk.clock import ManualClock, SystemClock
-from kiosk.config import SinkSettings
+from kiosk.config.broker import SinkSettings
 from kiosk.errors import ConfigError, SinkUnavailable
-from kiosk.tls import tls_context
+from kiosk.net.tls import tls_context
 from tests.broker.conftest import Start
 from tests.support.collectors import answering
 from tests.support.sandbox import RunningSandbox

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.sandbox.directory import PEOPLE_FILE
+from kiosk.sandbox.tenant.directory import PEOPLE_FILE
 from tests.causes.reader import Reader
 from tests.causes.start import PATIENT, UNLIMITED, Start, at
 from tests.causes.tables import REFUSED, by_person

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from kiosk.config import BrokerAddress, KioskConfig, load
+from kiosk.config.kiosk import BrokerAddress, KioskConfig
+from kiosk.config.loading import load
 from tests.support.broker import RunningBroker
 from tests.support.sandbox import RunningSandbox
 from tests.support.whole import Whole

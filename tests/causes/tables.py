@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiosk.errors import BY_AADSTS, BY_CODE
-from kiosk.sandbox.entra_errors import SIGN_IN_REFUSALS
+from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS
 
 
 def by_person(code: str) -> int:

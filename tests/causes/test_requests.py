@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from kiosk.clock import SystemClock
-from kiosk.config import Policy
+from kiosk.config.kiosk import Policy
 from kiosk.errors import ReasonRequired
-from kiosk.sandbox.directory import load_directory
-from kiosk.surroundings import Watch
+from kiosk.sandbox.tenant.directory import load_directory
+from kiosk.terminal.recorders import Watch
 from tests.causes.reader import Reader
 from tests.causes.start import KEY_CALL, TOKEN_CALL, UNLIMITED, Start, at
 from tests.causes.tables import GRAPH, LIMITS
@@ -106,7 +106,9 @@ async def test_a_graph_that_does_not_give_the_key(
             await reader.passing(person, code)
             running.sandbox.clear_faults()
         with monkeypatch.context() as patch:
-            patch.setattr("kiosk.broker.credential.Credential._acquire", lambda _: "a token that Graph does not take")
+            patch.setattr(
+                "kiosk.broker.graph.credential.Credential._acquire", lambda _: "a token that Graph does not take"
+            )
             await person.press("enter")
             await reader.passing(person, "graph_refused")
         with monkeypatch.context() as patch:

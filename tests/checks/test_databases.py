@@ -12,14 +12,15 @@ import msgspec
 import psycopg
 import pytest
 
-from kiosk.broker.record import open_record
-from kiosk.check_cli import EXIT_FAILED
+from kiosk.broker.record.writer import open_record
 from kiosk.checks import record
 from kiosk.checks.database import database as check_database
 from kiosk.checks.report import Report
 from kiosk.checks.result import Level
+from kiosk.cli.check import EXIT_FAILED
 from kiosk.clock import SystemClock
-from kiosk.config import BrokerConfig, RecordSettings, load
+from kiosk.config.broker import BrokerConfig, RecordSettings
+from kiosk.config.loading import load
 from tests.support.broker import ROOT
 from tests.support.checks import Stage
 from tests.support.postgresql import MISSING, cluster, database, find_binaries

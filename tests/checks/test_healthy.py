@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from kiosk import __version__
-from kiosk.check_cli import EXIT_FAILED
 from kiosk.checks import broker_side, kiosk_side
 from kiosk.checks.report import Report, line
 from kiosk.checks.result import Check, Level, Result, Run, failed, passed
+from kiosk.cli.check import EXIT_FAILED
 from tests.support.broker import ROOT
 from tests.support.checks import CURVE, RSA, Stage, certificate, server
 from tests.support.terminal import KIOSK
@@ -228,7 +228,7 @@ def test_every_check_is_documented(side: str) -> None:
 
 def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
     code = (
-        "import sys, kiosk.checks.kiosk_side, kiosk.check_cli;"
+        "import sys, kiosk.checks.kiosk_side, kiosk.cli.check;"
         "sys.exit(bool({'litestar', 'sqlalchemy', 'uvicorn', 'jwt', 'textual', 'kiosk.broker'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
@@ -238,7 +238,9 @@ def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
 def test_without_what_only_a_broker_has_installed(healthy: Stage, side: str, code: int) -> None:
     path = healthy.place / f"{side}.toml"
     missing = "for name in ('sqlalchemy', 'litestar', 'uvicorn'): sys.modules[name] = None"
-    program = f"import sys\n{missing}\nfrom kiosk.cli import cli\ncli(['check', '--config', {str(path)!r}], 'kiosk')"
+    program = (
+        f"import sys\n{missing}\nfrom kiosk.cli.main import cli\ncli(['check', '--config', {str(path)!r}], 'kiosk')"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
     )

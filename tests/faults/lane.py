@@ -16,19 +16,21 @@ import httpx
 import msgspec
 import uvicorn
 
-from kiosk.broker.record import Record, open_record
+from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build
 from kiosk.broker.service import Service
-from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.models import Person
+from kiosk.net.serving import server_tls, unix_socket
 from kiosk.sandbox.app import Sandbox
 from kiosk.sandbox.ca import Authority, KeyPair
 from kiosk.sandbox.faults import Fault, Faults
 from kiosk.sandbox.files import Files, write_all
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.web import Receive, Request, Response, Send, json_response, read_request, send_response
-from kiosk.serving import server_tls, unix_socket
 from tests.faults.calls import Call
 from tests.support.broker import QUICK, MovedClock, RunningBroker, broker_config
 from tests.support.relay import Relay

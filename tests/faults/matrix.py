@@ -17,18 +17,18 @@ from typing import Any
 
 import pytest
 
-from kiosk.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.api import tell_lost
-from kiosk.config import KioskConfig
+from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import BY_CODE, DeviceRefused, KioskError, SignInUnreachable
-from kiosk.flow import Flow, VisitOver
 from kiosk.identity import DeviceCode
-from kiosk.keeper import Keeper
 from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.ca import Authority, self_signed
-from kiosk.showing import Showing
-from kiosk.surroundings import Watch
-from kiosk.witness import Witness
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.guard import Keeper
+from kiosk.visit.open_reveals import Witness
+from kiosk.visit.reveal import Showing
 from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults
 from tests.faults.lane import LIMITS, WHO, Cell, Lane
 from tests.support.relay import spoiled_servers
@@ -302,7 +302,7 @@ def every_fault_at(calls: Sequence[Call]) -> int:
     root.addHandler(listener)
     try:
         with tempfile.TemporaryDirectory(prefix="kf") as name, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kiosk.broker.signing_keys._FETCH_SECONDS", LIMITS["total_seconds"])
+            patch.setattr("kiosk.broker.tokens.signing_keys._FETCH_SECONDS", LIMITS["total_seconds"])
             wrong = asyncio.run(matrix(Path(name), chosen))
     finally:
         root.removeHandler(listener)

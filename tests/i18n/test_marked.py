@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kiosk import i18n
-from kiosk.spelling import DIGITS, INTERNATIONAL, LETTERS, alphabet
+from kiosk.recovery_key.spelling import DIGITS, INTERNATIONAL, LETTERS, alphabet
 from tests.screens.test_goldens import DEVICES, HELPDESK, PORTAL
 from tests.support.scenes import ERRORS, ONLY_LETTERS, PAIRS, SCENES, ZEROS, played
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, rows

@@ -12,7 +12,7 @@ import httpx
 import jwt
 import pytest
 
-from kiosk.tls import tls_context
+from kiosk.net.tls import tls_context
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 identity = pytest.importorskip("azure.identity")

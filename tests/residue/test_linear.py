@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.spelling import alphabet
+from kiosk.recovery_key.spelling import alphabet
 from tests.support.linear import BEGIN, CHOICE, key_in, shown_key, spaced, spelled, walk_to_key
 from tests.support.memory import scan, scan_words
 from tests.support.multiplexer import Multiplexer, Screen, Tmux

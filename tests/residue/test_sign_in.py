@@ -23,9 +23,9 @@ SIGN_IN = """
 import asyncio, gc, os, sys
 from pathlib import Path
 from kiosk.clock import SystemClock
-from kiosk.config import KioskConfig, load
+from kiosk.config.loading import KioskConfig, load
 from kiosk.identity import SignIn
-from kiosk.process import overwrite_freed
+from kiosk.process.hardening import overwrite_freed
 
 def tell(words):
     os.write(1, words.encode() + b"\\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.spelling import alphabet
+from kiosk.recovery_key.spelling import alphabet
 from tests.support.memory import scan, scan_words
 from tests.support.terminal import Terminal
 
@@ -22,9 +22,9 @@ KEY = "97ZT-8XQH-63WP-VNMB-52YR-4UKC"
 PROGRAM = """
 import sys
 from pathlib import Path
-from kiosk.process import overwrite_freed
+from kiosk.process.hardening import overwrite_freed
 from kiosk.secret import SecretBuffer
-from kiosk.spelling import alphabet
+from kiosk.recovery_key.spelling import alphabet
 from kiosk.widgets.key_view import KeyForm, KeyView
 from textual.app import App
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kiosk.tls import tls_context
+from kiosk.net.tls import tls_context
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 

@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from kiosk.tls import tls_context
+from kiosk.net.tls import tls_context
 from tests.support.sandbox import RunningSandbox
 
 DEVICES = "/beta/deviceManagement/managedDevices"

@@ -16,12 +16,14 @@ import httpx
 import msal
 import pytest
 
-from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.errors import ConfigError
+from kiosk.net.tls import tls_context
 from kiosk.sandbox.files import Files
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig, configure
-from kiosk.tls import tls_context
 from tests.support.msal_http import msal_http
 from tests.support.sandbox import ROOT, running_sandbox
 
@@ -40,7 +42,7 @@ def test_what_it_writes(tmp_path: Path) -> None:
         assert kiosk.broker.url == broker.listen.url == f"unix:{sandbox.directory}/broker.sock"
         assert broker.record.database == f"sqlite:///{sandbox.directory}/record.db"
         assert broker.graph.url == f"{sandbox.url}/beta"
-        assert kiosk.visit.reveal_seconds == 7
+        assert kiosk.visit.visit.reveal_seconds == 7
         assert (broker.rules.reason, broker.rules.per_person) == ("required", ("9/hour",))
         assert kiosk.sign_in.ca_bundle == files["ca.pem"]
         with httpx.Client(verify=tls_context(), trust_env=False) as stranger, pytest.raises(httpx.ConnectError):

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from kiosk import i18n
-from kiosk.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
-from kiosk.app import EXIT_CRASH
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed, from_code
+from kiosk.fullscreen.app import EXIT_CRASH
 from kiosk.models import Device, Ending
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
@@ -17,7 +16,8 @@ from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import LANGUAGE_SECONDS, WelcomeScreen
-from kiosk.words import waiting
+from kiosk.visit.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.wording import waiting
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows, welcome
 
 HELPDESK = CONFIG.organisation.helpdesk

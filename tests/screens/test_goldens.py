@@ -12,22 +12,22 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from kiosk.config import Look
+from kiosk.config.kiosk import Look
 from kiosk.errors import DevicePersonal, KeyNotEscrowed, PersonLimit, SignInUnreachable
-from kiosk.looks import LOOKS
+from kiosk.look.themes import LOOKS
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.copy_check import ReadBackScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
-from kiosk.screens.read_back import ReadBackScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.showing import Showing
+from kiosk.visit.reveal import Showing
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"

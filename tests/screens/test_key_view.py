@@ -11,9 +11,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from kiosk.i18n import LANGUAGES
+from kiosk.look.glyphs import Repertoire, face
+from kiosk.recovery_key.spelling import DIGITS, LETTERS, Alphabet, alphabet
 from kiosk.secret import SecretBuffer
-from kiosk.spelling import DIGITS, LETTERS, Alphabet, alphabet
-from kiosk.widgets.glyphs import Repertoire, face
 from kiosk.widgets.key_view import KeyForm, KeyView
 
 # Every digit and nearly every letter, look-alikes side by side.

@@ -8,15 +8,15 @@ import pytest
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
-from kiosk.keeper import GOODBYE_SECONDS
+from kiosk.process.exit_codes import EXIT_CRASH
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.showing import Showing
-from kiosk.supervisor import EXIT_CRASH
-from kiosk.visit import Visit
+from kiosk.visit.guard import GOODBYE_SECONDS
+from kiosk.visit.reveal import Showing
+from kiosk.visit.visit import Visit
 from tests.support.stage import CONFIG, KEY, Stage, device, rows, welcome
 
 IDLE = CONFIG.visit.idle_seconds

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from kiosk.flow import _PATIENCE_SECONDS, Flow
-from kiosk.fullscreen import FullScreen
+from kiosk.fullscreen.ui import FullScreen
 from kiosk.models import Ending
-from kiosk.read_back import Answer
+from kiosk.recovery_key.copy_check import Answer
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.showing import Showing
+from kiosk.visit.flow import _PATIENCE_SECONDS, Flow
+from kiosk.visit.reveal import Showing
 from tests.support.stage import Stage, welcome
 
 

@@ -11,13 +11,13 @@ import pytest
 from textual.pilot import Pilot
 
 from kiosk import i18n
-from kiosk.answers import AfterReveal
-from kiosk.config import Policy
+from kiosk.config.kiosk import Policy
 from kiosk.errors import KeyRotated
 from kiosk.screens.reveal import RevealScreen
-from kiosk.showing import Showing
-from kiosk.surroundings import Watch
-from kiosk.words import warnings
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import AfterReveal
+from kiosk.visit.reveal import Showing
+from kiosk.wording import warnings
 from tests.support.stage import KEY, Stage, rows
 
 GROUPS = KEY.decode().split("-")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kiosk.answers import AfterCard
 from kiosk.models import Device
 from kiosk.screens.what_now import WhatNowScreen
+from kiosk.visit.answers import AfterCard
 from tests.support.stage import CONFIG, Stage, device, rows
 
 HELPDESK = CONFIG.organisation.helpdesk

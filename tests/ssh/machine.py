@@ -25,7 +25,9 @@ import msgspec
 import psutil
 import pytest
 
-from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from tests.support.broker import to_toml
 from tests.support.sandbox import RunningSandbox
 

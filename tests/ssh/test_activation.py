@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kiosk import serving
 from kiosk.errors import ConfigError
+from kiosk.net import serving
 
 Give = Callable[[socket.socket], None]
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.config import BrokerConfig, KioskConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
 # What is for Prometheus and Grafana is not installed on this machine.

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.watchdog import STUCK_SECONDS
+from kiosk.process.watchdog import STUCK_SECONDS
 from tests.ssh.machine import Machine, wait_until
 from tests.ssh.sessions import WELCOME, Door, kiosk_of, own_sshd
 from tests.support.sandbox import RunningSandbox

@@ -21,21 +21,22 @@ import msgspec
 import uvicorn
 from sqlalchemy import select
 
-from kiosk.broker.checkpoints import Signer
-from kiosk.broker.database import open_engine
-from kiosk.broker.questions import Backoff
-from kiosk.broker.record import Record, open_record
+from kiosk.broker.graph.requests import Backoff
+from kiosk.broker.record.checkpoints import Signer
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import RECORD
+from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
-from kiosk.broker.schema import RECORD
 from kiosk.broker.server import build, listening
 from kiosk.broker.sinks import open_sinks
 from kiosk.clock import Clock, SystemClock
-from kiosk.config import BrokerConfig, SinkSettings, load
+from kiosk.config.broker import BrokerConfig, SinkSettings
+from kiosk.config.loading import load
 from kiosk.models import Problem, ReleaseRequest
+from kiosk.net.http import UNIX_PREFIX
+from kiosk.net.serving import server_tls
+from kiosk.net.tls import tls_context
 from kiosk.secret import VisitKeys, release_info
-from kiosk.serving import server_tls
-from kiosk.tls import tls_context
-from kiosk.transport import UNIX_PREFIX
 
 ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)

@@ -22,14 +22,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kiosk.broker.record import open_record
+from kiosk.broker.record.writer import open_record
 from kiosk.checks.broker_side import CHECKS as BROKER_CHECKS
 from kiosk.checks.broker_side import Broker
 from kiosk.checks.kiosk_side import CHECKS as KIOSK_CHECKS
 from kiosk.checks.kiosk_side import Kiosk
 from kiosk.checks.result import Result, Run
 from kiosk.clock import Clock, SystemClock
-from kiosk.config import BrokerConfig, load
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.loading import load
 from tests.support.sandbox import RunningSandbox
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

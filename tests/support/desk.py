@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable
 
 from textual.pilot import Pilot
 
-from kiosk.app import KioskApp
 from kiosk.clock import SystemClock
+from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Ending
-from kiosk.surroundings import Watch
+from kiosk.terminal.recorders import Watch
 from tests.support.stage import rows
 from tests.support.whole import Whole
 

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.app import KioskApp
+from kiosk.fullscreen.app import KioskApp
 from kiosk.i18n import _
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.device_list import HEADINGS, DeviceList

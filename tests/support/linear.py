@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kiosk.spelling import alphabet
+from kiosk.recovery_key.spelling import alphabet
 from tests.support.terminal import ENTER, Terminal
 
 BEGIN = "Press Enter to begin:"

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from kiosk.tls import tls_context
-from kiosk.transport import MsalHttp
+from kiosk.net.msal_http import MsalHttp
+from kiosk.net.tls import tls_context
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import msgspec
 from kiosk.clock import SystemClock
 from kiosk.errors import PROBLEM_TYPE, new_reference
 from kiosk.models import Device, Devices, Person, Problem, ReasonRule, Release, Session
-from kiosk.transport import UNIX_PREFIX
+from kiosk.net.http import UNIX_PREFIX
 
 MAC = Device(
     id="00000000-0000-0000-0000-000000000001",

@@ -9,15 +9,15 @@ from typing import Any
 
 import pyte
 
-from kiosk.answers import AfterCheck, AfterReveal
 from kiosk.clock import ManualClock
-from kiosk.linear.face import LinearFace
 from kiosk.linear.keys import ENTER
 from kiosk.linear.page import Page
 from kiosk.linear.talk import Talk
+from kiosk.linear.ui import LinearFace
 from kiosk.secret import SecretBuffer
-from kiosk.showing import Showing, Times
-from kiosk.surroundings import Watch
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import AfterCheck, AfterReveal
+from kiosk.visit.reveal import Showing, Times
 from tests.support.stage import CONFIG, KEY, device
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, insert, select, update
 
-from kiosk.broker.chain import Checkpoint, Row
-from kiosk.broker.checkpoints import Sealing, Signer
-from kiosk.broker.ledger import Ledger
-from kiosk.broker.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
+from kiosk.broker.record.chain import Checkpoint, Row
+from kiosk.broker.record.checkpoints import Sealing, Signer
+from kiosk.broker.record.ledger import Ledger
+from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
 from kiosk.clock import ManualClock
 
 _IN_ONE = 10_000

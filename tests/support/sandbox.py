@@ -15,11 +15,11 @@ import httpx
 import msgspec
 
 from kiosk.clock import SystemClock
-from kiosk.sandbox.directory import Device, Directory, Person, load_directory
+from kiosk.net.tls import tls_context
 from kiosk.sandbox.phone import Phone
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.tls import tls_context
+from kiosk.sandbox.tenant.directory import Device, Directory, Person, load_directory
 
 ROOT = Path(__file__).parents[2]
 

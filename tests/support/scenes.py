@@ -11,18 +11,17 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from kiosk import i18n, words
-from kiosk.answers import Network
-from kiosk.config import Policy
+from kiosk import i18n, wording
+from kiosk.config.kiosk import Policy
 from kiosk.errors import BY_CODE, ConfigError, DeviceRefused, KioskError, SignInError, TerminalWatched, from_code
 from kiosk.i18n import _
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
+from kiosk.screens.copy_check import ReadBackScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import DemoPerson, PhoneScreen
-from kiosk.screens.read_back import ReadBackScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
@@ -30,9 +29,10 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.showing import Showing
-from kiosk.surroundings import Watch
-from kiosk.ticket import ticket
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import Network
+from kiosk.visit.reveal import Showing
+from kiosk.visit.ticket import ticket
 from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
 from tests.support.stage import CONFIG, Stage, checkable, device
 
@@ -143,7 +143,7 @@ _PRESSED = {
 }
 # Seconds that have passed by then.
 _LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
-HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(words).items() if name.endswith("_HELP")}
+HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(wording).items() if name.endswith("_HELP")}
 
 SCENES: dict[str, Scene] = {
     **SCREENS,
@@ -194,7 +194,7 @@ SCENES: dict[str, Scene] = {
 
 def _warned(code: str | None, *kinds: str) -> str:
     """What is said against a key that is shown all the same."""
-    return " ".join(words.warnings(code, Watch(kinds, Policy.MASK if kinds else Policy.ALLOW)))
+    return " ".join(wording.warnings(code, Watch(kinds, Policy.MASK if kinds else Policy.ALLOW)))
 
 
 def still_there() -> str:

@@ -10,14 +10,14 @@ from typing import Any
 from textual.pilot import Pilot
 
 from kiosk import i18n
-from kiosk.app import KioskApp
 from kiosk.clock import Deadline, ManualClock
-from kiosk.config import KioskConfig, Organisation, SignInSettings
+from kiosk.config.kiosk import KioskConfig, Organisation, SignInSettings
+from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Device, Ending, Person
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
-from kiosk.showing import Showing, Times
+from kiosk.visit.reveal import Showing, Times
 
 CONFIG = KioskConfig(
     organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),

@@ -16,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import insert, select
 
-from kiosk.audit_cli import audit
-from kiosk.broker.chain import FIELDS, digest
-from kiosk.broker.database import open_engine
-from kiosk.broker.schema import METADATA
+from kiosk.broker.record.chain import FIELDS, digest
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import METADATA
+from kiosk.cli.audit import audit
 from tests.support.postgresql import database
 from tests.support.record import fill, signer
 

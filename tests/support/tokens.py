@@ -10,10 +10,10 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kiosk.broker.signing_keys import KeyRing
-from kiosk.broker.tokens import Caller, Tokens
+from kiosk.broker.tokens.signing_keys import KeyRing
+from kiosk.broker.tokens.validation import Caller, Tokens
 from kiosk.clock import ManualClock
-from kiosk.config import TokenSettings
+from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokenRefused
 
 TENANT = "11111111-2222-3333-4444-555555555555"

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from kiosk.config import BrokerAddress, KioskConfig, load
+from kiosk.config.kiosk import BrokerAddress, KioskConfig
+from kiosk.config.loading import load
 from tests.support.broker import RunningBroker, broker_config, running_broker
 from tests.support.sandbox import RunningSandbox, running_sandbox
 

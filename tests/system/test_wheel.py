@@ -27,7 +27,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_the_look_the_people_and_the_pages(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"kiosk/kiosk.tcss", "kiosk/py.typed", "kiosk/sandbox/people.toml", "kiosk/sandbox/phone.css"} <= names
+    assert {
+        "kiosk/kiosk.tcss",
+        "kiosk/py.typed",
+        "kiosk/sandbox/tenant/people.toml",
+        "kiosk/sandbox/phone.css",
+    } <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks", "translations"))]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.keyboard import PASTE_QUIET_SECONDS
+from kiosk.fullscreen.keyboard import PASTE_QUIET_SECONDS
 from tests.support.noise import grammar
 from tests.support.tenant import Tenant, tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F10, Terminal, dead_end, terminal

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.supervisor import EXIT_LOST
+from kiosk.process.exit_codes import EXIT_LOST
 from tests.support.linear import BEGIN, shown_key, spelled, walk_to_key
 from tests.support.tenant import Tenant, tenant
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
@@ -35,8 +35,8 @@ FAST = """
 import asyncio, sys
 from pathlib import Path
 from kiosk.clock import SystemClock
-from kiosk.config import KioskConfig, load
-from kiosk.linear.kiosk import LinearKiosk
+from kiosk.config.loading import KioskConfig, load
+from kiosk.linear.app import LinearKiosk
 
 class Fast(SystemClock):
     def now(self):
@@ -44,7 +44,7 @@ class Fast(SystemClock):
 
 async def visit():
     kiosk = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Fast(), terminal="tty-fast")
-    kiosk.keeper.guarded = False
+    kiosk.visit.guard.guarded = False
     return await kiosk.run_visit()
 
 sys.exit(asyncio.run(visit()))

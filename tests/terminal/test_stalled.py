@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from kiosk.clock import ManualClock
-from kiosk.watchdog import STUCK_SECONDS, Watchdog
+from kiosk.process.watchdog import STUCK_SECONDS, Watchdog
 from tests.support.tenant import tenant, walk_to_key
 from tests.support.terminal import ENTER, F1, F10, terminal
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from kiosk.broker.sinks.deliveries import Deliveries, Worker
+from kiosk.broker.sinks.delivery import Deliveries, Worker
 from kiosk.broker.sinks.journald import Journald
 from kiosk.broker.sinks.json_lines import JsonLines
-from kiosk.broker.sinks.positions import Positions
+from kiosk.broker.sinks.offsets import Positions
 from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
 from kiosk.clock import Clock
-from kiosk.config import SinkSettings, read_text
+from kiosk.config.broker import SinkSettings
+from kiosk.config.loading import read_text
 from kiosk.errors import ConfigError
-from kiosk.tls import tls_context
-from kiosk.transport import can_be_sent
+from kiosk.net.http import can_be_sent
+from kiosk.net.tls import tls_context
 
 _JOURNAL = "unix:/run/systemd/journal/socket"
 _REQUIRED = "required"

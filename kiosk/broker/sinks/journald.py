@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk.broker.chain import Appended
+from kiosk.broker.record.chain import Appended
 from kiosk.broker.sinks.sink import APPLICATION, rest
 from kiosk.broker.sinks.syslog import severity, summary
 from kiosk.clock import Deadline

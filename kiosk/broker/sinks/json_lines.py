@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk.broker.chain import Appended
+from kiosk.broker.record.chain import Appended
 from kiosk.broker.sinks.sink import rest
 from kiosk.clock import Deadline
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeAlias
 
-from kiosk.broker.chain import Appended
+from kiosk.broker.record.chain import Appended
 from kiosk.clock import Deadline
 
 ATTEMPT_SECONDS = 5.0

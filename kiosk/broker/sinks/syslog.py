@@ -8,8 +8,8 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from kiosk.broker.chain import Appended, Row
-from kiosk.broker.schema import OK, UNKNOWN, Event
+from kiosk.broker.record.chain import Appended, Row
+from kiosk.broker.record.schema import OK, UNKNOWN, Event
 from kiosk.broker.sinks.sink import APPLICATION, CONNECT_SECONDS, look_up, rest
 from kiosk.clock import Deadline
 from kiosk.models import Ending

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 
 from kiosk import __version__
-from kiosk.broker.chain import Appended
+from kiosk.broker.record.chain import Appended
 from kiosk.broker.sinks.sink import APPLICATION, ATTEMPT_SECONDS, CONNECT_SECONDS, TOO_LONG, Addresses, look_up, rest
 from kiosk.clock import Deadline
-from kiosk.transport import timeouts
+from kiosk.net.http import timeouts
 
 
 class Webhook:

@@ -1,0 +1,95 @@
+"""Writes the record into a file: JSON lines that can be verified, or a table for a spreadsheet."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from kiosk.broker.audit.source import DatabaseSource, Members, Stored
+from kiosk.broker.record.chain import FIELDS
+from kiosk.errors import ConfigError
+
+_FILE_MODE = 0o600
+# A spreadsheet would calculate what begins like this, and names come from outside.
+_ACTS = ("=", "+", "-", "@")
+
+
+def pieces(source: DatabaseSource, form: str) -> Iterator[bytes]:
+    """The record in ``jsonl`` or ``csv``, piece by piece."""
+    return _csv(source) if form == "csv" else _jsonl(source)
+
+
+def line(members: Members) -> bytes:
+    """A row as one line, with what is no text marked: an export must be readable, and such a row does not hold."""
+    readable = {name: _readable(value) for name, value in members.items()}
+    return msgspec.json.encode(readable)
+
+
+@contextlib.contextmanager
+def target(path: Path | None) -> Iterator[Callable[[bytes], object]]:
+    """Where to write to: standard output, or a new file that is complete when it appears. Raises ConfigError."""
+    if path is None:
+        yield sys.stdout.buffer.write
+        sys.stdout.buffer.flush()
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _created(draft) as file:
+            yield file.write
+            file.flush()
+            os.fsync(file.fileno())
+        # Not over a file that is there: it may be the only copy of what the record once said.
+        os.link(draft, path)
+    except OSError as error:
+        raise ConfigError(path, f"expected to write a new file: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _created(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb")
+
+
+def _jsonl(source: DatabaseSource) -> Iterator[bytes]:
+    head = source.head() or {}
+    named = {name: head.get(name) for name in ("origin", "version", "n", "hash", "sealed")}
+    yield msgspec.json.encode({"record": named}) + b"\n"
+    for item in source.items():
+        if isinstance(item, Stored):
+            yield line({"checkpoint": item.members}) + b"\n"
+        elif isinstance(item, dict):
+            yield line(item) + b"\n"
+
+
+def _csv(source: DatabaseSource) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(FIELDS)
+    for row in source.rows():
+        writer.writerow([_inert(row[name]) for name in FIELDS])
+        yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _inert(value: object) -> object:
+    value = _readable(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_ACTS) else value
+
+
+def _readable(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    piece = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return piece

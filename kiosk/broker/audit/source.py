@@ -1,0 +1,246 @@
+"""Reads the record for an audit, from the database or an export: everything in order, in constant memory, read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Result,
+    Select,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+    true,
+)
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from kiosk.broker.record.database import open_engine, sqlite_file, unusable
+from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, VERSION
+from kiosk.errors import ConfigError
+
+_AT_ONCE = 500
+_LONGEST_LINE = 1 << 20
+_MOST_VALUES = 1000
+_HEAD = ("origin", "n", "hash", "sealed")
+
+Members: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint as it is stored; nothing in it has been checked."""
+
+    members: Members
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A line of an export that is neither a row nor a checkpoint."""
+
+    line: int
+
+
+Item: TypeAlias = Members | Stored | Broken
+
+
+class Source(Protocol):
+    """A record that can be read again and again, unchanged in between."""
+
+    def head(self) -> Members | None:
+        """What the record says of itself: ``origin``, ``version``, ``n``, ``hash``, ``sealed``."""
+
+    def items(self) -> Iterator[Item]:
+        """Rows in their order, each checkpoint after the row that it covers."""
+
+
+class DatabaseSource:
+    """The database as it is at one moment; a broker may go on writing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._reading: list[Result[Any]] = []
+
+    def close(self) -> None:
+        """End what somebody has not read to its end, as after the first row that does not hold."""
+        for result in self._reading:
+            result.close()
+
+    def head(self) -> Members | None:
+        found = self._connection.execute(select(HEAD)).mappings().first()
+        return dict(found) if found else None
+
+    def rows(self, *where: ColumnElement[bool]) -> Iterator[Members]:
+        """Rows that meet all conditions."""
+        names = tuple(RECORD.columns.keys())
+        statement = select(RECORD).where(*where).order_by(RECORD.c.n)
+        for block in self._read(statement).partitions(_AT_ONCE):
+            for row in block:
+                yield dict(zip(names, row, strict=True))
+
+    def having(self, column: Column[str], fits: Callable[[str], bool]) -> ColumnElement[bool]:
+        """A condition that no row fails whose text in an indexed column fits. Others may meet it as well."""
+        first = select(func.min(column).label("value")).cte("leap", recursive=True)
+        # From each value to the next one in the index: the record is large, but has few different people and devices.
+        following = select(func.min(column)).where(column > first.c.value).scalar_subquery()
+        leap = first.union_all(select(following).where(first.c.value.is_not(None)))
+        found: list[str] = []
+        for (value,) in self._read(select(leap.c.value).where(leap.c.value.is_not(None))):
+            if not _is_text(value) or len(found) > _MOST_VALUES:
+                # Then every row is looked at.
+                return true()
+            if fits(value):
+                found.append(value)
+        return column.in_(found)
+
+    def items(self) -> Iterator[Item]:
+        checkpoints = self.checkpoints()
+        coming = next(checkpoints, None)
+        for row in self.rows():
+            while coming and _before(coming.members["size"], row["n"]):
+                yield coming
+                coming = next(checkpoints, None)
+            yield row
+        while coming:
+            yield coming
+            coming = next(checkpoints, None)
+
+    def checkpoints(self, *where: ColumnElement[bool]) -> Iterator[Stored]:
+        """Checkpoints that meet all conditions."""
+        statement = select(CHECKPOINT).where(*where).order_by(CHECKPOINT.c.size)
+        for row in self._read(statement).mappings():
+            yield Stored(dict(row))
+
+    def _read(self, statement: Select[Any]) -> Result[Any]:
+        result = self._connection.execute(statement)
+        self._reading.append(result)
+        return result
+
+
+class ExportSource:
+    """A file that ``kiosk audit export`` wrote as JSON lines. Raises ConfigError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _, first = next(self._lines(), (0, {}))
+        if not isinstance(first.get("record"), dict):
+            raise ConfigError(path, "expected a record exported as jsonl; its first line says so")
+        self._head = first["record"]
+        if self._head.get("version") != VERSION:
+            raise ConfigError(path, f"expected a record of version {VERSION}, not {self._head.get('version')}")
+        if missing := [name for name in _HEAD if name not in self._head]:
+            raise ConfigError(path, f"expected the first line to say how the record ended; missing: {missing[0]}")
+
+    def head(self) -> Members | None:
+        return dict(self._head)
+
+    def items(self) -> Iterator[Item]:
+        lines = self._lines()
+        next(lines)
+        for number, members in lines:
+            if isinstance(members.get("checkpoint"), dict):
+                yield Stored(members["checkpoint"])
+            elif "n" in members:
+                yield members
+            else:
+                yield Broken(number)
+
+    def _lines(self) -> Iterator[tuple[int, Members]]:
+        try:
+            with self._path.open("rb") as file:
+                number = 0
+                while line := file.readline(_LONGEST_LINE):
+                    number += 1
+                    yield number, read_line(line)
+        except OSError as error:
+            raise ConfigError(self._path, f"expected an exported record: {error.strerror or error}") from None
+
+
+def read_line(line: bytes) -> Members:
+    """A line of JSON as its members; empty for anything else."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def database(url: str) -> Iterator[DatabaseSource]:
+    """A database, opened for reading only. Raises ConfigError."""
+    engine = _reader(url)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # Whoever reads page by page may take any time, and holds no lock that a broker waits for.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            _expect_our_version(connection)
+            connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
+            with contextlib.closing(DatabaseSource(connection)) as source:
+                yield source
+    except SQLAlchemyError as error:
+        origin = getattr(error, "orig", None) or error
+        words = " ".join(str(origin).split())
+        raise ConfigError("the record", f"expected to read it: {type(origin).__name__}: {words}") from None
+    finally:
+        engine.dispose()
+
+
+def _expect_our_version(connection: Connection) -> None:
+    known = inspect(connection)
+    if not known.has_table(RECORD.name) or not known.has_table(HEAD.name):
+        raise unusable("expected a database with a record")
+    named = {column["name"] for column in known.get_columns(HEAD.name)}
+    version = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
+    if version not in {VERSION, None}:
+        raise unusable(f"expected a record of version {VERSION}, not {version}")
+
+
+def _reader(url: str) -> Engine:
+    path = sqlite_file(url)
+    if path is None:
+        return open_engine(url)
+    if not path.is_file():
+        raise unusable(f"expected a file with a record: {path}")
+    query = {"mode": "ro", "uri": "true"}
+    if not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK):
+        # A copy on a medium that cannot be written: nobody else changes it, and SQLite could not make its lock files.
+        query["immutable"] = "1"
+    engine = create_engine(URL.create("sqlite", database=f"file:{quote(str(path))}", query=query), poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def as_it_is(connection: sqlite3.Connection, _pooled: Any) -> None:
+        connection.isolation_level = None
+        # What is no text any more must reach the comparison, not end the reading.
+        connection.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be asked for; what somebody has made of a text with other tools may be anything."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _before(size: object, n: object) -> bool:
+    return not (isinstance(size, int) and isinstance(n, int)) or size < n

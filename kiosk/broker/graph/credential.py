@@ -1,0 +1,211 @@
+"""The organisation's certificate, and the tokens that Entra ID gives for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import msal
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from kiosk.broker.logs import event
+from kiosk.broker.metrics import OK, Metrics
+from kiosk.clock import Clock
+from kiosk.config.broker import GraphSettings
+from kiosk.config.loading import changed, read_text
+from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
+from kiosk.net.http import can_be_sent, cause_of, timeouts
+from kiosk.net.msal_http import MsalHttp
+from kiosk.net.tls import tls_context
+
+_TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
+# Microsoft's own numbers for "try again"; they only choose between two sentences.
+_TRANSIENT_CODES = frozenset({50033, 90006, 90012, 90024, 90033})
+_PEM = b"-----BEGIN "
+
+
+class Credential:
+    """Gives access tokens for Graph. They and the private key live in MSAL's memory only."""
+
+    def __init__(self, settings: GraphSettings, clock: Clock, metrics: Metrics | None = None) -> None:
+        """Read the certificate once, so that a bad one is found at start. Raises ConfigError."""
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics or Metrics(clock)
+        root = urlsplit(settings.url)
+        self._scope = f"{root.scheme}://{root.netloc}/.default"
+        self._http = MsalHttp(
+            tls_context(settings.ca_bundle),
+            timeouts(settings.connect_seconds, settings.read_seconds),
+            settings.total_seconds,
+        )
+        self._replayed: dict[str, Any] = {}
+        self._application: msal.ConfidentialClientApplication | None = None
+        self._read: object = None
+        self._tokens = msal.TokenCache()
+        self._asking = asyncio.Lock()
+        load_certificate(settings, clock)
+
+    async def token(self) -> str:
+        """An access token, from memory where possible. Raises CertificateRefused or GraphUnavailable."""
+        async with self._asking:
+            try:
+                return await self._http.run(self._acquire)
+            except KioskError as error:
+                self._metrics.answer("entra", error.code)
+                raise
+
+    def forget(self) -> None:
+        """Take the next token from Entra ID, with the certificate as it is then on disk."""
+        self._application = None
+        self._tokens = msal.TokenCache()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _acquire(self) -> str:
+        # MSAL would answer the next try from this cache, for seconds, with the failure of the last one.
+        self._replayed.clear()
+        try:
+            token, new = self._asked()
+        except BaseException:
+            # It would ask again with the same assertion, which Entra ID may already have seen.
+            self._application = None
+            raise
+        if new:
+            self._metrics.answer("entra", OK)
+        return token
+
+    def _asked(self) -> tuple[str, bool]:
+        """The token, and whether Entra ID was asked for it."""
+        try:
+            answer = self._current().acquire_token_for_client([self._scope])
+        except httpx.HTTPError as error:
+            raise GraphUnavailable(f"Entra ID: {cause_of(error)}") from None
+        except ConfigError as error:
+            raise CertificateRefused(f"certificate: {error}") from None
+        except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
+            raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
+        token = answer.get("access_token")
+        if isinstance(token, str) and can_be_sent(token):
+            return token, answer.get("token_source") != "cache"
+        # MSAL keeps what it took for a token, whatever that was.
+        self._tokens = msal.TokenCache()
+        raise GraphUnavailable("Entra ID: no token that can be sent") if isinstance(token, str) else _explain(answer)
+
+    def _current(self) -> msal.ConfidentialClientApplication:
+        """The application with the certificate as it is on disk; a token that is still good outlives the change.
+
+        A file that cannot be used, such as one half-written, does not take the place of a certificate that can.
+        """
+        found = changed((self._settings.certificate, self._settings.passphrase_file))
+        if self._application is None or found != self._read:
+            try:
+                application = self._open()
+            except ConfigError as error:
+                if self._application is None:
+                    raise
+                event("certificate.kept", logging.WARNING, use="graph", cause=error)
+            else:
+                if self._application is not None:
+                    event("certificate.replaced", use="graph", file=self._settings.certificate)
+                self._application = application
+            self._read = found
+        return self._application
+
+    def _open(self) -> msal.ConfidentialClientApplication:
+        return msal.ConfidentialClientApplication(
+            self._settings.client_id,
+            authority=self._settings.authority,
+            client_credential=load_certificate(self._settings, self._clock),
+            http_client=self._http,
+            http_cache=self._replayed,
+            token_cache=self._tokens,
+            instance_discovery=False,
+        )
+
+
+def _explain(answer: dict[str, Any]) -> KioskError:
+    cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
+    codes = answer.get("error_codes")
+    # Whatever stands there, it may be of any type.
+    passing = isinstance(codes, list) and any(code in _TRANSIENT_CODES for code in codes if isinstance(code, int))
+    return (GraphUnavailable if passing or str(answer.get("error")) in _TRANSIENT else CertificateRefused)(cause)
+
+
+def certificate_of(settings: GraphSettings) -> x509.Certificate:
+    """The certificate alone, whether or not it is still valid. Raises ConfigError."""
+    return _read(settings)[0][0]
+
+
+def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
+    """The certificate and its private key in the form that MSAL takes, after checking both. Raises ConfigError."""
+    path = settings.certificate
+    ours, certificates, form = _read(settings)
+    if ours[0].not_valid_after_utc <= clock.utc():
+        raise _unusable(path, f"a certificate that is still valid; this one ran out {ours[0].not_valid_after_utc}")
+    if "private_key" in form:
+        chain = [*ours, *(other for other in certificates if other not in ours)]
+        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
+        form["public_certificate"] = pem.decode()
+    return form
+
+
+def _read(settings: GraphSettings) -> tuple[list[x509.Certificate], list[x509.Certificate], dict[str, Any]]:
+    """The certificates that belong to the key, never none; all; and the form that MSAL takes. Raises ConfigError."""
+    path = settings.certificate
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, f"a certificate: {error.strerror or error}") from None
+    passphrase = _passphrase(settings.passphrase_file)
+    key, certificates, form = (_from_pem if _PEM in content else _from_pfx)(path, content, passphrase)
+    if not isinstance(key, RSAPrivateKey):
+        raise _unusable(path, "an RSA key")
+    ours = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
+    if not ours:
+        raise _unusable(path, "the private key that belongs to the certificate")
+    return ours, certificates, form
+
+
+_Parts = tuple[object, list[x509.Certificate], dict[str, Any]]
+
+
+def _from_pem(path: Path, content: bytes, passphrase: str | None) -> _Parts:
+    encrypted = b"ENCRYPTED" in content
+    if encrypted and not passphrase:
+        raise _unusable(path, "the passphrase of the private key", key="graph.passphrase_file")
+    secret = passphrase if encrypted else None
+    try:
+        certificates = x509.load_pem_x509_certificates(content)
+        key = serialization.load_pem_private_key(content, secret.encode() if secret else None)
+    except (ValueError, UnsupportedAlgorithm):
+        expected = "a certificate and its private key in PEM"
+        raise _unusable(path, f"{expected}, and the right passphrase" if encrypted else expected) from None
+    form = {"private_key": content.decode("utf-8", "replace")}
+    return key, certificates, form | ({"passphrase": secret} if secret else {})
+
+
+def _from_pfx(path: Path, content: bytes, passphrase: str | None) -> _Parts:
+    try:
+        key, certificate, _ = pkcs12.load_key_and_certificates(content, passphrase.encode() if passphrase else None)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable(path, "a certificate with its private key, in PEM or PFX, and the right passphrase") from None
+    form = {"private_key_pfx_path": str(path), "passphrase": passphrase, "public_certificate": True}
+    return key, [certificate] if certificate else [], form
+
+
+def _passphrase(path: Path | None) -> str | None:
+    return read_text(path, "a passphrase").rstrip("\r\n") if path else None
+
+
+def _unusable(path: Path, expected: str, key: str = "graph.certificate") -> ConfigError:
+    return ConfigError(path, f"expected {expected}", key=key)

@@ -1,0 +1,116 @@
+"""Managed devices as Graph describes them: every field may be missing, null, of the wrong type or new to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kiosk.broker.tokens.validation import GUID
+from kiosk.text import clean
+
+FIELDS = (
+    "id",
+    "deviceName",
+    "model",
+    "serialNumber",
+    "operatingSystem",
+    "osVersion",
+    "lastSyncDateTime",
+    "userId",
+    "managedDeviceOwnerType",
+    "ownerType",
+    "managementState",
+    "managementAgent",
+    "enrolledDateTime",
+    "isEncrypted",
+    "deviceActionResults",
+)
+# Graph says the year 1 for never.
+_EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
+_ROTATION = "rotatefilevaultkey"
+# What failed or was called off has changed no key.
+_ROTATING = frozenset({"pending", "active", "done"})
+
+
+@dataclass(frozen=True)
+class ManagedDevice:
+    """One device. Ids and enumerations are in lower case and empty where unknown; times are in UTC.
+
+    ``rotated`` is when the latest rotation of its key was ordered, or done.
+    """
+
+    id: str
+    name: str
+    model: str
+    serial: str
+    os: str
+    os_version: str
+    last_seen: datetime | None
+    user_id: str
+    owner: str
+    state: str
+    agent: str
+    enrolled: datetime | None = None
+    encrypted: bool | None = None
+    rotated: datetime | None = None
+
+
+def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
+    """Read one device; None where it has no id by which it could be asked for again."""
+    owner, encrypted = _word(item.get("managedDeviceOwnerType")), item.get("isEncrypted")
+    return (
+        ManagedDevice(
+            id=guid(item.get("id")),
+            name=clean(item.get("deviceName")),
+            model=clean(item.get("model")),
+            serial=clean(item.get("serialNumber")),
+            os=clean(item.get("operatingSystem")),
+            os_version=clean(item.get("osVersion")),
+            last_seen=_moment(item.get("lastSyncDateTime"), now),
+            user_id=_word(item.get("userId")),
+            owner=owner if owner not in {"", "unknown"} else _word(item.get("ownerType")),
+            state=_word(item.get("managementState")),
+            agent=_word(item.get("managementAgent")),
+            enrolled=_moment(item.get("enrolledDateTime"), now),
+            encrypted=encrypted if isinstance(encrypted, bool) else None,
+            rotated=_rotated(item.get("deviceActionResults"), now),
+        )
+        if guid(item.get("id"))
+        else None
+    )
+
+
+def guid(value: object) -> str:
+    """A GUID in lower case, or nothing. What goes into an address or a filter has to pass here."""
+    return value.lower() if isinstance(value, str) and GUID.fullmatch(value) else ""
+
+
+def _word(value: object) -> str:
+    # In lower case before it is cut: some letters become two.
+    return clean(value.lower() if isinstance(value, str) else value)
+
+
+def _rotated(results: object, now: datetime) -> datetime | None:
+    moments = [
+        moment
+        for result in (results if isinstance(results, list) else ())
+        if isinstance(result, dict)
+        and _word(result.get("actionName")) == _ROTATION
+        and _word(result.get("actionState")) in _ROTATING
+        for name in ("startDateTime", "lastUpdatedDateTime")
+        if (moment := _moment(result.get(name), now))
+    ]
+    return max(moments, default=None)
+
+
+def _moment(value: object, now: datetime) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if _EARLIEST <= moment <= now + timedelta(days=1) else None

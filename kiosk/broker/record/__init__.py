@@ -1,0 +1,1 @@
+"""The record: who asked for which key, when, and what came of it."""

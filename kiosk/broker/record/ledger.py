@@ -1,0 +1,229 @@
+"""What happens inside one transaction on the record: the lock on its head, the chain, and what is chained to it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, insert, inspect, select, text, update
+from sqlalchemy.exc import ProgrammingError
+
+from kiosk.broker import logs
+from kiosk.broker.record import indexes
+from kiosk.broker.record.chain import Appended, Row, first_previous
+from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.database import unusable
+from kiosk.broker.record.limits import Limits, one_visit
+from kiosk.broker.record.schema import (
+    CHECKPOINT,
+    COLUMNS,
+    HEAD,
+    METADATA,
+    RECORD,
+    SINK,
+    TIME_FORMAT,
+    UNKNOWN,
+    VERSION,
+    Entry,
+    Event,
+    stamp,
+)
+from kiosk.clock import Clock
+from kiosk.errors import RecordUnavailable, ReleaseUnknown
+
+_LONGEST_RELEASE = timedelta(minutes=10)
+_DEVICE = ("device_id", "device_name", "serial", "owner_type")
+_PERSON = ("tid", "oid", "name", "address", "roles", "uti", "visit_key")
+_FARTHEST_BACK = timedelta(days=1)
+# Any number that all brokers on one database share: two that start at once must not both make the tables.
+_STARTING = 0x6B696F736B
+
+
+@dataclass(frozen=True)
+class _Head:
+    origin: str
+    n: int
+    hash: str
+    sealed: int
+    sealed_at: str
+
+
+_HEAD = tuple(HEAD.c[name] for name in _Head.__dataclass_fields__)
+
+
+@dataclass
+class Ledger:
+    """Appends to the record. ``appended`` collects what one transaction adds; the caller empties it for the next."""
+
+    clock: Clock
+    sealing: Sealing | None = None
+    configuration: Entry | None = None
+    appended: list[Appended] = field(default_factory=list)
+
+    def start(self, connection: Connection) -> None:
+        """Make what is missing, and close what a crash left open. Raises ConfigError for another version."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
+        _refuse_other_versions(connection)
+        METADATA.create_all(connection)
+        _make_table_of_sinks(connection)
+        indexes.bring_up_to_date(connection)
+        if connection.scalar(select(HEAD.c.n)) is None:
+            origin = f"recovery-kiosk/{uuid.uuid4()}"
+            head = {"origin": origin, "n": 0, "hash": first_previous(origin), "sealed": 0, "sealed_at": ""}
+            connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
+        self._look_at_the_end(connection)
+        # Behind a shared database another broker may be at work on a younger one.
+        self._settle(connection, younger=connection.dialect.name == "sqlite")
+        self.add(connection, Entry(Event.STARTED))
+        if self.configuration and self.configuration.digest != _configured(connection):
+            self.add(connection, self.configuration)
+        self.seal(connection)
+
+    def tend(self, connection: Connection) -> None:
+        """What is due from time to time: close what another broker's crash left open, and add a checkpoint."""
+        self._settle(connection, younger=False, since=self.clock.utc() - _FARTHEST_BACK)
+        self.seal(connection, due_only=True)
+
+    def stop(self, connection: Connection) -> None:
+        """Note the end."""
+        self.add(connection, Entry(Event.STOPPED))
+        self.seal(connection)
+
+    def seal(self, connection: Connection, *, due_only: bool = False) -> None:
+        """Add a checkpoint unless the newest entry has one; or only if it is time for one."""
+        head, now = self._head(connection), self.clock.utc()
+        if head.n > head.sealed and (not due_only or self._due(head, now)):
+            self._seal(connection, head, now)
+
+    def add(self, connection: Connection, entry: Entry) -> None:
+        """Append one entry."""
+        self._append(connection, self._head(connection), entry, self.clock.utc())
+
+    def intend(self, connection: Connection, entry: Entry, limits: Limits) -> None:
+        """Append an intention if its token and the limits allow it. Raises TokenBound or LimitReached."""
+        head = self._head(connection)
+        now = self.clock.utc()
+        one_visit(connection, entry)
+        limits.check(connection, entry, now)
+        self._append(connection, head, entry, now)
+
+    def close(self, connection: Connection, entry: Entry) -> None:
+        """Append how a reveal, or the check of a copy, ended, unless it is known already. Raises ReleaseUnknown."""
+        ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
+        self._end(connection, entry, ours, _DEVICE)
+
+    def lose(self, connection: Connection, entry: Entry) -> None:
+        """Append that a reveal ended with the process that showed it, to whomever. Raises ReleaseUnknown."""
+        self._end(connection, entry, RECORD.c.release_id == entry.release_id, (*_DEVICE, *_PERSON))
+
+    def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
+        head = self._head(connection)
+        done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
+        if done is None:
+            raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
+        if connection.scalar(select(RECORD.c.n).where(which, RECORD.c.event == entry.event)) is None:
+            names = {name: getattr(done, name) for name in known}
+            self._append(connection, head, replace(entry, **names), self.clock.utc())
+
+    def open(self, connection: Connection, entry: Entry) -> None:
+        """Append that a visit begins, which its token is bound to from then on. Raises TokenBound."""
+        head = self._head(connection)
+        one_visit(connection, entry)
+        self._append(connection, head, entry, self.clock.utc())
+
+    def trial(self, connection: Connection, entry: Entry | None = None) -> None:
+        """Write without adding anything; see whether the token of an entry allows it. Raises TokenBound."""
+        if connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1)).rowcount != 1:
+            raise RecordUnavailable("the head of the record is missing")
+        if entry:
+            one_visit(connection, entry)
+
+    def _head(self, connection: Connection) -> _Head:
+        """Lock the head against all other writers until the transaction ends."""
+        found = connection.execute(select(*_HEAD).with_for_update()).first()
+        if found is None:
+            raise RecordUnavailable("the head of the record is missing")
+        return _Head(*found)
+
+    def _append(self, connection: Connection, head: _Head, entry: Entry, now: datetime) -> None:
+        row = Row.follow(head.n + 1, stamp(now), entry, head.hash)
+        connection.execute(insert(RECORD).values(row.members()))
+        connection.execute(update(HEAD).values(n=row.n, hash=row.hash))
+        self.appended.append(row)
+        head = replace(head, n=row.n, hash=row.hash)
+        if self._due(head, now):
+            self._seal(connection, head, now)
+
+    def _due(self, head: _Head, now: datetime) -> bool:
+        if self.sealing is None or not head.sealed_at:
+            return False
+        passed = abs(now - datetime.strptime(head.sealed_at, TIME_FORMAT).replace(tzinfo=UTC))
+        return head.n - head.sealed >= self.sealing.entries or passed >= self.sealing.every
+
+    def _seal(self, connection: Connection, head: _Head, now: datetime) -> None:
+        if self.sealing is None:
+            return
+        checkpoint = self.sealing.signer.sign(head.origin, head.n, head.hash, now)
+        connection.execute(insert(CHECKPOINT).values(checkpoint.members()))
+        connection.execute(update(HEAD).values(sealed=checkpoint.size, sealed_at=checkpoint.time))
+        self.appended.append(checkpoint)
+
+    def _look_at_the_end(self, connection: Connection) -> None:
+        """Say it when the end of the record is not as it was left. It goes on all the same: the trace remains."""
+        head = self._head(connection)
+        last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
+        sealed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
+        left = (head.n, head.hash) if head.n else None
+        if (tuple(last) if last else None) != left or not head.sealed == sealed <= head.n:
+            logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
+        note = connection.scalar(select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == sealed))
+        if self.sealing and note and not self.sealing.signer.signed(note):
+            logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
+
+    def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:
+        """Close each intention that nothing followed: the key may have been seen, or not."""
+        self._head(connection)
+        outcome = RECORD.alias()
+        followed = (
+            select(outcome.c.n)
+            .where(outcome.c.release_id == RECORD.c.release_id, outcome.c.event != Event.INTENDED)
+            .exists()
+        )
+        open_ones = select(*COLUMNS).where(RECORD.c.event == Event.INTENDED, ~followed).order_by(RECORD.c.n)
+        if since:
+            open_ones = open_ones.where(RECORD.c.time > stamp(since))
+        if not younger:
+            open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - _LONGEST_RELEASE))
+        for row in connection.execute(open_ones).all():
+            entry = replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN)
+            about = entry.release_id, entry.device_id
+            logs.LOG.warning("release=%s of device=%s was left open: it may have been seen", *about)
+            self.add(connection, entry)
+
+
+def _configured(connection: Connection) -> str | None:
+    """The digest of the last configuration on the record."""
+    newest_first = select(RECORD.c.digest).where(RECORD.c.event == Event.CONFIGURED).order_by(RECORD.c.n.desc())
+    return connection.scalar(newest_first.limit(1))
+
+
+def _make_table_of_sinks(connection: Connection) -> None:
+    """Here, where it is the owner of the tables who starts first: the accounts that deliver may not make any."""
+    try:
+        with connection.begin_nested():
+            SINK.create(connection, checkfirst=True)
+    except ProgrammingError as error:
+        logs.LOG.warning("no sink can be served: could not make the table sink: %s", error.orig)
+
+
+def _refuse_other_versions(connection: Connection) -> None:
+    known = inspect(connection)
+    if not known.has_table(HEAD.name):
+        return
+    named = {column["name"] for column in known.get_columns(HEAD.name)}
+    found = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
+    if found not in {VERSION, None}:
+        raise unusable(f"expected a record of version {VERSION}, not {found}; keep that one, and name a new database")

@@ -1,0 +1,114 @@
+"""What is decided by counting on the record, inside the transaction that writes: limits, and one visit for one token.
+
+Whoever appends to the record holds the lock on its head, so nothing comes between counting and writing: nothing of this
+process, and nothing of another broker on the same database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from kiosk.broker.record.schema import RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
+from kiosk.config.broker import Rules
+from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound
+
+_PERIODS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+_SHORTEST_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many releases within a period that slides with the clock."""
+
+    most: int
+    period: timedelta
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Read ``3/hour``; the configuration has already seen to the form."""
+        most, _, period = text.partition("/")
+        return cls(int(most), _PERIODS[period])
+
+
+_Windows: TypeAlias = tuple[Limit, ...]
+_Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be given to one person, out of one device, at one kiosk, and by all brokers on this record together."""
+
+    per_person: _Windows = ()
+    per_device: _Windows = ()
+    per_kiosk: _Windows = ()
+    overall: _Windows = ()
+
+    @classmethod
+    def of(cls, rules: Rules) -> Limits:
+        """The limits as configured."""
+        texts = (rules.per_person, rules.per_device, rules.per_kiosk, rules.overall)
+        return cls(*(tuple(map(Limit.parse, each)) for each in texts))
+
+    def check(self, connection: Connection, entry: Entry, now: datetime) -> None:
+        """See that one more release is within every limit. The head must be locked.
+
+        Raises the error of the first kind of limit that is reached; its ``retry_after`` is when none will be, seconds.
+        """
+        kinds: tuple[tuple[type[LimitReached], _Conditions, _Windows], ...] = (
+            (PersonLimit, (RECORD.c.tid == entry.tid, RECORD.c.oid == entry.oid), self.per_person),
+            (DeviceLimit, (RECORD.c.device_id == entry.device_id,), self.per_device),
+            (KioskLimit, (KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal),), self.per_kiosk),
+            (OverallLimit, (), self.overall),
+        )
+        waits = [(kind, _wait(connection, whose, limit, now)) for kind, whose, each in kinds for limit in each]
+        reached = next((kind for kind, wait in waits if wait), None)
+        if reached:
+            longest = max(wait for _, wait in waits)
+            raise reached(f"the next in {longest:.0f} s", retry_after=longest)
+
+
+def one_visit(connection: Connection, entry: Entry) -> None:
+    """See that this token served no other visit before, where one is named. The head must be locked. Raises TokenBound.
+
+    The visit that is first on the record with a token keeps it, whether or not it was given anything.
+    """
+    if not (entry.visit_key and entry.uti):
+        return
+    same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
+    named = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "").order_by(RECORD.c.n).limit(1)
+    first = connection.scalar(named)
+    if first not in {None, entry.visit_key}:
+        raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
+
+
+def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime) -> float:
+    """Seconds until one more release is within the limit; 0 when it is now.
+
+    Every intention counts but one that was refused afterwards: of one without a known outcome the worse is assumed.
+    """
+    outcome = RECORD.alias()
+    refused = (
+        select(outcome.c.n)
+        .where(outcome.c.release_id == RECORD.c.release_id, outcome.c.event == Event.REFUSED)
+        .exists()
+    )
+    counted = (
+        select(RECORD.c.time)
+        .where(*whose, RECORD.c.event == Event.INTENDED, RECORD.c.time > stamp(now - limit.period), ~refused)
+        .order_by(RECORD.c.time.desc())
+        .limit(limit.most)
+    )
+    times = connection.scalars(counted).all()
+    if len(times) < limit.most:
+        return 0.0
+    oldest = datetime.strptime(times[-1], TIME_FORMAT).replace(tzinfo=UTC)
+    return max(_SHORTEST_WAIT, (oldest + limit.period - now).total_seconds())

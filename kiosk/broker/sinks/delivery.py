@@ -1,0 +1,197 @@
+"""Delivers the record to the sinks: each on a thread of its own, in order, from where it was left; at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+
+from kiosk.broker import logs
+from kiosk.broker.record.chain import Appended, Row
+from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
+from kiosk.clock import Clock, Deadline
+from kiosk.errors import SinkUnavailable
+from kiosk.net.http import cause_of
+
+_ANSWER_SECONDS = ATTEMPT_SECONDS + 1
+# The attempt that is under way, and the last one.
+STOP_SECONDS = 2 * ATTEMPT_SECONDS + 1
+# Other brokers on the same database may leave something behind; so it is looked for, now and then.
+_LOOK_SECONDS = 5.0
+_BUSY_SECONDS = 0.02
+_PATIENCE_SECONDS = 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
+
+
+class Worker:
+    """Brings one sink up to date whenever there is news, and tells those who wait for that."""
+
+    def __init__(self, name: str, sink: Sink, positions: Positions, clock: Clock, *, required: bool) -> None:
+        self.name = name
+        self.required = required
+        self._sink = sink
+        self._positions = positions
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._news = self._urgent = self._stopping = False
+        self._waiting: list[tuple[int, Future[None]]] = []
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
+
+    def wake(self) -> None:
+        """There is news. Starts the worker at the first."""
+        with self._changed:
+            self._news = True
+            self._changed.notify()
+            if not self._thread.ident:
+                self._thread.start()
+
+    def reached(self, n: int) -> Future[None]:
+        """Ends when row ``n`` is delivered; with SinkUnavailable when an attempt after this call fails."""
+        waiting: Future[None] = Future()
+        with self._changed:
+            self._waiting.append((n, waiting))
+            self._urgent = True
+            self._changed.notify()
+        return waiting
+
+    def stop(self) -> None:
+        """Try once more, then end. What is left is sent after the next start."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end, but not for a sink that hangs: its thread does not hold up the end of the process."""
+        if self._thread.ident:
+            self._thread.join(seconds)
+        if self._thread.is_alive():
+            logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
+            return
+        self._sink.close()
+        self._positions.close()
+
+    def _run(self) -> None:
+        pause = 0.0
+        free = time.monotonic()
+        stopping = False
+        while not stopping:
+            with self._changed:
+                self._changed.wait_for(self._is_due, pause)
+                self._news = self._urgent = False
+                waiting, stopping = list(self._waiting), self._stopping
+            if not waiting or pause != _BUSY_SECONDS:
+                free = time.monotonic()
+            try:
+                # Whoever holds the sink may be dead; twice is better than late.
+                patient = time.monotonic() - free < _PATIENCE_SECONDS
+                by_force = stopping or (bool(waiting) and not patient)
+                pause = _BUSY_SECONDS
+                if self._deliver(by_force=by_force) and all(future.done() for _, future in waiting):
+                    pause, free = _LOOK_SECONDS, time.monotonic()
+                    self._succeeded()
+            except _FAILURES as error:
+                pause = self._failed(error, waiting)
+            except Exception as error:
+                # Of an error that nobody thought of only the place is logged: its words may quote a row.
+                pause = self._failed(RuntimeError(logs.place(error)), waiting)
+
+    def _is_due(self) -> bool:
+        return self._stopping or self._urgent or (self._news and not self._failures)
+
+    def _deliver(self, *, by_force: bool) -> bool:
+        """Send what is there; False while another broker does so, unless ``by_force``, and when it is time to stop."""
+        batch = self._positions.take(by_force=by_force)
+        if batch is None:
+            return False
+        while True:
+            try:
+                if batch.items:
+                    self._sink.send(batch.items, Deadline.after(self._clock, ATTEMPT_SECONDS))
+            except Exception:
+                with suppress(SQLAlchemyError):
+                    self._positions.leave()
+                raise
+            batch = self._positions.delivered(batch)
+            self._settle(batch.reached)
+            if not batch.items:
+                return True
+            if self._stopping:
+                self._positions.leave()
+                return False
+
+    def _settle(self, reached: int) -> None:
+        with self._changed:
+            done = [future for n, future in self._waiting if n <= reached]
+            self._waiting = [(n, future) for n, future in self._waiting if n > reached]
+        for future in done:
+            _set(future, None)
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            logs.LOG.info("sink %s is reached again", self.name)
+        self._failures = 0
+
+    def _failed(self, error: Exception, waiting: Sequence[tuple[int, Future[None]]]) -> float:
+        cause = f"{self.name}: {cause_of(error)}"
+        logs.LOG.log(logging.WARNING if self._failures else logging.ERROR, "sink is not reached: %s", cause)
+        with self._changed:
+            self._waiting = [one for one in self._waiting if one not in waiting]
+        for _, future in waiting:
+            _set(future, SinkUnavailable(cause))
+        self._failures += 1
+        return min(_FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), _LONGEST_PAUSE)
+
+
+class Deliveries:
+    """All sinks together, as the record's follower: it wakes them, and has a say where some are required."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._workers = workers
+        self._required = [worker for worker in workers if worker.required]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Stops the workers at the end. To be entered before the record, so that its last row is delivered, too."""
+        try:
+            yield
+        finally:
+            for worker in self._workers:
+                worker.stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for worker in self._workers:
+                worker.wait(max(0.0, deadline - time.monotonic()))
+
+    def appended(self, _rows: Sequence[Appended]) -> None:
+        for worker in self._workers:
+            worker.wake()
+
+    async def before_answer(self, rows: Sequence[Appended]) -> None:
+        """Return when every required sink has these rows. Raises SinkUnavailable."""
+        last = max((row.n for row in rows if isinstance(row, Row)), default=0)
+        if not last:
+            return
+        waiting = [asyncio.wrap_future(worker.reached(last)) for worker in self._required]
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await asyncio.gather(*waiting)
+        except TimeoutError:
+            raise SinkUnavailable(f"row {last} was not delivered in {_ANSWER_SECONDS:.0f} s") from None
+
+
+def _set(future: Future[None], error: Exception | None) -> None:
+    """Whoever waited may have gone away in the meantime."""
+    if future.set_running_or_notify_cancel():
+        if error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)

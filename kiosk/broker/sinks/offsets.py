@@ -1,0 +1,109 @@
+"""How far the record has been delivered to a sink: one row of the database for each, so that nothing is forgotten."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, insert, select, update
+
+from kiosk.broker.record.chain import Appended, Checkpoint, Row
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, SINK, Entry, stamp
+from kiosk.clock import Clock
+
+_MOST_AT_ONCE = 200
+# Longer than one batch may take; after that, another broker may take over from one that died.
+_LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What comes next: ``reached`` is the position before it, ``items`` may be empty."""
+
+    reached: int
+    items: Sequence[Appended]
+
+
+class Positions:
+    """The position of one sink. Every method raises SQLAlchemyError; all are called from one thread."""
+
+    def __init__(self, database: str, name: str, clock: Clock) -> None:
+        """Raises ConfigError."""
+        self._engine = open_engine(database)
+        self._name = name[:255]
+        self._clock = clock
+        self._holder = str(uuid.uuid4())
+        self._there = False
+
+    def take(self, *, by_force: bool = False) -> Batch | None:
+        """Become the holder, and get what comes next. None while another broker is, unless ``by_force``."""
+        self._begin()
+        with self._engine.begin() as connection:
+            now = self._clock.utc()
+            free = (SINK.c.until < stamp(now)) | (SINK.c.holder.in_([self._holder, ""]))
+            named = SINK.c.name == self._name
+            taken = update(SINK).where(named if by_force else named & free)
+            if not connection.execute(taken.values(holder=self._holder, until=stamp(now + _LEASE))).rowcount:
+                return None
+            return self._next(connection)
+
+    def delivered(self, batch: Batch) -> Batch:
+        """Note that a batch was delivered, and get the next; where that is empty, another broker may be the holder."""
+        rows = [item.n for item in batch.items if isinstance(item, Row)]
+        sizes = [item.size for item in batch.items if isinstance(item, Checkpoint)]
+        until = self._clock.utc() + _LEASE
+        with self._engine.begin() as connection:
+            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
+            if rows:
+                connection.execute(mine.where(SINK.c.n < rows[-1]).values(n=rows[-1]))
+            if sizes:
+                connection.execute(mine.where(SINK.c.size < sizes[-1]).values(size=sizes[-1]))
+            following = self._next(connection)
+            holder = self._holder if following.items else ""
+            if not connection.execute(mine.values(holder=holder, until=stamp(until))).rowcount:
+                # Another broker has taken over by force; what was sent here may come again from there.
+                return Batch(following.reached, ())
+            return following
+
+    def leave(self) -> None:
+        """Let another broker try."""
+        with self._engine.begin() as connection:
+            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
+            connection.execute(mine.values(holder=""))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _begin(self) -> None:
+        if self._there:
+            return
+        with self._engine.begin() as connection:
+            if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
+                connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
+        # Only now: what is not committed may be rolled back.
+        self._there = True
+
+    def _next(self, connection: Connection) -> Batch:
+        reached, size = connection.execute(select(SINK.c.n, SINK.c.size).where(SINK.c.name == self._name)).one()
+        wanted = select(RECORD).where(RECORD.c.n > reached).order_by(RECORD.c.n).limit(_MOST_AT_ONCE)
+        rows = [_row(found._mapping) for found in connection.execute(wanted)]
+        last = rows[-1].n if rows else reached
+        origin = connection.scalar(select(HEAD.c.origin)) or ""
+        due = select(CHECKPOINT).where(CHECKPOINT.c.size > size, CHECKPOINT.c.size <= last)
+        checkpoints = [
+            Checkpoint(origin, found.size, found.head, found.time, found.note)
+            for found in connection.execute(due.order_by(CHECKPOINT.c.size).limit(_MOST_AT_ONCE))
+        ]
+        # A checkpoint follows the row that it speaks of.
+        items: list[Appended] = [*rows, *checkpoints]
+        items.sort(key=lambda item: item.n if isinstance(item, Row) else item.size + 0.5)
+        return Batch(reached, items)
+
+
+def _row(found: object) -> Row:
+    values = dict(found)  # type: ignore[call-overload]
+    entry = Entry(**{column.name: values[column.name] for column in COLUMNS})
+    return Row(values["n"], values["time"], entry, values["previous"], values["hash"], values["version"])

@@ -1,0 +1,206 @@
+"""Who is asking: the complete check of the bearer token of a visit. Nothing in it counts before its signature holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import jwt
+import msgspec
+
+from kiosk.broker.tokens.signing_keys import ALGORITHM, KeyRing
+from kiosk.clock import Clock
+from kiosk.config.broker import TokenSettings
+from kiosk.errors import (
+    TokenBadSignature,
+    TokenExpired,
+    TokenMissing,
+    TokenNotYetValid,
+    TokenRefused,
+    TokenStale,
+    TokenUnsigned,
+    TokenWrongAudience,
+    TokenWrongIssuer,
+    TokenWrongScope,
+    TokenWrongTenant,
+)
+from kiosk.models import Person
+from kiosk.text import clean
+
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LONGEST_TOKEN = 16_384
+_LONGEST_ADDRESS = 254
+_ID_LENGTH = 36
+_SKEW_SECONDS = 60
+_GUEST = 1
+_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person as a token with a good signature names them, and the token's own id for the record."""
+
+    person: Person
+    uti: str
+
+
+class Claims(msgspec.Struct, kw_only=True):
+    """The claims that are looked at, of a token whose signature is good. Times are seconds since 1970."""
+
+    exp: float
+    iat: float
+    nbf: float | None = None
+    auth_time: float | None = None
+    iss: str = ""
+    aud: str = ""
+    tid: str = ""
+    ver: str = ""
+    scp: str = ""
+    idtyp: str = ""
+    idp: str = ""
+    acct: int = 0
+    oid: str = ""
+    uti: str = ""
+    name: str = ""
+    preferred_username: str = ""
+    roles: list[str] = []
+
+    def caller(self) -> Caller:
+        """Who holds the token; whether it is accepted is another question."""
+        # Ids in lower case before they are cut: some letters become two, and the record holds only so many.
+        person = Person(
+            tid=clean(self.tid.lower(), _ID_LENGTH),
+            oid=clean(self.oid.lower(), _ID_LENGTH),
+            name=clean(self.name),
+            address=clean(self.preferred_username, _LONGEST_ADDRESS),
+            roles=tuple(clean(role) for role in self.roles),
+        )
+        # A token without an id is told apart from the person's others by its time.
+        return Caller(person, clean(self.uti) or clean(f"iat:{self.iat:.0f}"))
+
+
+class _Claimed(msgspec.Struct):
+    tid: str | None = None
+
+
+class Tokens:
+    """Judges tokens in two steps: whether they are genuine, then whether they are good here and now."""
+
+    def __init__(self, settings: TokenSettings, keys: KeyRing, clock: Clock) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._clock = clock
+
+    async def prove(self, authorization: str | None) -> Claims:
+        """The claims of the bearer token in an Authorization header, if one of the tenant's keys has signed it.
+
+        Raises TokenRefused, or TokensUnavailable when no signing keys can be had.
+        """
+        token = _bearer(authorization)
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError as error:
+            raise TokenRefused(f"not a signed token: {error}") from None
+        algorithm = str(header.get("alg", "")).lower()
+        if algorithm in {"", "none"} or token.endswith("."):
+            raise TokenUnsigned(f"alg={algorithm!r}")
+        if header["alg"] != ALGORITHM:
+            raise TokenBadSignature(f"alg={algorithm!r}; only {ALGORITHM} is taken")
+        key = await self._key(token, str(header.get("kid", "")))
+        try:
+            return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=Claims)
+        except jwt.InvalidSignatureError:
+            raise TokenBadSignature(f"kid={key.key_id!r} did not sign this") from None
+        except jwt.InvalidTokenError as error:
+            raise TokenRefused(f"not a signed token: {error}") from None
+        except msgspec.MsgspecError as error:
+            raise TokenRefused(f"claims: {error}") from None
+
+    async def accept(self, claims: Claims, *, fresh: bool) -> None:
+        """See that a genuine token is good here and now; ``fresh`` also bounds the age of the sign-in.
+
+        Raises TokenRefused or TokensUnavailable.
+        """
+        await self._check_origin(claims)
+        self._check_time(claims)
+        self._check_purpose(claims)
+        if fresh:
+            self._check_freshness(claims)
+
+    async def ready(self) -> None:
+        """Return when signing keys are at hand. Raises TokensUnavailable."""
+        await self._keys.current()
+
+    async def close(self) -> None:
+        await self._keys.close()
+
+    async def _key(self, token: str, key_id: str) -> jwt.PyJWK:
+        keys = await self._keys.current()
+        if key_id not in keys.by_id and (tenant := _claimed_tenant(token)) != self._tenant:
+            # Not even its own words make it ours, so our keys are not fetched again for it. What a token claims may
+            # shut the door before its signature is checked; only what is proven opens it.
+            raise TokenWrongTenant(f"kid={key_id!r} is unknown and the token claims tid={tenant!r}")
+        if found := await self._keys.find(key_id):
+            return found
+        raise TokenBadSignature(f"kid={key_id!r} is none of the tenant's keys")
+
+    @property
+    def _tenant(self) -> str:
+        return self._settings.tenant.lower()
+
+    async def _check_origin(self, claims: Claims) -> None:
+        """Tenant before issuer: another tenant's token has both wrong, and the tenant is what the person can act on."""
+        if claims.tid.lower() != self._tenant:
+            raise TokenWrongTenant(f"tid={claims.tid!r}")
+        issuer = (await self._keys.current()).issuer
+        if claims.iss != issuer:
+            raise TokenWrongIssuer(f"iss={claims.iss!r}, expected {issuer!r}")
+        if claims.acct == _GUEST or (claims.idp and self._tenant not in claims.idp.lower()):
+            raise TokenWrongTenant(f"a guest: idp={claims.idp!r} acct={claims.acct}")
+        if claims.aud != self._settings.audience:
+            raise TokenWrongAudience(f"aud={claims.aud!r}")
+
+    def _check_time(self, claims: Claims) -> None:
+        now = self._clock.utc().timestamp()
+        begins = max(claims.iat, claims.nbf or claims.iat)
+        if begins > now + _SKEW_SECONDS:
+            raise TokenNotYetValid(f"valid only in {begins - now:.0f} s")
+        if claims.exp <= now - _SKEW_SECONDS:
+            raise TokenExpired(f"expired {now - claims.exp:.0f} s ago")
+
+    def _check_purpose(self, claims: Claims) -> None:
+        """A version 2 token that a person got for our scope; an application's own token has no scope."""
+        if claims.ver != "2.0":
+            raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
+        if claims.idtyp.lower() == "app" or self._settings.scope not in claims.scp.split():
+            raise TokenWrongScope(f"idtyp={claims.idtyp!r} scp={claims.scp!r}")
+        if not GUID.fullmatch(claims.oid):
+            raise TokenRefused(f"oid={claims.oid!r}")
+
+    def _check_freshness(self, claims: Claims) -> None:
+        signed_in = claims.iat if claims.auth_time is None else claims.auth_time
+        age = self._clock.utc().timestamp() - signed_in
+        if age > self._settings.fresh_seconds:
+            since = "iat" if claims.auth_time is None else "auth_time"
+            raise TokenStale(f"{since} is {age:.0f} s old, at most {self._settings.fresh_seconds}")
+        if age < -_SKEW_SECONDS:
+            raise TokenNotYetValid(f"signed in {-age:.0f} s from now")
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise TokenMissing("no bearer token")
+    if len(token) > _LONGEST_TOKEN:
+        raise TokenRefused(f"a token of {len(token)} characters")
+    return token
+
+
+def _claimed_tenant(token: str) -> str:
+    """What an unproven token says of its tenant; good for a refusal only."""
+    try:
+        payload = _JWS.decode(token, options={"verify_signature": False})
+        return (msgspec.json.decode(payload, type=_Claimed).tid or "").lower()
+    except (jwt.InvalidTokenError, msgspec.MsgspecError):
+        return ""

@@ -1,0 +1,149 @@
+"""``kiosk audit``: what the record says, and whether it still says what was written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kiosk.cli.command_errors import plainly
+from kiosk.errors import ConfigError
+from kiosk.process.exit_codes import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from kiosk.broker.audit.source import DatabaseSource
+    from kiosk.broker.audit.verify import Verdict
+
+_file = click.Path(path_type=Path, dir_okay=False)
+_config = click.option("--config", type=_file, help="The broker's configuration; its record is read.")
+_database = click.option("--database", metavar="URL", help="The record's database, as in [record] database.")
+
+
+@click.group()
+def audit() -> None:
+    """Read the record of the broker, and verify it."""
+
+
+@audit.command()
+@_config
+@_database
+@click.option("--export", type=_file, help="A record that was exported as jsonl.")
+@click.option("--public-key", type=_file, required=True, help="Who may have signed checkpoints: Ed25519, PEM.")
+@click.option("--anchors", type=_file, help="Rows or checkpoints kept elsewhere, as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
+@plainly
+def verify(
+    config: Path | None,
+    database: str | None,
+    export: Path | None,
+    public_key: Path,
+    anchors: Path | None,
+    as_json: bool,
+) -> int:
+    """Say whether the record holds: 0 if it does, 1 if not, 2 if that cannot be found out."""
+    import msgspec
+
+    from kiosk.broker.audit.anchors import anchors as read_anchors
+    from kiosk.broker.audit.source import ExportSource
+    from kiosk.broker.audit.verify import verify as verified
+    from kiosk.broker.record.checkpoints import public_keys
+
+    _one_of(config=config, database=database, export=export)
+    keys = public_keys(public_key)
+    with contextlib.ExitStack() as stack:
+        source = ExportSource(export) if export else stack.enter_context(_opened(config, database))
+        verdict = verified(source, keys, stack.enter_context(read_anchors(anchors, keys)))
+    click.echo(msgspec.json.encode(verdict) if as_json else _in_words(verdict))
+    return 0 if verdict.holds else EXIT_FAILED
+
+
+@audit.command()
+@_config
+@_database
+@click.option("--person", help="Part of a name or address, or an object id.")
+@click.option("--device", help="Serial number, name or id of a Mac.")
+@click.option("--since", metavar="WHEN", help="monday, today, 7d, 12h, 2026-11-20, 2026-11-20T08:00 (UTC).")
+@click.option("--until", metavar="WHEN", help="The same; a day counts to its end.")
+@click.option("--event", help="An event, such as release.done, or the first part of several, such as release.")
+@click.option("--outcome", help="ok, or the code of a refusal, or how a reveal ended.")
+@click.option("--seen", is_flag=True, help="Only what must be taken for a key that was seen.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, complete.")
+@plainly
+def show(
+    config: Path | None,
+    database: str | None,
+    person: str | None,
+    device: str | None,
+    since: str | None,
+    until: str | None,
+    event: str | None,
+    outcome: str | None,
+    seen: bool,
+    as_json: bool,
+) -> None:
+    """Show entries, oldest first. All times are UTC."""
+    from datetime import UTC, datetime
+
+    from kiosk.broker.audit import show
+    from kiosk.broker.audit.export import line
+
+    _one_of(config=config, database=database)
+    now = datetime.now(UTC)
+    begin = show.moment("--since", since, now) if since else None
+    end = show.moment("--until", until, now, end=True) if until else None
+    count = 0
+    with _opened(config, database) as source:
+        wanted = show.wanted(
+            source, person=person, device=device, since=begin, until=end, event=event, outcome=outcome, seen=seen
+        )
+        for row in wanted.rows(source):
+            count += 1
+            click.echo(line(row) if as_json else show.entry(row))
+    if not as_json:
+        click.echo("1 entry" if count == 1 else f"{count} entries")
+
+
+@audit.command()
+@_config
+@_database
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv has the rows only.")
+@click.option("--output", type=_file, help="A new file, for its owner only; standard output if not given.")
+@plainly
+def export(config: Path | None, database: str | None, form: str, output: Path | None) -> None:
+    """Write the whole record; as jsonl with its checkpoints, so that it can be verified elsewhere."""
+    from kiosk.broker.audit import export
+
+    _one_of(config=config, database=database)
+    with _opened(config, database) as source, export.target(output) as write:
+        for piece in export.pieces(source, form):
+            write(piece)
+
+
+def _one_of(**given: object) -> None:
+    if sum(value is not None for value in given.values()) != 1:
+        names = " or ".join(f"--{name}" for name in given)
+        raise ConfigError("kiosk audit", f"expected exactly one of {names}")
+
+
+@contextlib.contextmanager
+def _opened(config: Path | None, url: str | None) -> Iterator[DatabaseSource]:
+    from kiosk.broker.audit.source import database
+    from kiosk.config.broker import BrokerConfig
+    from kiosk.config.loading import load
+
+    address = load(config, BrokerConfig).record.database if config else url
+    with database(address or "") as source:
+        yield source
+
+
+def _in_words(verdict: Verdict) -> str:
+    if not verdict.holds:
+        return f"does not hold: {verdict.how} at row {verdict.first}: {verdict.says}"
+    after = verdict.rows - verdict.certain
+    said = f"holds: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"
+    if after:
+        said += f"\nno checkpoint or anchor vouches yet for rows {verdict.certain + 1} to {verdict.rows}"
+    return said

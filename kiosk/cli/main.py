@@ -1,0 +1,120 @@
+"""The command line. Each command imports only what it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+from kiosk import __version__
+from kiosk.cli.command_errors import plainly
+from kiosk.cli.fast_path import run_kiosk
+
+_config = click.option(
+    "--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The configuration file."
+)
+_until_stdin_closes = click.option(
+    "--until-stdin-closes", is_flag=True, help="Stop when standard input ends, for programs that start this one."
+)
+
+
+class _Commands(click.Group):
+    """With commands that are loaded when they are asked for."""
+
+    _later: ClassVar[dict[str, str]] = {"audit": "kiosk.cli.audit", "check": "kiosk.cli.check"}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self._later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._later:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._later[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kiosk")
+def cli() -> None:
+    """The recovery key desk: a person reads the FileVault recovery key of their own managed Mac."""
+
+
+_linear = click.option("--linear", is_flag=True, help="Plain lines of text, for screen readers and braille.")
+
+
+@cli.command()
+@_config
+@_linear
+@plainly
+def run(path: Path, linear: bool) -> int:
+    """Run the kiosk on this terminal."""
+    return run_kiosk(path, linear=linear)
+
+
+@cli.command()
+@click.option("--person", help="The simulated phone approves by itself, as this person.")
+@click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
+@click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
+@_linear
+@plainly
+def demo(
+    person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
+) -> int:
+    """Start a simulated tenant, a broker and the kiosk, all on this machine."""
+    from kiosk.demo import run_demo
+
+    return run_demo(
+        person=person, reveal_seconds=reveal_seconds, idle_seconds=idle_seconds, devices=devices, linear=linear
+    )
+
+
+@cli.command()
+@_config
+@_until_stdin_closes
+@plainly
+def broker(path: Path, until_stdin_closes: bool) -> None:
+    """Run the broker, which decides, writes down and releases."""
+    from kiosk.broker.server import serve
+    from kiosk.config.broker import BrokerConfig
+    from kiosk.config.loading import load
+    from kiosk.process.hardening import harden, overwrite_freed
+
+    harden()
+    overwrite_freed()
+    serve(
+        load(path, BrokerConfig),
+        until_stdin_closes=until_stdin_closes,
+        on_ready=lambda: click.echo("ready"),
+    )
+
+
+@cli.command()
+@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where the files for clients go.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="TCP port on loopback; 0 takes a free one.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
+@click.option("--approve", metavar="NAME", help="Approve every sign-in by itself, as this person.")
+@_until_stdin_closes
+@plainly
+def sandbox(
+    path: Path | None,
+    directory: Path | None,
+    port: int | None,
+    devices: int | None,
+    approve: str | None,
+    until_stdin_closes: bool,
+) -> None:
+    """Run a simulated tenant: Entra ID and Microsoft Graph on loopback, over TLS."""
+    from kiosk.process.logging import to_stderr
+    from kiosk.sandbox.server import Ready, serve
+    from kiosk.sandbox.settings import configure
+
+    def announce(ready: Ready) -> None:
+        click.echo(f"ready: {ready.url}, files for kiosk and broker in {ready.directory}")
+
+    to_stderr()
+    config = configure(path, directory=directory, port=port, devices=devices, approve=approve)
+    serve(config, until_stdin_closes=until_stdin_closes, on_ready=announce)

@@ -1,0 +1,1 @@
+"""The full-screen UI, drawn with Textual."""

@@ -1,0 +1,334 @@
+"""The kiosk on one terminal: key bindings, the idle lock, the end of a visit, and last words when something breaks."""
+
+from __future__ import annotations
+
+from kiosk.fullscreen import textual_stubs  # noqa: F401 - before anything of Textual
+
+# isort: split
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from rich.console import RenderableType
+from textual import events, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.timer import Timer
+
+from kiosk import i18n
+from kiosk.clock import Clock, Deadline
+from kiosk.config.kiosk import KioskConfig
+from kiosk.fullscreen.driver import FROM_THE_LINE, KioskDriver
+from kiosk.fullscreen.ui import FullScreen
+from kiosk.i18n import _
+from kiosk.look import charset, themes
+from kiosk.models import Ending
+from kiosk.process import preload
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.logging import place_of
+from kiosk.screens.base import KioskScreen
+from kiosk.screens.goodbye import GoodbyeScreen
+from kiosk.screens.help import HelpScreen
+from kiosk.screens.phone import PhoneScreen
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.terminal.first_frame import Curtain
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.demo_phone import DemoPhone
+from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, Keeper
+from kiosk.visit.open_reveals import Witness
+from kiosk.widgets.key_view import forget_drawings
+
+if TYPE_CHECKING:
+    from kiosk.visit.visit import Visit
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_UNDISTURBED_SECONDS = 0.5
+
+
+def stylesheet() -> Path:
+    """``kiosk.tcss``: inside the installed package, or at the top of a checkout."""
+    packaged = Path(__file__).parents[1] / "kiosk.tcss"
+    return packaged if packaged.exists() else Path(__file__).parents[2] / "kiosk.tcss"
+
+
+class KioskApp(App[None], inherit_bindings=False):
+    """One visit, from the welcome screen to the lock."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    COMMANDS = set()  # noqa: RUF012 - Textual's own declaration
+    CSS_PATH = stylesheet()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "explain", show=False),
+        Binding("f8", "look", show=False),
+        Binding("f3", "other_face", show=False),
+        Binding("f10", "lock", show=False, priority=True),
+        Binding("f12", "end_demo", show=False),
+    ]
+
+    def __init__(
+        self,
+        config: KioskConfig,
+        clock: Clock,
+        *,
+        terminal: str = "",
+        look: Callable[[], Watch] = Watch,
+        phone: DemoPhone | None = None,
+        reference: str = "",
+        failed: str = "",
+        witness: Witness | None = None,
+        curtain: Curtain | None = None,
+        note: str = "",
+        disturbed: bool = False,
+    ) -> None:
+        """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
+
+        ``look`` tells what may be recording; ``failed`` is the reference of a visit before this one that failed,
+        ``note`` is said on all screens.
+        ``disturbed``: the last visit ended without a network.
+        """
+        super().__init__(driver_class=KioskDriver)
+        # Layers of every screen for what a kiosk never shows: toasts, and tips under a mouse.
+        self._disable_notifications = self._disable_tooltips = True
+        i18n.use(config.look.language)
+        self.few_colours = self.console.color_system == "standard"
+        for theme in themes.LOOKS.values():
+            self.register_theme(theme)
+        # Without its watcher, which would have all styles computed once more.
+        self.set_reactive(App.theme, themes.first(config.look.theme, few_colours=self.few_colours))
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.config = config
+        self.clock = clock
+        self.phone = phone
+        self.keeper = Keeper(
+            config, clock, began=self._begin_ticking, over=self._over, terminal=terminal, look=look, witness=witness
+        )
+        self.failed = failed
+        self.note = note
+        self._disturbed = disturbed
+        self._changing = asyncio.Lock()
+        self._reference = reference
+        self._witness = witness
+        self._curtain = curtain
+        self.repertoire = charset.choose(config.look.type, os.environ.get("TERM", ""))
+        self._substitutes = charset.Substitutes(self.repertoire)
+        self._ticking: Timer | None = None
+        self._user_code = ""
+        self._face = FullScreen(self)
+
+    def on_app_blur(self) -> None:
+        """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
+        if self.visit:
+            self.visit.hide()
+            self.tick()
+
+    @property
+    def visit(self) -> Visit | None:
+        """The visit under way."""
+        return self.keeper.visit
+
+    async def run_visit(self) -> int:
+        """Until it ends; returns the exit code."""
+        await self.run_async(mouse=False)
+        # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
+        return EXIT_CRASH if self.return_code is None else self.return_code
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([self._substitutes] if self._substitutes.enabled else [])]
+
+    def get_default_screen(self) -> Screen[Any]:
+        # Over a blank one it would be the second that is drawn.
+        first = self._dressed(self._face.first_screen())
+        # One that was never pushed cannot be switched away from: textual #2650.
+        first._push_result_callback(self, None)
+        return first
+
+    def on_mount(self) -> None:
+        self._follow_flow()
+        self.keeper.guarded = not self.is_headless
+        if not self.is_headless:
+            self.call_after_refresh(self._first_screen_stands)
+
+    def _first_screen_stands(self) -> None:
+        if self._witness:
+            self._witness.drawn()
+        self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
+        threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
+
+    def _keep_first_screen(self) -> None:
+        """For the next visit, if nobody has touched a key yet."""
+        size = (self.size.width, self.size.height)
+        touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
+        as_ever = not self.failed and not self._disturbed
+        if self._curtain and not touched and as_ever and not self._curtain.fits(size):
+            whole = self.screen._compositor.render_full_update()
+            self._curtain.keep(whole.render_segments(self.console), size)
+
+    @work(exclusive=True, group="flow", exit_on_error=False)
+    async def _follow_flow(self) -> None:
+        try:
+            await Flow(self._face, self.keeper, disturbed=self._disturbed).run()
+        except VisitOver as over:
+            self.keeper.end(over.how)
+        except Exception as error:
+            self._handle_exception(error)
+
+    def _begin_ticking(self) -> None:
+        # Nothing ticks on the welcome screen: it may stand there for days.
+        self._ticking = self.set_interval(TICK_SECONDS, self.tick)
+
+    async def show(self, screen: KioskScreen[Answer]) -> Answer:
+        """Put a screen in place of the one that is shown, and wait for its answer."""
+        self._dressed(screen)
+        # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
+        # Textual raises the cancellation inside its own message pump.
+        await asyncio.shield(asyncio.ensure_future(self._put(screen)))
+        return await screen.answered
+
+    def _dressed(self, screen: KioskScreen[Answer]) -> KioskScreen[Answer]:
+        """With what all screens show, and in the form that fits this terminal."""
+        screen.organisation = self.config.organisation.name
+        screen.repertoire = self.repertoire
+        screen.band = self.config.look.accent or ""
+        screen.note = _(self.note)
+        screen.update_classes(screen.classes_for(self.size), update=False)
+        return screen
+
+    async def _put(self, screen: KioskScreen[Any]) -> None:
+        async with self._changing:
+            while isinstance(self.screen, HelpScreen | PhoneScreen):
+                await self.pop_screen()
+            if screen is not self.screen:
+                await self.switch_screen(screen)
+                self.call_after_refresh(forget_drawings)
+
+    def tick(self) -> None:
+        """Hold everything that has a deadline against the clock."""
+        if not self.is_running:
+            # On the way out the screens lose their widgets one by one, and the timer goes on for a while.
+            return
+        shown = self._shown_screen()
+        left = self.keeper.tick(idle_counts=shown is not None and shown.idle_counts)
+        for screen in list(self.screen_stack):
+            # A screen that is being put up has no widgets yet; its next tick is near.
+            if isinstance(screen, KioskScreen) and screen.is_mounted:
+                screen.tick()
+        if shown is None or not shown.is_mounted or self.keeper.ending:
+            return
+        if left is not None and isinstance(self.screen, HelpScreen):
+            self.screen.dismiss()
+        still_there = _("Are you still there? This terminal locks in {seconds} s. Any key stays.")
+        shown.warn(still_there.format(seconds=int(left) + 1) if left is not None else "")
+
+    def _shown_screen(self) -> KioskScreen[Any] | None:
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, KioskScreen):
+                return screen
+        return None
+
+    async def on_event(self, event: events.Event) -> None:
+        """Every key passes here first: one that comes after a limit only locks."""
+        keeper, driver = self.keeper, self._driver
+        if isinstance(event, FROM_THE_LINE) and not event.is_forwarded and isinstance(driver, KioskDriver):
+            driver.looked_at()
+        if isinstance(event, events.Key) and not event.is_forwarded and keeper.visit and not keeper.ending:
+            self.tick()
+            if keeper.ending:
+                return
+            keeper.pressed(event.key)
+        await super().on_event(event)
+
+    def action_explain(self) -> None:
+        """Lay the help of this screen over it."""
+        shown = self.screen
+        if isinstance(shown, KioskScreen) and shown.help_text:
+            self.push_screen(HelpScreen(_(shown.help_text), self.config.organisation.helpdesk))
+
+    def action_look(self) -> None:
+        """Other colours, for this visit."""
+        self.theme = themes.following(self.theme, few_colours=self.few_colours)
+
+    def action_lock(self) -> None:
+        """Lock at once, from anywhere."""
+        if self.visit:
+            self.keeper.end(Ending.LOCKED)
+
+    def _over(self, how: Ending) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, KioskScreen) and screen.is_mounted:
+                screen.forget()
+        self.workers.cancel_group(self, "flow")
+        self._say_goodbye(how)
+
+    @work(group="end", exit_on_error=False)
+    async def _say_goodbye(self, how: Ending) -> None:
+        showing = asyncio.ensure_future(self.show(GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))))
+        await self.keeper.farewell(how)
+        await showing
+        self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
+
+    def action_other_face(self) -> None:
+        """On the first screen only: a visit keeps the face that it began with."""
+        if self.visit is None and isinstance(self.screen, WelcomeScreen):
+            self._leave(EXIT_OTHER_FACE)
+
+    def action_end_demo(self) -> None:
+        """Demo only: there has to be a way out for those who try the program."""
+        if self.note and isinstance(self.screen, WelcomeScreen):
+            self._leave(EXIT_ENOUGH)
+
+    @work(group="phone", exit_on_error=False)
+    async def on_sign_in_screen_phone_wanted(self) -> None:
+        """Demo only: play the other device."""
+        if self.phone is None or isinstance(self.screen, PhoneScreen):
+            return
+        person = await self.push_screen_wait(PhoneScreen(await self.phone.people()))
+        if person and self._user_code:
+            await self.phone.approve(self._user_code, person.oid)
+
+    def remember_code(self, user_code: str) -> None:
+        """For the simulated phone: the code that it has to approve; empty when there is none."""
+        self._user_code = user_code
+
+    def leave_now(self, code: int) -> None:
+        """End without a word, as on a signal."""
+        self.keeper.wipe()
+        self._leave(code)
+
+    def _leave(self, code: int) -> None:
+        self.keeper.stop()
+        if not self.is_headless:
+            # Textual's own way out writes to a terminal that may be gone or stuck; the supervisor cleans it anyway.
+            os._exit(code)
+        self.exit(return_code=code)
+
+    def terminal_lost(self) -> None:
+        """Called from the input thread when the terminal has gone away."""
+        self.keeper.wipe()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.leave_now, EXIT_LOST)
+
+    def _fatal_error(self) -> None:
+        # The original prints a traceback with local variables, the key among them, on the main screen.
+        self.keeper.wipe()
+        error = self._exception
+        log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
+        self._return_code = EXIT_CRASH
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End without printing what Textual wants to show."""
+        self._fatal_error()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Nothing leaves through the terminal's clipboard."""

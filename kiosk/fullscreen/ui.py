@@ -1,0 +1,119 @@
+"""The full-screen UI: each step of a visit is a screen, imported when it is shown (see kiosk/process/preload.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kiosk import i18n
+from kiosk.errors import KioskError
+from kiosk.models import Device, Person
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.wording import warnings
+
+if TYPE_CHECKING:
+    from kiosk.fullscreen.app import KioskApp
+    from kiosk.identity import DeviceCode
+    from kiosk.visit.reveal import Showing
+
+
+class FullScreen:
+    """What ``kiosk.visit.ui.Face`` describes, on an app."""
+
+    def __init__(self, app: KioskApp) -> None:
+        self._app = app
+        self._organisation = app.config.organisation
+        self._welcome: WelcomeScreen | None = None
+
+    def first_screen(self) -> WelcomeScreen:
+        """Welcome, before anybody asks for it."""
+        organisation, offered = self._organisation, self._app.config.look.languages
+        self._welcome = WelcomeScreen(
+            self._app.clock,
+            organisation.helpdesk,
+            organisation.portal,
+            languages={code: name for code, name in i18n.available().items() if code in offered},
+            notice=organisation.notice or "",
+            failed=self._app.failed,
+            demo=bool(self._app.note),
+        )
+        return self._welcome
+
+    async def welcome(self) -> None:
+        await self._app.show(self._welcome or self.first_screen())
+
+    def network(self, network: Network) -> None:
+        if self._welcome:
+            self._welcome.say_network(network)
+
+    async def working(self, words: str, step: int) -> None:
+        from kiosk.screens.working import WorkingScreen
+
+        await self._app.show(WorkingScreen(words, step=step))
+
+    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+        from kiosk.screens.sign_in import SignInScreen
+
+        phone = self._app.phone is not None
+        self._app.remember_code(code.user_code)
+        try:
+            return await self._app.show(
+                SignInScreen(code.user_code, code.address, code.deadline, renewed=renewed, phone=phone)
+            )
+        finally:
+            self._app.remember_code("")
+
+    async def confirm(self, person: Person) -> Identity:
+        from kiosk.screens.confirm import ConfirmScreen
+
+        return await self._app.show(ConfirmScreen(person, self._app.clock))
+
+    async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
+        from kiosk.screens.devices import DevicesScreen
+
+        helpdesk, now = self._organisation.helpdesk, self._app.clock.utc()
+        return await self._app.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
+
+    async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
+        from kiosk.screens.reason import ReasonScreen
+
+        return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
+
+    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+        from kiosk.screens.reveal import RevealScreen
+
+        return await self._app.show(
+            RevealScreen(
+                showing,
+                warning=" ".join(warnings(showing.warning, watch)),
+                masked=watch.masks,
+            )
+        )
+
+    async def read_back(self, showing: Showing) -> AfterCheck:
+        from kiosk.screens.copy_check import ReadBackScreen
+
+        check = showing.read_back
+        assert check is not None, "a key of unusual form has no groups to check"
+        return await self._app.show(ReadBackScreen(showing, check, self._app.clock))
+
+    async def what_now(self, device: Device) -> AfterCard:
+        from kiosk.screens.what_now import WhatNowScreen
+
+        return await self._app.show(WhatNowScreen(device, self._organisation.helpdesk))
+
+    async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
+        from kiosk.screens.trouble import TroubleScreen
+
+        return await self._app.show(
+            TroubleScreen(
+                error,
+                self._organisation,
+                leave=leave,
+                step=step,
+                device=device,
+                ticket=self._app.keeper.ticket(error, device),
+            )
+        )

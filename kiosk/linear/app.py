@@ -1,0 +1,219 @@
+"""The kiosk in linear mode: keys, clocks, the end of a visit, and last words when something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+
+from kiosk import i18n
+from kiosk.clock import Clock, Deadline
+from kiosk.config.kiosk import KioskConfig
+from kiosk.i18n import _
+from kiosk.linear.keys import BLUR
+from kiosk.linear.page import Page
+from kiosk.linear.talk import Step, StepOver, Talk
+from kiosk.linear.tty import Tty
+from kiosk.linear.ui import LinearFace
+from kiosk.models import Ending
+from kiosk.process import preload
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.logging import place_of
+from kiosk.terminal.first_frame import Curtain
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.demo_phone import DemoPhone
+from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, Keeper
+from kiosk.visit.open_reveals import Witness
+from kiosk.wording import goodbye
+
+log = logging.getLogger(__name__)
+
+
+class LinearKiosk:
+    """One visit, from the first question to the lock."""
+
+    def __init__(
+        self,
+        config: KioskConfig,
+        clock: Clock,
+        *,
+        terminal: str = "",
+        look: Callable[[], Watch] = Watch,
+        phone: DemoPhone | None = None,
+        reference: str = "",
+        failed: str = "",
+        witness: Witness | None = None,
+        curtain: Curtain | None = None,
+        note: str = "",
+        disturbed: bool = False,
+        descriptors: tuple[int, int] = (0, 1),
+    ) -> None:
+        """As for the app of the other face, whose ``curtain`` is of no use here.
+
+        ``descriptors`` are the terminal to read from and to write to.
+        """
+        i18n.use(config.look.language)
+        self.keeper = Keeper(
+            config, clock, began=self._begin_ticking, over=self._over, terminal=terminal, look=look, witness=witness
+        )
+        self._clock = clock
+        self._reference = reference
+        self._witness = witness
+        self._disturbed = disturbed
+        self._tty = Tty(descriptors[0], pressed=self._pressed, lost=self._terminal_lost)
+        self._page = Page(descriptors[1], self._tty.size)
+        self._talk = Talk(self._page, helpdesk=config.organisation.helpdesk, lock=self._lock)
+        self._face = LinearFace(
+            self._talk,
+            config,
+            clock,
+            ticket=self.keeper.ticket,
+            other_face=lambda: self.leave_now(EXIT_OTHER_FACE),
+            end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if note else None,
+            phone=phone,
+            failed=failed,
+            note=note,
+        )
+        self._flow: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._warned = False
+        self._code: asyncio.Future[int] | None = None
+
+    async def run_visit(self) -> int:
+        """Until it ends; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._broken)
+        loop.add_signal_handler(signal.SIGWINCH, self._resized)
+        self._code = loop.create_future()
+        self._tty.open()
+        self._page.begin()
+        self._flow = asyncio.ensure_future(self._guarded(self._follow_flow()))
+        # The first page is written with the flow's first step.
+        loop.call_soon(self._first_page_stands)
+        return await self._code
+
+    def _first_page_stands(self) -> None:
+        if self._witness:
+            self._witness.drawn()
+        threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
+
+    def leave_now(self, code: int) -> None:
+        """End without a word, as on a signal."""
+        self.keeper.wipe()
+        self._leave(code)
+
+    def _resized(self) -> None:
+        self._page.resized()
+        self._talk.step.tick()
+
+    def tick(self) -> None:
+        """Hold everything that has a deadline against the clock."""
+        left = self.keeper.tick(idle_counts=self._talk.step.idle_counts())
+        self._talk.step.tick()
+        if left is not None and not self._warned:
+            still_there = _("Are you still there? This terminal locks in {seconds} s. Any key stays.")
+            self._talk.say(still_there.format(seconds=int(left) + 1))
+        self._warned = left is not None
+
+    async def _follow_flow(self) -> None:
+        try:
+            await Flow(self._face, self.keeper, disturbed=self._disturbed).run()
+        except VisitOver as over:
+            self.keeper.end(over.how)
+
+    async def _guarded(self, doing: Coroutine[None, None, None]) -> None:
+        try:
+            await doing
+        except Exception as error:
+            self._crash(error)
+
+    def _begin_ticking(self) -> None:
+        # Nothing ticks while nobody is there: that may be for days.
+        self._ticking = asyncio.ensure_future(self._guarded(self._tick_on()))
+
+    async def _tick_on(self) -> None:
+        while True:
+            self.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _pressed(self, key: str) -> None:
+        """Every key passes here first: one that comes after a limit only locks."""
+        keeper = self.keeper
+        if key == BLUR:
+            if keeper.visit:
+                keeper.visit.hide()
+                self._talk.step.tick()
+            return
+        if keeper.visit and not keeper.ending:
+            self.tick()
+            if keeper.ending:
+                return
+            keeper.pressed(key)
+        self._talk.press(key)
+
+    def _lock(self) -> None:
+        if self.keeper.visit:
+            self.keeper.end(Ending.LOCKED)
+
+    def _over(self, how: Ending) -> None:
+        self._talk.stop()
+        self._clean()
+        if self._flow:
+            self._flow.cancel()
+        self._ending = asyncio.ensure_future(self._guarded(self._say_goodbye(how)))
+
+    async def _say_goodbye(self, how: Ending) -> None:
+        talk, deadline = self._talk, Deadline.after(self._clock, GOODBYE_SECONDS)
+        talk.begin(Step(tick=lambda: talk.end_step() if deadline.passed() else None))
+        talk.say(f"{_('You are signed out')}. {goodbye(how)}")
+        talk.say(
+            _(
+                "Nothing of your visit is kept on this terminal.\nIf you wrote the key down, take the paper with you"
+                " and destroy it after use."
+            )
+        )
+        farewell = asyncio.ensure_future(self.keeper.farewell(how))
+        with contextlib.suppress(StepOver):
+            await talk.ask(_("Press Enter: "))
+        await farewell
+        self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
+
+    def _terminal_lost(self) -> None:
+        self.leave_now(EXIT_LOST)
+
+    def _broken(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """What broke outside of any task. (Of a task that nobody waits for, its own work has logged what matters.)"""
+        error = context.get("exception")
+        if "handle" in context and isinstance(error, BaseException):
+            self._crash(error)
+
+    def _crash(self, error: BaseException) -> None:
+        self.keeper.wipe()
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            self._leave(EXIT_LOST)
+            return
+        log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
+        self._leave(EXIT_CRASH)
+
+    def _clean(self) -> None:
+        # A terminal that has gone away needs no cleaning.
+        with contextlib.suppress(OSError):
+            if self._page.holds_secret:
+                self._page.wipe()
+
+    def _leave(self, code: int) -> None:
+        self._talk.stop()
+        self._clean()
+        self.keeper.stop()
+        self._tty.close()
+        for task in (self._flow, self._ticking):
+            if task:
+                task.cancel()
+        if self._code and not self._code.done():
+            self._code.set_result(code)

@@ -1,0 +1,388 @@
+"""The linear face: each step of a visit as lines, a question, and what was typed in answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kiosk import i18n
+from kiosk.clock import Clock, Deadline
+from kiosk.config.kiosk import KioskConfig
+from kiosk.errors import DeviceRefused, KioskError, kind_of
+from kiosk.i18n import _
+from kiosk.linear.choosing import choose
+from kiosk.linear.commands import Command, find
+from kiosk.linear.reveal import Reveal
+from kiosk.linear.talk import Step, StepOver, Talk
+from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP, WHAT_NOW_HELP
+from kiosk.linear.times import Announcer, spoken
+from kiosk.models import Device, Person
+from kiosk.recovery_key.spelling import alphabet
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import (
+    CONFIRM_SECONDS,
+    LANGUAGE_SECONDS,
+    LONGEST_REASON,
+    AfterCard,
+    AfterCheck,
+    AfterReveal,
+    Choice,
+    Identity,
+    Network,
+    SignInOutcome,
+)
+from kiosk.visit.demo_phone import DemoPerson, DemoPhone
+from kiosk.wording import (
+    AND_THEN,
+    AT_THE_MAC,
+    CONFIRM_HELP,
+    NETWORK,
+    REASON_HELP,
+    REASON_PROMPT,
+    STEPS,
+    TROUBLE_HELP,
+    WELCOME_HELP,
+    WORKING_HELP,
+    about,
+    again,
+    fault,
+    help_with,
+    how_many,
+    is_final,
+    name,
+    named,
+    narrowed,
+    numbered,
+    seen,
+    waiting,
+    warnings,
+    which_mac,
+)
+
+if TYPE_CHECKING:
+    from kiosk.identity import DeviceCode
+    from kiosk.visit.reveal import Showing
+
+
+class LinearFace:
+    """What ``kiosk.visit.ui.Face`` describes, on a page."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        config: KioskConfig,
+        clock: Clock,
+        *,
+        ticket: Callable[[KioskError, Device | None], str],
+        other_face: Callable[[], None],
+        end_demo: Callable[[], None] | None,
+        phone: DemoPhone | None = None,
+        failed: str = "",
+        note: str = "",
+    ) -> None:
+        """``ticket`` makes the text for one, ``other_face`` changes to full screen, ``end_demo`` is there in the demo.
+
+        The rest is as for the app.
+        """
+        self._talk = talk
+        self._organisation = config.organisation
+        self._network: Network | None = None
+        self._at_first = i18n.language()
+        self._languages = {code: name for code, name in i18n.available().items() if code in config.look.languages}
+        self._clock = clock
+        self._ticket = ticket
+        self._other_face = other_face
+        self._end_demo = end_demo
+        self._phone = phone
+        self._failed = failed
+        self._note = note
+
+    def network(self, network: Network) -> None:
+        self._network = network
+        self._talk.say(_(NETWORK[network]))
+
+    async def welcome(self) -> None:
+        begun = False
+        while not begun:
+            forgetting = asyncio.ensure_future(self._forget_language())
+            try:
+                begun = await self._first_page()
+            except StepOver:
+                i18n.use(self._at_first)
+            finally:
+                forgetting.cancel()
+
+    async def _first_page(self) -> bool:
+        """Once, with what was typed there; whether somebody begins."""
+        self._begin(Step(WELCOME_HELP))
+        await self._talk.read_out(*self._greeting())
+        keys = ("f3", "f12") if self._end_demo else ("f3",)
+        typed = await self._talk.ask(_("Press Enter to begin: "), keys=keys)
+        if typed == "":
+            return True
+        command = find(typed or "")
+        if command is Command.LANGUAGE:
+            await self._choose_language()
+        elif command is Command.FULL:
+            self._other_face()
+        elif command is Command.END and self._end_demo:
+            self._end_demo()
+        # If that was the end, it is here that this is cancelled.
+        await asyncio.sleep(0)
+        return False
+
+    async def _forget_language(self) -> None:
+        """Somebody who chose a language and walked away leaves it to nobody."""
+        pressed = -1
+        while i18n.language() != self._at_first and pressed != self._talk.pressed:
+            pressed = self._talk.pressed
+            await self._clock.sleep(LANGUAGE_SECONDS)
+        if i18n.language() != self._at_first:
+            self._talk.end_step()
+
+    def _greeting(self) -> Sequence[str]:
+        organisation = self._organisation
+        return [
+            fault(self._failed) if self._failed else "",
+            _(NETWORK[self._network]) if self._network else "",
+            organisation.notice or "",
+            f"{_('Locked out of your Mac?')} {_('Read its recovery key here.')}",
+            _("1   Sign in with your phone or another device\n2   Choose your Mac\n3   Read the key and write it down"),
+            f"{_('Helpdesk')}: {organisation.helpdesk}",
+            f"{_('Online')}: {organisation.portal}",
+            _("Type {help} at any time to hear what can be done.").format(help=Command.HELP.word),
+            _("Type {screen} for the full-screen display.").format(screen=Command.FULL.word),
+            # In English beside the visit's own language: who needs it may not read that one.
+            f"{Command.LANGUAGE.value}: {', '.join(self._languages.values())}" if len(self._languages) > 1 else "",
+            _("Type {end} to end the demo.").format(end=Command.END.word) if self._end_demo else "",
+        ]
+
+    async def _choose_language(self) -> None:
+        self._begin(Step(WELCOME_HELP))
+        code = await choose(
+            self._talk,
+            list(self._languages),
+            prompt=_("Number or name: "),
+            describe=lambda code: self._languages[code],
+            narrow=lambda codes, typed: [
+                code for code in codes if typed.casefold() in {code, self._languages[code].casefold()[: len(typed)]}
+            ],
+            nothing=_("There is no such language here."),
+        )
+        if code:
+            i18n.use(code)
+
+    async def working(self, words: str, step: int) -> None:
+        self._begin(Step(WORKING_HELP), step)
+        self._talk.say(f"{_(words)}. {_('One moment, please.')}")
+        while await self._talk.ask(_("Type {back} to cancel: ").format(back=Command.BACK.word)) is not None:
+            pass
+
+    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+        announcer = Announcer(code.deadline.left)
+
+        def tick() -> None:
+            if code.deadline.passed():
+                self._talk.end_step()
+            elif mark := announcer.due():
+                self._talk.say(_("The code is valid for {time}.").format(time=spoken(mark)))
+
+        keys = ("f9",) if self._phone else ()
+        self._begin(Step(SIGN_IN_HELP, tick=tick), 1)
+        if renewed:
+            self._talk.say(_("This is a new code. The last one has expired."))
+        self._say_code(code)
+        try:
+            while (typed := await self._talk.ask(_("Waiting for your sign-in: "), keys=keys)) is not None:
+                command = find(typed)
+                if command is Command.SPELL:
+                    self._spell_code(code)
+                elif command is Command.PHONE and self._phone:
+                    await self._play_phone(self._phone, code)
+                elif command is Command.TIME:
+                    self._talk.say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
+                else:
+                    self._say_code(code)
+        except StepOver:
+            return SignInOutcome.EXPIRED
+        return SignInOutcome.CANCELLED
+
+    def _say_code(self, code: DeviceCode) -> None:
+        say = self._talk.say
+        say(f"{_('On your phone or another device, open')} {code.address.removeprefix('https://')}")
+        say(_("Then enter the code: {code}").format(code=" ".join(code.user_code)))
+        say(_("Enter it only if you are standing here."))
+        say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
+        say(_("Type {spell} for the code in spelling words.").format(spell=Command.SPELL.word))
+        if self._phone:
+            say(_("Demo: type {phone} to play the phone.").format(phone=Command.PHONE.word))
+
+    def _spell_code(self, code: DeviceCode) -> None:
+        words = alphabet(i18n.language())
+        self._talk.say(", ".join(f"{character} {words.word(character)}" for character in code.user_code) + ".")
+
+    async def _play_phone(self, phone: DemoPhone, code: DeviceCode) -> None:
+        self._talk.page.turn()
+        person = await choose(
+            self._talk,
+            list(await phone.people()),
+            prompt=_("Who signs in? Number or name: "),
+            describe=lambda person: f"{person.name}, {person.description}",
+            narrow=_people,
+            nothing=_("Nobody has this name."),
+        )
+        if person:
+            await phone.approve(code.user_code, person.oid)
+
+    async def confirm(self, person: Person) -> Identity:
+        deadline = Deadline.after(self._clock, CONFIRM_SECONDS)
+        announcer = Announcer(deadline.left)
+
+        def tick() -> None:
+            if deadline.passed():
+                self._talk.end_step()
+            elif mark := announcer.due():
+                self._talk.say(_("{time} left to answer.").format(time=spoken(mark)))
+
+        self._begin(Step(CONFIRM_HELP, tick=tick), 2)
+        who = f"{_('You are signed in as')} {person.name}, {person.address}"
+        question = _("Is this you? Press Enter if it is, type {no} if not. You have {time}.")
+        self._talk.say(who)
+        self._talk.say(question.format(no=Command.NO.word, time=spoken(deadline.left())))
+        try:
+            while (typed := await self._talk.ask(_("Is this you? "))) is not None:
+                command = find(typed)
+                if not typed or command is Command.YES:
+                    return Identity.MINE
+                if command is Command.NO:
+                    break
+                self._talk.say(who)
+        except StepOver:
+            return Identity.UNANSWERED
+        return Identity.NOT_MINE
+
+    async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
+        self._begin(Step(DEVICES_HELP, lambda: True), 3)
+        if not devices:
+            heard = await self._talk.read_out(
+                _("There is no Mac registered to you."),
+                _(
+                    "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
+                    "Ask the helpdesk: {helpdesk}"
+                ).format(helpdesk=self._organisation.helpdesk),
+            )
+            if heard:
+                await self._talk.ask(_("Press Enter to finish: "))
+            return None
+        self._talk.say(_("Which Mac is locked?"))
+        self._talk.say(how_many(len(devices)))
+        for number, device in enumerate(devices, 1):
+            if device.id == chosen:
+                self._talk.say(_("The last one was number {number}.").format(number=number))
+        return await choose(
+            self._talk,
+            devices,
+            prompt=_("Number or name of the Mac: "),
+            describe=self._describe,
+            narrow=narrowed,
+            nothing=_("No Mac fits this filter. Press Esc to see all of them."),
+        )
+
+    def _describe(self, device: Device) -> str:
+        last = _("last seen: {when}").format(when=seen(device.last_seen, self._clock.utc()))
+        words = f"{name(device)}, {about(device)}, {last}."
+        if device.refusal:
+            refusal = kind_of(device.refusal) or DeviceRefused
+            words += " " + _("No key here: {why} {next_step}").format(
+                why=_(refusal.sentence), next_step=_(refusal.next_step)
+            )
+        elif warning := kind_of(device.warning):
+            words += f" {_(warning.sentence)}"
+        return words
+
+    async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
+        self._begin(Step(REASON_HELP, lambda: True), 4)
+        self._talk.say(_("Before the key is shown"))
+        self._talk.say(prompt or _(REASON_PROMPT))
+        if not required:
+            self._talk.say(_("You may leave it empty."))
+        text = typed
+        while True:
+            answer = await self._talk.ask(_("Reason: "), text=text, limit=LONGEST_REASON)
+            if answer or answer is None or not required:
+                return answer
+            text = ""
+            self._talk.say(_("A reason is needed here."))
+
+    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+        warning = " ".join(warnings(showing.warning, watch))
+        return await Reveal(self._talk, showing, warning=warning, masked=watch.masks, note=self._note).run()
+
+    async def read_back(self, showing: Showing) -> AfterCheck:
+        # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first page.
+        from kiosk.linear.copy_check import Check
+
+        assert showing.read_back is not None, "a key of unusual form has no groups to check"
+        return await Check(self._talk, showing.read_back).run()
+
+    async def what_now(self, device: Device) -> AfterCard:
+        self._begin(Step(WHAT_NOW_HELP, lambda: True), 4)
+        facts = [f"{what}: {value}" for what, value in which_mac(device).items()]
+        steps = [f"{number}. {step}" for number, step in numbered((*AT_THE_MAC, *AND_THEN)).items()]
+        helpdesk = f"{_('Helpdesk')}: {self._organisation.helpdesk}"
+        while True:
+            if not await self._talk.read_out(*facts, *steps, helpdesk):
+                return AfterCard.BACK
+            words = _("Press Enter to finish and lock, or type {back}: ")
+            typed = await self._talk.ask(words.format(back=Command.BACK.word))
+            if not typed:
+                return AfterCard.BACK if typed is None else AfterCard.FINISH
+
+    async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
+        self._begin(Step(TROUBLE_HELP, lambda: True), step)
+        lines = [f"{_(error.title)}."]
+        lines += [named(device)] if device else []
+        lines += [_(error.sentence), _(error.next_step)]
+        if error.retry_after:
+            lines.append(_("You can try again in {time}.").format(time=waiting(error.retry_after)))
+        if error.portal:
+            lines.append(self._organisation.portal)
+        lines += [f"{what}: {value}" for what, value in help_with(error, self._organisation).items()]
+        ticket = self._ticket(error, device)
+        if ticket:
+            lines.append(_("Type {ticket} for what a ticket needs.").format(ticket=Command.TICKET.word))
+        if is_final(error):
+            back = _("Press Enter to go back to the list.")
+            lines.append(back if device else f"{_('Enter')}: {_(leave)}.")
+        else:
+            ways = _("Enter: {again}. {back}: {leave}.")
+            lines.append(ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave)))
+        while True:
+            if not await self._talk.read_out(*lines):
+                return Choice.LEAVE
+            typed = await self._talk.ask(_("Press Enter: "), keys=("f5",) if ticket else ())
+            if typed is None:
+                return Choice.LEAVE
+            if not typed:
+                return Choice.LEAVE if is_final(error) else Choice.AGAIN
+            if find(typed) is Command.TICKET and ticket:
+                self._begin(self._talk.step, step)
+                heard = await self._talk.read_out(_("For a ticket"), ticket)
+                if not heard or await self._talk.ask(_("Press Enter to go back: ")) is None:
+                    return Choice.LEAVE
+            self._begin(self._talk.step, step)
+
+    def _begin(self, step: Step, number: int = 0) -> None:
+        """An empty page, with whose desk this is and where in the visit."""
+        self._talk.begin(step)
+        top = [self._organisation.name, self._note]
+        if number:
+            words = _("step {number} of {count}: {name}")
+            top.append(words.format(number=number, count=len(STEPS), name=_(STEPS[number - 1])))
+        self._talk.say(", ".join(part for part in top if part))
+
+
+def _people(people: Sequence[DemoPerson], typed: str) -> Sequence[DemoPerson]:
+    words = typed.casefold()
+    return [person for person in people if words in f"{person.name} {person.address}".casefold()]

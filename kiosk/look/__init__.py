@@ -1,0 +1,1 @@
+"""Themes, characters and large letters."""

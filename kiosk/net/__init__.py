@@ -1,0 +1,1 @@
+"""Connections: clients, TLS, servers."""

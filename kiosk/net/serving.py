@@ -1,0 +1,265 @@
+"""Runs one of our services: on a unix socket or over TLS, announced when ready, stopped by signal or closed stdin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from kiosk.config.loading import changed
+from kiosk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIApplication
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 128
+_SOCKET_MODE = 0o660
+_GRACE_SECONDS = 5
+_FIRST_FROM_SYSTEMD = 3
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Certificate chain and private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop at once where nothing is under way.
+
+        A client that keeps an idle TLS connection does not hear the goodbye before it next reads; uvicorn would wait.
+        """
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if connection.transport is not None and (cycle is None or cycle.response_complete):
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal without dying of it, so that the caller's own clean-up still runs."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+class _Beside(_Server):
+    """A server that leaves the signals to the one whose companion it is."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config, on_ready=lambda: None)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(
+    app: ASGIApplication,
+    sock: socket.socket,
+    *,
+    tls: Tls | None = None,
+    beside: tuple[ASGIApplication, socket.socket] | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+    until_stdin_closes: bool = False,
+    grace_seconds: int = _GRACE_SECONDS,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end.
+
+    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first. What is under way
+    at the end has ``grace_seconds`` to be answered.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=grace_seconds,
+        proxy_headers=False,
+        # Not the file arguments: with them, a key with a passphrase would make the service ask on the terminal.
+        ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
+    )
+    server = _Server(config, on_ready)
+    asyncio.run(_serve(server, sock, beside, until_stdin_closes))
+
+
+async def _serve(
+    server: uvicorn.Server,
+    sock: socket.socket,
+    beside: tuple[ASGIApplication, socket.socket] | None,
+    until_stdin_closes: bool,
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            server.should_exit = True
+
+    if until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), heard)
+    if beside is None:
+        await server.serve(sockets=[sock])
+        return
+    application, second_socket = beside
+    second = _Beside(
+        uvicorn.Config(application, log_config=None, access_log=False, server_header=False, http="h11", ws="none",
+                       lifespan="off", timeout_graceful_shutdown=1, proxy_headers=False)
+    )  # fmt: skip
+    running = asyncio.create_task(second.serve(sockets=[second_socket]))
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        second.should_exit = True
+        await running
+
+
+def server_tls(tls: Tls) -> ssl.SSLContext:
+    """A server context: TLS 1.2 or newer. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        reason = f"expected a certificate and its key {tls.key}, in PEM without passphrase: {error.strerror or error}"
+        raise ConfigError(tls.certificate, reason) from None
+    return context
+
+
+def renewed_tls(tls: Tls) -> ssl.SSLContext:
+    """A server context that gives each new connection the certificate that is on disk then. Raises ConfigError.
+
+    One that cannot be used, as between the writing of certificate and key, does not take the place of one that can.
+    """
+    files = (tls.certificate, tls.key)
+    seen = changed(files)
+    current = first = server_tls(tls)
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        nonlocal seen, current
+        found = changed(files)
+        if found != seen:
+            seen = found
+            try:
+                current = server_tls(tls)
+                log.info("the certificate was replaced: %s", tls.certificate)
+            except ConfigError as error:
+                log.warning("the replaced certificate cannot be used, the one before stays: %s", error)
+        connection.context = current
+
+    first.sni_callback = choose
+    return first
+
+
+def _from_systemd() -> socket.socket | None:
+    """The socket that systemd has opened for this service, where it did (sd_listen_fds). Raises ConfigError."""
+    count = os.environ.pop("LISTEN_FDS", "")
+    if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+        return None
+    if count != "1":
+        raise ConfigError("the service's .socket unit", f"expected one ListenStream, not {count or 'none'}")
+    try:
+        given = socket.socket(fileno=_FIRST_FROM_SYSTEMD)
+    except OSError as error:
+        raise ConfigError("the service's .socket unit", f"expected a socket: {error.strerror}") from None
+    given.set_inheritable(False)
+    return given
+
+
+@contextlib.contextmanager
+def unix_socket(path: Path) -> Iterator[socket.socket]:
+    """A listening unix socket for owner and group only; removed at the end. Raises ConfigError.
+
+    Where systemd has opened it, access to it and its removal are systemd's business.
+    """
+    if given := _from_systemd():
+        with contextlib.closing(given):
+            if given.getsockname() != str(path):
+                raise ConfigError(path, f"expected systemd to listen here too, not on {given.getsockname()}")
+            yield given
+        return
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_left_over(path)
+        # uvicorn opens its own sockets to everybody (mode 0666), so this one is made here.
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        path.chmod(_SOCKET_MODE)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(path, f"expected to listen on this socket: {error.strerror or error}") from None
+    try:
+        yield listener
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """A socket of a process that was killed would be in the way; one that somebody listens on is left alone."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening TCP socket, systemd's where it has opened one; port 0 takes a free one. Raises ConfigError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = _from_systemd() or socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"{host}:{port}", f"expected to listen here: {error.strerror or error}") from None
+    if listener.family == socket.AF_UNIX or port not in (0, listener.getsockname()[1]):
+        listener.close()
+        raise ConfigError(f"{host}:{port}", "expected systemd to listen here too")
+    # asyncio sets this only on sockets whose protocol number is given, and create_server gives none; without it, each
+    # answer waits for the client's delayed acknowledgement. Accepted connections take it over.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.closing(listener):
+        yield listener

@@ -1,0 +1,1 @@
+"""The process itself: hardening, watchdog, logging, exit codes."""

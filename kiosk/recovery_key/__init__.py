@@ -1,0 +1,1 @@
+"""FileVault recovery keys: format, look-alikes, spelling, copy check."""

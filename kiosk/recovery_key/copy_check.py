@@ -1,0 +1,172 @@
+"""Checks what somebody has copied, group by group, also after the key is wiped: of the key it keeps ten bits a group.
+
+A group of a FileVault key has twenty bits, so a hash of it, however slow, would be the group again to whoever reads it
+and tries all groups. What is kept here is too short for that: half of each group, sixty bits of the key, nobody can
+find out from it. The price is that one mistake in 1024 is taken for right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, is_usual, position
+from kiosk.secret import SecretBuffer, overwrite
+
+TRIES: Final = 5
+BITS: Final = 10
+_SALT_BYTES = 32
+_TAG_BYTES = 2
+_SPARE_BITS = 8 * _TAG_BYTES - BITS
+_BETWEEN_GROUPS = frozenset("- \u2010\u2011\u2012\u2013\u2014\u00a0")
+_CASE_BIT = 0x20
+
+
+class Answer(Enum):
+    """What is said of one group. Never which of its characters is wrong."""
+
+    RIGHT = auto()
+    WRONG = auto()
+    # Not four characters: costs no try.
+    INCOMPLETE = auto()
+    OUT_OF_TRIES = auto()
+    # All was wiped; nothing is known any more.
+    FORGOTTEN = auto()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that may be written down of a check."""
+
+    right: int
+    out_of_tries: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole key was copied right."""
+        return self.right == GROUPS
+
+
+def may_occur(character: str) -> bool:
+    """Whether a key can have this character, in small or capital letters; anything else is refused as it is typed."""
+    return len(character) == 1 and character.isascii() and character.isalnum()
+
+
+def is_between(character: str) -> bool:
+    """Whether this is a dash or a blank, which do not matter."""
+    return character in _BETWEEN_GROUPS
+
+
+class ReadBack:
+    """What comparing needs, in wipeable memory: a random salt, and for each group ten bits of a keyed hash.
+
+    Another one of the same key would keep ten other bits: wipe one before the next is made.
+    """
+
+    def __init__(self, key: SecretBuffer) -> None:
+        """Read the key once. Raises ValueError for a key of unusual form, which has no groups to check."""
+        if not is_usual(key):
+            raise ValueError("no groups")
+        self._tries = [TRIES] * GROUPS
+        self._right = [False] * GROUPS
+        self._kept = _kept(key)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was compared."""
+        return any(self._right) or any(left < TRIES for left in self._tries)
+
+    def is_right(self, number: int) -> bool:
+        """Whether group 1 to 6 was copied right."""
+        return self._right[number - 1]
+
+    @property
+    def outcome(self) -> Outcome:
+        spent = sum(not left and not right for left, right in zip(self._tries, self._right, strict=True))
+        return Outcome(sum(self._right), spent)
+
+    def tries_left(self, number: int) -> int:
+        """How often group 1 to 6 may still be wrong."""
+        return self._tries[number - 1]
+
+    def check(self, number: int, typed: bytearray) -> Answer:
+        """Compare group 1 to 6 with what was typed, and zero that."""
+        group = number - 1
+        characters = _plain(typed)
+        try:
+            if not len(self._kept):
+                return Answer.FORGOTTEN
+            if not self._tries[group]:
+                return Answer.OUT_OF_TRIES
+            if len(characters) != GROUP_LENGTH:
+                return Answer.INCOMPLETE
+            if self._same(group, characters):
+                self._right[group] = True
+                return Answer.RIGHT
+            self._tries[group] -= 1
+            return Answer.WRONG
+        except IndexError:
+            # Another thread has wiped it while it was read.
+            return Answer.FORGOTTEN
+        finally:
+            _zero(characters)
+
+    def _same(self, group: int, characters: bytearray) -> bool:
+        salt = bytes(self._kept[place] for place in range(_SALT_BYTES))
+        start = _SALT_BYTES + group * _TAG_BYTES
+        kept = bytes(self._kept[start + place] for place in range(_TAG_BYTES))
+        made = _tag(salt, group, characters)
+        same = hmac.compare_digest(kept, made)
+        for temporary in (salt, kept, made):
+            overwrite(temporary)
+        return same
+
+    def wipe(self) -> None:
+        """Forget everything but the outcome. Safe to call again."""
+        self._kept.wipe()
+
+
+def _kept(key: SecretBuffer) -> SecretBuffer:
+    salt = secrets.token_bytes(_SALT_BYTES)
+    kept, characters = bytearray(salt), bytearray(GROUP_LENGTH)
+    for group in range(GROUPS):
+        for place in range(GROUP_LENGTH):
+            characters[place] = key[position(group, place)]
+        tag = _tag(salt, group, _plain(characters))
+        kept += tag
+        overwrite(tag)
+    buffer = SecretBuffer(bytes(kept))
+    _zero(kept)
+    overwrite(salt)
+    return buffer
+
+
+def _tag(salt: bytes, group: int, characters: bytearray) -> bytes:
+    """Ten bits that depend on all of salt, number and characters; the characters are zeroed."""
+    # CPython zeroes the state of BLAKE2 when it frees it.
+    found = hashlib.blake2s(characters, digest_size=_TAG_BYTES, key=salt, salt=bytes([group])).digest()
+    _zero(characters)
+    number = int.from_bytes(found, "big") >> _SPARE_BITS
+    overwrite(found)
+    return number.to_bytes(_TAG_BYTES, "big")
+
+
+def _plain(typed: bytearray) -> bytearray:
+    """Capitals without dashes and blanks; what was typed is zeroed."""
+    plain = bytearray(len(typed))
+    length = 0
+    for value in typed:
+        if not is_between(chr(value)):
+            plain[length] = value & ~_CASE_BIT if chr(value).isascii() and chr(value).isalpha() else value
+            length += 1
+    _zero(typed)
+    del plain[length:]
+    return plain
+
+
+def _zero(value: bytearray) -> None:
+    value[:] = bytes(len(value))

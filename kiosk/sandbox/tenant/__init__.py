@@ -1,0 +1,1 @@
+"""The people and devices of the simulated tenant."""

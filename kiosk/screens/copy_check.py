@@ -1,0 +1,193 @@
+"""Is what was written down right? Typed group by group, while the key is hidden or gone; each is right or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.widget import Widget
+
+from kiosk.clock import Clock
+from kiosk.i18n import N_, _
+from kiosk.recovery_key.copy_check import Answer, ReadBack, is_between, may_occur
+from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
+from kiosk.screens.base import KioskScreen
+from kiosk.visit.answers import AfterCheck
+from kiosk.visit.reveal import Showing
+from kiosk.widgets.group_boxes import Box, GroupBoxes, Mark
+from kiosk.widgets.key_hints import Hint, KeyHints
+from kiosk.widgets.prose import Prose
+from kiosk.wording import READ_BACK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
+
+# Who types with their eyes on the paper goes on for a while after a wrong group: that costs no tries.
+PAUSE_SECONDS = 1.0
+_UNDECIDED: Sequence[Hint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
+_DECIDED: Sequence[Hint] = (("Enter", N_("What now")), ("Esc", N_("Back to the key")))
+
+
+class ReadBackScreen(KioskScreen[AfterCheck]):
+    """Shows how many characters were typed, and never one of them: they are the key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,up", "move(-1)", show=False),
+        Binding("right,down", "move(1)", show=False),
+        Binding("backspace", "erase", show=False),
+    ]
+    step = 4
+    help_text = READ_BACK_HELP
+
+    def __init__(self, showing: Showing, check: ReadBack, clock: Clock) -> None:
+        """``check`` is that of the showing, which must have one."""
+        super().__init__()
+        self._showing = showing
+        self._check = check
+        self._clock = clock
+        # Never longer than a group, so that it never moves and leaves a copy behind.
+        self._typed = bytearray(GROUP_LENGTH)
+        self._length = 0
+        self._wrong: set[int] = set()
+        self._quiet_until: float | None = None
+        self._group = self._next(0)
+        self.hints = _DECIDED if check.outcome.complete else _UNDECIDED
+
+    def content(self) -> Iterable[Widget]:
+        yield Prose(_("Check your copy"), classes="headline")
+        yield Prose(id="where", classes="label")
+        yield GroupBoxes(self._boxes(), self._group)
+        yield Prose(id="verdict")
+
+    def on_mount(self) -> None:
+        self._say(self._wanted())
+        self.tick()
+
+    def tick(self) -> None:
+        if self._showing.over:
+            where = _("The time is over and the key is wiped. Your copy can still be checked.")
+        else:
+            where = _("The key is hidden. Type what stands on your paper, group by group.")
+        self.query_one("#where", Prose).say(where)
+
+    def on_key(self, event: Key) -> None:
+        """Every printable key is typed."""
+        if not self.fits or not event.is_printable or not event.character:
+            return
+        event.stop()
+        if is_between(event.character) or not self._group or self._is_run_on():
+            return
+        if self._check.is_right(self._group) or not self._check.tries_left(self._group):
+            self._say(self._wanted())
+            return
+        if not may_occur(event.character):
+            self._say(never_in_a_key(), wrong=True)
+            return
+        self._typed[self._length] = ord(event.character)
+        self._length += 1
+        if self._length == GROUP_LENGTH:
+            self._compare()
+        else:
+            self._say(self._wanted())
+
+    def action_move(self, by: int) -> None:
+        """Type another group."""
+        if self._group:
+            self._empty()
+            self._group = min(max(self._group + by, 1), GROUPS)
+            self._say(self._wanted())
+
+    def action_erase(self) -> None:
+        self._quiet_until = None
+        if self._length:
+            self._length -= 1
+            self._typed[self._length] = 0
+            self._say(self._wanted())
+
+    def action_enter(self) -> None:
+        self._empty()
+        self.answer(AfterCheck.GO_ON)
+
+    def action_escape(self) -> None:
+        self._empty()
+        self.answer(AfterCheck.BACK)
+
+    def forget(self) -> None:
+        self._empty()
+
+    def _is_run_on(self) -> bool:
+        """Whether this is still the typing of somebody who has not seen yet that a group is wrong."""
+        now = self._clock.now()
+        if self._quiet_until is None or now >= self._quiet_until:
+            self._quiet_until = None
+            return False
+        self._quiet_until = now + PAUSE_SECONDS
+        return True
+
+    def _compare(self) -> None:
+        group, typed = self._group, self._typed
+        # Zeroed by whoever compares it.
+        answer = self._check.check(group, typed)
+        self._typed, self._length = bytearray(GROUP_LENGTH), 0
+        if answer is Answer.RIGHT:
+            self._wrong.discard(group)
+            self._group = self._next(group)
+            self._say(self._wanted())
+        else:
+            self._wrong.add(group)
+            self._quiet_until = self._clock.now() + PAUSE_SECONDS
+            self._say(self._about(group, answer), wrong=True)
+
+    def _about(self, group: int, answer: Answer) -> str:
+        left = self._check.tries_left(group)
+        if answer is Answer.FORGOTTEN:
+            return _("This copy can no longer be checked.")
+        return group_wrong(group, left) if left else group_spent(group)
+
+    def _wanted(self) -> str:
+        if self._check.outcome.complete:
+            return copy_right()
+        if not self._group:
+            return group_spent(next(iter(self._spent())))
+        if self._check.is_right(self._group):
+            return _("Group {number} is right.").format(number=self._group)
+        return group_wanted(self._group) if self._check.tries_left(self._group) else group_spent(self._group)
+
+    def _next(self, group: int) -> int:
+        """The group to type after this one: the next that is not right yet and has tries left; 0 if there is none."""
+        order = [*range(group + 1, GROUPS + 1), *range(1, group + 1)]
+        open_ones = (one for one in order if not self._check.is_right(one) and self._check.tries_left(one))
+        return next(open_ones, 0)
+
+    def _spent(self) -> list[int]:
+        return [one for one in range(1, GROUPS + 1) if self._mark(one) is Mark.SPENT]
+
+    def _boxes(self) -> list[Box]:
+        return [Box(self._filled(number, self._mark(number)), self._mark(number)) for number in range(1, GROUPS + 1)]
+
+    def _filled(self, number: int, mark: Mark) -> int:
+        if mark is Mark.RIGHT:
+            return GROUP_LENGTH
+        return self._length if number == self._group else 0
+
+    def _mark(self, number: int) -> Mark:
+        if self._check.is_right(number):
+            return Mark.RIGHT
+        if not self._check.tries_left(number):
+            return Mark.SPENT
+        typing = number == self._group and self._length
+        return Mark.WRONG if number in self._wrong and not typing else Mark.OPEN
+
+    def _empty(self) -> None:
+        self._typed[:] = bytes(GROUP_LENGTH)
+        self._length = 0
+        self._quiet_until = None
+
+    def _say(self, words: str, *, wrong: bool = False) -> None:
+        complete = self._check.outcome.complete
+        verdict = self.query_one("#verdict", Prose)
+        verdict.say(words)
+        verdict.set_class(wrong, "caution")
+        verdict.set_class(complete, "call")
+        self.query_one(GroupBoxes).show(self._boxes(), 0 if complete else self._group)
+        hints = _DECIDED if complete else _UNDECIDED
+        self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))

@@ -1,0 +1,1 @@
+"""The terminal, and what may be recording it."""

@@ -1,0 +1,86 @@
+"""What may be recording or watching this terminal from outside, as far as it can be noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiosk.config.kiosk import Policy, Surroundings
+
+_PROC = Path("/proc")
+# The names of processes, as the kernel keeps them, and the kind that each stands for.
+_KINDS = {
+    "script": "script",
+    "asciinema": "asciinema",
+    "tlog-rec": "tlog",
+    "tlog-rec-sessio": "tlog",
+    "sudo": "sudo",
+    "tmux": "tmux",
+    "tmux: server": "tmux",
+    "screen": "screen",
+    "SCREEN": "screen",
+}
+_STRICTNESS = (Policy.ALLOW, Policy.WARN, Policy.MASK, Policy.REFUSE)
+_MOST_ANCESTORS = 64
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What was noticed, by kind, and the strictest policy among it."""
+
+    kinds: tuple[str, ...] = ()
+    policy: Policy = Policy.ALLOW
+
+    @property
+    def warns(self) -> bool:
+        """Whether the person has to be told."""
+        return self.policy is not Policy.ALLOW
+
+    @property
+    def masks(self) -> bool:
+        """Whether only a part of a key may be seen at a time."""
+        return self.policy in {Policy.MASK, Policy.REFUSE}
+
+    def __str__(self) -> str:
+        return ", ".join(self.kinds)
+
+
+def look_around(policies: Surroundings, tty: str, environment: Mapping[str, str] | None = None) -> Watch:
+    """Look at the processes above this one, at the terminal's name, and for a tracer.
+
+    Recording inside the SSH protocol or of the terminal's other end cannot be noticed from here.
+    """
+    environment = os.environ if environment is None else environment
+    found = {_KINDS[name] for name in _ancestors() if name in _KINDS}
+    if environment.get("TERM", "").startswith("tmux"):
+        found.add("tmux")
+    ssh_tty = environment.get("SSH_TTY", "").removeprefix("/dev/")
+    if ssh_tty and ssh_tty != tty:
+        found.add("other_tty")
+    if _tracer() != "0":
+        found.add("debugger")
+    kinds = tuple(sorted(found))
+    return Watch(kinds, max((getattr(policies, kind) for kind in kinds), key=_STRICTNESS.index, default=Policy.ALLOW))
+
+
+def _ancestors() -> list[str]:
+    names: list[str] = []
+    pid = os.getppid()
+    while pid > 1 and len(names) < _MOST_ANCESTORS:
+        try:
+            names.append((_PROC / str(pid) / "comm").read_text().strip())
+            # The name in this file may hold anything, brackets included; the fields after the last one do not.
+            pid = int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    return names
+
+
+def _tracer() -> str:
+    try:
+        status = (_PROC / "self" / "status").read_text()
+    except OSError:
+        return "0"
+    return status.partition("TracerPid:")[2].split("\n")[0].strip() or "0"

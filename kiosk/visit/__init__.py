@@ -1,0 +1,1 @@
+"""One visit: its flow, its limits, its key."""

@@ -1,0 +1,58 @@
+"""Whether the network is back: looked at after a visit that it ended, and only until it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from kiosk.clock import Clock
+from kiosk.config.kiosk import BrokerAddress, KioskConfig, SignInSettings
+from kiosk.errors import KioskError
+from kiosk.net.http import aread_limited, service_client, timeouts
+from kiosk.net.tls import tls_context
+from kiosk.visit.answers import Network
+
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell: Callable[[Network], None]) -> None:
+    """Look at once, then less and less often; tell what comes of it. Ends when everything answers."""
+    pause = _FIRST_PAUSE_SECONDS
+    while not await answers():
+        tell(Network.AWAY)
+        await clock.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+    tell(Network.BACK)
+
+
+async def answers(config: KioskConfig) -> bool:
+    """Whether authority and broker answer as they should: what a visit asks first of each."""
+    return all(await asyncio.gather(_authority(config.sign_in), _broker(config.broker)))
+
+
+async def _authority(settings: SignInSettings) -> bool:
+    url = f"{settings.authority.rstrip('/')}/v2.0/.well-known/openid-configuration"
+    limits = timeouts(settings.connect_seconds, settings.total_seconds)
+    return await _good(
+        lambda: httpx.AsyncClient(verify=tls_context(settings.ca_bundle), trust_env=False, timeout=limits),
+        url,
+        settings.total_seconds,
+    )
+
+
+async def _broker(address: BrokerAddress) -> bool:
+    limits = timeouts(address.connect_seconds, address.total_seconds)
+    return await _good(lambda: service_client(address.url, address.ca_bundle, limits), "/readyz", address.total_seconds)
+
+
+async def _good(client: Callable[[], httpx.AsyncClient], url: str, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds), client() as asking, asking.stream("GET", url) as response:
+            await aread_limited(response)
+            # A page of a hotel's network is an answer, too.
+            return response.is_success and "json" in response.headers.get("content-type", "")
+    except (httpx.HTTPError, httpx.InvalidURL, KioskError, OSError):
+        return False

@@ -1,0 +1,138 @@
+"""What one visit knows, and how it ends. One person, one process, nothing left after it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from kiosk.api import Broker
+from kiosk.clock import Clock, Deadline
+from kiosk.config.kiosk import KioskConfig
+from kiosk.errors import KioskError, SealBroken
+from kiosk.identity import SignIn
+from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session
+from kiosk.recovery_key.copy_check import Outcome
+from kiosk.secret import VisitKeys, release_info
+from kiosk.visit.open_reveals import Witness
+from kiosk.visit.reveal import Showing, Times
+
+
+class Visit:
+    """From "press Enter to begin" to the lock."""
+
+    def __init__(
+        self,
+        config: KioskConfig,
+        clock: Clock,
+        terminal: str = "",
+        witness: Witness | None = None,
+        *,
+        ended: Callable[[Showing, Ending], None] = lambda _showing, _how: None,
+    ) -> None:
+        """Begins the visit's time; ``ended`` hears of each key that can no longer be shown. Raises ConfigError."""
+        self._witness = witness
+        self._ended = ended
+        self.config = config
+        self.clock = clock
+        self.deadline = Deadline.after(clock, config.visit.visit_seconds)
+        self.sign_in = SignIn(config.sign_in, clock)
+        self._keys = VisitKeys()
+        self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
+        self.session: Session | None = None
+        # By release id, all of the visit: of each one something may be left to wipe, or to tell.
+        self._showings: dict[str, Showing] = {}
+        self._ends_told: set[str] = set()
+        self._checks_told: set[str] = set()
+
+    @property
+    def person(self) -> Person:
+        """Who signed in, as the broker has validated it."""
+        assert self.session is not None, "sign-in comes first"
+        return self.session.person
+
+    async def open_session(self) -> Session:
+        """Let the broker say who this is. Raises KioskError."""
+        self.session = await self.broker.session()
+        return self.session
+
+    async def release(self, device: Device, reason: str | None = None) -> Showing:
+        """Ask for the key of a device and open its seal. Raises KioskError."""
+        release = await self.broker.release(device.id, self._keys.public_key, reason)
+        if release.device_id != device.id:
+            raise SealBroken("the broker answered for another device")
+        info = release_info(
+            tid=self.person.tid, oid=self.person.oid, device_id=device.id, release_id=release.release_id
+        )
+        settings = self.config.visit
+        times = Times(settings.reveal_seconds, settings.longest_reveal_seconds, self.deadline.at)
+        showing = Showing(
+            device,
+            release.release_id,
+            lambda: self._keys.open(release.sealed, info),
+            times,
+            self.clock,
+            self._ended,
+            warning=release.warning,
+        )
+        self._showings[showing.release_id] = showing
+        if self._witness:
+            self._witness.opened(showing.release_id)
+        return showing
+
+    @property
+    def reveal_deadlines(self) -> list[float]:
+        """When the keys that are open now must be gone, on the visit's clock."""
+        return [showing.deadline.at for showing in list(self._showings.values()) if showing.visible]
+
+    def tick(self) -> None:
+        """End every showing whose time is over."""
+        for showing in list(self._showings.values()):
+            showing.tick()
+
+    def hide(self) -> None:
+        """Hide every key; within its time it can be shown again."""
+        for showing in list(self._showings.values()):
+            showing.hide()
+
+    async def tell_end(self, showing: Showing, how: Ending) -> None:
+        """Tell the broker how the showing of a key ended; once told, nothing more is said."""
+        if showing.release_id in self._ends_told:
+            return
+        self._ends_told.add(showing.release_id)
+        # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
+        # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
+        with contextlib.suppress(KioskError, RuntimeError):
+            await self.broker.closed(showing.release_id, how, showing.shown_seconds)
+            if self._witness:
+                self._witness.closed(showing.release_id)
+
+    async def tell_check(self, showing: Showing) -> None:
+        """Tell the broker how the check of a copy went, if there was one; nothing but that, and once."""
+        check = showing.read_back
+        if check is None or not check.begun or showing.release_id in self._checks_told:
+            return
+        self._checks_told.add(showing.release_id)
+        with contextlib.suppress(KioskError, RuntimeError):
+            await self.broker.checked(showing.release_id, _checked(check.outcome))
+
+    def wipe(self) -> None:
+        """Zero what can be zeroed, at once and from any thread."""
+        for showing in list(self._showings.values()):
+            showing.wipe()
+
+    async def end(self, how: Ending) -> None:
+        """Close what is open, sign out, close the connections."""
+        self.wipe()
+        for showing in list(self._showings.values()):
+            await self.tell_end(showing, how)
+            await self.tell_check(showing)
+        self.sign_in.forget()
+        await self.broker.aclose()
+
+    def __repr__(self) -> str:
+        return "<Visit>"
+
+
+def _checked(outcome: Outcome) -> ReleaseChecked:
+    how = CheckOutcome.OUT_OF_TRIES if outcome.out_of_tries else CheckOutcome.INCOMPLETE
+    return ReleaseChecked(how=CheckOutcome.RIGHT if outcome.complete else how, groups_right=outcome.right)

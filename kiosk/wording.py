@@ -1,0 +1,291 @@
+"""Sentences that more than one screen, or more than one face, says alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from kiosk.config.kiosk import Organisation
+from kiosk.errors import KioskError, SignInError, TokenRefused, kind_of
+from kiosk.i18n import N_, _, ngettext
+from kiosk.models import Device, Ending
+from kiosk.terminal.recorders import Watch
+from kiosk.visit.answers import Network
+
+STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
+
+_GOODBYE = {
+    Ending.IDLE: N_("Nobody pressed a key for a while, so this terminal has locked itself."),
+    Ending.VISIT_OVER: N_("The time for one visit is over, so this terminal has locked itself."),
+    Ending.LOCKED: N_("This terminal is locked."),
+}
+_FAREWELL = N_("Goodbye.")
+# By kind, see kiosk/terminal/recorders.py; other kinds are the names of programs.
+_WATCHERS = {"debugger": N_("a debugger"), "other_tty": N_("another terminal")}
+
+NETWORK = {
+    Network.AWAY: N_("This kiosk has no connection at the moment. It tries again by itself."),
+    Network.BACK: N_("The network is back."),
+}
+
+WELCOME_HELP = N_(
+    "This terminal shows you the FileVault recovery key of a Mac that your organisation manages, so that you can"
+    " unlock it again.\n\n"
+    "You need a phone or another device on which you can sign in with your work account. You sign in there;"
+    " your password is never typed here.\n\n"
+    "When you are done, or when you walk away, everything is wiped from this terminal.\n\n"
+    "F3 changes between the full screen and plain lines of text, for screen readers and braille."
+)
+SIGN_IN_HELP = N_(
+    "1   Take your phone, or any device on which you can sign in with your work account.\n"
+    "2   Point its camera at the square, or type the address into its browser.\n"
+    "3   Type the code that stands on this screen, then sign in as usual.\n\n"
+    "This screen goes on by itself. Your password is never typed here.\n\n"
+    "Type a code only if you see it on the terminal in front of you. Somebody who sends you a code wants to sign in"
+    " as you."
+)
+CONFIRM_HELP = N_(
+    "Compare the name and the address with your own.\n\n"
+    "If they are not yours, press Esc: somebody else has signed in with the code of this terminal. Nothing of"
+    " theirs is shown, and the visit ends."
+)
+DEVICES_HELP = N_(
+    "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
+    "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
+    "A locked Mac shows its serial number when you click the question mark in the password field. Compare its last"
+    " characters with the list.\n\n"
+    "Is a Mac missing, or is there no key for it? The helpdesk can see why."
+)
+REASON_HELP = N_(
+    "Your organisation writes down why a recovery key was read. Type the reason, or the number of your ticket, and"
+    " press Enter. Backspace takes a letter back.\n\n"
+    "Do not type a password or a key here."
+)
+REVEAL_HELP = N_(
+    "Write the 24 characters down, group by group, or read them to somebody who types them. A digit has a bar"
+    " beneath it and a colour of its own. A zero has a stroke through it, the letter O has none.\n\n"
+    "Enter checks what you wrote. Space hides the key and shows it again. F2 changes the view: the whole key, one"
+    " group at a time, or every character with a word for the telephone. F3 changes between the words of your language"
+    " and the international ones. F4 gives you more time, as far as your organisation allows it. F5 says what to do at"
+    " your Mac.\n\n"
+    "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
+)
+READ_BACK_HELP = N_(
+    "Type what you wrote down, group by group. Capitals or small letters, dashes and blanks do not matter. Nobody can"
+    " read from this screen what you type.\n\n"
+    "Each group is right or wrong once its four characters are typed. You have five tries for each. The arrow keys go"
+    " to another group, Backspace takes a character back.\n\n"
+    "Is a group wrong again and again? Press Esc, show the key, and compare it with your paper. You may also leave the"
+    " check out: press Enter."
+)
+WHAT_NOW_HELP = N_(
+    "This card says where the key is typed, and what comes after. The key itself does not stand on it. Write down what"
+    " you need.\n\n"
+    "Enter and the arrow keys turn the page. On the last page Enter ends your visit: you are signed out, and everything"
+    " is wiped from this terminal."
+)
+TROUBLE_HELP = N_(
+    "Something stands in the way. The screen says what it is, what you can do, and whom you can ask.\n\n"
+    "When you ask the helpdesk, read them the reference: with it they find what happened in their records."
+)
+WORKING_HELP = N_("The terminal is waiting for an answer. It says so itself when none comes.")
+
+REASON_PROMPT = N_("Why do you need the recovery key? A ticket number or a few words will do.")
+
+
+AT_THE_MAC = (
+    N_(
+        "Start the Mac and choose your account. Click the question mark in the password field, or type a wrong password"
+        " three times."
+    ),
+    N_("Choose to reset the password with the recovery key. A newer Mac offers to restart for that: let it."),
+    N_(
+        "Look whether Caps Lock is off and the keyboard layout, at the top of the screen, is the right one. A wrong try"
+        " can cost you minutes of waiting."
+    ),
+    N_("Type the key, letters as capitals. The dashes come by themselves."),
+    N_("Choose a new password for this Mac."),
+)
+AND_THEN = (
+    N_(
+        "macOS Recovery takes the key, too, under “Forgot all passwords?”. If it asks for a Recovery Lock passcode"
+        " first: the helpdesk has that."
+    ),
+    N_("A recovery key with 28 characters is another thing: it belongs to an Apple Account."),
+    N_("The old login keychain stays closed without the old password. The Mac makes a new one: let it."),
+    N_("Does the Mac ask you to register for single sign-on again? Do that, or apps will keep asking you."),
+    N_(
+        "The key opens this Mac until it is changed. Destroy the paper, and ask the helpdesk to have the key changed"
+        " when the Mac is online."
+    ),
+)
+
+
+def numbered(steps: Sequence[str]) -> dict[str, str]:
+    """Marked steps with their numbers, in the language of the visit."""
+    return {str(number): _(step) for number, step in enumerate(steps, 1)}
+
+
+def which_mac(device: Device) -> dict[str, str]:
+    """How to find the Mac that a key belongs to: by what stands on it, and in its own help text."""
+    facts = {_("Mac"): ", ".join(part for part in (name(device), device.model) if part)}
+    if device.serial:
+        shown = _("{serial}   (the Mac shows it, too, when you click the question mark)")
+        facts[_("Serial")] = shown.format(serial=device.serial)
+    return facts
+
+
+def group_wanted(number: int) -> str:
+    """What to type now."""
+    return _("Group {number}: type the four characters that stand on your paper.").format(number=number)
+
+
+def group_wrong(number: int, tries: int) -> str:
+    """That a group is not right, and how often it may still be wrong."""
+    return ngettext(
+        "Group {number} is not right. Look at your paper, then type it again. One try is left.",
+        "Group {number} is not right. Look at your paper, then type it again. {tries} tries are left.",
+        tries,
+    ).format(number=number, tries=tries)
+
+
+def group_spent(number: int) -> str:
+    """That a group was wrong too often."""
+    words = _("No tries are left for group {number}. Press Esc, show the key, and compare that group with your paper.")
+    return words.format(number=number)
+
+
+def never_in_a_key() -> str:
+    """Of a character that cannot be right."""
+    return _("That cannot be in a key. It has only letters from A to Z and digits from 0 to 9.")
+
+
+def copy_right() -> str:
+    """That all groups are right."""
+    return _("Your copy is right. Walk back to your Mac.")
+
+
+def goodbye(how: Ending) -> str:
+    """Why the visit is over."""
+    return _(_GOODBYE.get(how, _FAREWELL))
+
+
+def fault(reference: str) -> str:
+    """On the first screen after a visit that failed."""
+    return _("The last visit ended with a fault and was wiped. Reference {reference}").format(reference=reference)
+
+
+def out_of_order(reference: str) -> str:
+    """Where visits keep failing."""
+    words = _("This terminal is out of order for a moment and tries again by itself. Reference {reference}")
+    return words.format(reference=reference)
+
+
+def waiting(seconds: float) -> str:
+    """A waiting time as a person says it, rounded up."""
+    minutes = -int(-seconds // 60)
+    if minutes < 90:
+        count = max(1, minutes)
+        return ngettext("{count} minute", "{count} minutes", count).format(count=count)
+    hours = -int(-minutes // 60)
+    return ngettext("{count} hour", "{count} hours", hours).format(count=hours)
+
+
+def seen(last: datetime | None, now: datetime) -> str:
+    """When a device last reported, as a person says it."""
+    if last is None:
+        return _("never")
+    days = (now.date() - last.date()).days
+    if days <= 0:
+        return _("today")
+    if days == 1:
+        return _("yesterday")
+    if days < 100:
+        return ngettext("{count} day ago", "{count} days ago", days).format(count=days)
+    return day(last.date())
+
+
+def day(when: date) -> str:
+    """A date in figures, in the order in which the language writes it."""
+    # Translators: a date in figures, as short as your language writes it, such as {day}.{month}.{year}
+    return _("{year}-{month}-{day}").format(year=when.year, month=f"{when.month:02}", day=f"{when.day:02}")
+
+
+def how_many(macs: int) -> str:
+    """Above the list of Macs."""
+    return ngettext(
+        "One Mac is registered to you.", "{count} Macs are registered to you. Type to shorten the list.", macs
+    ).format(count=macs)
+
+
+def about(device: Device) -> str:
+    """Model, system and serial number, on one line."""
+    parts = [
+        device.model,
+        f"macOS {device.os_version}".strip(),
+        _("serial number {serial}").format(serial=serial(device)),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def named(device: Device) -> str:
+    """Name, model and serial number, on one line."""
+    numbered = _("serial number {serial}").format(serial=serial(device))
+    return ", ".join(part for part in (name(device), device.model, numbered) if part)
+
+
+def name(device: Device) -> str:
+    """The name of a Mac, or that it has none."""
+    return device.name or _("(no name)")
+
+
+def serial(device: Device) -> str:
+    """The serial number of a Mac, or that it is not known."""
+    return device.serial or _("unknown")
+
+
+def warnings(code: str | None, watch: Watch) -> list[str]:
+    """What the person should know about a key: that it may not work, or that it may be recorded."""
+    said = []
+    # A code that is newer than this kiosk is no reason to worry anybody.
+    if warning := kind_of(code):
+        said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
+    if watch.warns:
+        programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in watch.kinds)
+        said.append(_("Another program may see or keep this screen: {programs}.").format(programs=programs))
+    return said
+
+
+def is_final(error: KioskError) -> bool:
+    """Whether trying again would not help."""
+    return error.final
+
+
+def again(error: KioskError) -> str:
+    """What trying again after an error means, marked."""
+    return N_("New code") if isinstance(error, SignInError | TokenRefused) else N_("Try again")
+
+
+def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:
+    """Who can help, where, and what to quote there."""
+    facts = {_("Who can help"): _(error.who)}
+    facts |= {_("Helpdesk"): organisation.helpdesk}
+    facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
+    return facts | {"Microsoft": quoted} if (quoted := _microsofts(error)) else facts
+
+
+def _microsofts(error: KioskError) -> str:
+    """What Microsoft's own support asks for after a refused sign-in."""
+    if not isinstance(error, SignInError):
+        return ""
+    return "  ".join(part for part in (error.support, error.correlation_id, error.at) if part)
+
+
+def narrowed(devices: Sequence[Device], wanted: str) -> tuple[Device, ...]:
+    """Those in whose name, model or serial number every word of ``wanted`` occurs."""
+    words = wanted.casefold().split()
+    return tuple(
+        device
+        for device in devices
+        if all(word in f"{device.name} {device.model} {device.serial}".casefold() for word in words)
+    )

@@ -1,0 +1,161 @@
+"""A flood of bad tokens: the first of a minute are on the record one by one, the rest as numbers, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from kiosk.broker.record.refusal_throttle import AT_ONE_KIOSK, IN_ALL
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
+from kiosk.clock import ManualClock
+from tests.broker.conftest import Start
+from tests.broker.record.test_record import rows
+from tests.support.broker import MovedClock, RunningBroker, problem_code, wait_for
+from tests.support.sandbox import RunningSandbox
+
+BAD = Entry(Event.TOKEN_REFUSED, outcome="token_signature", terminal="desk-1 tty1")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record.writer._TICK_SECONDS", 0.02)
+
+
+@contextlib.contextmanager
+def running(url: str, clock: ManualClock) -> Iterator[Record]:
+    record = Record(url, clock)
+    with record.running():
+        yield record
+
+
+async def flood(record: Record, *entries: Entry) -> None:
+    for entry in entries:
+        await record.refuse(entry)
+
+
+def refused(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in found if row["event"] == "token.refused"]
+
+
+def counted(found: list[dict[str, Any]]) -> int:
+    """How many refusals the rows speak of."""
+    sums = [re.fullmatch(r"([0-9]+) more, from \S+ to \S+", row["detail"]) for row in refused(found)]
+    return sum(int(one[1]) if one else 1 for one in sums)
+
+
+async def test_the_first_of_a_minute_one_by_one_the_rest_as_a_number(url: str) -> None:
+    clock = ManualClock()
+    with running(url, clock) as record:
+        for number in range(50):
+            await flood(record, Entry(Event.TOKEN_REFUSED, outcome="token_expired", reference=str(number), oid="ada"))
+            clock.advance(1)
+        # Another kiosk is not hidden by it.
+        await flood(record, BAD)
+        await asyncio.sleep(0.1)
+        assert len(refused(rows(url))) == AT_ONE_KIOSK + 1
+        clock.advance(10)
+        await asyncio.to_thread(wait_for, lambda: len(refused(rows(url))) == AT_ONE_KIOSK + 2)
+        last = refused(rows(url))[-1]
+        assert last["detail"] == "40 more, from 2026-11-22T09:00:10.000000Z to 2026-11-22T09:00:49.000000Z"
+        assert (last["outcome"], last["oid"], last["reference"]) == ("token_expired", "ada", "")
+        # The next minute begins anew.
+        await flood(record, *[BAD] * 3)
+        assert len(refused(rows(url))) == AT_ONE_KIOSK + 5
+
+
+async def test_whatever_the_names_a_minute_has_few_rows(url: str) -> None:
+    clock = ManualClock()
+    with running(url, clock) as record:
+        for number in range(500):
+            bad = Entry(Event.TOKEN_REFUSED, outcome=f"token_{number % 3}", terminal=f"desk-{number} tty1")
+            await flood(record, bad)
+        assert len(refused(rows(url))) == IN_ALL
+    found = rows(url)
+    # Twenty sums with a name, and one more for each code.
+    assert len(refused(found)) <= IN_ALL + 20 + 3
+    assert counted(found) == 500
+    assert {row["outcome"] for row in refused(found)} == {"token_0", "token_1", "token_2"}
+    assert found[-1]["event"] == "broker.stopped"
+
+
+async def test_a_flood_that_goes_on_is_written_minute_by_minute(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record.writer._TICK_SECONDS", 3600.0)
+    clock = ManualClock()
+    with running(url, clock) as record:
+        for second in range(600):
+            for _ in range(4):
+                await flood(record, BAD)
+                clock.advance(0.25)
+            if second % 5 == 2:
+                await asyncio.wrap_future(record._writer.submit(record._sum_up))
+                assert counted(rows(url)) >= second // 60 * 60 * 4
+    found = refused(rows(url))
+    assert counted(found) == 600 * 4
+    # Still no more than one sum for each minute.
+    assert len(found) == 10 * (AT_ONE_KIOSK + 1)
+
+
+async def test_what_a_flood_could_not_write_is_tried_again_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiosk.broker.record.writer._TICK_SECONDS", 3600.0)
+    clock, fails = ManualClock(), [True]
+    with running(url, clock) as record:
+
+        def refuse(*_: object) -> None:
+            if fails[0]:
+                raise OSError("disk I/O error")
+
+        await flood(record, *[BAD] * 15)
+        clock.advance(60)
+        await flood(record, BAD)
+        event.listen(record.engine, "begin", refuse)
+        with pytest.raises(OSError, match="disk"):
+            await asyncio.wrap_future(record._writer.submit(record._sum_up))
+        fails[0] = False
+        await asyncio.wrap_future(record._writer.submit(record._sum_up))
+        assert counted(rows(url)) == 16
+
+
+async def test_what_cannot_be_written_now_is_written_later(url: str) -> None:
+    clock, fails = ManualClock(), [True]
+    with running(url, clock) as record:
+        await flood(record, *[BAD] * 15)
+
+        def refuse(*_: object) -> None:
+            if fails[0]:
+                raise OSError("disk I/O error")
+
+        event.listen(record.engine, "begin", refuse)
+        clock.advance(61)
+        await asyncio.sleep(0.1)
+        fails[0] = False
+        await asyncio.to_thread(wait_for, lambda: len(refused(rows(url))) == AT_ONE_KIOSK + 1)
+    assert counted(rows(url)) == 15
+
+
+def test_through_http(start: Start, sandbox: RunningSandbox) -> None:
+    clock, token, mac = MovedClock(), sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id
+    with start(clock) as broker:
+
+        def knock(broker: RunningBroker, times: int) -> None:
+            for _ in range(times):
+                assert problem_code(broker.ask("GET", "/v1/session")) == "token_missing"
+
+        knock(broker, 40)
+        assert len(broker.rows("token.refused")) == AT_ONE_KIOSK
+        # In the middle of it the others get what is theirs.
+        assert broker.release(token, mac).code == ""
+        clock.ahead = timedelta(seconds=61)
+        wait_for(lambda: len(broker.rows("token.refused")) == AT_ONE_KIOSK + 1)
+        knock(broker, 25)
+    found = broker.rows()
+    assert counted(found) == 65
+    assert len(refused(found)) == 2 * AT_ONE_KIOSK + 2
+    assert found[-1]["event"] == "broker.stopped"

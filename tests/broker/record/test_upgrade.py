@@ -1,0 +1,109 @@
+"""A record that an earlier version of the program wrote goes on: readable, verifiable, and as quick as a new one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.limits import Limit, Limits
+from kiosk.broker.record.schema import RECORD, Entry, Event
+from kiosk.broker.record.writer import Record
+from kiosk.cli.main import cli
+from kiosk.clock import ManualClock
+from kiosk.errors import KioskLimit
+from tests.support.record import signer
+
+SUPPORT = Path(__file__).parents[2] / "support"
+INDEXES = {index.name for index in RECORD.indexes}
+ADA = Entry(Event.INTENDED, tid="t", oid="ada", device_id="d", release_id="r", terminal="desk-1 pts/9")
+
+
+@pytest.fixture
+def released(url: str) -> str:
+    """The address of a database as the first released version left it."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        plain = connection.connection.driver_connection
+        assert plain is not None
+        script = (SUPPORT / "released.sql").read_text()
+        # The one as part of our transaction; the other would end it.
+        plain.executescript(script) if engine.dialect.name == "sqlite" else plain.execute(script)
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+    engine.dispose()
+    return url
+
+
+def indexes(url: str) -> set[str]:
+    engine = open_engine(url)
+    statement = {
+        "sqlite": "select name from sqlite_master where type = 'index' and name like 'record%'",
+        "postgresql": "select indexname from pg_indexes where tablename = 'record' and indexname like 'record_by%'",
+    }
+    with engine.connect() as connection:
+        found = set(connection.scalars(text(statement[engine.dialect.name])))
+    engine.dispose()
+    return found
+
+
+def audit(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, ["audit", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path) -> None:
+    assert "record_by_terminal" in indexes(released)
+    # Before anything has brought it up to date, too.
+    assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
+    clock = ManualClock()
+    clock.advance(60)
+    record = Record(released, clock, sealing=Sealing(signer(tmp_path)))
+    with record.running():
+        # Two at two terminals of this kiosk are on it already.
+        with pytest.raises(KioskLimit):
+            await record.intend(ADA, Limits(per_kiosk=(Limit.parse("2/hour"),)))
+        await record.intend(replace(ADA, terminal="desk-2 pts/9"), Limits(per_kiosk=(Limit.parse("2/hour"),)))
+    assert indexes(released) == INDEXES
+    keys = tmp_path / "both.pub"
+    keys.write_text((SUPPORT / "released.pub").read_text() + (tmp_path / "record.pub").read_text())
+    verdict = json.loads(audit("verify", "--database", released, "--public-key", str(keys), "--json"))
+    assert (verdict["holds"], verdict["certain"]) == (True, verdict["rows"])
+    assert "Zoë Ångström" in audit("show", "--database", released, "--person", "zoë å", "--event", "release.done")
+
+
+def test_an_account_that_may_not_make_indexes_goes_on_without(
+    postgresql_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    import psycopg
+
+    with Record(postgresql_database, ManualClock()).running():
+        pass
+    plain = postgresql_database.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("drop index record_by_time")
+        connection.execute("drop role if exists writer")
+        connection.execute("create role writer login")
+        connection.execute("grant select, insert on record, checkpoint to writer")
+        connection.execute("grant select, update on head to writer")
+        caplog.set_level(logging.INFO)
+        with contextlib.ExitStack() as stack:
+            stack.callback(connection.execute, "drop role writer")
+            stack.callback(connection.execute, "drop owned by writer")
+            with Record(postgresql_database.replace("broker@", "writer@"), ManualClock()).running():
+                pass
+        assert "could not make record_by_time: must be owner" in caplog.text
+        caplog.clear()
+        with Record(postgresql_database, ManualClock()).running():
+            pass
+        assert "could not" not in caplog.text
+    assert indexes(postgresql_database) == INDEXES

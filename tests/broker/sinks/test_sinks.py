@@ -1,0 +1,409 @@
+"""Each kind of sink against a real receiver: everything arrives, in order, whatever is away in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import Connection, Engine
+from sqlalchemy import event as happens
+from sqlalchemy.exc import OperationalError
+
+from kiosk.broker.record.chain import Row
+from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.writer import Record
+from kiosk.broker.sinks import open_sinks
+from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.syslog import severity
+from kiosk.clock import ManualClock, SystemClock
+from kiosk.config.broker import BrokerConfig, SinkSettings
+from kiosk.config.loading import load
+from kiosk.errors import ConfigError, SinkUnavailable
+from kiosk.models import CheckOutcome, Ending
+from tests.broker.conftest import Start
+from tests.support.broker import broker_config, problem_code, to_toml, wait_for
+from tests.support.collectors import Collector, datagrams, silent, streams, webhooks
+from tests.support.record import signer
+from tests.support.sandbox import RunningSandbox
+
+KINDS = ["unix", "udp", "tcp", "tls", "journald", "file", "webhook"]
+CONFIRMED = ["tcp", "tls", "webhook"]
+
+
+@dataclass
+class Receiver:
+    """A place where something can listen, and what it has heard so far."""
+
+    settings: dict[str, Any]
+    collector: Collector
+    listen: Callable[[], contextlib.AbstractContextManager[object]]
+
+
+def receiver(kind: str, sandbox: RunningSandbox, place: Path) -> Receiver:
+    """A receiver that is not listening yet."""
+    collector = Collector()
+    path = place / "sink"
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
+
+    def datagram_socket() -> contextlib.AbstractContextManager[object]:
+        if kind == "udp":
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.bind(("127.0.0.1", port))
+        else:
+            path.unlink(missing_ok=True)
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sock.bind(str(path))
+        return datagrams(sock, collector.journal if kind == "journald" else collector.syslog)
+
+    def stream_socket() -> contextlib.AbstractContextManager[object]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return streams(socket.create_server(("127.0.0.1", port)), collector.syslog, context if kind == "tls" else None)
+
+    match kind:
+        case "unix" | "journald":
+            settings = {"kind": "journald" if kind == "journald" else "syslog", "url": f"unix:{path}"}
+            return Receiver(settings, collector, datagram_socket)
+        case "udp":
+            return Receiver({"kind": "syslog", "url": f"udp://127.0.0.1:{port}"}, collector, datagram_socket)
+        case "tcp" | "tls":
+            settings = {"kind": "syslog", "url": f"{kind}://localhost:{port}", "ca_bundle": sandbox.ca}
+            return Receiver(settings, collector, stream_socket)
+        case "webhook":
+            (place / "token").write_text("s3cret-token\n")
+            settings = {"kind": "webhook", "url": f"https://localhost:{port}/rows", "ca_bundle": sandbox.ca}
+            settings |= {"token_file": place / "token"}
+            return Receiver(settings, collector, lambda: webhooks(port, certificate, key, collector, [204]))
+    return Receiver({"kind": "file", "url": f"file:{path}"}, FileCollector(path), contextlib.nullcontext)
+
+
+class FileCollector(Collector):
+    """Reads the file that a sink writes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def numbers(self) -> list[int]:
+        return [row["n"] for line in self.path.read_bytes().splitlines() if "n" in (row := json.loads(line))]
+
+
+@contextlib.contextmanager
+def recording(database: str | Path, *sinks: dict[str, Any]) -> Iterator[Record]:
+    """A record in a database, or in SQLite in a folder, that is sent on."""
+    settings = [SinkSettings(**one) for one in sinks]
+    database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
+    deliveries = open_sinks(settings, database, SystemClock())
+    record = Record(database, ManualClock(), [deliveries])
+    with deliveries.running(), record.running():
+        yield record
+
+
+def say(record: Record, times: int = 1) -> None:
+    async def add() -> None:
+        for number in range(times):
+            await record.add(Entry(Event.SESSION_OPENED, name=f'"{number}"]\\ \n<é>'))
+
+    asyncio.run(add())
+
+
+@pytest.mark.parametrize("mode", ["required", "best-effort"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_arrives_once_and_in_order(
+    kind: str, mode: str, sandbox: RunningSandbox, place: Path, url: str
+) -> None:
+    there = receiver(kind, sandbox, place)
+    with there.listen():
+        for _ in range(2):
+            with recording(url, there.settings | {"mode": mode}) as record:
+                say(record, 5)
+                if mode == "required" and kind in {*CONFIRMED, "file"}:
+                    # What is required has arrived before anybody is answered.
+                    assert there.collector.numbers()[-1] >= 6
+        wait_for(lambda: there.collector.numbers()[-1:] == [14])
+    assert there.collector.numbers() == list(range(1, 15))
+    if kind == "webhook":
+        assert {one["authorization"] for one in there.collector.headers} == {"Bearer s3cret-token"}
+    if kind == "journald":
+        assert there.collector.headers[1]["MESSAGE"].startswith("n=2 event=session.opened outcome=ok hash=")
+        assert len({one["MESSAGE_ID"] for one in there.collector.headers}) == 1
+    if kind != "file":
+        assert there.collector.rows[1]["name"] == '"0"]\\ \n<é>'
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"udp", "file"}])
+def test_what_is_best_effort_is_sent_later(kind: str, sandbox: RunningSandbox, place: Path, url: str) -> None:
+    there = receiver(kind, sandbox, place)
+    sink = there.settings | {"mode": "best-effort"}
+    with recording(url, sink) as record:
+        say(record, 3)
+    assert there.collector.numbers() == []
+    with recording(url, sink) as record:
+        say(record, 2)
+        with there.listen():
+            # It tries again by itself, without news.
+            wait_for(lambda: there.collector.numbers()[-1:] == [8])
+    assert there.collector.numbers()[:8] == list(range(1, 9))
+    with there.listen(), recording(url, sink):
+        wait_for(lambda: there.collector.numbers()[-1:] == [10])
+    assert sorted(set(there.collector.numbers())) == list(range(1, 12))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"udp", "file"}])
+def test_without_a_required_sink_nobody_is_answered(kind: str, sandbox: RunningSandbox, place: Path, url: str) -> None:
+    there = receiver(kind, sandbox, place)
+    with recording(url, there.settings | {"mode": "required"}) as record:
+        for _ in range(2):
+            with pytest.raises(SinkUnavailable) as refused:
+                say(record)
+            assert "s3cret" not in str(refused.value)
+        with there.listen():
+            say(record)
+            wait_for(lambda: there.collector.numbers() == [1, 2, 3, 4])
+        if kind in CONFIRMED:
+            with pytest.raises(SinkUnavailable):
+                say(record)
+
+
+def test_a_connection_that_breaks_off_is_no_delivery(place: Path) -> None:
+    collector = Collector()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5)
+    url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with recording(place, {"kind": "syslog", "url": url, "mode": "best-effort"}) as record:
+        connection, _ = listener.accept()
+        # Closed like this, the other side hears that what it sent was thrown away.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        connection.recv(10)
+        connection.close()
+        with streams(listener, collector.syslog):
+            say(record)
+            wait_for(lambda: collector.numbers()[:2] == [1, 2])
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_collector_that_hangs_has_taken_nothing(
+    kind: str, sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiosk.broker.sinks.delivery.ATTEMPT_SECONDS", 1.0)
+    there = receiver(kind, sandbox, place)
+    port = urlsplit(there.settings["url"]).port
+    certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with (
+        silent(port or 0, context if kind == "tls" else None) as taken,
+        recording(place, there.settings | {"mode": "required"}) as record,
+    ):
+        with pytest.raises(SinkUnavailable, match="TimeoutError"):
+            say(record)
+        assert taken
+    with there.listen(), recording(place, there.settings | {"mode": "required"}):
+        wait_for(lambda: there.collector.numbers()[:3] == [1, 2, 3])
+
+
+@pytest.mark.parametrize("status", [302, 401, 500])
+def test_a_webhook_that_says_no_has_not_taken_it(sandbox: RunningSandbox, place: Path, status: int) -> None:
+    collector, answers = Collector(), [status]
+    certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
+    with webhooks(0, certificate, key, collector, answers) as port:
+        sink = {"kind": "webhook", "url": f"https://localhost:{port}/", "mode": "required", "ca_bundle": sandbox.ca}
+        with recording(place, sink) as record:
+            with pytest.raises(SinkUnavailable, match=f"status {status}"):
+                say(record)
+            answers[0] = 200
+            say(record)
+            assert collector.numbers() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["tls", "webhook"])
+def test_a_stranger_behind_the_address_gets_nothing(kind: str, sandbox: RunningSandbox, place: Path) -> None:
+    there = receiver(kind, sandbox, place)
+    sink = there.settings | {"mode": "required", "ca_bundle": None}
+    with there.listen(), recording(place, sink) as record, pytest.raises(SinkUnavailable, match="CERTIFICATE"):
+        say(record)
+    assert there.collector.rows == []
+
+
+def test_several_sinks_keep_out_of_each_others_way(sandbox: RunningSandbox, place: Path) -> None:
+    gone = {"kind": "syslog", "url": "tcp://127.0.0.1:1", "mode": "best-effort"}
+    kept = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with recording(place, gone, kept) as record:
+        say(record, 3)
+        assert FileCollector(place / "a").numbers() == [1, 2, 3, 4]
+
+
+def test_brokers_on_one_database_share_the_work(place: Path, url: str) -> None:
+    sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with recording(url, sink) as one, recording(url, sink) as other:
+        for _ in range(5):
+            say(one)
+            say(other)
+        assert FileCollector(place / "a").numbers() == list(range(1, 13))
+
+
+def test_a_torn_line_stays_one_line(place: Path) -> None:
+    file = place / "a"
+    sink = {"kind": "file", "url": f"file:{file}", "mode": "required"}
+    file.write_bytes(b'{"n":1,"vers')
+    with recording(place, sink) as record:
+        say(record)
+    lines = file.read_bytes().splitlines()
+    assert lines[0] == b'{"n":1,"vers'
+    assert len(lines) == 4
+    file.rename(place / "rotated")
+    with recording(place, sink) as record:
+        say(record)
+    assert FileCollector(file).numbers() == [4, 5, 6]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_file_that_cannot_be_written(place: Path, full: bool) -> None:
+    if full:
+        (place / "a").symlink_to("/dev/full")
+    else:
+        (place / "a").mkdir()
+    sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with recording(place, sink) as record, pytest.raises(SinkUnavailable):
+        say(record)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kind": "syslog"}, "expected unix:/path, udp://"),
+        ({"kind": "syslog", "url": "http://x"}, "expected unix:/path, udp://"),
+        ({"kind": "syslog", "url": "tcp://x:port"}, "expected unix:/path, udp://"),
+        ({"kind": "syslog", "url": "tcp://x:99999"}, "expected unix:/path, udp://"),
+        ({"kind": "journald", "url": "unix:relative"}, "expected unix:/path"),
+        ({"kind": "file", "url": "/var/log/x"}, "expected file:/path"),
+        ({"kind": "webhook", "url": "http://x/"}, "begins with https://"),
+        ({"kind": "webhook", "url": "https://me:s3cret@x/"}, "without user or password"),
+        ({"kind": "file", "url": "file:/tmp/b"}, "each sink only once"),
+    ],
+)
+def test_mistakes_in_the_configuration(place: Path, settings: dict[str, Any], said: str) -> None:
+    first = SinkSettings(kind="file", url="file:/tmp/b", mode="required")
+    second = SinkSettings(**settings, mode="required")
+    with pytest.raises(ConfigError) as refused:
+        open_sinks([first, second], f"sqlite:///{place / 'record.db'}", SystemClock())
+    assert "sink.1.url: " in str(refused.value)
+    assert said in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('kind = "sylog"\nmode = "required"', ':3: sink.1.kind: expected "syslog", "journald", "file" or "webhook"'),
+        ('kind = "file"\nmode = "maybe"', ':4: sink.1.mode: expected "required" or "best-effort"'),
+        ('kind = "file"\nmodes = "required"', ":4: sink.1.modes: unknown key; did you mean mode?"),
+        ('kind = "webhook"\nmode = "required"\ntoken_file = "gone"', ":5: sink.1.token_file: expected a file"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(sandbox: RunningSandbox, place: Path, table: str, said: str) -> None:
+    file = place / "broker.toml"
+    first = '[[sink]]\nkind = "file"\nurl = "file:/a"\nmode = "required"\n'
+    others = to_toml(broker_config(sandbox.directory, place))
+    others = "\n".join(line for line in others.splitlines() if not line.startswith("sink"))
+    file.write_text(f"{others}\n{first}[[sink]]\n{table}\n")
+    before = len(others.splitlines()) + 4
+    with pytest.raises(ConfigError) as refused:
+        load(file, BrokerConfig)
+    _, line, rest = said.split(":", 2)
+    assert f"broker.toml:{before + int(line) - 1}:{rest}" in str(refused.value)
+
+
+def stored(url: str, place: Path) -> dict[str, Any]:
+    signer(place)
+    return {"database": url, "signing_key": place / "record.key"}
+
+
+def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path, url: str) -> None:
+    there = receiver("tls", sandbox, place)
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    with start(
+        record=stored(url, place), sinks=[there.settings | {"mode": "required"}], rules={"per_person": ("1/day",)}
+    ) as broker:
+        for answer in (broker.release(token, mac).response, broker.ask("GET", "/v1/session", token)):
+            assert (answer.status_code, problem_code(answer)) == (503, "sink_unavailable")
+        assert not sandbox.requests("getFileVaultKey")
+        outcomes = [(row["event"], row["outcome"]) for row in broker.rows("release")]
+        assert outcomes == [("release.intended", "ok"), ("release.refused", "sink_unavailable")]
+        with there.listen():
+            # It did not count, and what was missed comes first.
+            answer = broker.release(token, mac)
+            assert answer.code == ""
+            assert there.collector.numbers() == list(range(1, len(there.collector.numbers()) + 1))
+            done = [row for row in there.collector.rows if row.get("event") == "release.done"]
+            assert [row["release_id"] for row in done] == [answer.response.json()["release_id"]]
+            assert sandbox.device("NW-AKESSLER-14").key.encode() not in b"".join(there.collector.raw)
+            assert token.encode() not in b"".join(there.collector.raw)
+
+
+def test_a_sink_that_fails_after_the_key_was_fetched(
+    start: Start, sandbox: RunningSandbox, place: Path, url: str
+) -> None:
+    there = receiver("tcp", sandbox, place)
+    mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
+    sandbox.fault("*/getFileVaultKey", "delay", seconds=0.5, times=1)
+    with (
+        start(record=stored(url, place), sinks=[there.settings | {"mode": "required"}]) as broker,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with there.listen():
+            answer = pool.submit(broker.release, token, mac)
+            wait_for(lambda: sandbox.requests("getFileVaultKey"))
+        assert answer.result().code == "sink_unavailable"
+        assert "sealed" not in answer.result().response.text
+        events = [row["event"] for row in broker.rows("release")]
+        assert events == ["release.intended", "release.done", "release.refused"]
+
+
+def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None:
+    with recording(url):
+        pass
+    positions = Positions(url, "file a", SystemClock())
+
+    def full(_connection: Connection) -> None:
+        raise OperationalError("COMMIT", None, OSError("no space left"))
+
+    happens.listen(Engine, "commit", full)
+    try:
+        with pytest.raises(OperationalError):
+            positions.take(by_force=True)
+    finally:
+        happens.remove(Engine, "commit", full)
+    batch = positions.take(by_force=True)
+    positions.close()
+    assert batch
+    assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "expected"),
+    [
+        (Event.SESSION_OPENED, "ok", 5),
+        (Event.SESSION_OPENED, "person_blocked", 4),
+        (Event.TOKEN_REFUSED, "token_stale", 4),
+        (Event.REFUSED, "limit_person", 4),
+        *((Event.CLOSED, how, 4 if how == "crashed" else 5) for how in Ending),
+        (Event.CLOSED, "unknown", 4),
+        *((Event.CHECKED, how, 5) for how in CheckOutcome),
+    ],
+)
+def test_only_what_was_refused_or_is_in_doubt_is_a_warning(event: Event, outcome: str, expected: int) -> None:
+    assert severity(Row.follow(1, "", Entry(event, outcome), "")) == expected

@@ -1,0 +1,61 @@
+"""A face that somebody has changed and left: it gives way to the usual one after five minutes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kiosk.process.exit_codes import EXIT_OTHER_FACE
+from tests.support.linear import BEGIN
+from tests.support.terminal import F1, Terminal, dead_end
+
+# A visit in the other face, whose time passes when the test says so.
+VISIT = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from kiosk.clock import ManualClock
+from kiosk.config.loading import KioskConfig, load
+from kiosk.launcher import _run_visit
+from kiosk.linear.app import LinearKiosk
+
+class Told(ManualClock):
+    async def sleep(self, seconds):
+        for number, passed in ((signal.SIGUSR1, 299), (signal.SIGUSR2, 1)):
+            asyncio.get_running_loop().add_signal_handler(number, self.pass_by, passed)
+        await super().sleep(seconds)
+
+    def pass_by(self, seconds):
+        self.advance(seconds)
+        # In the title, where it is in nobody's way.
+        print(f"\x1b]0;{self.time:.0f} s\x07", end="", flush=True)
+
+visiting = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Told(), terminal="tty-told")
+visiting.keeper.guarded = False
+_run_visit(visiting, other_face=True)
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal([sys.executable, "-P", "-s", "-c", VISIT, str(dead_end(tmp_path))])
+    opened.wait_for(BEGIN)
+    yield opened
+    opened.child.close(force=True)
+
+
+def pass_by(desk: Terminal, number: int, until: int) -> None:
+    desk.kill(number)
+    while f"{until} s".encode() not in desk.raw:
+        assert desk.read(), desk.text
+
+
+def test_a_face_that_was_left_gives_way_after_five_minutes(desk: Terminal) -> None:
+    pass_by(desk, signal.SIGUSR1, 1299)
+    desk.press(F1)
+    desk.wait_for("your password is never typed here")
+    desk.kill(signal.SIGUSR2)
+    assert desk.exit_code() == EXIT_OTHER_FACE

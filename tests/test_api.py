@@ -1,0 +1,137 @@
+"""The kiosk's side of the broker's interface, against the real broker and the sandbox behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kiosk.api import Broker
+from kiosk.clock import SystemClock
+from kiosk.config.kiosk import BrokerAddress
+from kiosk.errors import BrokerGarbled, BrokerUnreachable, DeviceNotYours, KeyNotEscrowed, KioskError, TokenRefused
+from kiosk.models import Device, Ending
+from kiosk.visit.visit import Visit
+from tests.support.whole import Whole, whole
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    with whole(tmp_path_factory.mktemp("whole"), rules={"per_person": (), "per_device": ()}) as everything:
+        yield everything
+
+
+async def signed_in(running: Whole, who: str) -> Visit:
+    visit = Visit(running.config, SystemClock(), "tty-test")
+    code = await visit.sign_in.begin()
+    waiting = asyncio.create_task(visit.sign_in.wait())
+    async with running.sandbox.phone() as phone:
+        await phone.approve(code.user_code, running.sandbox.person(who).oid)
+    await waiting
+    await visit.open_session()
+    return visit
+
+
+async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
+    visit = await signed_in(running, "Ada Kessler")
+    assert visit.person.name == "Ada Kessler"
+    devices = await visit.broker.devices()
+    mac = next(device for device in devices if not device.refusal)
+    showing = await visit.release(mac)
+    key = showing.key
+    assert key is not None
+    shown = bytes(key[place] for place in range(len(key))).decode()
+    assert shown == running.sandbox.device(mac.name).key
+    await visit.end(Ending.LOCKED)
+    assert len(key) == 0
+    assert showing.over
+    (closed,) = running.broker.rows("release.closed")
+    assert closed["outcome"] == "locked"
+    assert closed["terminal"] == "tty-test"
+
+
+async def test_refusals_come_back_as_what_they_are(running: Whole) -> None:
+    visit = await signed_in(running, "Priya Raman")
+    devices = {device.name: device for device in await visit.broker.devices()}
+    with pytest.raises(KeyNotEscrowed) as raised:
+        await visit.release(devices["NW-PRAMAN-LOAN"])
+    assert len(raised.value.reference) >= 8
+    foreign = running.sandbox.device("NW-AKESSLER-14")
+    stranger = Device(id=foreign.id, name="x", model="", serial="", os="macOS", os_version="", last_seen=None)
+    with pytest.raises(DeviceNotYours):
+        await visit.release(stranger)
+    await visit.end(Ending.FINISHED)
+
+
+async def test_without_a_sign_in_there_is_nothing(running: Whole) -> None:
+    client = Broker(running.config.broker, lambda: "Bearer nonsense", "")
+    with pytest.raises(TokenRefused):
+        await client.session()
+    await client.aclose()
+
+
+async def test_a_broker_that_is_away_is_unreachable(tmp_path: Path) -> None:
+    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "")
+    with pytest.raises(BrokerUnreachable):
+        await client.devices()
+    await client.aclose()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+ANSWERS = {
+    "html": (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>", BrokerGarbled),
+    "wrong type": (HEAD + b"Content-Length: 2\r\n\r\n[]", BrokerGarbled),
+    "truncated": (HEAD + b"Content-Length: 100\r\n\r\n{", BrokerUnreachable),
+    "endless": (HEAD + b"\r\n" + b"x" * (2 << 20), BrokerGarbled),
+    "error without problem": (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", BrokerGarbled),
+    "nothing": (b"", BrokerUnreachable),
+    "not http": (b"220 smtp.example ESMTP\r\n", BrokerUnreachable),
+}
+
+
+@pytest.mark.parametrize(("answer", "error"), ANSWERS.values(), ids=ANSWERS)
+async def test_nonsense_from_the_broker_is_one_of_our_errors(
+    tmp_path: Path, answer: bytes, error: type[KioskError]
+) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                # The kiosk hangs up on an answer that does not end.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = Broker(BrokerAddress(url=f"unix:{path}"), lambda: "Bearer x", "")
+        with pytest.raises(error):
+            await client.session()
+        await client.aclose()
+        thread.join()
+
+
+async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> None:
+    """A key that is fetched again while the broker is still being told of the last one's end stays readable."""
+    visit = await signed_in(running, "Ada Kessler")
+    mac = next(device for device in await visit.broker.devices() if not device.refusal)
+    first = await visit.release(mac)
+    second = await visit.release(mac)
+    first.finish(Ending.HIDDEN)
+    await visit.tell_end(first, Ending.HIDDEN)
+    assert not first.visible
+    assert second.visible
+    assert visit.reveal_deadlines == [second.deadline.at]
+    await visit.end(Ending.LOCKED)
+    assert not second.visible
+    outcomes = {row["release_id"]: row["outcome"] for row in running.broker.rows("release.closed")}
+    assert (outcomes[first.release_id], outcomes[second.release_id]) == ("hidden", "locked")
