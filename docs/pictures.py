@@ -22,7 +22,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.fullscreen.app import KioskApp
-from kiosk.look.themes import DARK, LOOKS
+from kiosk.look.themes import DARK, THEMES
 from kiosk.models import Ending
 from kiosk.sandbox.phone import Phone
 from kiosk.screens.base import KioskScreen
@@ -161,7 +161,7 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
 
 async def _look_at_key(me: _Photographer, seen: str) -> None:
     """Every look and view of a key, the check of its copy, and the card."""
-    for look in LOOKS:
+    for look in THEMES:
         await me.draw(f"look-{look}", "Vanishes in", f"The key in the look {look}.")
         await me.press("f8")
     await me.press("f2", "right")
@@ -228,7 +228,7 @@ def page() -> str:
     parts.append(
         "## Looks\n\nF8 changes the look; `[look] theme` in [kiosk.toml](configuration.md) sets the first one."
     )
-    rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in LOOKS]
+    rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in THEMES]
     parts.append(f"| | |\n| --- | --- |\n| {rows[0]} | {rows[1]} |\n| {rows[2]} | {rows[3]} |")
     return "\n\n".join(parts) + "\n"
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from kiosk.config.kiosk import KioskConfig, Policy, Surroundings
+from kiosk.config.kiosk import KioskConfig, Policy, RecorderPolicies
 from kiosk.config.loading import load
 from kiosk.errors import ConfigError
 from kiosk.i18n import N_
-from kiosk.launcher import run_desk
+from kiosk.launcher import launch
 from kiosk.sandbox.phone import Phone
 from kiosk.visit.demo_phone import DemoPerson
 
@@ -40,10 +40,10 @@ def run_demo(
         services.enter_context(_service(directory, "broker", directory / "broker.toml"))
         config = load(directory / "kiosk.toml", KioskConfig)
         # There is nothing to keep from a recorder: the keys are made up.
-        unwatched = Surroundings(**dict.fromkeys(Surroundings.__struct_fields__, Policy.ALLOW))
-        config = msgspec.structs.replace(config, surroundings=unwatched)
+        unwatched = RecorderPolicies(**dict.fromkeys(RecorderPolicies.__struct_fields__, Policy.ALLOW))
+        config = msgspec.structs.replace(config, recorders=unwatched)
         # Who approves by itself needs no phone that is played by hand.
-        return run_desk(config, linear=linear, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
+        return launch(config, linear=linear, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
 
 
 def _sandbox_toml(

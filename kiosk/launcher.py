@@ -16,23 +16,23 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.models import Ending
 from kiosk.net.tls import tls_context
-from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_FACE
+from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
 from kiosk.process.hardening import harden, lock_memory
 from kiosk.process.logging import to_syslog
-from kiosk.supervisor import Errand, Supervisor
-from kiosk.terminal.recorders import look_around
+from kiosk.supervisor import Supervisor, VisitContext
+from kiosk.terminal.recorders import find_recorders
 from kiosk.terminal.terminal import NotATerminal, Terminal
 from kiosk.visit.demo_phone import DemoPhone
-from kiosk.visit.guard import Keeper
+from kiosk.visit.guard import VisitGuard
 
 # Somebody who has changed the face of this terminal and walked away leaves it to nobody.
-_OTHER_FACE_SECONDS = 300.0
+_OTHER_UI_SECONDS = 300.0
 
 
 class Visiting(Protocol):
     """A visit with a face."""
 
-    keeper: Keeper
+    guard: VisitGuard
 
     async def run_visit(self) -> int:
         """Until it ends; returns the exit code."""
@@ -41,7 +41,7 @@ class Visiting(Protocol):
         """End without a word."""
 
 
-def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
+def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
     """Run visits on this terminal; returns the program's exit code. Raises ConfigError.
 
     ``linear`` shows them as plain lines; ``phone`` makes the simulated phone of the demo, in the process of the visit;
@@ -62,23 +62,23 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
 
-    def visit(errand: Errand) -> int:
-        face = _face(linear=errand.linear)
+    def visit(context: VisitContext) -> int:
+        ui = _ui(linear=context.linear)
         lock_memory()
-        visiting = face(
+        visiting = ui(
             config,
             SystemClock(),
             terminal=name,
-            look=partial(look_around, config.surroundings, terminal.name),
+            look=partial(find_recorders, config.recorders, terminal.name),
             phone=phone() if phone else None,
-            reference=errand.reference,
-            failed=errand.failed,
-            disturbed=errand.disturbed,
-            witness=errand.witness,
-            curtain=errand.curtain,
+            reference=context.reference,
+            failed=context.failed,
+            disturbed=context.disturbed,
+            open_reveals=context.open_reveals,
+            first_frame=context.first_frame,
             note=note,
         )
-        return _run_visit(visiting, other_face=errand.linear is not linear)
+        return _run_visit(visiting, other_ui=context.linear is not linear)
 
     def lost(release_ids: list[str], how: Ending) -> None:
         # Not needed until something has gone wrong, and loaded by then.
@@ -89,7 +89,7 @@ def run_desk(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone
     return Supervisor(terminal, visit, lost, once=once, linear=linear).run()
 
 
-def _face(*, linear: bool) -> Callable[..., Visiting]:
+def _ui(*, linear: bool) -> Callable[..., Visiting]:
     if linear:
         from kiosk.linear.app import LinearKiosk
 
@@ -99,17 +99,17 @@ def _face(*, linear: bool) -> Callable[..., Visiting]:
     return KioskApp
 
 
-def _run_visit(visiting: Visiting, *, other_face: bool) -> NoReturn:
+def _run_visit(visiting: Visiting, *, other_ui: bool) -> NoReturn:
     async def back() -> None:
-        await visiting.keeper.clock.sleep(_OTHER_FACE_SECONDS)
-        if visiting.keeper.visit is None:
-            visiting.leave_now(EXIT_OTHER_FACE)
+        await visiting.guard.clock.sleep(_OTHER_UI_SECONDS)
+        if visiting.guard.visit is None:
+            visiting.leave_now(EXIT_OTHER_UI)
 
     async def until_it_ends() -> NoReturn:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, visiting.leave_now, 128 + number)
-        going_back = asyncio.ensure_future(back()) if other_face else None
+        going_back = asyncio.ensure_future(back()) if other_ui else None
         code = await visiting.run_visit()
         if going_back:
             going_back.cancel()

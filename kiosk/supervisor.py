@@ -17,12 +17,12 @@ from kiosk.clock import Deadline, SystemClock
 from kiosk.errors import new_reference
 from kiosk.models import Ending
 from kiosk.process import preload
-from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.hardening import die_with_parent, harden
 from kiosk.process.logging import place_of
-from kiosk.terminal.first_frame import Curtain
+from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.terminal import Terminal
-from kiosk.visit.open_reveals import Witness
+from kiosk.visit.open_reveals import OpenReveals
 from kiosk.wording import fault, out_of_order
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,12 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
 _DRAWN_SECONDS = 5.0
-_IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_FACE, EXIT_LOST})
+_IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_UI, EXIT_LOST})
 _TELLING_SECONDS = 8
 
 
 @dataclass(frozen=True)
-class Errand:
+class VisitContext:
     """What a visit is sent with: a reference for the log, the reference of a visit that has just failed,
     what it shares with us.
 
@@ -46,8 +46,8 @@ class Errand:
 
     reference: str
     failed: str
-    witness: Witness
-    curtain: Curtain
+    open_reveals: OpenReveals
+    first_frame: FirstFrame
     linear: bool = False
     disturbed: bool = False
 
@@ -58,7 +58,7 @@ class Supervisor:
     def __init__(
         self,
         terminal: Terminal,
-        visit: Callable[[Errand], int],
+        visit: Callable[[VisitContext], int],
         lost: Callable[[list[str], Ending], None],
         *,
         once: bool,
@@ -84,19 +84,19 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
-        failed, disturbed, other_face = "", False, False
-        curtain = Curtain()
+        failed, disturbed, other_ui = "", False, False
+        first_frame = FirstFrame()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
-            linear = self._linear is not other_face
-            errand = Errand(reference, failed, Witness(), curtain, linear, disturbed)
-            code = self._one_visit(errand)
+            linear = self._linear is not other_ui
+            context = VisitContext(reference, failed, OpenReveals(), first_frame, linear, disturbed)
+            code = self._one_visit(context)
             self._terminal.reset()
-            if left_open := errand.witness.left_open():
+            if left_open := context.open_reveals.left_open():
                 chosen = code in _IN_ORDER or code == 128 + signal.SIGTERM
                 self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
-            other_face = code == EXIT_OTHER_FACE and not other_face
-            if code == EXIT_OTHER_FACE:
+            other_ui = code == EXIT_OTHER_UI and not other_ui
+            if code == EXIT_OTHER_UI:
                 # Nobody has been told yet what the first screen had to say.
                 continue
             failed, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
@@ -136,7 +136,7 @@ class Supervisor:
                 os._exit(0)
         os.waitpid(child, 0)
 
-    def _one_visit(self, errand: Errand) -> int:
+    def _one_visit(self, context: VisitContext) -> int:
         parent = os.getpid()
         gc.freeze()
         # A signal between fork and the note of the child's number would stop nobody.
@@ -145,41 +145,41 @@ class Supervisor:
             return EXIT_DONE
         child = os.fork()
         if child == 0:
-            self._in_child(parent, errand)
+            self._in_child(parent, context)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         if not self._once:
-            self._load_for_the_next(errand, child)
+            self._load_for_the_next(context, child)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _load_for_the_next(self, errand: Errand, child: int) -> None:
+    def _load_for_the_next(self, context: VisitContext, child: int) -> None:
         """The first visit loads what it draws itself: forked with it, every page that it touches would be copied.
 
         The next ones have more to gain from finding everything here.
         """
-        errand.witness.wait_until_drawn(child, _DRAWN_SECONDS)
+        context.open_reveals.wait_until_drawn(child, _DRAWN_SECONDS)
         (preload.load_linear if self._linear else preload.load_full_screen)()
         # What is loaded now is shared by all visits; the collector must not touch and so copy it.
         gc.collect()
         gc.freeze()
 
-    def _in_child(self, parent: int, errand: Errand) -> NoReturn:
+    def _in_child(self, parent: int, context: VisitContext) -> NoReturn:
         code = EXIT_CRASH
         try:
             for number in _STOPPING:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-            if not errand.failed and not errand.linear:
-                errand.curtain.draw()
+            if not context.failed and not context.linear:
+                context.first_frame.draw()
             harden()
             # Nothing that is loaded for the first screen is garbage; see kiosk/process/preload.py.
             gc.disable()
-            code = self._visit(errand)
+            code = self._visit(context)
         except BaseException as error:
-            log.error("%s a visit broke: %s at %s", errand.reference, type(error).__name__, place_of(error))
+            log.error("%s a visit broke: %s at %s", context.reference, type(error).__name__, place_of(error))
         finally:
             os._exit(code)
 

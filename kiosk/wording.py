@@ -9,7 +9,7 @@ from kiosk.config.kiosk import Organisation
 from kiosk.errors import KioskError, SignInError, TokenRefused, kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import Network
 
 STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
@@ -244,14 +244,14 @@ def serial(device: Device) -> str:
     return device.serial or _("unknown")
 
 
-def warnings(code: str | None, watch: Watch) -> list[str]:
+def warnings(code: str | None, recorders: Recorders) -> list[str]:
     """What the person should know about a key: that it may not work, or that it may be recorded."""
     said = []
     # A code that is newer than this kiosk is no reason to worry anybody.
     if warning := kind_of(code):
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
-    if watch.warns:
-        programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in watch.kinds)
+    if recorders.warns:
+        programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in recorders.kinds)
         said.append(_("Another program may see or keep this screen: {programs}.").format(programs=programs))
     return said
 

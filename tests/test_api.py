@@ -42,14 +42,14 @@ async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
     assert visit.person.name == "Ada Kessler"
     devices = await visit.broker.devices()
     mac = next(device for device in devices if not device.refusal)
-    showing = await visit.release(mac)
-    key = showing.key
+    reveal = await visit.release(mac)
+    key = reveal.key
     assert key is not None
     shown = bytes(key[place] for place in range(len(key))).decode()
     assert shown == running.sandbox.device(mac.name).key
     await visit.end(Ending.LOCKED)
     assert len(key) == 0
-    assert showing.over
+    assert reveal.over
     (closed,) = running.broker.rows("release.closed")
     assert closed["outcome"] == "locked"
     assert closed["terminal"] == "tty-test"

@@ -85,6 +85,6 @@ CHECKS: Sequence[Check[Kiosk]] = (
     Check("broker", "the broker", broker, _NETWORK_SECONDS),
     Check("clock", "the clock", clock),
     Check("terminal", "the terminal", terminal.terminal),
-    Check("surroundings", "the process list", terminal.surroundings),
+    Check("recorders", "the process list", terminal.recorders),
     *machine.CHECKS,
 )

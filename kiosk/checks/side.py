@@ -19,7 +19,7 @@ KIOSK, BROKER = "kiosk", "broker"
 _HEADING = re.compile(r"^\s*\[{1,2}\s*\"?([A-Za-z_]+)", re.MULTILINE)
 # Tables that only one side has. Searched as text, so that a file with a mistake in it is recognised, too.
 _TABLES = {
-    KIOSK: {"organisation", "sign_in", "broker", "visit", "look", "surroundings"},
+    KIOSK: {"organisation", "sign_in", "broker", "visit", "look", "recorders"},
     BROKER: {"listen", "tokens", "graph", "rules", "record", "sink"},
 }
 

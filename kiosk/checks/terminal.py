@@ -14,7 +14,7 @@ import tty
 from kiosk.checks.result import Finding, NotChecked, failed, passed, together, warning
 from kiosk.checks.side import Side
 from kiosk.config.kiosk import KioskConfig, Policy
-from kiosk.terminal.recorders import look_around
+from kiosk.terminal.recorders import find_recorders
 
 _COLUMNS, _LINES = 80, 24
 _FEWEST_COLOURS = 8
@@ -57,12 +57,12 @@ def terminal(side: Side[KioskConfig]) -> Finding:
     return together(findings, f"{name}: {columns}x{lines}, {known}, UTF-8")
 
 
-def surroundings(side: Side[KioskConfig]) -> Finding:
+def recorders(side: Side[KioskConfig]) -> Finding:
     """What may record or watch the screen, seen from here, and what the kiosk would do about it."""
-    policies = side.config.surroundings
+    policies = side.config.recorders
     name = _name() or os.environ.get("SSH_TTY", "").removeprefix("/dev/")
-    watch = look_around(policies, name)
-    fix = "end that program, or run the kiosk outside of it; [surroundings] in kiosk.toml has the policies"
+    watch = find_recorders(policies, name)
+    fix = "end that program, or run the kiosk outside of it; [recorders] in kiosk.toml has the policies"
     match watch.policy:
         case Policy.REFUSE:
             return failed(f"seen from here: {watch}; no key would be shown", fix)

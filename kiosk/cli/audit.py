@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kiosk.cli.command_errors import plainly
+from kiosk.cli.command_errors import reports_errors
 from kiosk.errors import ConfigError
 from kiosk.process.exit_codes import EXIT_FAILED
 
@@ -34,7 +34,7 @@ def audit() -> None:
 @click.option("--public-key", type=_file, required=True, help="Who may have signed checkpoints: Ed25519, PEM.")
 @click.option("--anchors", type=_file, help="Rows or checkpoints kept elsewhere, as JSON lines.")
 @click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
-@plainly
+@reports_errors
 def verify(
     config: Path | None,
     database: str | None,
@@ -71,7 +71,7 @@ def verify(
 @click.option("--outcome", help="ok, or the code of a refusal, or how a reveal ended.")
 @click.option("--seen", is_flag=True, help="Only what must be taken for a key that was seen.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, complete.")
-@plainly
+@reports_errors
 def show(
     config: Path | None,
     database: str | None,
@@ -111,7 +111,7 @@ def show(
 @_database
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv has the rows only.")
 @click.option("--output", type=_file, help="A new file, for its owner only; standard output if not given.")
-@plainly
+@reports_errors
 def export(config: Path | None, database: str | None, form: str, output: Path | None) -> None:
     """Write the whole record; as jsonl with its checkpoints, so that it can be verified elsewhere."""
     from kiosk.broker.audit import export

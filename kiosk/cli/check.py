@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kiosk.cli.command_errors import plainly
+from kiosk.cli.command_errors import reports_errors
 from kiosk.process.exit_codes import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--side", type=click.Choice(["kiosk", "broker"]), help="Whose file it is, where that cannot be seen.")
 @click.option("--public-key", type=_file, help="Who may have signed checkpoints; the key in use if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
-@plainly
+@reports_errors
 def check(path: Path, side: str | None, public_key: Path | None, as_json: bool) -> int:
     """Say what is wrong with one side and how to put it right: 0 if nothing fails, 1 if something does.
 

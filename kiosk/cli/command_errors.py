@@ -15,7 +15,7 @@ from kiosk.process.exit_codes import EXIT_CONFIGURATION
 Arguments = ParamSpec("Arguments")
 
 
-def plainly(command: Callable[Arguments, int | None]) -> Callable[Arguments, None]:
+def reports_errors(command: Callable[Arguments, int | None]) -> Callable[Arguments, None]:
     """One clear line for a configuration that cannot be used; a defined exit code for everything."""
 
     @wraps(command)

@@ -15,10 +15,10 @@ def run_kiosk(path: Path, *, linear: bool) -> int:
     gc.disable()
     from kiosk.config.kiosk import KioskConfig
     from kiosk.config.loading import load
-    from kiosk.launcher import run_desk
+    from kiosk.launcher import launch
 
     config = load(path, KioskConfig)
-    return run_desk(config, linear=linear or config.visit.face == "linear")
+    return launch(config, linear=linear or config.visit.ui == "linear")
 
 
 def run_directly(words: list[str]) -> int | None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import click
 
 from kiosk import __version__
-from kiosk.cli.command_errors import plainly
+from kiosk.cli.command_errors import reports_errors
 from kiosk.cli.fast_path import run_kiosk
 
 _config = click.option(
@@ -47,7 +47,7 @@ _linear = click.option("--linear", is_flag=True, help="Plain lines of text, for 
 @cli.command()
 @_config
 @_linear
-@plainly
+@reports_errors
 def run(path: Path, linear: bool) -> int:
     """Run the kiosk on this terminal."""
     return run_kiosk(path, linear=linear)
@@ -59,7 +59,7 @@ def run(path: Path, linear: bool) -> int:
 @click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
 @_linear
-@plainly
+@reports_errors
 def demo(
     person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
 ) -> int:
@@ -74,7 +74,7 @@ def demo(
 @cli.command()
 @_config
 @_until_stdin_closes
-@plainly
+@reports_errors
 def broker(path: Path, until_stdin_closes: bool) -> None:
     """Run the broker, which decides, writes down and releases."""
     from kiosk.broker.server import serve
@@ -98,7 +98,7 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
 @click.option("--approve", metavar="NAME", help="Approve every sign-in by itself, as this person.")
 @_until_stdin_closes
-@plainly
+@reports_errors
 def sandbox(
     path: Path | None,
     directory: Path | None,

@@ -11,10 +11,10 @@ from msgspec import Meta
 from kiosk.config.messages import (
     AFTER,
     COLOUR,
-    FACE,
     NOT_EMPTY,
     THEME,
     TYPE,
+    UI,
 )
 from kiosk.config.types import HttpsUrl, Language, RevealSeconds, Seconds, Section, ServiceUrl, Text
 from kiosk.i18n import LANGUAGES, SOURCE
@@ -52,7 +52,7 @@ class BrokerAddress(Section, frozen=True, kw_only=True):
 class VisitSettings(Section, frozen=True, kw_only=True):
     """Seconds. A key stays on the screen for ``reveal_seconds``, on request up to ``longest_reveal_seconds``.
 
-    ``after`` says what follows a visit: the next one, or the end of the program (for SSH). ``face`` is how a visit is
+    ``after`` says what follows a visit: the next one, or the end of the program (for SSH). ``ui`` is how a visit is
     shown: on the full screen, or as plain lines for screen readers and braille.
     """
 
@@ -61,7 +61,7 @@ class VisitSettings(Section, frozen=True, kw_only=True):
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
     after: Annotated[str, Meta(pattern=AFTER)] = "restart"
-    face: Annotated[str, Meta(pattern=FACE)] = "full"
+    ui: Annotated[str, Meta(pattern=UI)] = "full"
 
 
 class Look(Section, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class Policy(StrEnum):
     REFUSE = "refuse"
 
 
-class Surroundings(Section, frozen=True, kw_only=True):
+class RecorderPolicies(Section, frozen=True, kw_only=True):
     """A policy for each kind of program around the kiosk; ``other_tty`` is an SSH session behind a further pty."""
 
     script: Policy = Policy.REFUSE
@@ -104,4 +104,4 @@ class KioskConfig(Section, frozen=True, kw_only=True):
     broker: BrokerAddress = BrokerAddress()
     visit: VisitSettings = VisitSettings()
     look: Look = Look()
-    surroundings: Surroundings = Surroundings()
+    recorders: RecorderPolicies = RecorderPolicies()

@@ -21,7 +21,7 @@ LEVEL = r"^(debug|info|warning)$"
 LIMIT = r"^[1-9][0-9]*/(minute|hour|day|week)$"
 NOT_EMPTY = r"\S"
 AFTER = r"^(restart|exit)$"
-FACE = r"^(full|linear)$"
+UI = r"^(full|linear)$"
 WHO = r"^(everyone|role|nobody)$"
 SINK_KIND = r"^(syslog|journald|file|webhook)$"
 SINK_MODE = r"^(required|best-effort)$"
@@ -45,7 +45,7 @@ IN_WORDS = {
     TYPE: '"auto", "blocks", "console", "lines" or "ascii"',
     COLOUR: 'a colour such as "#1a7f37"',
     LANGUAGE: f"the code of a language: {', '.join(LANGUAGES)}",
-    FACE: '"full" or "linear"',
+    UI: '"full" or "linear"',
 }
 
 

@@ -54,7 +54,7 @@ class KioskError(Exception):
 
 
 class TerminalWatched(KioskError):
-    """The kiosk found a program of `[surroundings]` around itself whose policy is `refuse`."""
+    """The kiosk found a program of `[recorders]` around itself whose policy is `refuse`."""
 
     code = "terminal_watched"
     status = 403

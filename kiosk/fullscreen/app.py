@@ -25,24 +25,24 @@ from kiosk import i18n
 from kiosk.clock import Clock, Deadline
 from kiosk.config.kiosk import KioskConfig
 from kiosk.fullscreen.driver import FROM_THE_LINE, KioskDriver
-from kiosk.fullscreen.ui import FullScreen
+from kiosk.fullscreen.ui import FullScreenUI
 from kiosk.i18n import _
 from kiosk.look import charset, themes
 from kiosk.models import Ending
 from kiosk.process import preload
-from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.logging import place_of
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import PhoneScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.terminal.first_frame import Curtain
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.first_frame import FirstFrame
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.demo_phone import DemoPhone
 from kiosk.visit.flow import Flow, VisitOver
-from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, Keeper
-from kiosk.visit.open_reveals import Witness
+from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
+from kiosk.visit.open_reveals import OpenReveals
 from kiosk.widgets.key_view import forget_drawings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class KioskApp(App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
         Binding("f8", "look", show=False),
-        Binding("f3", "other_face", show=False),
+        Binding("f3", "other_ui", show=False),
         Binding("f10", "lock", show=False, priority=True),
         Binding("f12", "end_demo", show=False),
     ]
@@ -82,12 +82,12 @@ class KioskApp(App[None], inherit_bindings=False):
         clock: Clock,
         *,
         terminal: str = "",
-        look: Callable[[], Watch] = Watch,
+        look: Callable[[], Recorders] = Recorders,
         phone: DemoPhone | None = None,
         reference: str = "",
         failed: str = "",
-        witness: Witness | None = None,
-        curtain: Curtain | None = None,
+        open_reveals: OpenReveals | None = None,
+        first_frame: FirstFrame | None = None,
         note: str = "",
         disturbed: bool = False,
     ) -> None:
@@ -102,7 +102,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self._disable_notifications = self._disable_tooltips = True
         i18n.use(config.look.language)
         self.few_colours = self.console.color_system == "standard"
-        for theme in themes.LOOKS.values():
+        for theme in themes.THEMES.values():
             self.register_theme(theme)
         # Without its watcher, which would have all styles computed once more.
         self.set_reactive(App.theme, themes.first(config.look.theme, few_colours=self.few_colours))
@@ -110,21 +110,27 @@ class KioskApp(App[None], inherit_bindings=False):
         self.config = config
         self.clock = clock
         self.phone = phone
-        self.keeper = Keeper(
-            config, clock, began=self._begin_ticking, over=self._over, terminal=terminal, look=look, witness=witness
+        self.guard = VisitGuard(
+            config,
+            clock,
+            began=self._begin_ticking,
+            over=self._over,
+            terminal=terminal,
+            look=look,
+            open_reveals=open_reveals,
         )
         self.failed = failed
         self.note = note
         self._disturbed = disturbed
         self._changing = asyncio.Lock()
         self._reference = reference
-        self._witness = witness
-        self._curtain = curtain
-        self.repertoire = charset.choose(config.look.type, os.environ.get("TERM", ""))
-        self._substitutes = charset.Substitutes(self.repertoire)
+        self._open_reveals = open_reveals
+        self._first_frame = first_frame
+        self.charset = charset.choose(config.look.type, os.environ.get("TERM", ""))
+        self._substitutes = charset.Substitutes(self.charset)
         self._ticking: Timer | None = None
         self._user_code = ""
-        self._face = FullScreen(self)
+        self._ui = FullScreenUI(self)
 
     def on_app_blur(self) -> None:
         """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
@@ -135,7 +141,7 @@ class KioskApp(App[None], inherit_bindings=False):
     @property
     def visit(self) -> Visit | None:
         """The visit under way."""
-        return self.keeper.visit
+        return self.guard.visit
 
     async def run_visit(self) -> int:
         """Until it ends; returns the exit code."""
@@ -148,20 +154,20 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         # Over a blank one it would be the second that is drawn.
-        first = self._dressed(self._face.first_screen())
+        first = self._dressed(self._ui.first_screen())
         # One that was never pushed cannot be switched away from: textual #2650.
         first._push_result_callback(self, None)
         return first
 
     def on_mount(self) -> None:
         self._follow_flow()
-        self.keeper.guarded = not self.is_headless
+        self.guard.guarded = not self.is_headless
         if not self.is_headless:
             self.call_after_refresh(self._first_screen_stands)
 
     def _first_screen_stands(self) -> None:
-        if self._witness:
-            self._witness.drawn()
+        if self._open_reveals:
+            self._open_reveals.drawn()
         self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
         threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
 
@@ -170,16 +176,16 @@ class KioskApp(App[None], inherit_bindings=False):
         size = (self.size.width, self.size.height)
         touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
         as_ever = not self.failed and not self._disturbed
-        if self._curtain and not touched and as_ever and not self._curtain.fits(size):
+        if self._first_frame and not touched and as_ever and not self._first_frame.fits(size):
             whole = self.screen._compositor.render_full_update()
-            self._curtain.keep(whole.render_segments(self.console), size)
+            self._first_frame.keep(whole.render_segments(self.console), size)
 
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
         try:
-            await Flow(self._face, self.keeper, disturbed=self._disturbed).run()
+            await Flow(self._ui, self.guard, disturbed=self._disturbed).run()
         except VisitOver as over:
-            self.keeper.end(over.how)
+            self.guard.end(over.how)
         except Exception as error:
             self._handle_exception(error)
 
@@ -198,7 +204,7 @@ class KioskApp(App[None], inherit_bindings=False):
     def _dressed(self, screen: KioskScreen[Answer]) -> KioskScreen[Answer]:
         """With what all screens show, and in the form that fits this terminal."""
         screen.organisation = self.config.organisation.name
-        screen.repertoire = self.repertoire
+        screen.charset = self.charset
         screen.band = self.config.look.accent or ""
         screen.note = _(self.note)
         screen.update_classes(screen.classes_for(self.size), update=False)
@@ -218,12 +224,12 @@ class KioskApp(App[None], inherit_bindings=False):
             # On the way out the screens lose their widgets one by one, and the timer goes on for a while.
             return
         shown = self._shown_screen()
-        left = self.keeper.tick(idle_counts=shown is not None and shown.idle_counts)
+        left = self.guard.tick(idle_counts=shown is not None and shown.idle_counts)
         for screen in list(self.screen_stack):
             # A screen that is being put up has no widgets yet; its next tick is near.
             if isinstance(screen, KioskScreen) and screen.is_mounted:
                 screen.tick()
-        if shown is None or not shown.is_mounted or self.keeper.ending:
+        if shown is None or not shown.is_mounted or self.guard.ending:
             return
         if left is not None and isinstance(self.screen, HelpScreen):
             self.screen.dismiss()
@@ -238,14 +244,14 @@ class KioskApp(App[None], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Every key passes here first: one that comes after a limit only locks."""
-        keeper, driver = self.keeper, self._driver
+        guard, driver = self.guard, self._driver
         if isinstance(event, FROM_THE_LINE) and not event.is_forwarded and isinstance(driver, KioskDriver):
             driver.looked_at()
-        if isinstance(event, events.Key) and not event.is_forwarded and keeper.visit and not keeper.ending:
+        if isinstance(event, events.Key) and not event.is_forwarded and guard.visit and not guard.ending:
             self.tick()
-            if keeper.ending:
+            if guard.ending:
                 return
-            keeper.pressed(event.key)
+            guard.pressed(event.key)
         await super().on_event(event)
 
     def action_explain(self) -> None:
@@ -261,7 +267,7 @@ class KioskApp(App[None], inherit_bindings=False):
     def action_lock(self) -> None:
         """Lock at once, from anywhere."""
         if self.visit:
-            self.keeper.end(Ending.LOCKED)
+            self.guard.end(Ending.LOCKED)
 
     def _over(self, how: Ending) -> None:
         for screen in self.screen_stack:
@@ -272,15 +278,15 @@ class KioskApp(App[None], inherit_bindings=False):
 
     @work(group="end", exit_on_error=False)
     async def _say_goodbye(self, how: Ending) -> None:
-        showing = asyncio.ensure_future(self.show(GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))))
-        await self.keeper.farewell(how)
-        await showing
-        self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
+        goodbye = asyncio.ensure_future(self.show(GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))))
+        await self.guard.farewell(how)
+        await goodbye
+        self._leave(EXIT_DISTURBED if self.guard.disturbed else EXIT_DONE)
 
-    def action_other_face(self) -> None:
+    def action_other_ui(self) -> None:
         """On the first screen only: a visit keeps the face that it began with."""
         if self.visit is None and isinstance(self.screen, WelcomeScreen):
-            self._leave(EXIT_OTHER_FACE)
+            self._leave(EXIT_OTHER_UI)
 
     def action_end_demo(self) -> None:
         """Demo only: there has to be a way out for those who try the program."""
@@ -302,11 +308,11 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def leave_now(self, code: int) -> None:
         """End without a word, as on a signal."""
-        self.keeper.wipe()
+        self.guard.wipe()
         self._leave(code)
 
     def _leave(self, code: int) -> None:
-        self.keeper.stop()
+        self.guard.stop()
         if not self.is_headless:
             # Textual's own way out writes to a terminal that may be gone or stuck; the supervisor cleans it anyway.
             os._exit(code)
@@ -314,13 +320,13 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def terminal_lost(self) -> None:
         """Called from the input thread when the terminal has gone away."""
-        self.keeper.wipe()
+        self.guard.wipe()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self.leave_now, EXIT_LOST)
 
     def _fatal_error(self) -> None:
         # The original prints a traceback with local variables, the key among them, on the main screen.
-        self.keeper.wipe()
+        self.guard.wipe()
         error = self._exception
         log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
         self._return_code = EXIT_CRASH

@@ -9,18 +9,18 @@ from kiosk import i18n
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.wording import warnings
 
 if TYPE_CHECKING:
     from kiosk.fullscreen.app import KioskApp
     from kiosk.identity import DeviceCode
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
 
 
-class FullScreen:
-    """What ``kiosk.visit.ui.Face`` describes, on an app."""
+class FullScreenUI:
+    """What ``kiosk.visit.ui.VisitUI`` describes, on an app."""
 
     def __init__(self, app: KioskApp) -> None:
         self._app = app
@@ -81,23 +81,23 @@ class FullScreen:
 
         return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
 
-    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
+    async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
         from kiosk.screens.reveal import RevealScreen
 
         return await self._app.show(
             RevealScreen(
-                showing,
-                warning=" ".join(warnings(showing.warning, watch)),
-                masked=watch.masks,
+                reveal,
+                warning=" ".join(warnings(reveal.warning, recorders)),
+                masked=recorders.masks,
             )
         )
 
-    async def read_back(self, showing: Showing) -> AfterCheck:
-        from kiosk.screens.copy_check import ReadBackScreen
+    async def copy_check(self, reveal: Reveal) -> AfterCheck:
+        from kiosk.screens.copy_check import CopyCheckScreen
 
-        check = showing.read_back
+        check = reveal.copy_check
         assert check is not None, "a key of unusual form has no groups to check"
-        return await self._app.show(ReadBackScreen(showing, check, self._app.clock))
+        return await self._app.show(CopyCheckScreen(reveal, check, self._app.clock))
 
     async def what_now(self, device: Device) -> AfterCard:
         from kiosk.screens.what_now import WhatNowScreen
@@ -114,6 +114,6 @@ class FullScreen:
                 leave=leave,
                 step=step,
                 device=device,
-                ticket=self._app.keeper.ticket(error, device),
+                ticket=self._app.guard.ticket(error, device),
             )
         )

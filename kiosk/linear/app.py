@@ -18,17 +18,17 @@ from kiosk.linear.keys import BLUR
 from kiosk.linear.page import Page
 from kiosk.linear.talk import Step, StepOver, Talk
 from kiosk.linear.tty import Tty
-from kiosk.linear.ui import LinearFace
+from kiosk.linear.ui import LinearUI
 from kiosk.models import Ending
 from kiosk.process import preload
-from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_FACE
+from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.logging import place_of
-from kiosk.terminal.first_frame import Curtain
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.first_frame import FirstFrame
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.demo_phone import DemoPhone
 from kiosk.visit.flow import Flow, VisitOver
-from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, Keeper
-from kiosk.visit.open_reveals import Witness
+from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
+from kiosk.visit.open_reveals import OpenReveals
 from kiosk.wording import goodbye
 
 log = logging.getLogger(__name__)
@@ -43,37 +43,43 @@ class LinearKiosk:
         clock: Clock,
         *,
         terminal: str = "",
-        look: Callable[[], Watch] = Watch,
+        look: Callable[[], Recorders] = Recorders,
         phone: DemoPhone | None = None,
         reference: str = "",
         failed: str = "",
-        witness: Witness | None = None,
-        curtain: Curtain | None = None,
+        open_reveals: OpenReveals | None = None,
+        first_frame: FirstFrame | None = None,
         note: str = "",
         disturbed: bool = False,
         descriptors: tuple[int, int] = (0, 1),
     ) -> None:
-        """As for the app of the other face, whose ``curtain`` is of no use here.
+        """As for the app of the other face, whose ``first_frame`` is of no use here.
 
         ``descriptors`` are the terminal to read from and to write to.
         """
         i18n.use(config.look.language)
-        self.keeper = Keeper(
-            config, clock, began=self._begin_ticking, over=self._over, terminal=terminal, look=look, witness=witness
+        self.guard = VisitGuard(
+            config,
+            clock,
+            began=self._begin_ticking,
+            over=self._over,
+            terminal=terminal,
+            look=look,
+            open_reveals=open_reveals,
         )
         self._clock = clock
         self._reference = reference
-        self._witness = witness
+        self._open_reveals = open_reveals
         self._disturbed = disturbed
         self._tty = Tty(descriptors[0], pressed=self._pressed, lost=self._terminal_lost)
         self._page = Page(descriptors[1], self._tty.size)
         self._talk = Talk(self._page, helpdesk=config.organisation.helpdesk, lock=self._lock)
-        self._face = LinearFace(
+        self._ui = LinearUI(
             self._talk,
             config,
             clock,
-            ticket=self.keeper.ticket,
-            other_face=lambda: self.leave_now(EXIT_OTHER_FACE),
+            ticket=self.guard.ticket,
+            other_ui=lambda: self.leave_now(EXIT_OTHER_UI),
             end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if note else None,
             phone=phone,
             failed=failed,
@@ -99,13 +105,13 @@ class LinearKiosk:
         return await self._code
 
     def _first_page_stands(self) -> None:
-        if self._witness:
-            self._witness.drawn()
+        if self._open_reveals:
+            self._open_reveals.drawn()
         threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
 
     def leave_now(self, code: int) -> None:
         """End without a word, as on a signal."""
-        self.keeper.wipe()
+        self.guard.wipe()
         self._leave(code)
 
     def _resized(self) -> None:
@@ -114,7 +120,7 @@ class LinearKiosk:
 
     def tick(self) -> None:
         """Hold everything that has a deadline against the clock."""
-        left = self.keeper.tick(idle_counts=self._talk.step.idle_counts())
+        left = self.guard.tick(idle_counts=self._talk.step.idle_counts())
         self._talk.step.tick()
         if left is not None and not self._warned:
             still_there = _("Are you still there? This terminal locks in {seconds} s. Any key stays.")
@@ -123,9 +129,9 @@ class LinearKiosk:
 
     async def _follow_flow(self) -> None:
         try:
-            await Flow(self._face, self.keeper, disturbed=self._disturbed).run()
+            await Flow(self._ui, self.guard, disturbed=self._disturbed).run()
         except VisitOver as over:
-            self.keeper.end(over.how)
+            self.guard.end(over.how)
 
     async def _guarded(self, doing: Coroutine[None, None, None]) -> None:
         try:
@@ -144,22 +150,22 @@ class LinearKiosk:
 
     def _pressed(self, key: str) -> None:
         """Every key passes here first: one that comes after a limit only locks."""
-        keeper = self.keeper
+        guard = self.guard
         if key == BLUR:
-            if keeper.visit:
-                keeper.visit.hide()
+            if guard.visit:
+                guard.visit.hide()
                 self._talk.step.tick()
             return
-        if keeper.visit and not keeper.ending:
+        if guard.visit and not guard.ending:
             self.tick()
-            if keeper.ending:
+            if guard.ending:
                 return
-            keeper.pressed(key)
+            guard.pressed(key)
         self._talk.press(key)
 
     def _lock(self) -> None:
-        if self.keeper.visit:
-            self.keeper.end(Ending.LOCKED)
+        if self.guard.visit:
+            self.guard.end(Ending.LOCKED)
 
     def _over(self, how: Ending) -> None:
         self._talk.stop()
@@ -178,11 +184,11 @@ class LinearKiosk:
                 " and destroy it after use."
             )
         )
-        farewell = asyncio.ensure_future(self.keeper.farewell(how))
+        farewell = asyncio.ensure_future(self.guard.farewell(how))
         with contextlib.suppress(StepOver):
             await talk.ask(_("Press Enter: "))
         await farewell
-        self._leave(EXIT_DISTURBED if self.keeper.disturbed else EXIT_DONE)
+        self._leave(EXIT_DISTURBED if self.guard.disturbed else EXIT_DONE)
 
     def _terminal_lost(self) -> None:
         self.leave_now(EXIT_LOST)
@@ -194,7 +200,7 @@ class LinearKiosk:
             self._crash(error)
 
     def _crash(self, error: BaseException) -> None:
-        self.keeper.wipe()
+        self.guard.wipe()
         if isinstance(error, OSError) and error.errno == errno.EIO:
             self._leave(EXIT_LOST)
             return
@@ -210,7 +216,7 @@ class LinearKiosk:
     def _leave(self, code: int) -> None:
         self._talk.stop()
         self._clean()
-        self.keeper.stop()
+        self.guard.stop()
         self._tty.close()
         for task in (self._flow, self._ticking):
             if task:

@@ -6,7 +6,7 @@ from kiosk.i18n import _
 from kiosk.linear.entry import Hidden
 from kiosk.linear.talk import Step, Talk
 from kiosk.linear.texts import READ_BACK_HELP
-from kiosk.recovery_key.copy_check import Answer, ReadBack, is_between, may_occur
+from kiosk.recovery_key.copy_check import Answer, CopyCheck, is_between, may_occur
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
 from kiosk.visit.answers import AfterCheck
 from kiosk.wording import copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
@@ -15,7 +15,7 @@ from kiosk.wording import copy_right, group_spent, group_wanted, group_wrong, ne
 class Check:
     """Goes through the groups that are not right yet, again and again, while there are tries."""
 
-    def __init__(self, talk: Talk, check: ReadBack) -> None:
+    def __init__(self, talk: Talk, check: CopyCheck) -> None:
         self._talk = talk
         self._check = check
 

@@ -12,7 +12,7 @@ from kiosk.recovery_key.spelling import alphabet
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
 
 # Left free below a key: for the time that is left, and for what is asked.
 _SPARE_ROWS = 4
@@ -21,15 +21,15 @@ _SPARE_ROWS = 4
 class Reading:
     """Puts a key on the page and takes it off. It is open in memory only while a part of it stands there."""
 
-    def __init__(self, showing: Showing, page: Page, *, masked: bool) -> None:
+    def __init__(self, reveal: Reveal, page: Page, *, masked: bool) -> None:
         """``masked`` allows one group at a time."""
-        self._showing = showing
+        self._reveal = reveal
         self._page = page
         self._alphabet = alphabet(language())
         self._masked = masked
         # A key of another form has no groups; it is read as one line. Told without the key itself, which is hidden when
         # somebody comes back to it.
-        self.usual = showing.read_back is not None
+        self.usual = reveal.copy_check is not None
 
     def whole(self, heading: str, *, spelled: bool) -> bool:
         """All of it, on an empty page; False where that does not fit, or must not stand there together."""
@@ -41,26 +41,26 @@ class Reading:
 
     def hide(self) -> None:
         """Off the page, and out of memory; the sealed one stays until the time is over."""
-        self._showing.hide()
+        self._reveal.hide()
         if self._page.holds_secret:
             self._page.wipe()
 
     def follow(self) -> bool:
         """Hide the key if it should not be there any more, or is not; whether that was so."""
-        apart = self._page.holds_secret is not self._showing.visible
+        apart = self._page.holds_secret is not self._reveal.visible
         if apart:
             self.hide()
         return apart
 
     def _put(self, heading: str, groups: Sequence[int], *, spelled: bool) -> bool:
         self.hide()
-        self._showing.show()
-        key, page = self._showing.key, self._page
+        self._reveal.show()
+        key, page = self._reveal.key, self._page
         if key is None:
             return False
         rows = page.secret_height(self._lines(key, groups, spelled=spelled))
         if rows + _SPARE_ROWS > page.rows:
-            self._showing.hide()
+            self._reveal.hide()
             return False
         page.turn()
         if page.height(heading) + rows + _SPARE_ROWS <= page.rows:

@@ -12,39 +12,39 @@ from kiosk.linear.texts import REVEAL_HELP
 from kiosk.linear.times import MARKS, Announcer, spoken
 from kiosk.models import Ending
 from kiosk.recovery_key.format import GROUPS
-from kiosk.recovery_key.look_alikes import hints, sentences
+from kiosk.recovery_key.look_alikes import look_alikes, sentences
 from kiosk.visit.answers import AfterReveal
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.wording import name, serial
 
 # What is announced takes a row, and one for the line that was being typed.
 _ROWS_TO_COME = 2 + 2 * len(MARKS)
 
 
-class Reveal:
+class RevealStep:
     """One showing, from its first line to the way back."""
 
-    def __init__(self, talk: Talk, showing: Showing, *, warning: str, masked: bool, note: str = "") -> None:
+    def __init__(self, talk: Talk, reveal: Reveal, *, warning: str, masked: bool, note: str = "") -> None:
         """``masked`` shows one group at a time; ``note`` stands above it."""
         self._talk = talk
-        self._showing = showing
+        self._reveal = reveal
         self._warning = warning
-        self._reading = Reading(showing, talk.page, masked=masked)
-        self._announcer = Announcer(lambda: showing.deadline.left())
+        self._reading = Reading(reveal, talk.page, masked=masked)
+        self._announcer = Announcer(lambda: reveal.deadline.left())
         self._said_over = False
-        device = showing.device
+        device = reveal.device
         title = _("Recovery key of {name}").format(name=name(device))
         numbered = _("serial number {serial}").format(serial=serial(device))
         self._heading = ", ".join(part for part in (note, title, numbered) if part)
 
     async def run(self) -> AfterReveal:
         """Until the person goes back, or wants a key anew whose time is over."""
-        talk, showing = self._talk, self._showing
+        talk, reveal = self._talk, self._reveal
         # Somebody who copies 24 characters presses no key.
-        talk.begin(Step(REVEAL_HELP, lambda: not showing.visible, self.follow))
+        talk.begin(Step(REVEAL_HELP, lambda: not reveal.visible, self.follow))
         # Its time may have run out during the check, or the card.
-        showing.tick()
-        if showing.over:
+        reveal.tick()
+        if reveal.over:
             talk.say(self._heading)
             self.follow()
         else:
@@ -54,11 +54,11 @@ class Reveal:
                 typed = await talk.ask(_("Your choice: "))
                 self.follow()
                 if typed is None:
-                    showing.finish(Ending.HIDDEN)
+                    reveal.finish(Ending.HIDDEN)
                     return AfterReveal.BACK
                 if way := self._way_on(typed):
                     return way
-                if not showing.over:
+                if not reveal.over:
                     self._obey(typed)
                 elif not typed:
                     return AfterReveal.FETCH
@@ -70,23 +70,23 @@ class Reveal:
     def _way_on(self, typed: str) -> AfterReveal | None:
         """Also when the time is over."""
         command = find(typed)
-        if command is Command.CHECK and self._showing.read_back:
+        if command is Command.CHECK and self._reveal.copy_check:
             return AfterReveal.CHECK
         return AfterReveal.WHAT_NOW if command is Command.NEXT else None
 
     def follow(self) -> None:
         """Look at the clock: take the key away when its time is over, announce what is left."""
-        showing = self._showing
-        showing.tick()
+        reveal = self._reveal
+        reveal.tick()
         gone = self._reading.follow()
         mark = self._announcer.due()
-        if showing.over:
+        if reveal.over:
             if not self._said_over:
                 self._said_over = True
                 self._say_over()
         elif gone:
             self._say_hidden()
-        elif mark and showing.visible:
+        elif mark and reveal.visible:
             self._say_time(mark)
 
     def _obey(self, typed: str) -> None:
@@ -103,13 +103,13 @@ class Reveal:
         }
         if typed:
             actions.get(find(typed), self._say_unknown)()
-        elif self._showing.visible:
+        elif self._reveal.visible:
             self._say_time()
         else:
             self._read(spelled=False)
 
     def _say_state(self) -> None:
-        if self._showing.visible:
+        if self._reveal.visible:
             self._say_time()
         else:
             self._say_hidden()
@@ -136,10 +136,10 @@ class Reveal:
 
     def _look_alikes(self) -> list[str]:
         """What there is to say of them; where there are both of a pair, nothing marks the digit here."""
-        key = self._showing.key
+        key = self._reveal.key
         if key is None or not self._reading.usual:
             return []
-        return sentences(hint for hint in hints(key) if hint.absent)
+        return sentences(pair for pair in look_alikes(key) if pair.absent)
 
     def _add_below(self, *texts: str, spare: int = 2) -> None:
         """As far as there is room, with ``spare`` rows left: the key is not pushed off its page."""
@@ -162,23 +162,23 @@ class Reveal:
 
     def _ways_on(self) -> str:
         words = _("Type {check} to check what you wrote down, {next} for what to do at your Mac.")
-        return words.format(check=Command.CHECK.word, next=Command.NEXT.word) if self._showing.read_back else ""
+        return words.format(check=Command.CHECK.word, next=Command.NEXT.word) if self._reveal.copy_check else ""
 
     def _hide(self) -> None:
         self._reading.hide()
         self._say_hidden()
 
     def _more(self) -> None:
-        if not self._showing.visible:
+        if not self._reveal.visible:
             self._say_hidden()
-        elif self._showing.can_extend:
-            self._showing.extend()
+        elif self._reveal.can_extend:
+            self._reveal.extend()
             self._say_time()
         else:
             self._talk.say(_("There is no more time than this."))
 
     def _vanishes(self, seconds: float | None = None) -> str:
-        left = self._showing.deadline.left() if seconds is None else seconds
+        left = self._reveal.deadline.left() if seconds is None else seconds
         return _("The key vanishes in {time}.").format(time=spoken(left))
 
     def _say_time(self, seconds: float | None = None) -> None:
@@ -186,7 +186,7 @@ class Reveal:
 
     def _say_hidden(self) -> None:
         words = _("The key is hidden. Type {show} to read it again, for {time} from now.")
-        self._talk.say(words.format(show=Command.SHOW.word, time=spoken(self._showing.deadline.left())))
+        self._talk.say(words.format(show=Command.SHOW.word, time=spoken(self._reveal.deadline.left())))
 
     def _say_over(self) -> None:
         self._talk.say(_("The time is over: the key is wiped. Press Enter to fetch it again."))

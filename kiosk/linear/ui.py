@@ -13,13 +13,13 @@ from kiosk.errors import DeviceRefused, KioskError, kind_of
 from kiosk.i18n import _
 from kiosk.linear.choosing import choose
 from kiosk.linear.commands import Command, find
-from kiosk.linear.reveal import Reveal
+from kiosk.linear.reveal import RevealStep
 from kiosk.linear.talk import Step, StepOver, Talk
 from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP, WHAT_NOW_HELP
 from kiosk.linear.times import Announcer, spoken
 from kiosk.models import Device, Person
 from kiosk.recovery_key.spelling import alphabet
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import (
     CONFIRM_SECONDS,
     LANGUAGE_SECONDS,
@@ -62,11 +62,11 @@ from kiosk.wording import (
 
 if TYPE_CHECKING:
     from kiosk.identity import DeviceCode
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
 
 
-class LinearFace:
-    """What ``kiosk.visit.ui.Face`` describes, on a page."""
+class LinearUI:
+    """What ``kiosk.visit.ui.VisitUI`` describes, on a page."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class LinearFace:
         clock: Clock,
         *,
         ticket: Callable[[KioskError, Device | None], str],
-        other_face: Callable[[], None],
+        other_ui: Callable[[], None],
         end_demo: Callable[[], None] | None,
         phone: DemoPhone | None = None,
         failed: str = "",
         note: str = "",
     ) -> None:
-        """``ticket`` makes the text for one, ``other_face`` changes to full screen, ``end_demo`` is there in the demo.
+        """``ticket`` makes the text for one, ``other_ui`` changes to full screen, ``end_demo`` is there in the demo.
 
         The rest is as for the app.
         """
@@ -92,7 +92,7 @@ class LinearFace:
         self._languages = {code: name for code, name in i18n.available().items() if code in config.look.languages}
         self._clock = clock
         self._ticket = ticket
-        self._other_face = other_face
+        self._other_ui = other_ui
         self._end_demo = end_demo
         self._phone = phone
         self._failed = failed
@@ -125,7 +125,7 @@ class LinearFace:
         if command is Command.LANGUAGE:
             await self._choose_language()
         elif command is Command.FULL:
-            self._other_face()
+            self._other_ui()
         elif command is Command.END and self._end_demo:
             self._end_demo()
         # If that was the end, it is here that this is cancelled.
@@ -315,16 +315,16 @@ class LinearFace:
             text = ""
             self._talk.say(_("A reason is needed here."))
 
-    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
-        warning = " ".join(warnings(showing.warning, watch))
-        return await Reveal(self._talk, showing, warning=warning, masked=watch.masks, note=self._note).run()
+    async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
+        warning = " ".join(warnings(reveal.warning, recorders))
+        return await RevealStep(self._talk, reveal, warning=warning, masked=recorders.masks, note=self._note).run()
 
-    async def read_back(self, showing: Showing) -> AfterCheck:
+    async def copy_check(self, reveal: Reveal) -> AfterCheck:
         # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first page.
         from kiosk.linear.copy_check import Check
 
-        assert showing.read_back is not None, "a key of unusual form has no groups to check"
-        return await Check(self._talk, showing.read_back).run()
+        assert reveal.copy_check is not None, "a key of unusual form has no groups to check"
+        return await Check(self._talk, reveal.copy_check).run()
 
     async def what_now(self, device: Device) -> AfterCard:
         self._begin(Step(WHAT_NOW_HELP, lambda: True), 4)

@@ -11,7 +11,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from kiosk.look.glyphs import Repertoire
+from kiosk.look.glyphs import Charset
 
 AUTO = "auto"
 # Made before Unicode, or by the description of such a one.
@@ -47,23 +47,23 @@ _ASCII = {
     "ł": "l",
     "Ł": "L",
 }
-_INSTEAD = {Repertoire.CONSOLE: _CONSOLE, Repertoire.LINES: _LINES, Repertoire.ASCII: _ASCII}
+_INSTEAD = {Charset.CONSOLE: _CONSOLE, Charset.LINES: _LINES, Charset.ASCII: _ASCII}
 
 
-def choose(wanted: str, terminal: str) -> Repertoire:
+def choose(wanted: str, terminal: str) -> Charset:
     """The configured one, or the one that suits a terminal of this name."""
     if wanted != AUTO:
-        return Repertoire(wanted)
+        return Charset(wanted)
     if terminal == "linux":
-        return Repertoire.CONSOLE
-    return Repertoire.ASCII if _ASCII_TERMINAL.fullmatch(terminal) else Repertoire.HALF_BLOCKS
+        return Charset.CONSOLE
+    return Charset.ASCII if _ASCII_TERMINAL.fullmatch(terminal) else Charset.HALF_BLOCKS
 
 
 @cache
-def _instead(repertoire: Repertoire, character: str) -> str:
+def _instead(charset: Charset, character: str) -> str:
     """As wide as the character that it stands for."""
-    found = _INSTEAD[repertoire].get(character, character)
-    if repertoire is not Repertoire.ASCII or found.isascii():
+    found = _INSTEAD[charset].get(character, character)
+    if charset is not Charset.ASCII or found.isascii():
         return found
     bare = unicodedata.normalize("NFKD", character)[:1]
     return bare if bare.isascii() else "?" * cell_len(character)
@@ -72,15 +72,15 @@ def _instead(repertoire: Repertoire, character: str) -> str:
 class Substitutes(LineFilter):
     """Draws every line with what the terminal has."""
 
-    def __init__(self, repertoire: Repertoire) -> None:
-        super().__init__(enabled=repertoire in _INSTEAD)
-        self._repertoire = repertoire
+    def __init__(self, charset: Charset) -> None:
+        super().__init__(enabled=charset in _INSTEAD)
+        self._charset = charset
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same line; a piece that needs no substitute stays the same object, so that no copy of it is made."""
         return [
             segment
             if segment.text.isascii()
-            else Segment("".join(_instead(self._repertoire, each) for each in segment.text), segment.style)
+            else Segment("".join(_instead(self._charset, each) for each in segment.text), segment.style)
             for segment in segments
         ]

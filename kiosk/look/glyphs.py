@@ -11,7 +11,7 @@ from enum import Enum
 from functools import cache
 
 
-class Repertoire(Enum):
+class Charset(Enum):
     """Which characters a terminal can draw."""
 
     HALF_BLOCKS = "blocks"
@@ -24,11 +24,11 @@ class Repertoire(Enum):
     @property
     def has_half_blocks(self) -> bool:
         """What a QR code is drawn with."""
-        return self in {Repertoire.HALF_BLOCKS, Repertoire.CONSOLE}
+        return self in {Charset.HALF_BLOCKS, Charset.CONSOLE}
 
 
 @dataclass(frozen=True)
-class Face:
+class Typeface:
     """One form of all characters, each ``width`` cells wide and ``rows`` high."""
 
     width: int
@@ -253,9 +253,9 @@ def _centred(rows: int, width: int, mark: str) -> tuple[str, ...]:
     return tuple((mark if row == rows // 2 else "").center(width) for row in range(rows))
 
 
-def _face(glyphs: dict[str, tuple[str, ...]], *, full: str, spot: str, bar: str, dot: str) -> Face:
+def _typeface(glyphs: dict[str, tuple[str, ...]], *, full: str, spot: str, bar: str, dot: str) -> Typeface:
     rows, width = len(glyphs["0"]), len(glyphs["0"][0])
-    return Face(
+    return Typeface(
         width,
         rows,
         glyphs,
@@ -267,18 +267,18 @@ def _face(glyphs: dict[str, tuple[str, ...]], *, full: str, spot: str, bar: str,
 
 
 @cache
-def face(repertoire: Repertoire, *, large: bool) -> Face:
+def typeface_for(charset: Charset, *, large: bool) -> Typeface:
     """The form of the characters for a terminal and for the room there is. Small: 5 by 4 cells; large: 8 by 6 or 7."""
     small = _one_a_line(_SMALL_DOTS)
-    if repertoire.has_half_blocks:
+    if charset.has_half_blocks:
         dots = _side_by_side(_LARGE_DOTS, 11) if large else small
         glyphs = {name: _halves(rows) for name, rows in dots.items()}
-        return _face(glyphs, full="█", spot="▄▄" if large else "▄", bar="▀", dot="·")
-    ascii_only = repertoire is Repertoire.ASCII
+        return _typeface(glyphs, full="█", spot="▄▄" if large else "▄", bar="▀", dot="·")
+    ascii_only = charset is Charset.ASCII
     full, bar, dot = ("#", "=", "*") if ascii_only else ("█", "═", "·")
     if large:
         glyphs = {name: _filled(rows, full) for name, rows in small.items()}
     else:
         form = _plain if ascii_only else _box_lines
         glyphs = {name: form(rows) for name, rows in _one_a_line(_STROKES).items()}
-    return _face(glyphs, full=full, spot=dot, bar=bar, dot=dot)
+    return _typeface(glyphs, full=full, spot=dot, bar=bar, dot=dot)

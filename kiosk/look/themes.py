@@ -69,7 +69,7 @@ ANSI = Theme(
     # Textual's own rules for such themes ask for more names than a theme has colours.
     variables=BUILTIN_THEMES["ansi-dark"].variables,
 )
-LOOKS = {look.name: look for look in (DARK, LIGHT, CONTRAST, ANSI)}
+THEMES = {look.name: look for look in (DARK, LIGHT, CONTRAST, ANSI)}
 _OF_FEW_COLOURS = (ANSI.name, CONTRAST.name)
 
 
@@ -82,7 +82,7 @@ def first(wanted: str, *, few_colours: bool) -> str:
 
 def following(look: str, *, few_colours: bool) -> str:
     """The look after this one; on a terminal of sixteen colours only those that suit it."""
-    names = _OF_FEW_COLOURS if few_colours else tuple(LOOKS)
+    names = _OF_FEW_COLOURS if few_colours else tuple(THEMES)
     return names[(names.index(look) + 1) % len(names)] if look in names else names[0]
 
 

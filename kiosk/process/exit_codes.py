@@ -14,7 +14,7 @@ EXIT_ENOUGH = 3
 # In good order, but the network was away at the end: the next visit looks for it.
 EXIT_DISTURBED = 4
 # Nobody has begun; somebody wants the first screen in the other form, full screen or linear.
-EXIT_OTHER_FACE = 5
+EXIT_OTHER_UI = 5
 EXIT_NO_TERMINAL = 66
 EXIT_CRASH = 70
 # The event loop no longer kept its deadlines.

@@ -61,7 +61,7 @@ def is_between(character: str) -> bool:
     return character in _BETWEEN_GROUPS
 
 
-class ReadBack:
+class CopyCheck:
     """What comparing needs, in wipeable memory: a random salt, and for each group ten bits of a keyed hash.
 
     Another one of the same key would keep ten other bits: wipe one before the next is made.

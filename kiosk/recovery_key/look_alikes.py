@@ -32,7 +32,7 @@ class Present(Enum):
 
 
 @dataclass(frozen=True)
-class Hint:
+class LookAlikePair:
     """One pair of look-alikes."""
 
     letter: str
@@ -50,9 +50,9 @@ class Hint:
         return {Present.LETTER: self.letter, Present.DIGIT: self.digit}.get(self.present, "")
 
 
-def hints(key: SecretBuffer) -> list[Hint]:
+def look_alikes(key: SecretBuffer) -> list[LookAlikePair]:
     """What there is to say about each pair in this key."""
-    return [Hint(letter, digit, _present(key, letter, digit)) for letter, digit in LOOK_ALIKES]
+    return [LookAlikePair(letter, digit, _present(key, letter, digit)) for letter, digit in LOOK_ALIKES]
 
 
 def _present(key: SecretBuffer, letter: str, digit: str) -> Present:
@@ -66,25 +66,25 @@ def _contains(key: SecretBuffer, character: str) -> bool:
     return any(key[place] in wanted for place in range(len(key)))
 
 
-def sentences(found: Iterable[Hint]) -> list[str]:
+def sentences(found: Iterable[LookAlikePair]) -> list[str]:
     """The most useful of it in words, each short enough for one line."""
     given = list(found)
-    single = [hint for hint in given if hint.absent]
-    both = [f"{hint.letter}/{hint.digit}" for hint in given if hint.present is Present.BOTH]
-    others = [hint for hint in single if (hint.letter, hint.digit) != _ROUND]
-    said = [_about_round_ones(hint) for hint in single if hint not in others]
+    single = [pair for pair in given if pair.absent]
+    both = [f"{pair.letter}/{pair.digit}" for pair in given if pair.present is Present.BOTH]
+    others = [pair for pair in single if (pair.letter, pair.digit) != _ROUND]
+    said = [_about_round_ones(pair) for pair in single if pair not in others]
     if both:
         said.append(_("Both in this key: {pairs}. Digits have a bar beneath.").format(pairs=", ".join(both)))
     if others:
         said.append(
             _("Not in this key: {absent}. What looks like that is {present}.").format(
-                absent=", ".join(hint.absent for hint in others), present=", ".join(hint.there for hint in others)
+                absent=", ".join(pair.absent for pair in others), present=", ".join(pair.there for pair in others)
             )
         )
     return said[:MOST_SENTENCES]
 
 
-def _about_round_ones(hint: Hint) -> str:
-    if hint.present is Present.LETTER:
+def _about_round_ones(pair: LookAlikePair) -> str:
+    if pair.present is Present.LETTER:
         return _("There is no zero in this key: every round one is the letter O.")
     return _("There is no letter O in this key: every round one is a zero.")

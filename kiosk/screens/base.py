@@ -15,15 +15,15 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from kiosk.i18n import N_, _
-from kiosk.look.glyphs import Repertoire
-from kiosk.widgets.key_hints import Hint, KeyHints
+from kiosk.look.glyphs import Charset
+from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.top_line import TopLine
 
 Answer = TypeVar("Answer")
 
 SMALLEST = Size(80, 24)
-ENDING_HINTS: tuple[Hint, ...] = (("F1", N_("Help")), ("F10", N_("Lock")))
+ENDING_HINTS: tuple[KeyHint, ...] = (("F1", N_("Help")), ("F10", N_("Lock")))
 
 
 class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
@@ -42,10 +42,10 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     organisation: str = ""
     note: str = ""
     band: str = ""
-    repertoire: Repertoire = Repertoire.HALF_BLOCKS
+    charset: Charset = Charset.HALF_BLOCKS
     step: int = 0
-    hints: Sequence[Hint] = ()
-    ending_hints: Sequence[Hint] = ENDING_HINTS
+    key_hints: Sequence[KeyHint] = ()
+    ending_hints: Sequence[KeyHint] = ENDING_HINTS
     help_text: str = ""
     # Screens on which people rightly press no key have a clock of their own instead.
     idle_counts: bool = True
@@ -60,12 +60,12 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         # Straight on the screen: whatever is drawn is drawn once more for every container around it.
         with Vertical(id="content"):
             yield from self.content()
-        yield KeyHints(self.spelled([*self.hints, *self.ending_hints]))
+        yield KeyHints(self.spelled([*self.key_hints, *self.ending_hints]))
 
     @staticmethod
-    def spelled(hints: Sequence[Hint]) -> list[Hint]:
+    def spelled(key_hints: Sequence[KeyHint]) -> list[KeyHint]:
         """Marked hints in the language of the visit, names of keys included."""
-        return [(_(key), _(label)) for key, label in hints]
+        return [(_(key), _(label)) for key, label in key_hints]
 
     def content(self) -> Iterable[Widget]:
         """The one thing of this screen."""

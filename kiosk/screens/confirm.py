@@ -20,7 +20,7 @@ class ConfirmScreen(KioskScreen[Identity]):
     """Waits for Enter; no answer in time ends the visit."""
 
     step = 2
-    hints = (("Enter", N_("Yes, go on")), ("Esc", N_("No, not me")))
+    key_hints = (("Enter", N_("Yes, go on")), ("Esc", N_("No, not me")))
     idle_counts = False
     help_text = CONFIRM_HELP
 

@@ -11,23 +11,23 @@ from textual.widget import Widget
 
 from kiosk.clock import Clock
 from kiosk.i18n import N_, _
-from kiosk.recovery_key.copy_check import Answer, ReadBack, is_between, may_occur
+from kiosk.recovery_key.copy_check import Answer, CopyCheck, is_between, may_occur
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
 from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import AfterCheck
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.widgets.group_boxes import Box, GroupBoxes, Mark
-from kiosk.widgets.key_hints import Hint, KeyHints
+from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.wording import READ_BACK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
 
 # Who types with their eyes on the paper goes on for a while after a wrong group: that costs no tries.
 PAUSE_SECONDS = 1.0
-_UNDECIDED: Sequence[Hint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
-_DECIDED: Sequence[Hint] = (("Enter", N_("What now")), ("Esc", N_("Back to the key")))
+_UNDECIDED: Sequence[KeyHint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
+_DECIDED: Sequence[KeyHint] = (("Enter", N_("What now")), ("Esc", N_("Back to the key")))
 
 
-class ReadBackScreen(KioskScreen[AfterCheck]):
+class CopyCheckScreen(KioskScreen[AfterCheck]):
     """Shows how many characters were typed, and never one of them: they are the key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,10 +38,10 @@ class ReadBackScreen(KioskScreen[AfterCheck]):
     step = 4
     help_text = READ_BACK_HELP
 
-    def __init__(self, showing: Showing, check: ReadBack, clock: Clock) -> None:
+    def __init__(self, reveal: Reveal, check: CopyCheck, clock: Clock) -> None:
         """``check`` is that of the showing, which must have one."""
         super().__init__()
-        self._showing = showing
+        self._reveal = reveal
         self._check = check
         self._clock = clock
         # Never longer than a group, so that it never moves and leaves a copy behind.
@@ -50,7 +50,7 @@ class ReadBackScreen(KioskScreen[AfterCheck]):
         self._wrong: set[int] = set()
         self._quiet_until: float | None = None
         self._group = self._next(0)
-        self.hints = _DECIDED if check.outcome.complete else _UNDECIDED
+        self.key_hints = _DECIDED if check.outcome.complete else _UNDECIDED
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Check your copy"), classes="headline")
@@ -63,7 +63,7 @@ class ReadBackScreen(KioskScreen[AfterCheck]):
         self.tick()
 
     def tick(self) -> None:
-        if self._showing.over:
+        if self._reveal.over:
             where = _("The time is over and the key is wiped. Your copy can still be checked.")
         else:
             where = _("The key is hidden. Type what stands on your paper, group by group.")
@@ -189,5 +189,5 @@ class ReadBackScreen(KioskScreen[AfterCheck]):
         verdict.set_class(wrong, "caution")
         verdict.set_class(complete, "call")
         self.query_one(GroupBoxes).show(self._boxes(), 0 if complete else self._group)
-        hints = _DECIDED if complete else _UNDECIDED
-        self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))
+        key_hints = _DECIDED if complete else _UNDECIDED
+        self.query_one(KeyHints).show(self.spelled([*key_hints, *self.ending_hints]))

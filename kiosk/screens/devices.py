@@ -16,7 +16,7 @@ from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
-from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import DEVICES_HELP, about, how_many, name, narrowed, seen
 
@@ -36,7 +36,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    hints: Sequence[Hint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")), ("Esc", N_("Finish")))
+    key_hints: Sequence[KeyHint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")), ("Esc", N_("Finish")))
     help_text = DEVICES_HELP
 
     def __init__(self, devices: Sequence[Device], helpdesk: str, now: datetime, *, chosen: str = "") -> None:
@@ -52,7 +52,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._list = DeviceList(self._count(), self._rows())
         self._detail = Prose(id="detail")
         if not self._devices:
-            self.hints = (("Esc", N_("Finish")),)
+            self.key_hints = (("Esc", N_("Finish")),)
 
     def content(self) -> Iterable[Widget]:
         if not self._devices:

@@ -17,7 +17,7 @@ from kiosk.wording import goodbye
 class GoodbyeScreen(KioskScreen[None]):
     """Leaves by itself; any of the two keys is quicker."""
 
-    hints = (("Enter", N_("Done")),)
+    key_hints = (("Enter", N_("Done")),)
     ending_hints = ()
     help_text = ""
 

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import LONGEST_REASON
-from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import REASON_HELP, REASON_PROMPT
 
@@ -22,7 +22,7 @@ class ReasonScreen(KioskScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 4
-    hints: Sequence[Hint] = (("Enter", N_("Go on")), ("Esc", N_("Back")))
+    key_hints: Sequence[KeyHint] = (("Enter", N_("Go on")), ("Esc", N_("Back")))
     help_text = REASON_HELP
 
     def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:

@@ -12,22 +12,21 @@ from textual.widget import Widget
 from kiosk.i18n import N_, _, language
 from kiosk.models import Ending
 from kiosk.recovery_key.format import GROUPS
-from kiosk.recovery_key.look_alikes import MOST_SENTENCES, sentences
-from kiosk.recovery_key.look_alikes import hints as look_alikes
+from kiosk.recovery_key.look_alikes import MOST_SENTENCES, look_alikes, sentences
 from kiosk.recovery_key.spelling import INTERNATIONAL, alphabet
 from kiosk.screens.base import ENDING_HINTS, KioskScreen
 from kiosk.visit.answers import AfterReveal
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.widgets.countdown import Countdown
-from kiosk.widgets.key_hints import Hint, KeyHints
+from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.key_view import KeyForm, KeyView
 from kiosk.widgets.prose import Prose
 from kiosk.wording import REVEAL_HELP, name, serial
 
-_CHECK: Hint = ("Enter", N_("Check copy"))
-_CHECK_HIDDEN: Hint = ("F6", N_("Check copy"))
-_WHAT_NOW: Hint = ("F5", N_("What now"))
-_BACK: Hint = ("Esc", N_("Back"))
+_CHECK: KeyHint = ("Enter", N_("Check copy"))
+_CHECK_HIDDEN: KeyHint = ("F6", N_("Check copy"))
+_WHAT_NOW: KeyHint = ("F5", N_("What now"))
+_BACK: KeyHint = ("Esc", N_("Back"))
 _FORMS = tuple(KeyForm)
 # At 80x24: lines below the countdown where there is a warning, and their length.
 _LINES_BELOW = 5
@@ -52,10 +51,10 @@ class RevealScreen(KioskScreen[AfterReveal]):
     idle_counts = False
     help_text = REVEAL_HELP
 
-    def __init__(self, showing: Showing, *, warning: str = "", masked: bool = False) -> None:
+    def __init__(self, reveal: Reveal, *, warning: str = "", masked: bool = False) -> None:
         """``masked`` shows one group at a time."""
         super().__init__()
-        self._showing = showing
+        self._reveal = reveal
         self._warning = warning
         self._masked = masked
         self._spelling = language()
@@ -63,12 +62,12 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._look_alikes: list[str] = []
 
     def content(self) -> Iterable[Widget]:
-        device = self._showing.device
+        device = self._reveal.device
         yield Prose(_("Recovery key of {name}").format(name=name(device)), classes="headline")
         numbered = _("serial number {serial}").format(serial=serial(device))
         yield Prose(f"{device.model}, {numbered}".lstrip(", "), classes="label")
-        yield KeyView(self.repertoire)
-        yield Countdown(self._showing.deadline, _("Vanishes in {time}"))
+        yield KeyView(self.charset)
+        yield Countdown(self._reveal.deadline, _("Vanishes in {time}"))
         yield Prose(id="advice")
         if self._warning:
             yield Prose(self._warning, classes="caution")
@@ -79,7 +78,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
 
     def tick(self) -> None:
         countdown = self.query_one(Countdown)
-        countdown.extend_to(self._showing.deadline)
+        countdown.extend_to(self._reveal.deadline)
         countdown.tick()
         self._draw()
 
@@ -90,16 +89,16 @@ class RevealScreen(KioskScreen[AfterReveal]):
 
     def action_turn_over(self) -> None:
         """Hide the key, or show it again within its time."""
-        if self._showing.visible:
-            self._showing.hide()
+        if self._reveal.visible:
+            self._reveal.hide()
         elif self.fits:
-            self._showing.show()
+            self._reveal.show()
         self._draw()
 
     def action_view(self) -> None:
         """The whole key, one group at a time, all characters with their words."""
         view = self.query_one(KeyView)
-        if self._showing.visible:
+        if self._reveal.visible:
             view.show_as(_FORMS[(_FORMS.index(view.form) + 1) % len(_FORMS)])
             self._draw()
 
@@ -112,34 +111,34 @@ class RevealScreen(KioskScreen[AfterReveal]):
 
     def action_more_time(self) -> None:
         """Up to the organisation's limit."""
-        if self._showing.visible:
-            self._showing.extend()
+        if self._reveal.visible:
+            self._reveal.extend()
             self.tick()
 
     def action_what_now(self) -> None:
         self._go_on(AfterReveal.WHAT_NOW)
 
     def action_check(self) -> None:
-        if self._showing.read_back:
+        if self._reveal.copy_check:
             self._go_on(AfterReveal.CHECK)
 
     def action_enter(self) -> None:
-        if self._showing.over:
+        if self._reveal.over:
             self.answer(AfterReveal.FETCH)
-        elif self._showing.visible:
-            self._go_on(AfterReveal.CHECK if self._showing.read_back else AfterReveal.WHAT_NOW)
+        elif self._reveal.visible:
+            self._go_on(AfterReveal.CHECK if self._reveal.copy_check else AfterReveal.WHAT_NOW)
         else:
-            self._showing.show()
+            self._reveal.show()
             self._draw()
 
     def _go_on(self, answer: AfterReveal) -> None:
         # A screen that is replaced while the key stands on it leaves drawings behind.
-        self._showing.hide()
+        self._reveal.hide()
         self._draw()
         self.answer(answer)
 
     def action_escape(self) -> None:
-        self._showing.finish(Ending.HIDDEN)
+        self._reveal.finish(Ending.HIDDEN)
         self._draw()
         self.answer(AfterReveal.BACK)
 
@@ -153,26 +152,26 @@ class RevealScreen(KioskScreen[AfterReveal]):
     def _draw(self) -> None:
         """Follow the showing, wherever its state was changed."""
         view = self.query_one(KeyView)
-        state = (self._showing.visible, self._showing.over)
+        state = (self._reveal.visible, self._reveal.over)
         if state != self._drawn:
             self._drawn = state
-            self.idle_counts = not self._showing.visible
-            if self._showing.key is not None and self._showing.visible:
-                view.show(self._showing.key, masked=self._masked)
-                self._look_alikes = sentences(look_alikes(self._showing.key)) if view.usual else []
+            self.idle_counts = not self._reveal.visible
+            if self._reveal.key is not None and self._reveal.visible:
+                view.show(self._reveal.key, masked=self._masked)
+                self._look_alikes = sentences(look_alikes(self._reveal.key)) if view.usual else []
             else:
                 view.hide()
                 self._look_alikes = []
-            self.query_one(Countdown).visible = self._showing.visible
+            self.query_one(Countdown).visible = self._reveal.visible
         self.query_one("#advice", Prose).say(self._advice(view))
         self.query_one(KeyHints).show(self.spelled([*self._hints_now(view), *ENDING_HINTS]))
 
-    def _hints_now(self, view: KeyView) -> list[Hint]:
-        checks = self._showing.read_back is not None
-        if not self._showing.visible:
-            enter = N_("Fetch again") if self._showing.over else N_("Show it again")
+    def _hints_now(self, view: KeyView) -> list[KeyHint]:
+        checks = self._reveal.copy_check is not None
+        if not self._reveal.visible:
+            enter = N_("Fetch again") if self._reveal.over else N_("Show it again")
             return [("Enter", enter), *([_CHECK_HIDDEN] if checks else []), _WHAT_NOW, _BACK]
-        shown: list[Hint] = [_CHECK] if checks else []
+        shown: list[KeyHint] = [_CHECK] if checks else []
         shown.append((N_("Space"), N_("Hide")))
         if view.usual:
             shown.append(("F2", N_("View")))
@@ -180,7 +179,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
             shown.append(("← →", N_("Group")))
         if self._has_two_alphabets:
             shown.append(("F3", N_("Words")))
-        if self._showing.can_extend:
+        if self._reveal.can_extend:
             shown.append(("F4", N_("More time")))
         return [*shown, ("F5" if checks else "Enter", _WHAT_NOW[1]), _BACK]
 
@@ -191,9 +190,9 @@ class RevealScreen(KioskScreen[AfterReveal]):
         return min(MOST_SENTENCES, max(1, _LINES_BELOW - len(wrap(self._warning, _WIDTH))))
 
     def _advice(self, view: KeyView) -> str:
-        if self._showing.over:
+        if self._reveal.over:
             return _("The time is over: the key is wiped. Press Enter to fetch it again.")
-        if not self._showing.visible:
+        if not self._reveal.visible:
             return _("The key is hidden. Press Enter to show it again.")
         if not view.usual:
             return _("This key has an unusual form. Copy it exactly as it stands in the line above.")

@@ -16,7 +16,7 @@ from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import SignInOutcome
 from kiosk.widgets.big_text import BigText
 from kiosk.widgets.countdown import Countdown
-from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
 from kiosk.wording import SIGN_IN_HELP
@@ -27,7 +27,7 @@ class SignInScreen(KioskScreen[SignInOutcome]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f9", "phone", show=False)]
     step = 1
-    hints: Sequence[Hint] = (("Esc", N_("Cancel")),)
+    key_hints: Sequence[KeyHint] = (("Esc", N_("Cancel")),)
     idle_counts = False
     help_text = SIGN_IN_HELP
 
@@ -45,21 +45,21 @@ class SignInScreen(KioskScreen[SignInOutcome]):
         self._renewed = renewed
         self._phone = phone
         if phone:
-            self.hints = (("Esc", N_("Cancel")), ("F9", N_("Play the phone")))
+            self.key_hints = (("Esc", N_("Cancel")), ("F9", N_("Play the phone")))
 
     def content(self) -> Iterable[Widget]:
         shown = self._address.removeprefix("https://")
         with Horizontal(id="sign-in"):
-            if self.repertoire.has_half_blocks:
+            if self.charset.has_half_blocks:
                 yield QrCode(self._address)
             with Vertical(id="sign-in-words"):
                 yield Prose(_("On your phone or another device, open"), classes="label")
                 yield Prose(shown, classes="value", id="address")
-                if self.repertoire.has_half_blocks:
+                if self.charset.has_half_blocks:
                     yield Prose(_("or scan the square, then enter the code"), classes="label")
                 else:
                     yield Prose(_("then enter the code"), classes="label")
-                yield BigText(self._user_code, self.repertoire)
+                yield BigText(self._user_code, self.charset)
                 yield Prose(" ".join(self._user_code), classes="value", id="user-code")
                 if self._renewed:
                     yield Prose(_("This is a new code. The last one has expired."), classes="label")

@@ -47,7 +47,7 @@ class TroubleScreen(KioskScreen[Choice]):
         self._ticket = ticket
         self._final = is_final(error)
         ways = (("Enter", leave),) if self._final else (("Enter", again(error)), ("Esc", leave))
-        self.hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
+        self.key_hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
 
     def content(self) -> Iterable[Widget]:
         if self._error.portal:

@@ -15,7 +15,7 @@ from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import LANGUAGE_SECONDS, Network
 from kiosk.widgets.facts import Facts
-from kiosk.widgets.key_hints import Hint
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.languages import Languages
 from kiosk.widgets.prose import Prose
 from kiosk.wording import NETWORK, WELCOME_HELP, fault
@@ -55,13 +55,13 @@ class WelcomeScreen(KioskScreen[None]):
         self._at_first = i18n.language()
         self._forget_at: Deadline | None = None
         self._ticking: Timer | None = None
-        hints: list[Hint] = [("Enter", N_("Begin"))]
+        key_hints: list[KeyHint] = [("Enter", N_("Begin"))]
         if len(self._languages) > 1:
-            hints.append(("← →", N_("Language")))
-        hints.append(("F3", N_("Linear")))
+            key_hints.append(("← →", N_("Language")))
+        key_hints.append(("F3", N_("Linear")))
         if demo:
-            hints.append(("F12", N_("End")))
-        self.hints = hints
+            key_hints.append(("F12", N_("End")))
+        self.key_hints = key_hints
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Locked out of your Mac?"), classes="headline")

@@ -15,7 +15,7 @@ from kiosk.wording import WORKING_HELP
 class WorkingScreen(KioskScreen[None]):
     """Still words instead of a spinner: over SSH a moving picture costs more than it tells."""
 
-    hints = (("Esc", N_("Cancel")),)
+    key_hints = (("Esc", N_("Cancel")),)
     idle_counts = False
     help_text = WORKING_HELP
 

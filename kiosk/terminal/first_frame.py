@@ -12,12 +12,12 @@ import termios
 _OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 
-class Curtain:
+class FirstFrame:
     """Memory that supervisor and visits share. It holds one frame of the first screen, with no person near it."""
 
     def __init__(self) -> None:
         # Only Linux has it. Without, the next visit's first frame is the first that is seen.
-        self._memory = os.memfd_create("curtain") if hasattr(os, "memfd_create") else None
+        self._memory = os.memfd_create("first-frame") if hasattr(os, "memfd_create") else None
 
     def keep(self, frame: str, size: tuple[int, int]) -> None:
         """In the visit: remember this frame for a terminal of this size."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiosk.config.kiosk import Policy, Surroundings
+from kiosk.config.kiosk import Policy, RecorderPolicies
 
 _PROC = Path("/proc")
 # The names of processes, as the kernel keeps them, and the kind that each stands for.
@@ -27,7 +27,7 @@ _MOST_ANCESTORS = 64
 
 
 @dataclass(frozen=True)
-class Watch:
+class Recorders:
     """What was noticed, by kind, and the strictest policy among it."""
 
     kinds: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Watch:
         return ", ".join(self.kinds)
 
 
-def look_around(policies: Surroundings, tty: str, environment: Mapping[str, str] | None = None) -> Watch:
+def find_recorders(policies: RecorderPolicies, tty: str, environment: Mapping[str, str] | None = None) -> Recorders:
     """Look at the processes above this one, at the terminal's name, and for a tracer.
 
     Recording inside the SSH protocol or of the terminal's other end cannot be noticed from here.
@@ -62,7 +62,9 @@ def look_around(policies: Surroundings, tty: str, environment: Mapping[str, str]
     if _tracer() != "0":
         found.add("debugger")
     kinds = tuple(sorted(found))
-    return Watch(kinds, max((getattr(policies, kind) for kind in kinds), key=_STRICTNESS.index, default=Policy.ALLOW))
+    return Recorders(
+        kinds, max((getattr(policies, kind) for kind in kinds), key=_STRICTNESS.index, default=Policy.ALLOW)
+    )
 
 
 def _ancestors() -> list[str]:

@@ -25,12 +25,12 @@ from kiosk.errors import (
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending, ReasonRule
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
-from kiosk.visit.guard import Keeper
-from kiosk.visit.ui import Face
+from kiosk.visit.guard import VisitGuard
+from kiosk.visit.ui import VisitUI
 
 if TYPE_CHECKING:
     from kiosk.identity import DeviceCode
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
     from kiosk.visit.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -64,16 +64,16 @@ class _SignInAgain(Exception):
 class Flow:
     """Asks the visit, and has the face show what comes of it. Knows nothing of drawing."""
 
-    def __init__(self, face: Face, keeper: Keeper, *, disturbed: bool = False) -> None:
+    def __init__(self, ui: VisitUI, guard: VisitGuard, *, disturbed: bool = False) -> None:
         """``disturbed``: the last visit at this terminal ended with network trouble."""
-        self._face = face
-        self._keeper = keeper
+        self._ui = ui
+        self._guard = guard
         self._disturbed = disturbed
 
     async def run(self) -> None:
         """One visit. Ends with VisitOver."""
         await self._welcome()
-        visit = self._keeper.begin()
+        visit = self._guard.begin()
         try:
             while True:
                 with contextlib.suppress(_SignInAgain):
@@ -86,7 +86,7 @@ class Flow:
     async def _welcome(self) -> None:
         looking = asyncio.ensure_future(self._look_for_network()) if self._disturbed else None
         try:
-            await self._face.welcome()
+            await self._ui.welcome()
         finally:
             if looking:
                 looking.cancel()
@@ -96,7 +96,7 @@ class Flow:
         # Only a kiosk that has lost its network needs this before somebody begins.
         from kiosk.visit.network_probe import answers, until_back
 
-        await until_back(partial(answers, self._keeper.config), self._keeper.clock, self._face.network)
+        await until_back(partial(answers, self._guard.config), self._guard.clock, self._ui.network)
 
     async def _sign_in(self, visit: Visit) -> None:
         renewed = False
@@ -122,7 +122,7 @@ class Flow:
     async def _await_sign_in(self, visit: Visit, code: DeviceCode, *, renewed: bool) -> SignInOutcome | None:
         """None once the person has signed in; else what ended the waiting here. Raises SignInError."""
         polling = asyncio.ensure_future(visit.sign_in.wait())
-        waiting = asyncio.ensure_future(self._face.sign_in(code, renewed=renewed))
+        waiting = asyncio.ensure_future(self._ui.sign_in(code, renewed=renewed))
         try:
             await asyncio.wait({polling, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
@@ -133,14 +133,14 @@ class Flow:
                     return await self._busy(N_("Checking your sign-in"), 1, polling)
             return waiting.result()
         finally:
-            self._keeper.disturbed = visit.sign_in.unanswered
+            self._guard.disturbed = visit.sign_in.unanswered
             for task in (polling, waiting):
                 task.cancel()
             await asyncio.gather(polling, waiting, return_exceptions=True)
 
     async def _confirm(self, visit: Visit) -> None:
         session = await self._attempt(N_("Checking your sign-in"), 2, visit.open_session)
-        answer = await self._face.confirm(session.person)
+        answer = await self._ui.confirm(session.person)
         if answer is not Identity.MINE:
             raise VisitOver(Ending.IDLE if answer is Identity.UNANSWERED else Ending.LOCKED)
 
@@ -148,7 +148,7 @@ class Flow:
         devices = await self._attempt(N_("Looking for your Macs"), 3, visit.broker.devices)
         chosen = ""
         while True:
-            device = await self._face.devices(devices, chosen=chosen)
+            device = await self._ui.devices(devices, chosen=chosen)
             if device is None:
                 raise _TurnedBack
             chosen = device.id
@@ -159,25 +159,25 @@ class Flow:
         answer, reason = AfterReveal.FETCH, None
         while answer is AfterReveal.FETCH:
             try:
-                showing, reason = await self._fetch(visit, device, reason)
+                reveal, reason = await self._fetch(visit, device, reason)
             except _TurnedBack:
                 return
-            answer = await self._use(showing)
-            self._keeper.let_go(showing)
+            answer = await self._use(reveal)
+            self._guard.let_go(reveal)
 
-    async def _use(self, showing: Showing) -> AfterReveal:
+    async def _use(self, reveal: Reveal) -> AfterReveal:
         """One released key, the check of its copy and the card with the way on, until the person is done with it."""
         while True:
-            answer = await self._face.reveal(showing, self._keeper.look())
+            answer = await self._ui.reveal(reveal, self._guard.look())
             if answer not in {AfterReveal.CHECK, AfterReveal.WHAT_NOW}:
                 return answer
-            showing.hide()
-            if answer is AfterReveal.CHECK and await self._face.read_back(showing) is AfterCheck.BACK:
+            reveal.hide()
+            if answer is AfterReveal.CHECK and await self._ui.copy_check(reveal) is AfterCheck.BACK:
                 continue
-            if await self._face.what_now(showing.device) is AfterCard.FINISH:
+            if await self._ui.what_now(reveal.device) is AfterCard.FINISH:
                 raise VisitOver(Ending.FINISHED)
 
-    async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Showing, str]:
+    async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Reveal, str]:
         """The key of a device, and the reason that was taken for it; a reason is asked for once."""
         typed, demanded = "", False
         while True:
@@ -186,14 +186,14 @@ class Flow:
             ask = partial(self._release, visit, device, reason)
             leave = N_("Back to the list")
             try:
-                showing = await self._attempt(N_("Fetching the recovery key"), 4, ask, leave=leave, device=device)
+                reveal = await self._attempt(N_("Fetching the recovery key"), 4, ask, leave=leave, device=device)
             except _OtherReason:
                 typed, reason, demanded = reason, None, True
                 continue
-            return showing, reason
+            return reveal, reason
 
-    async def _release(self, visit: Visit, device: Device, reason: str) -> Showing:
-        watch = self._keeper.look()
+    async def _release(self, visit: Visit, device: Device, reason: str) -> Reveal:
+        watch = self._guard.look()
         if watch.policy is Policy.REFUSE:
             raise TerminalWatched(str(watch))
         return await self._finished(visit.release(device, reason or None))
@@ -204,12 +204,12 @@ class Flow:
         if session is None or (session.reason is ReasonRule.OFF and not demanded):
             return ""
         required = demanded or session.reason is ReasonRule.REQUIRED
-        reason = await self._face.reason(session.reason_prompt, required=required, typed=typed)
+        reason = await self._ui.reason(session.reason_prompt, required=required, typed=typed)
         if reason is None:
             raise _TurnedBack
         return reason
 
-    async def _finished(self, asking: Awaitable[Showing]) -> Showing:
+    async def _finished(self, asking: Awaitable[Reveal]) -> Reveal:
         """Let a release that was begun come to its end: giving up waiting does not undo it, and the record says so."""
         task = asyncio.ensure_future(asking)
         try:
@@ -219,11 +219,11 @@ class Flow:
             raise
 
     @staticmethod
-    def _came_late(task: asyncio.Future[Showing]) -> None:
+    def _came_late(task: asyncio.Future[Reveal]) -> None:
         if not task.cancelled() and task.exception() is None:
-            showing = task.result()
-            showing.finish(Ending.NOT_SHOWN)
-            showing.wipe()
+            reveal = task.result()
+            reveal.finish(Ending.NOT_SHOWN)
+            reveal.wipe()
 
     async def _attempt(
         self,
@@ -252,12 +252,12 @@ class Flow:
         try:
             done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
             if not done:
-                given_up = asyncio.ensure_future(self._face.working(words, step))
+                given_up = asyncio.ensure_future(self._ui.working(words, step))
                 await asyncio.wait({task, given_up}, return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
                     raise _TurnedBack
             result = task.result()
-            self._keeper.disturbed = False
+            self._guard.disturbed = False
             return result
         finally:
             task.cancel()
@@ -271,8 +271,8 @@ class Flow:
     ) -> None:
         """Say what went wrong. Returns to try again; raises _TurnedBack when the person does not want to."""
         log.warning("%s %s: %s", error.reference, error.code, error.cause)
-        self._keeper.disturbed = _no_network(error)
-        if await self._face.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
+        self._guard.disturbed = _no_network(error)
+        if await self._ui.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
             raise _TurnedBack
 
 

@@ -14,13 +14,13 @@ from kiosk.errors import KioskError
 from kiosk.models import Device, Ending
 from kiosk.process.hardening import overwrite_freed
 from kiosk.process.watchdog import Watchdog
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.held_key import HeldKey
-from kiosk.visit.open_reveals import Witness
+from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.ticket import ticket
 
 if TYPE_CHECKING:
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
     from kiosk.visit.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ GOODBYE_SECONDS = 4
 _FAREWELL_SECONDS = 3.0
 
 
-class Keeper:
+class VisitGuard:
     """One visit, from its first key to its end. ``visit`` is None until somebody begins."""
 
     def __init__(
@@ -42,8 +42,8 @@ class Keeper:
         began: Callable[[], None],
         over: Callable[[Ending], None],
         terminal: str = "",
-        look: Callable[[], Watch] = Watch,
-        witness: Witness | None = None,
+        look: Callable[[], Recorders] = Recorders,
+        open_reveals: OpenReveals | None = None,
     ) -> None:
         """``began`` is called when somebody begins, ``over`` once, when the visit has ended and is wiped.
 
@@ -62,7 +62,7 @@ class Keeper:
         self._began = began
         self._over = over
         self._terminal = terminal
-        self._witness = witness
+        self._open_reveals = open_reveals
         self._watchdog: Watchdog | None = None
         self._held = HeldKey(clock)
         self._last_input = clock.now()
@@ -76,9 +76,9 @@ class Keeper:
 
         if self.guarded:
             overwrite_freed()
-        watch = self.look()
-        place = f"{self._terminal}, under {watch}" if watch.kinds else self._terminal
-        self.visit = new_visit(self.config, self.clock, place, self._witness, ended=self._tell)
+        recorders = self.look()
+        place = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
+        self.visit = new_visit(self.config, self.clock, place, self._open_reveals, ended=self._tell)
         self._last_input = self.clock.now()
         self._watchdog = Watchdog(self.clock, self._moments, self.wipe)
         if self.guarded:
@@ -148,11 +148,11 @@ class Keeper:
         self.visit.sign_in.forget()
         gc.collect()
 
-    def let_go(self, showing: Showing) -> None:
+    def let_go(self, reveal: Reveal) -> None:
         """The person is done with this key: forget all of it, and have the broker told how the check of a copy went."""
         assert self.visit is not None
-        showing.wipe()
-        self._in_background(self.visit.tell_check(showing))
+        reveal.wipe()
+        self._in_background(self.visit.tell_check(reveal))
 
     def stop(self) -> None:
         """The process is about to end in order."""
@@ -165,9 +165,9 @@ class Keeper:
         over = self._ended_at if self.ending else self.visit.deadline.at
         return [over + _FAREWELL_SECONDS + GOODBYE_SECONDS, *self.visit.reveal_deadlines]
 
-    def _tell(self, showing: Showing, how: Ending) -> None:
+    def _tell(self, reveal: Reveal, how: Ending) -> None:
         assert self.visit is not None
-        self._in_background(self.visit.tell_end(showing, how))
+        self._in_background(self.visit.tell_end(reveal, how))
 
     def _in_background(self, telling: Coroutine[None, None, None]) -> None:
         # Kept, as asyncio itself holds tasks by weak references only.

@@ -10,7 +10,7 @@ _LONGEST = 4096
 _DRAWN = "drawn"
 
 
-class Witness:
+class OpenReveals:
     """A pipe from a visit to its supervisor: that it has drawn, and ids of releases. It carries nothing else."""
 
     def __init__(self) -> None:

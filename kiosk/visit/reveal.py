@@ -10,7 +10,7 @@ from kiosk.clock import Clock, Deadline
 from kiosk.models import Device, Ending
 
 if TYPE_CHECKING:
-    from kiosk.recovery_key.copy_check import ReadBack
+    from kiosk.recovery_key.copy_check import CopyCheck
     from kiosk.secret import SecretBuffer
 
 
@@ -23,10 +23,10 @@ class Times:
     until: float
 
 
-class Showing:
+class Reveal:
     """Keeps the key sealed, and open in wipeable memory only while it is on the screen.
 
-    So it can be hidden and shown again without asking the broker for another release. ``read_back`` checks a copy of
+    So it can be hidden and shown again without asking the broker for another release. ``copy_check`` checks a copy of
     it, also when its time is over; None for a key of unusual form.
     """
 
@@ -37,7 +37,7 @@ class Showing:
         unseal: Callable[[], SecretBuffer],
         times: Times,
         clock: Clock,
-        ended: Callable[[Showing, Ending], None],
+        ended: Callable[[Reveal, Ending], None],
         *,
         warning: str | None = None,
     ) -> None:
@@ -60,7 +60,7 @@ class Showing:
         self._shown_seconds = 0.0
         self._shown_since = now
         self.key: SecretBuffer | None = unseal()
-        self.read_back: ReadBack | None = _read_back(self.key)
+        self.copy_check: CopyCheck | None = _copy_check(self.key)
 
     @property
     def visible(self) -> bool:
@@ -116,8 +116,8 @@ class Showing:
     def wipe(self) -> None:
         """Zero all that there is of the key, from any thread; what is sealed opens no more."""
         self._close()
-        if self.read_back:
-            self.read_back.wipe()
+        if self.copy_check:
+            self.copy_check.wipe()
 
     def _close(self) -> None:
         self.hide()
@@ -127,14 +127,14 @@ class Showing:
         return min(self._clock.now() + self._seconds, self._latest)
 
     def __repr__(self) -> str:
-        return f"<Showing of release {self.release_id}>"
+        return f"<Reveal of release {self.release_id}>"
 
 
-def _read_back(key: SecretBuffer) -> ReadBack | None:
+def _copy_check(key: SecretBuffer) -> CopyCheck | None:
     # Loaded by now, like all that opens seals; imported at the top it would delay the first screen.
-    from kiosk.recovery_key.copy_check import ReadBack
+    from kiosk.recovery_key.copy_check import CopyCheck
 
     try:
-        return ReadBack(key)
+        return CopyCheck(key)
     except ValueError:
         return None

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 
 if TYPE_CHECKING:
     from kiosk.identity import DeviceCode
-    from kiosk.visit.reveal import Showing
+    from kiosk.visit.reveal import Reveal
 
 
-class Face(Protocol):
+class VisitUI(Protocol):
     """Each method shows one step until there is an answer; it may be cancelled at any moment."""
 
     async def welcome(self) -> None:
@@ -39,10 +39,10 @@ class Face(Protocol):
     async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
         """Why is the key needed? ``typed`` was typed before and not taken. None to go back."""
 
-    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
-        """The key; ``watch`` is what may be recording it."""
+    async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
+        """The key; ``recorders`` is what may be recording it."""
 
-    async def read_back(self, showing: Showing) -> AfterCheck:
+    async def copy_check(self, reveal: Reveal) -> AfterCheck:
         """Is what you wrote down right? The key is hidden meanwhile, and its time may end."""
 
     async def what_now(self, device: Device) -> AfterCard:

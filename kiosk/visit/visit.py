@@ -13,8 +13,8 @@ from kiosk.identity import SignIn
 from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session
 from kiosk.recovery_key.copy_check import Outcome
 from kiosk.secret import VisitKeys, release_info
-from kiosk.visit.open_reveals import Witness
-from kiosk.visit.reveal import Showing, Times
+from kiosk.visit.open_reveals import OpenReveals
+from kiosk.visit.reveal import Reveal, Times
 
 
 class Visit:
@@ -25,12 +25,12 @@ class Visit:
         config: KioskConfig,
         clock: Clock,
         terminal: str = "",
-        witness: Witness | None = None,
+        open_reveals: OpenReveals | None = None,
         *,
-        ended: Callable[[Showing, Ending], None] = lambda _showing, _how: None,
+        ended: Callable[[Reveal, Ending], None] = lambda _reveal, _how: None,
     ) -> None:
         """Begins the visit's time; ``ended`` hears of each key that can no longer be shown. Raises ConfigError."""
-        self._witness = witness
+        self._open_reveals = open_reveals
         self._ended = ended
         self.config = config
         self.clock = clock
@@ -40,7 +40,7 @@ class Visit:
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
         self.session: Session | None = None
         # By release id, all of the visit: of each one something may be left to wipe, or to tell.
-        self._showings: dict[str, Showing] = {}
+        self._reveals: dict[str, Reveal] = {}
         self._ends_told: set[str] = set()
         self._checks_told: set[str] = set()
 
@@ -55,7 +55,7 @@ class Visit:
         self.session = await self.broker.session()
         return self.session
 
-    async def release(self, device: Device, reason: str | None = None) -> Showing:
+    async def release(self, device: Device, reason: str | None = None) -> Reveal:
         """Ask for the key of a device and open its seal. Raises KioskError."""
         release = await self.broker.release(device.id, self._keys.public_key, reason)
         if release.device_id != device.id:
@@ -65,7 +65,7 @@ class Visit:
         )
         settings = self.config.visit
         times = Times(settings.reveal_seconds, settings.longest_reveal_seconds, self.deadline.at)
-        showing = Showing(
+        reveal = Reveal(
             device,
             release.release_id,
             lambda: self._keys.open(release.sealed, info),
@@ -74,58 +74,58 @@ class Visit:
             self._ended,
             warning=release.warning,
         )
-        self._showings[showing.release_id] = showing
-        if self._witness:
-            self._witness.opened(showing.release_id)
-        return showing
+        self._reveals[reveal.release_id] = reveal
+        if self._open_reveals:
+            self._open_reveals.opened(reveal.release_id)
+        return reveal
 
     @property
     def reveal_deadlines(self) -> list[float]:
         """When the keys that are open now must be gone, on the visit's clock."""
-        return [showing.deadline.at for showing in list(self._showings.values()) if showing.visible]
+        return [reveal.deadline.at for reveal in list(self._reveals.values()) if reveal.visible]
 
     def tick(self) -> None:
         """End every showing whose time is over."""
-        for showing in list(self._showings.values()):
-            showing.tick()
+        for reveal in list(self._reveals.values()):
+            reveal.tick()
 
     def hide(self) -> None:
         """Hide every key; within its time it can be shown again."""
-        for showing in list(self._showings.values()):
-            showing.hide()
+        for reveal in list(self._reveals.values()):
+            reveal.hide()
 
-    async def tell_end(self, showing: Showing, how: Ending) -> None:
+    async def tell_end(self, reveal: Reveal, how: Ending) -> None:
         """Tell the broker how the showing of a key ended; once told, nothing more is said."""
-        if showing.release_id in self._ends_told:
+        if reveal.release_id in self._ends_told:
             return
-        self._ends_told.add(showing.release_id)
+        self._ends_told.add(reveal.release_id)
         # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
         # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
         with contextlib.suppress(KioskError, RuntimeError):
-            await self.broker.closed(showing.release_id, how, showing.shown_seconds)
-            if self._witness:
-                self._witness.closed(showing.release_id)
+            await self.broker.closed(reveal.release_id, how, reveal.shown_seconds)
+            if self._open_reveals:
+                self._open_reveals.closed(reveal.release_id)
 
-    async def tell_check(self, showing: Showing) -> None:
+    async def tell_check(self, reveal: Reveal) -> None:
         """Tell the broker how the check of a copy went, if there was one; nothing but that, and once."""
-        check = showing.read_back
-        if check is None or not check.begun or showing.release_id in self._checks_told:
+        check = reveal.copy_check
+        if check is None or not check.begun or reveal.release_id in self._checks_told:
             return
-        self._checks_told.add(showing.release_id)
+        self._checks_told.add(reveal.release_id)
         with contextlib.suppress(KioskError, RuntimeError):
-            await self.broker.checked(showing.release_id, _checked(check.outcome))
+            await self.broker.checked(reveal.release_id, _checked(check.outcome))
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""
-        for showing in list(self._showings.values()):
-            showing.wipe()
+        for reveal in list(self._reveals.values()):
+            reveal.wipe()
 
     async def end(self, how: Ending) -> None:
         """Close what is open, sign out, close the connections."""
         self.wipe()
-        for showing in list(self._showings.values()):
-            await self.tell_end(showing, how)
-            await self.tell_check(showing)
+        for reveal in list(self._reveals.values()):
+            await self.tell_end(reveal, how)
+            await self.tell_check(reveal)
         self.sign_in.forget()
         await self.broker.aclose()
 

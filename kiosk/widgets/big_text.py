@@ -7,7 +7,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kiosk.look.glyphs import Repertoire, face
+from kiosk.look.glyphs import Charset, typeface_for
 
 
 class BigText(Widget):
@@ -17,23 +17,25 @@ class BigText(Widget):
     BigText { width: 100%; height: auto; }
     """
 
-    def __init__(self, text: str, repertoire: Repertoire = Repertoire.HALF_BLOCKS) -> None:
+    def __init__(self, text: str, charset: Charset = Charset.HALF_BLOCKS) -> None:
         super().__init__()
         self._text = text
-        self._face = face(repertoire, large=False)
+        self._typeface = typeface_for(charset, large=False)
 
     def _lines(self, width: int) -> list[str]:
-        fitting = max(1, (width + 1) // (self._face.width + 1))
+        fitting = max(1, (width + 1) // (self._typeface.width + 1))
         count = -(-len(self._text) // fitting)
         length = -(-len(self._text) // max(1, count))
         return [self._text[start : start + length] for start in range(0, len(self._text), max(1, length))]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._lines(width)) * self._face.rows
+        return len(self._lines(width)) * self._typeface.rows
 
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)
-        if y >= len(lines) * self._face.rows:
+        if y >= len(lines) * self._typeface.rows:
             return Strip.blank(self.size.width, self.rich_style)
-        row = " ".join(self._face.glyph(character)[y % self._face.rows] for character in lines[y // self._face.rows])
+        row = " ".join(
+            self._typeface.glyph(character)[y % self._typeface.rows] for character in lines[y // self._typeface.rows]
+        )
         return Strip([Segment(row, self.rich_style)]).extend_cell_length(self.size.width, self.rich_style)

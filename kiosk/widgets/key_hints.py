@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-Hint = tuple[str, str]
+KeyHint = tuple[str, str]
 # The widest with which all hints fit on one line, or on two.
 _GAPS = (4, 3, 2, 1)
 
@@ -23,29 +23,29 @@ class KeyHints(Widget):
     KeyHints { dock: bottom; height: auto; padding: 0 2; }
     """
 
-    def __init__(self, hints: Sequence[Hint]) -> None:
+    def __init__(self, key_hints: Sequence[KeyHint]) -> None:
         super().__init__()
-        self._hints = tuple(hints)
+        self._key_hints = tuple(key_hints)
 
-    def show(self, hints: Sequence[Hint]) -> None:
+    def show(self, key_hints: Sequence[KeyHint]) -> None:
         """Show other hints."""
-        if tuple(hints) != self._hints:
-            self._hints = tuple(hints)
+        if tuple(key_hints) != self._key_hints:
+            self._key_hints = tuple(key_hints)
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
 
-    def _lines(self, width: int) -> list[tuple[Hint, ...]]:
+    def _lines(self, width: int) -> list[tuple[KeyHint, ...]]:
         """All on one line where they fit; else on two that are about as long as each other."""
-        if len(self._hints) < 2 or _cells(self._hints, _GAPS[-1]) <= width:
-            return [self._hints]
+        if len(self._key_hints) < 2 or _cells(self._key_hints, _GAPS[-1]) <= width:
+            return [self._key_hints]
 
         def longer(cut: int) -> int:
-            return max(_cells(self._hints[:cut], _GAPS[-1]), _cells(self._hints[cut:], _GAPS[-1]))
+            return max(_cells(self._key_hints[:cut], _GAPS[-1]), _cells(self._key_hints[cut:], _GAPS[-1]))
 
-        cut = min(range(1, len(self._hints)), key=longer)
-        return [self._hints[:cut], self._hints[cut:]]
+        cut = min(range(1, len(self._key_hints)), key=longer)
+        return [self._key_hints[:cut], self._key_hints[cut:]]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -68,6 +68,6 @@ class KeyHints(Widget):
         return Strip(segments).extend_cell_length(width, self.rich_style)
 
 
-def _cells(hints: Sequence[Hint], gap: int) -> int:
+def _cells(key_hints: Sequence[KeyHint], gap: int) -> int:
     """What these take with this much room between them."""
-    return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in hints) - gap
+    return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in key_hints) - gap

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import language
-from kiosk.look.glyphs import Face, Repertoire, face
+from kiosk.look.glyphs import Charset, Typeface, typeface_for
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, KEY_LENGTH, is_usual, position
 from kiosk.recovery_key.spelling import Alphabet, alphabet
 
@@ -63,10 +63,10 @@ class KeyView(Widget):
     KeyView { width: auto; height: auto; }
     """
 
-    def __init__(self, repertoire: Repertoire = Repertoire.HALF_BLOCKS, spelling: Alphabet | None = None) -> None:
+    def __init__(self, charset: Charset = Charset.HALF_BLOCKS, spelling: Alphabet | None = None) -> None:
         """Words come from the alphabet of the visit's language if no other is given."""
         super().__init__()
-        self._small, self._large = face(repertoire, large=False), face(repertoire, large=True)
+        self._small, self._large = typeface_for(charset, large=False), typeface_for(charset, large=True)
         self._spelling = spelling or alphabet(language())
         self._key: SecretBuffer | None = None
         self._masked = False
@@ -128,17 +128,17 @@ class KeyView(Widget):
         return chr(self._key[position(group, place)])
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        return _cells(self._face(container.width, viewport.height))
+        return _cells(self._typeface(container.width, viewport.height))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return _lines(self._face(width, viewport.height))
+        return _lines(self._typeface(width, viewport.height))
 
-    def _face(self, width: int, height: int) -> Face:
+    def _typeface(self, width: int, height: int) -> Typeface:
         roomy = width >= _cells(self._large) and height >= _LARGE_FROM_LINES
         return self._large if roomy else self._small
 
     def render_line(self, y: int) -> Strip:
-        whole = self._face(self.size.width, self.app.size.height)
+        whole = self._typeface(self.size.width, self.app.size.height)
         last = _lines(whole) - 1
         if y == last:
             segments = self._plain_line()
@@ -152,7 +152,7 @@ class KeyView(Widget):
             segments = self._row_of_groups(whole, y)
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
-    def _row_of_groups(self, whole: Face, y: int) -> list[Segment]:
+    def _row_of_groups(self, whole: Typeface, y: int) -> list[Segment]:
         # A blank line between the rows of groups, or the bar under one digit would stand above the next as well.
         block, row = divmod(y, whole.rows + 2)
         if block >= GROUPS // _IN_A_ROW or row > whole.rows:
@@ -165,7 +165,7 @@ class KeyView(Widget):
             segments += self._below(whole, group) if row == whole.rows else self._glyph_row(whole, group, row)
         return segments
 
-    def _glyph_row(self, whole: Face, group: int, row: int) -> list[Segment]:
+    def _glyph_row(self, whole: Typeface, group: int, row: int) -> list[Segment]:
         segments: list[Segment] = []
         for place in range(GROUP_LENGTH):
             if place:
@@ -173,7 +173,7 @@ class KeyView(Widget):
             segments.append(self._glyph_cells(whole, self._character(group, place), row))
         return segments
 
-    def _below(self, whole: Face, group: int) -> list[Segment]:
+    def _below(self, whole: Typeface, group: int) -> list[Segment]:
         """A bar under each digit, and the number of the group in the gap in its middle."""
         segments: list[Segment] = []
         for place in range(GROUP_LENGTH):
@@ -247,16 +247,16 @@ class KeyView(Widget):
                 segments.append(self._small_cell(character, "plain", "plain-digit"))
         return segments
 
-    def _glyph_cells(self, type_face: Face, character: str | None, row: int) -> Segment:
+    def _glyph_cells(self, typeface: Typeface, character: str | None, row: int) -> Segment:
         if character is None:
-            return Segment(type_face.hidden[row], self._style("number"))
+            return Segment(typeface.hidden[row], self._style("number"))
         name = "digit" if character.isdigit() else "letter"
-        return Segment(type_face.glyph(character)[row], self._style(name))
+        return Segment(typeface.glyph(character)[row], self._style(name))
 
-    def _bar_cells(self, type_face: Face, character: str | None) -> Segment:
+    def _bar_cells(self, typeface: Typeface, character: str | None) -> Segment:
         if character is not None and character.isdigit():
-            return Segment(type_face.digit_bar, self._style("digit"))
-        return self._blank(type_face.width)
+            return Segment(typeface.digit_bar, self._style("digit"))
+        return self._blank(typeface.width)
 
     def _small_cell(self, character: str | None, letter: str, digit: str) -> Segment:
         if character is None:
@@ -277,11 +277,11 @@ class KeyView(Widget):
         return self.get_component_rich_style(f"key-view--{name}")
 
 
-def _cells(whole: Face) -> int:
+def _cells(whole: Typeface) -> int:
     """Three groups side by side."""
     return _IN_A_ROW * (GROUP_LENGTH * (whole.width + 1) - 1) + (_IN_A_ROW - 1) * _GAP
 
 
-def _lines(whole: Face) -> int:
+def _lines(whole: Typeface) -> int:
     """Two rows of groups with what stands below them, each with a blank line after it, and the plain line."""
     return GROUPS // _IN_A_ROW * (whole.rows + 2) + 1

@@ -13,7 +13,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import Policy
 from kiosk.errors import ReasonRequired
 from kiosk.sandbox.tenant.directory import load_directory
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from tests.causes.reader import Reader
 from tests.causes.start import KEY_CALL, TOKEN_CALL, UNLIMITED, Start, at
 from tests.causes.tables import GRAPH, LIMITS
@@ -186,7 +186,7 @@ async def test_something_else_in_place_of_the_broker(running: Whole, reader: Rea
 
 async def test_a_terminal_that_is_watched(running: Whole, reader: Reader) -> None:
     running.sandbox.clear_requests()
-    async with desk(running, look=lambda: Watch(("asciinema",), Policy.REFUSE)) as person:
+    async with desk(running, look=lambda: Recorders(("asciinema",), Policy.REFUSE)) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         await reader.passing(person, "terminal_watched")

@@ -212,7 +212,7 @@ def test_a_check_that_hangs_or_breaks_is_a_line() -> None:
 
 
 def test_a_long_result_stays_within_80_columns() -> None:
-    result = Result(name="surroundings", level=Level.WARN, found="word " * 60, fix="more words " * 40)
+    result = Result(name="recorders", level=Level.WARN, found="word " * 60, fix="more words " * 40)
     assert all(len(one) <= 80 for one in line(result).splitlines())
 
 

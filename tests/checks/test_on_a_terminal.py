@@ -62,5 +62,5 @@ def test_one_that_is_recorded(tmp_path: Path) -> None:
     if not shutil.which("script"):
         pytest.skip("script is not installed")
     words = said(dead_end(tmp_path), under=("script", "-q", "-c"))
-    assert "FAIL surroundings seen from here: script; no key would be shown" in words
+    assert "FAIL recorders seen from here: script; no key would be shown" in words
     assert "end that program" in words

@@ -23,12 +23,12 @@ from kiosk.errors import BY_CODE, DeviceRefused, KioskError, SignInUnreachable
 from kiosk.identity import DeviceCode
 from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.ca import Authority, self_signed
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.visit.flow import Flow, VisitOver
-from kiosk.visit.guard import Keeper
-from kiosk.visit.open_reveals import Witness
-from kiosk.visit.reveal import Showing
+from kiosk.visit.guard import VisitGuard
+from kiosk.visit.open_reveals import OpenReveals
+from kiosk.visit.reveal import Reveal
 from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults
 from tests.faults.lane import LIMITS, WHO, Cell, Lane
 from tests.support.relay import spoiled_servers
@@ -118,10 +118,10 @@ class Script:
     async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
         return "INC1"
 
-    async def reveal(self, showing: Showing, watch: Watch) -> AfterReveal:
-        assert showing.key is not None
-        self.key = bytes(showing.key[at] for at in range(len(showing.key))).decode()
-        showing.finish(Ending.HIDDEN)
+    async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
+        assert reveal.key is not None
+        self.key = bytes(reveal.key[at] for at in range(len(reveal.key))).decode()
+        reveal.finish(Ending.HIDDEN)
         return AfterReveal.BACK
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
@@ -133,18 +133,20 @@ class Script:
 
 async def visit(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
     """One visit from Welcome to goodbye, and what the supervisor does after it."""
-    face, witness, over = Script(lane, cell), Witness(), []
-    keeper = Keeper(config, lane.clock, began=lambda: None, over=over.append, terminal="lane", witness=witness)
-    keeper.guarded = False
+    ui, open_reveals, over = Script(lane, cell), OpenReveals(), []
+    guard = VisitGuard(
+        config, lane.clock, began=lambda: None, over=over.append, terminal="lane", open_reveals=open_reveals
+    )
+    guard.guarded = False
     with pytest.raises(VisitOver) as ended:
-        await Flow(face, keeper).run()
-    keeper.end(ended.value.how)
-    await keeper.farewell(ended.value.how)
-    await asyncio.gather(*keeper._telling)
-    if left_open := witness.left_open():
+        await Flow(ui, guard).run()
+    guard.end(ended.value.how)
+    await guard.farewell(ended.value.how)
+    await asyncio.gather(*guard._telling)
+    if left_open := open_reveals.left_open():
         await lane.enter("lost")
         await asyncio.to_thread(tell_lost, config.broker, "lane", left_open, Ending.LOST)
-    return face
+    return ui
 
 
 async def play(lane: Lane, cell: Cell) -> Script:
@@ -152,45 +154,45 @@ async def play(lane: Lane, cell: Cell) -> Script:
     async with lane.playing(cell) as config, asyncio.timeout(STUCK_SECONDS):
         if cell.kiosk or cell.broker:
             return await _without_service(lane, cell, config)
-        face = await visit(lane, cell, config)
-        check_person(lane, face)
-        check_record(lane, face)
-        return face
+        ui = await visit(lane, cell, config)
+        check_person(lane, ui)
+        check_record(lane, ui)
+        return ui
 
 
 async def _without_service(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
     """What is not there does not come back within the visit: once told, the person leaves."""
-    face = Script(lane, cell)
+    ui = Script(lane, cell)
 
     async def leave(error: KioskError, **_: Any) -> Choice:
-        face.troubles.append(error)
+        ui.troubles.append(error)
         return Choice.LEAVE
 
-    face.trouble = leave  # type: ignore[method-assign]
-    keeper = Keeper(config, lane.clock, began=lambda: None, over=lambda _: None, terminal="lane")
-    keeper.guarded = False
+    ui.trouble = leave  # type: ignore[method-assign]
+    guard = VisitGuard(config, lane.clock, began=lambda: None, over=lambda _: None, terminal="lane")
+    guard.guarded = False
     with pytest.raises(VisitOver):
-        await Flow(face, keeper).run()
-    await keeper.farewell(Ending.FINISHED)
-    return face
+        await Flow(ui, guard).run()
+    await guard.farewell(Ending.FINISHED)
+    return ui
 
 
-def check_person(lane: Lane, face: Script) -> None:
+def check_person(lane: Lane, ui: Script) -> None:
     """The person came to where they wanted, to their own key, and saw no device twice or that is not theirs."""
     ada = lane.sandbox.directory.find_person(WHO)
     assert ada is not None
     mine = {device.id: device for device in lane.sandbox.directory.devices_of(ada.oid)}
-    shown = [device.id for device in face.listed]
+    shown = [device.id for device in ui.listed]
     assert lane.person.oid == ada.oid, lane.person
     assert len(shown) == len(set(shown)), shown
     assert set(shown) <= mine.keys(), shown
     # What does not look like a key, but can be typed, is shown as it is stored.
     stored = {device.key for device in mine.values()} | {"not a key"}
-    assert not face.key or face.key in stored, face.key
-    assert face.key or not face.reads_key
+    assert not ui.key or ui.key in stored, ui.key
+    assert ui.key or not ui.reads_key
 
 
-def check_record(lane: Lane, face: Script) -> None:
+def check_record(lane: Lane, ui: Script) -> None:
     """Each release has one intention and one outcome; no key left Graph without; each refusal is there to be found."""
     rows = lane.rows.rows()
     intended = Counter(row["release_id"] for row in rows if row["event"] == "release.intended")
@@ -207,18 +209,18 @@ def check_record(lane: Lane, face: Script) -> None:
     assert fetched.count("") <= len(intended), (fetched, intended)
     closed = Counter(row["release_id"] for row in rows if row["event"] == "release.closed")
     assert set(closed.values()) <= {1}
-    for error in face.troubles:
+    for error in ui.troubles:
         if error.code.startswith(("graph_", "device_", "key_")) and not isinstance(error, SignInUnreachable):
             assert [row["outcome"] for row in rows if row["reference"] == error.reference] == [error.code]
 
 
-def check_words(cell: Cell, face: Script) -> None:
+def check_words(cell: Cell, ui: Script) -> None:
     """What was said has a cause of its own, and it is one of those that this call can have."""
-    codes = {error.code for error in face.troubles}
+    codes = {error.code for error in ui.troubles}
     assert codes <= cell.call.codes, codes
     assert not codes & {"internal", "unavailable"}
     assert all(code in BY_CODE for code in codes)
-    assert all(error.title and error.sentence and error.next_step and error.reference for error in face.troubles)
+    assert all(error.title and error.sentence and error.next_step and error.reference for error in ui.troubles)
     if cell.harmless:
         assert not codes
     if cell.call.keyless:

@@ -24,7 +24,10 @@ SPEAKING = [
     *KIOSK.glob("widgets/*.py"),
     *KIOSK.glob("linear/*.py"),
     *KIOSK.glob("errors/*.py"),
-    *(KIOSK / name for name in ("app.py", "flow.py", "fullscreen.py", "hints.py", "words.py")),
+    *KIOSK.glob("fullscreen/*.py"),
+    *KIOSK.glob("recovery_key/*.py"),
+    *KIOSK.glob("visit/*.py"),
+    KIOSK / "wording.py",
 ]
 
 _MARKS = {"_", "N_", "ngettext"}

@@ -234,10 +234,10 @@ async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(s
 
 
 async def test_a_question_that_was_cancelled_does_not_speak_into_the_next_step(paper: Paper) -> None:
-    waiting = asyncio.ensure_future(paper.face.working("Looking for your Macs", 3))
+    waiting = asyncio.ensure_future(paper.ui.working("Looking for your Macs", 3))
     await paper.settled()
     waiting.cancel()
-    confirming = asyncio.ensure_future(paper.face.confirm(PERSON))
+    confirming = asyncio.ensure_future(paper.ui.confirm(PERSON))
     await paper.settled()
     assert "cancel" not in paper.text
     confirming.cancel()

@@ -8,16 +8,16 @@ import pytest
 
 from kiosk.config.kiosk import Policy
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from tests.support.linear import key_in
-from tests.support.paper import Paper, check, reveal, showing
+from tests.support.paper import Paper, check, released, reveal
 from tests.support.stage import KEY, device
 
 
 async def test_the_time_of_a_key_is_announced(paper: Paper) -> None:
-    shown = showing(paper.clock, seconds=75)
+    shown = released(paper.clock, seconds=75)
     task = await reveal(paper, shown)
     assert key_in(paper.text) == KEY.decode()
     assert "The key vanishes in 75 seconds." in paper.text
@@ -34,7 +34,7 @@ async def test_the_time_of_a_key_is_announced(paper: Paper) -> None:
 
 
 async def test_more_time_is_announced_anew_up_to_the_longest(paper: Paper) -> None:
-    task = await reveal(paper, showing(paper.clock, seconds=40))
+    task = await reveal(paper, released(paper.clock, seconds=40))
     assert "in 30 seconds" in paper.wait(15)
     assert "in 40 seconds" in await paper.type("more")
     assert paper.wait(15).count("in 30 seconds") == 2
@@ -49,7 +49,7 @@ async def test_more_time_is_announced_anew_up_to_the_longest(paper: Paper) -> No
 
 
 async def test_look_alikes_are_named_with_the_key_and_go_with_it(paper: Paper) -> None:
-    task = await reveal(paper, showing(paper.clock, key=b"HO4W-7QXB-MNPR-K8LC-9YTG-D5FA"))
+    task = await reveal(paper, released(paper.clock, key=b"HO4W-7QXB-MNPR-K8LC-9YTG-D5FA"))
     assert "There is no zero in this key: every round one is the letter O." in paper.text
     assert "Not in this key: S, 6. What looks like that is 5, G." in paper.text
     # The full screen marks the digits, where there are both.
@@ -63,8 +63,8 @@ async def test_look_alikes_are_named_with_the_key_and_go_with_it(paper: Paper) -
 async def test_look_alikes_leave_the_announcements_their_room() -> None:
     for rows in range(8, 30):
         paper = Paper(80, rows)
-        shown = showing(paper.clock, seconds=70)
-        task = await reveal(paper, shown, Watch(("tmux",), Policy.WARN))
+        shown = released(paper.clock, seconds=70)
+        task = await reveal(paper, shown, Recorders(("tmux",), Policy.WARN))
         said = "in this key" in paper.text
         paper.wait(65)
         assert shown.visible or not said
@@ -73,7 +73,7 @@ async def test_look_alikes_leave_the_announcements_their_room() -> None:
 
 
 async def test_a_hidden_key_gets_no_more_time(paper: Paper) -> None:
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await reveal(paper, shown)
     paper.wait(20)
     await paper.type("hide")
@@ -85,7 +85,7 @@ async def test_a_hidden_key_gets_no_more_time(paper: Paper) -> None:
 
 
 async def test_a_full_page_takes_the_key_away_before_it_scrolls(paper: Paper) -> None:
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await reveal(paper, shown)
     for _ in range(30):
         await paper.type("time")
@@ -101,9 +101,9 @@ async def test_a_full_page_takes_the_key_away_before_it_scrolls(paper: Paper) ->
 
 
 async def test_masked_there_is_one_group_at_a_time(paper: Paper) -> None:
-    watch = Watch(("tmux",), Policy.MASK)
-    shown = showing(paper.clock)
-    task = await reveal(paper, shown, watch)
+    recorders = Recorders(("tmux",), Policy.MASK)
+    shown = released(paper.clock)
+    task = await reveal(paper, shown, recorders)
     assert "Another program may see or keep this screen: tmux." in paper.text
     assert "Group" not in paper.text
     for words in ("show", "spell", "repeat", ""):
@@ -116,7 +116,7 @@ async def test_masked_there_is_one_group_at_a_time(paper: Paper) -> None:
 
 
 async def test_an_unusual_key_is_read_as_it_is(paper: Paper) -> None:
-    task = await reveal(paper, showing(paper.clock, key=b"AB1-2"))
+    task = await reveal(paper, released(paper.clock, key=b"AB1-2"))
     assert "A B 1 - 2\n" in paper.text
     assert "unusual form" in paper.text
     assert "A Alfa, B Bravo, 1 one, - -, 2 two." in await paper.type("spell")
@@ -124,7 +124,7 @@ async def test_an_unusual_key_is_read_as_it_is(paper: Paper) -> None:
 
 
 async def test_a_window_that_changes_takes_the_key_away(paper: Paper) -> None:
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await reveal(paper, shown)
     paper.page.resized()
     paper.talk.step.tick()
@@ -136,7 +136,7 @@ async def test_a_window_that_changes_takes_the_key_away(paper: Paper) -> None:
 
 async def test_in_a_window_that_is_too_small_nothing_is_read() -> None:
     paper = Paper(80, 4)
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await reveal(paper, shown)
     await paper.type("3")
     assert "too small" in paper.text
@@ -150,7 +150,7 @@ async def test_in_a_window_that_is_too_small_nothing_is_read() -> None:
 
 
 async def test_a_copy_is_typed_unseen_and_each_group_is_answered(paper: Paper) -> None:
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await check(paper, shown)
     assert "Group 1: type the four characters" in paper.text
     for key in "hj":
@@ -171,9 +171,9 @@ async def test_a_copy_is_typed_unseen_and_each_group_is_answered(paper: Paper) -
 
 
 async def test_a_wrong_copy_has_few_tries_and_what_cannot_be_costs_none(paper: Paper) -> None:
-    shown = showing(paper.clock)
-    while shown.read_back and shown.read_back._same(0, bytearray(b"AAAA")):
-        shown = showing(paper.clock)
+    shown = released(paper.clock)
+    while shown.copy_check and shown.copy_check._same(0, bytearray(b"AAAA")):
+        shown = released(paper.clock)
     task = await check(paper, shown)
     assert "That cannot be in a key" in await paper.type("hö4w")
     assert "Group 1 is not right" in await paper.type("aaaa")
@@ -186,13 +186,13 @@ async def test_a_wrong_copy_has_few_tries_and_what_cannot_be_costs_none(paper: P
     assert "Your copy is right" not in paper.text
     await paper.type("")
     assert await task is AfterCheck.GO_ON
-    assert shown.read_back
-    assert (shown.read_back.outcome.right, shown.read_back.outcome.out_of_tries) == (5, 1)
+    assert shown.copy_check
+    assert (shown.copy_check.outcome.right, shown.copy_check.outcome.out_of_tries) == (5, 1)
 
 
 @pytest.mark.parametrize(("key", "answer"), [(ENTER, AfterCheck.GO_ON), (ESCAPE, AfterCheck.BACK)])
 async def test_the_check_can_be_left(paper: Paper, key: str, answer: AfterCheck) -> None:
-    task = await check(paper, showing(paper.clock))
+    task = await check(paper, released(paper.clock))
     paper.talk.press("f1")
     assert "A star stands for each character" in " ".join((await paper.settled()).split())
     paper.talk.press(key)
@@ -201,7 +201,7 @@ async def test_the_check_can_be_left(paper: Paper, key: str, answer: AfterCheck)
 
 @pytest.mark.parametrize(("keys", "stars"), [([BACKSPACE], 2), ([BACKSPACE] * 3, 0), (["f1"], 0)])
 async def test_what_cannot_be_in_a_key_can_be_taken_back(paper: Paper, keys: list[str], stars: int) -> None:
-    task = await check(paper, showing(paper.clock))
+    task = await check(paper, released(paper.clock))
     for key in ("H", "J", "?", *keys):
         paper.talk.press(key)
     assert (await paper.settled()).rstrip().endswith(("Group 1: " + "*" * stars).rstrip())
@@ -211,7 +211,7 @@ async def test_what_cannot_be_in_a_key_can_be_taken_back(paper: Paper, keys: lis
 
 @pytest.mark.parametrize("key", ["f3", "f5", "f9", "f12"])
 async def test_a_key_of_another_step_leaves_what_is_typed_unseen(paper: Paper, key: str) -> None:
-    task = await check(paper, showing(paper.clock))
+    task = await check(paper, released(paper.clock))
     for one in ("H", "X", key):
         paper.talk.press(one)
     assert (await paper.settled()).rstrip().endswith("Group 1: **")
@@ -222,7 +222,7 @@ async def test_a_key_of_another_step_leaves_what_is_typed_unseen(paper: Paper, k
 
 @pytest.mark.parametrize(("typed", "answer"), [("check", AfterReveal.CHECK), ("next", AfterReveal.WHAT_NOW)])
 async def test_words_lead_from_the_key_to_the_check_and_on(paper: Paper, typed: str, answer: AfterReveal) -> None:
-    shown = showing(paper.clock)
+    shown = released(paper.clock)
     task = await reveal(paper, shown)
     text = await paper.type(typed)
     assert await task is answer
@@ -232,7 +232,7 @@ async def test_words_lead_from_the_key_to_the_check_and_on(paper: Paper, typed: 
 
 @pytest.mark.parametrize(("typed", "answer"), [("", AfterCard.FINISH), ("back", AfterCard.BACK)])
 async def test_what_to_do_at_the_mac(paper: Paper, typed: str, answer: AfterCard) -> None:
-    task = asyncio.create_task(paper.face.what_now(device()))
+    task = asyncio.create_task(paper.ui.what_now(device()))
     text = await paper.settled()
     while "More follows" in text:
         text = text.replace("More follows", "") + await paper.type("")
@@ -243,20 +243,20 @@ async def test_what_to_do_at_the_mac(paper: Paper, typed: str, answer: AfterCard
 
 
 async def come_back(
-    paper: Paper, shown: Showing, word: str, watch: Watch | None = None, *, after: float = 10
+    paper: Paper, shown: Reveal, word: str, recorders: Recorders | None = None, *, after: float = 10
 ) -> asyncio.Task[AfterReveal]:
     """To the key, from the check or the card; like the flow."""
-    left = await reveal(paper, shown, watch)
+    left = await reveal(paper, shown, recorders)
     await paper.type(word)
     await left
     shown.hide()
     paper.clock.advance(after)
-    return await reveal(paper, shown, watch)
+    return await reveal(paper, shown, recorders)
 
 
 @pytest.mark.parametrize("word", ["check", "next"])
 async def test_the_key_is_the_same_after_the_check_and_the_card(paper: Paper, word: str) -> None:
-    task = await come_back(paper, showing(paper.clock), word)
+    task = await come_back(paper, released(paper.clock), word)
     assert key_in(paper.text) == KEY.decode()
     assert "unusual form" not in paper.text
     assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await paper.type("2")
@@ -264,15 +264,15 @@ async def test_the_key_is_the_same_after_the_check_and_the_card(paper: Paper, wo
 
 
 async def test_a_masked_key_is_still_read_in_groups_after_the_check(paper: Paper) -> None:
-    task = await come_back(paper, showing(paper.clock), "check", Watch(("tmux",), Policy.MASK))
+    task = await come_back(paper, released(paper.clock), "check", Recorders(("tmux",), Policy.MASK))
     assert "Type a number from 1 to 6" in paper.text
     assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await paper.type("2")
     task.cancel()
 
 
-@pytest.mark.parametrize("watch", [Watch(), Watch(("tmux",), Policy.MASK)], ids=["whole", "masked"])
-async def test_who_comes_back_too_late_is_told_that_the_time_is_over(paper: Paper, watch: Watch) -> None:
-    task = await come_back(paper, showing(paper.clock), "check", watch, after=301)
+@pytest.mark.parametrize("recorders", [Recorders(), Recorders(("tmux",), Policy.MASK)], ids=["whole", "masked"])
+async def test_who_comes_back_too_late_is_told_that_the_time_is_over(paper: Paper, recorders: Recorders) -> None:
+    task = await come_back(paper, released(paper.clock), "check", recorders, after=301)
     heading, over, *more = paper.text.rstrip().split("\n")
     assert heading.startswith("Recovery key of")
     assert over == "The time is over: the key is wiped. Press Enter to fetch it again."

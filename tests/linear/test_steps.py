@@ -19,7 +19,7 @@ from tests.support.stage import PERSON, device
 
 async def test_the_code_is_announced_and_expires(paper: Paper) -> None:
     code = DeviceCode(user_code="AB2C", address="https://example.com/device", deadline=Deadline.after(paper.clock, 70))
-    task = asyncio.create_task(paper.face.sign_in(code, renewed=True))
+    task = asyncio.create_task(paper.ui.sign_in(code, renewed=True))
     text = await paper.settled()
     assert "open example.com/device" in text
     assert "the code: A B 2 C" in text
@@ -32,7 +32,7 @@ async def test_the_code_is_announced_and_expires(paper: Paper) -> None:
 
 
 async def test_no_answer_is_a_no(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.confirm(PERSON))
+    task = asyncio.create_task(paper.ui.confirm(PERSON))
     assert PERSON.name in await paper.settled()
     assert "10 seconds left to answer." in paper.wait(10)
     await paper.type("perhaps")
@@ -46,7 +46,7 @@ async def test_no_answer_is_a_no(paper: Paper) -> None:
     [("", Identity.MINE), ("yes", Identity.MINE), ("no", Identity.NOT_MINE), ("back", Identity.NOT_MINE)],
 )
 async def test_is_it_you(paper: Paper, typed: str, answer: Identity) -> None:
-    task = asyncio.create_task(paper.face.confirm(PERSON))
+    task = asyncio.create_task(paper.ui.confirm(PERSON))
     await paper.settled()
     await paper.type(typed)
     assert await task is answer
@@ -55,7 +55,7 @@ async def test_is_it_you(paper: Paper, typed: str, answer: Identity) -> None:
 async def test_a_long_list_of_macs_is_read_in_pieces(paper: Paper) -> None:
     macs = [device(f"Mac {number}", id=f"d{number}", serial=f"S{number:05}") for number in range(1, 31)]
     macs[1] = device("Mac 2", id="d2", refusal="key_not_escrowed")
-    task = asyncio.create_task(paper.face.devices(macs, chosen="d9"))
+    task = asyncio.create_task(paper.ui.devices(macs, chosen="d9"))
     text = await paper.settled()
     assert "30 Macs are registered" in text
     assert "The last one was number 9." in text
@@ -74,14 +74,14 @@ async def test_a_long_list_of_macs_is_read_in_pieces(paper: Paper) -> None:
 
 
 async def test_without_a_mac_there_is_only_the_way_out(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.devices([], chosen=""))
+    task = asyncio.create_task(paper.ui.devices([], chosen=""))
     assert "There is no Mac registered to you." in await paper.settled()
     await paper.type("")
     assert await task is None
 
 
 async def test_a_reason_that_is_needed_is_asked_for_again(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.reason("Which ticket?", required=True, typed="none"))
+    task = asyncio.create_task(paper.ui.reason("Which ticket?", required=True, typed="none"))
     assert "Reason: none" in await paper.settled()
     for _ in "none":
         paper.talk.press(BACKSPACE)
@@ -92,13 +92,13 @@ async def test_a_reason_that_is_needed_is_asked_for_again(paper: Paper) -> None:
 
 @pytest.mark.parametrize("key", ["f3", "f5", "f9", "f12"])
 async def test_a_key_of_another_step_is_no_answer(paper: Paper, key: str) -> None:
-    task = asyncio.create_task(paper.face.reason(None, required=True, typed="INC4711"))
+    task = asyncio.create_task(paper.ui.reason(None, required=True, typed="INC4711"))
     await paper.settled()
     paper.talk.press(key)
     assert (await paper.settled()).rstrip().endswith("Reason: INC4711")
     await paper.type("")
     assert await task == "INC4711"
-    without = asyncio.create_task(paper.face.devices([], chosen=""))
+    without = asyncio.create_task(paper.ui.devices([], chosen=""))
     await paper.settled()
     paper.talk.press(key)
     await paper.settled()
@@ -108,13 +108,13 @@ async def test_a_key_of_another_step_is_no_answer(paper: Paper, key: str) -> Non
 
 
 async def test_keys_are_words_where_they_belong(paper: Paper) -> None:
-    first = asyncio.create_task(paper.face.welcome())
+    first = asyncio.create_task(paper.ui.welcome())
     await paper.settled()
     paper.talk.press("f3")
     await paper.settled()
     assert paper.left == ["other face"]
     first.cancel()
-    task = asyncio.create_task(paper.face.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None))
+    task = asyncio.create_task(paper.ui.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None))
     await paper.settled()
     paper.talk.press("f5")
     assert "ticket broker_unreachable" in await paper.settled()
@@ -123,7 +123,7 @@ async def test_keys_are_words_where_they_belong(paper: Paper) -> None:
 
 async def test_trouble_is_said_whole(paper: Paper) -> None:
     error = BrokerUnreachable("x", reference="ABCD1234", retry_after=50)
-    task = asyncio.create_task(paper.face.trouble(error, leave="Finish", step=3, device=device()))
+    task = asyncio.create_task(paper.ui.trouble(error, leave="Finish", step=3, device=device()))
     text = (await paper.settled()).replace("\n", " ")
     for words in (
         error.title,
@@ -141,17 +141,17 @@ async def test_trouble_is_said_whole(paper: Paper) -> None:
 
 
 async def test_trouble_that_is_final_leads_back(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.trouble(KeyNotEscrowed(), leave="x", step=4, device=device()))
+    task = asyncio.create_task(paper.ui.trouble(KeyNotEscrowed(), leave="x", step=4, device=device()))
     await paper.settled()
     await paper.type("")
     assert await task is Choice.LEAVE
 
 
 async def test_what_becomes_of_the_network_is_said(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.welcome())
+    task = asyncio.create_task(paper.ui.welcome())
     await paper.settled()
     for network in Network:
-        paper.face.network(network)
+        paper.ui.network(network)
         assert NETWORK[network] in paper.text
     assert NETWORK[Network.BACK] in await paper.type("repeat")
     await paper.type("")
@@ -161,7 +161,7 @@ async def test_what_becomes_of_the_network_is_said(paper: Paper) -> None:
 async def test_a_language_is_chosen_and_forgotten_again(paper: Paper) -> None:
     if len(i18n.available()) < 2:
         pytest.skip("there is no other language here")
-    task = asyncio.create_task(paper.face.welcome())
+    task = asyncio.create_task(paper.ui.welcome())
     assert "language: English" in await paper.settled()
     await paper.type("language")
     await paper.type("Svenska")
@@ -179,8 +179,8 @@ async def test_a_language_is_chosen_and_forgotten_again(paper: Paper) -> None:
 async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
     paper = Paper(64, 10)
     for step, answer in (
-        (paper.face.what_now(device()), AfterCard.BACK),
-        (paper.face.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None), Choice.LEAVE),
+        (paper.ui.what_now(device()), AfterCard.BACK),
+        (paper.ui.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None), Choice.LEAVE),
     ):
         task: asyncio.Task[object] = asyncio.ensure_future(step)
         assert "More follows" in await paper.settled()
@@ -190,7 +190,7 @@ async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
 
 
 async def test_a_language_is_forgotten_from_the_list_of_languages_too(paper: Paper) -> None:
-    task = asyncio.create_task(paper.face.welcome())
+    task = asyncio.create_task(paper.ui.welcome())
     await paper.settled()
     await paper.type("language")
     await paper.type("Suomi")

@@ -10,7 +10,7 @@ import string
 
 import pytest
 
-from kiosk.look.glyphs import Face, Repertoire, face
+from kiosk.look.glyphs import Charset, Typeface, typeface_for
 
 CHARACTERS = string.ascii_uppercase + string.digits
 # People write one for the other: of these at least a quarter of the cells differ.
@@ -21,19 +21,19 @@ LOOK_ALIKES = [
 QUARTER = 0.25
 # Of any two at least a tenth of the cells differ.
 TENTH = 0.1
-FACES = [(repertoire, large) for repertoire in Repertoire for large in (False, True)]
+FACES = [(charset, large) for charset in Charset for large in (False, True)]
 # Half blocks are missing in most console fonts of Debian; box lines of the Latin fonts and the kernel's own are these.
 ALLOWED = {
-    Repertoire.HALF_BLOCKS: set(" █▀▄·"),
-    Repertoire.CONSOLE: set(" █▀▄·"),
-    Repertoire.LINES: set(" █═·/\\│─┌┐└┘├┤┬┴┼"),
-    Repertoire.ASCII: set(string.printable),
+    Charset.HALF_BLOCKS: set(" █▀▄·"),
+    Charset.CONSOLE: set(" █▀▄·"),
+    Charset.LINES: set(" █═·/\\│─┌┐└┘├┤┬┴┼"),
+    Charset.ASCII: set(string.printable),
 }
 
-faces = pytest.mark.parametrize(("repertoire", "large"), FACES, ids=lambda value: getattr(value, "name", value))
+faces = pytest.mark.parametrize(("charset", "large"), FACES, ids=lambda value: getattr(value, "name", value))
 
 
-def differing(found: Face, one: str, other: str) -> float:
+def differing(found: Typeface, one: str, other: str) -> float:
     cells = [zip(*rows, strict=True) for rows in zip(found.glyph(one), found.glyph(other), strict=True)]
     pairs = [pair for row in cells for pair in row]
     return sum(first != second for first, second in pairs) / len(pairs)
@@ -41,22 +41,20 @@ def differing(found: Face, one: str, other: str) -> float:
 
 @faces
 @pytest.mark.parametrize(("one", "other"), LOOK_ALIKES, ids="".join)
-def test_look_alikes_differ_in_a_quarter_of_their_cells(
-    repertoire: Repertoire, large: bool, one: str, other: str
-) -> None:
-    assert differing(face(repertoire, large=large), one, other) >= QUARTER
+def test_look_alikes_differ_in_a_quarter_of_their_cells(charset: Charset, large: bool, one: str, other: str) -> None:
+    assert differing(typeface_for(charset, large=large), one, other) >= QUARTER
 
 
 @faces
-def test_any_two_characters_differ_clearly(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_any_two_characters_differ_clearly(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     close = [pair for pair in itertools.combinations(CHARACTERS, 2) if differing(found, *pair) < TENTH]
     assert close == []
 
 
 @faces
-def test_each_character_has_a_form_of_the_same_size(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_each_character_has_a_form_of_the_same_size(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     drawn = [*map(found.glyph, CHARACTERS), found.hidden, found.unknown]
     assert {len(rows) for rows in drawn} == {found.rows}
     assert {len(row) for rows in drawn for row in rows} == {found.width}
@@ -64,34 +62,34 @@ def test_each_character_has_a_form_of_the_same_size(repertoire: Repertoire, larg
 
 
 @faces
-def test_only_what_the_terminal_can_draw_is_used(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_only_what_the_terminal_can_draw_is_used(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     drawn = [*map(found.glyph, CHARACTERS), found.hidden, found.unknown, (found.digit_bar, found.dot)]
-    assert {character for rows in drawn for row in rows for character in row} <= ALLOWED[repertoire]
+    assert {character for rows in drawn for row in rows for character in row} <= ALLOWED[charset]
 
 
 @faces
-def test_what_has_no_form_is_a_filled_box(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_what_has_no_form_is_a_filled_box(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     assert found.glyph("?") == found.glyph("é") == found.unknown
     assert " " not in "".join(found.unknown)
 
 
 @faces
-def test_small_letters_are_drawn_as_capitals(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_small_letters_are_drawn_as_capitals(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     assert [found.glyph(letter) for letter in "abz"] == [found.glyph(letter) for letter in "ABZ"]
 
 
 def test_the_zero_is_marked_and_the_one_has_a_foot() -> None:
-    small = face(Repertoire.HALF_BLOCKS, large=False)
+    small = typeface_for(Charset.HALF_BLOCKS, large=False)
     assert [row[1:-1].strip() for row in small.glyph("O")[1:3]] == ["", ""]
     assert all(row.rstrip()[1:-1].strip() for row in small.glyph("0")[1:3])
     assert [len(row.strip()) for row in small.glyph("1")[2:]] == [1, 3]
 
 
 @faces
-def test_six_groups_fit_a_small_and_a_large_window(repertoire: Repertoire, large: bool) -> None:
-    found = face(repertoire, large=large)
+def test_six_groups_fit_a_small_and_a_large_window(charset: Charset, large: bool) -> None:
+    found = typeface_for(charset, large=large)
     three_groups = 3 * (4 * (found.width + 1) - 1) + 2 * 4
     assert three_groups <= (116 if large else 77)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.recovery_key.copy_check import BITS, TRIES, Answer, Outcome, ReadBack, is_between, may_occur
+from kiosk.recovery_key.copy_check import BITS, TRIES, Answer, CopyCheck, Outcome, is_between, may_occur
 from kiosk.secret import SecretBuffer
 from tests.support.memory import scan
 
@@ -23,7 +23,7 @@ def held(text: str = KEY) -> SecretBuffer:
     return SecretBuffer(bytes(bytearray(text.encode())))
 
 
-def wrong(check: ReadBack, number: int) -> bytearray:
+def wrong(check: CopyCheck, number: int) -> bytearray:
     """A group that is not taken for the right one, which one in 1024 is."""
     for four in itertools.permutations("ABCDEFGH", 4):
         typed = "".join(four)
@@ -34,7 +34,7 @@ def wrong(check: ReadBack, number: int) -> bytearray:
 
 def test_a_right_copy_is_right_after_the_key_is_gone() -> None:
     key = held()
-    check = ReadBack(key)
+    check = CopyCheck(key)
     key.wipe()
     assert [check.check(number, bytearray(group.encode())) for number, group in enumerate(GROUPS, 1)] == [
         Answer.RIGHT
@@ -45,22 +45,22 @@ def test_a_right_copy_is_right_after_the_key_is_gone() -> None:
 
 @pytest.mark.parametrize("typed", ["hj4w", "HJ4W-", " h j-4 w ", "HJ\u00a04W"])
 def test_case_dashes_and_blanks_do_not_matter(typed: str) -> None:
-    assert ReadBack(held()).check(1, bytearray(typed.encode("latin-1"))) is Answer.RIGHT
+    assert CopyCheck(held()).check(1, bytearray(typed.encode("latin-1"))) is Answer.RIGHT
 
 
 def test_a_key_in_small_letters_is_the_same_key() -> None:
-    assert ReadBack(held(KEY.lower())).check(1, bytearray(b"HJ4W")) is Answer.RIGHT
+    assert CopyCheck(held(KEY.lower())).check(1, bytearray(b"HJ4W")) is Answer.RIGHT
 
 
 @pytest.mark.parametrize("typed", ["", "HJ4", "HJ4WX", "---", "HJ4W-7QXB"])
 def test_what_is_no_group_costs_no_try(typed: str) -> None:
-    check = ReadBack(held())
+    check = CopyCheck(held())
     assert check.check(1, bytearray(typed.encode())) is Answer.INCOMPLETE
     assert check.tries_left(1) == TRIES
 
 
 def test_a_group_has_few_tries_and_then_answers_no_more() -> None:
-    check = ReadBack(held())
+    check = CopyCheck(held())
     mistake = wrong(check, 2)
     answers = [check.check(2, bytearray(mistake)) for _ in range(TRIES)]
     assert answers == [Answer.WRONG] * TRIES
@@ -73,14 +73,14 @@ def test_a_group_has_few_tries_and_then_answers_no_more() -> None:
 
 def test_a_group_is_right_in_its_own_place_only() -> None:
     """Each place has a hash of its own, so of a hundred keys hardly one takes another group's tag for its own."""
-    found = [ReadBack(held("-".join(["AB23"] * 6))) for _ in range(100)]
+    found = [CopyCheck(held("-".join(["AB23"] * 6))) for _ in range(100)]
     tags = [[check._kept[place] for place in range(32, 44)] for check in found]
     same = sum(tag[0:2] == tag[2:4] for tag in tags)
     assert same < 5
 
 
 def test_after_a_wipe_only_the_outcome_is_known() -> None:
-    check = ReadBack(held())
+    check = CopyCheck(held())
     assert check.check(1, bytearray(b"HJ4W")) is Answer.RIGHT
     check.wipe()
     check.wipe()
@@ -90,7 +90,7 @@ def test_after_a_wipe_only_the_outcome_is_known() -> None:
 
 @pytest.mark.parametrize("typed", ["HJ4W", "ABCD", "HJ"])
 def test_what_was_typed_is_zeroed(typed: str) -> None:
-    check = ReadBack(held())
+    check = CopyCheck(held())
     for _ in range(TRIES + 2):
         buffer = bytearray(typed.encode())
         check.check(1, buffer)
@@ -103,7 +103,7 @@ def test_what_was_typed_is_zeroed(typed: str) -> None:
 
 def test_what_is_kept_leaves_half_of_a_group_open() -> None:
     """Of all two-character ends of a group about one in 1024 fits: ten bits, and no more, are known of it."""
-    check = ReadBack(held())
+    check = CopyCheck(held())
     size = string.ascii_uppercase + string.digits
     fitting = sum(
         check._same(0, bytearray(("HJ" + first + second).encode()))
@@ -115,13 +115,13 @@ def test_what_is_kept_leaves_half_of_a_group_open() -> None:
 
 
 def test_no_two_checks_keep_the_same() -> None:
-    kept = {bytes(check._kept[place] for place in range(44)) for check in (ReadBack(held()) for _ in range(5))}
+    kept = {bytes(check._kept[place] for place in range(44)) for check in (CopyCheck(held()) for _ in range(5))}
     assert len(kept) == 5
 
 
 def test_a_key_without_groups_cannot_be_checked() -> None:
     with pytest.raises(ValueError, match="no groups"):
-        ReadBack(held("35AJ-AC98"))
+        CopyCheck(held("35AJ-AC98"))
 
 
 def test_only_letters_and_digits_may_occur() -> None:
@@ -133,13 +133,13 @@ def test_only_letters_and_digits_may_occur() -> None:
 
 
 def test_nothing_of_it_is_in_a_repr() -> None:
-    assert "HJ4W" not in repr(ReadBack(held()))
+    assert "HJ4W" not in repr(CopyCheck(held()))
 
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from kiosk.recovery_key.copy_check import Answer, ReadBack
+from kiosk.recovery_key.copy_check import Answer, CopyCheck
 from kiosk.secret import SecretBuffer
 
 def rest(word):
@@ -148,7 +148,7 @@ def rest(word):
 
 key = SecretBuffer(Path(sys.argv[1]).read_bytes())
 rest("open")
-check = ReadBack(key)
+check = CopyCheck(key)
 for number in range(1, 7):
     typed = bytearray(4)
     for place in range(4):

@@ -7,19 +7,19 @@ import itertools
 import pytest
 from rich.cells import cell_len
 
-from kiosk.recovery_key.look_alikes import LOOK_ALIKES, MOST_SENTENCES, Hint, Present, hints, sentences
+from kiosk.recovery_key.look_alikes import LOOK_ALIKES, MOST_SENTENCES, LookAlikePair, Present, look_alikes, sentences
 from kiosk.secret import SecretBuffer
 
 ONE_LINE = 76
 ZERO = "There is no zero in this key: every round one is the letter O."
 
 
-def of(text: str) -> list[Hint]:
-    return hints(SecretBuffer(bytes(bytearray(text.encode()))))
+def of(text: str) -> list[LookAlikePair]:
+    return look_alikes(SecretBuffer(bytes(bytearray(text.encode()))))
 
 
 def present(text: str) -> dict[str, Present]:
-    return {hint.letter + hint.digit: hint.present for hint in of(text)}
+    return {pair.letter + pair.digit: pair.present for pair in of(text)}
 
 
 def test_each_pair_is_looked_for() -> None:
@@ -68,7 +68,7 @@ def test_the_most_useful_is_said(text: str, said: list[str]) -> None:
 def test_whatever_the_key_the_words_fit_and_are_few() -> None:
     for choice in itertools.product(Present, repeat=len(LOOK_ALIKES)):
         pairs = zip(LOOK_ALIKES, choice, strict=True)
-        said = sentences(Hint(letter, digit, which) for (letter, digit), which in pairs)
+        said = sentences(LookAlikePair(letter, digit, which) for (letter, digit), which in pairs)
         assert len(said) <= MOST_SENTENCES
         assert all(cell_len(sentence) <= ONE_LINE for sentence in said)
         assert bool(said) is (set(choice) != {Present.NEITHER})

@@ -28,7 +28,7 @@ REVEAL_SECONDS = 5
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     place = tmp_path_factory.mktemp("tenant")
-    with tenant(place, reveal_seconds=REVEAL_SECONDS, idle_seconds=60, after="exit", face="linear") as both:
+    with tenant(place, reveal_seconds=REVEAL_SECONDS, idle_seconds=60, after="exit", ui="linear") as both:
         yield both
 
 

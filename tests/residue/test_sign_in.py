@@ -23,7 +23,8 @@ SIGN_IN = """
 import asyncio, gc, os, sys
 from pathlib import Path
 from kiosk.clock import SystemClock
-from kiosk.config.loading import KioskConfig, load
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.identity import SignIn
 from kiosk.process.hardening import overwrite_freed
 

@@ -119,16 +119,16 @@ def groups_on(app: Stage) -> list[str]:
 async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(seconds=30)
-        secret = showing.key
+        reveal = app.reveal(seconds=30)
+        secret = reveal.key
         assert secret is not None
-        shown = await app.put(RevealScreen(showing), pilot)
+        shown = await app.put(RevealScreen(reveal), pilot)
         assert KEY.decode() in "\n".join(rows(app))
         app.hand.advance(29)
-        showing.tick()
+        reveal.tick()
         assert len(secret) == len(KEY)
         app.hand.advance(1)
-        showing.tick()
+        reveal.tick()
         assert len(secret) == 0
         assert app.endings == [Ending.COUNTDOWN]
         app.tick()
@@ -143,10 +143,10 @@ async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None
 async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(seconds=30)
-        secret = showing.key
+        reveal = app.reveal(seconds=30)
+        secret = reveal.key
         assert secret is not None
-        shown = await app.put(RevealScreen(showing), pilot)
+        shown = await app.put(RevealScreen(reveal), pilot)
         for again in ("enter", "space"):
             await pilot.press("space")
             assert len(secret) == 0
@@ -156,7 +156,7 @@ async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
             await pilot.press(again)
             await pilot.pause()
             assert groups_on(app) == GROUPS
-            secret = showing.key
+            secret = reveal.key
             assert secret is not None
         shown.cancel()
 
@@ -164,8 +164,8 @@ async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
 async def test_a_hidden_key_is_not_shown_after_its_time() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(seconds=30)
-        shown = await app.put(RevealScreen(showing), pilot)
+        reveal = app.reveal(seconds=30)
+        shown = await app.put(RevealScreen(reveal), pilot)
         await pilot.press("space")
         app.hand.advance(30)
         await pilot.press("space")
@@ -179,10 +179,10 @@ async def test_a_hidden_key_is_not_shown_after_its_time() -> None:
 async def test_escape_wipes_and_goes_back() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(seconds=30)
-        secret = showing.key
+        reveal = app.reveal(seconds=30)
+        secret = reveal.key
         assert secret is not None
-        shown = await app.put(RevealScreen(showing), pilot)
+        shown = await app.put(RevealScreen(reveal), pilot)
         await pilot.press("escape")
         assert len(secret) == 0
         assert app.endings == [Ending.HIDDEN]
@@ -194,15 +194,15 @@ async def test_escape_wipes_and_goes_back() -> None:
 async def test_the_countdown_goes_on_behind_the_help() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(seconds=30)
-        shown = await app.put(RevealScreen(showing), pilot)
+        reveal = app.reveal(seconds=30)
+        shown = await app.put(RevealScreen(reveal), pilot)
         await pilot.press("f1")
         assert isinstance(app.screen, HelpScreen)
         assert not groups_on(app)
         app.hand.advance(30)
-        showing.tick()
+        reveal.tick()
         app.tick()
-        assert showing.over
+        assert reveal.over
         await pilot.press("escape")
         assert "Press Enter to fetch it again" in "\n".join(rows(app))
         shown.cancel()
@@ -211,7 +211,7 @@ async def test_the_countdown_goes_on_behind_the_help() -> None:
 async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        shown = await app.put(RevealScreen(app.showing()), pilot)
+        shown = await app.put(RevealScreen(app.reveal()), pilot)
         strips = app.screen._compositor.render_strips()
         assert not [segment for strip in strips for segment in strip if any(group in segment.text for group in GROUPS)]
         shown.cancel()

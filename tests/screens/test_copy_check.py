@@ -11,10 +11,10 @@ import pytest
 from textual.pilot import Pilot
 
 from kiosk.models import Ending
-from kiosk.recovery_key.copy_check import TRIES, ReadBack
-from kiosk.screens.copy_check import PAUSE_SECONDS, ReadBackScreen
+from kiosk.recovery_key.copy_check import TRIES, CopyCheck
+from kiosk.screens.copy_check import PAUSE_SECONDS, CopyCheckScreen
 from kiosk.visit.answers import AfterCheck
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from tests.support.stage import KEY, Stage, checkable, rows
 
 GROUPS = KEY.decode().split("-")
@@ -27,14 +27,14 @@ class Desk:
 
     app: Stage
     pilot: Pilot[None]
-    showing: Showing
-    screen: ReadBackScreen
+    reveal: Reveal
+    screen: CopyCheckScreen
     shown: Any
 
     @property
-    def check(self) -> ReadBack:
-        assert self.showing.read_back
-        return self.showing.read_back
+    def check(self) -> CopyCheck:
+        assert self.reveal.copy_check
+        return self.reveal.copy_check
 
     @property
     def text(self) -> str:
@@ -53,12 +53,12 @@ class Desk:
 async def desk() -> AsyncIterator[Desk]:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = checkable(app, "AAAA")
-        assert showing.read_back
-        showing.hide()
-        screen = ReadBackScreen(showing, showing.read_back, app.clock)
+        reveal = checkable(app, "AAAA")
+        assert reveal.copy_check
+        reveal.hide()
+        screen = CopyCheckScreen(reveal, reveal.copy_check, app.clock)
         shown = await app.put(screen, pilot)
-        yield Desk(app, pilot, showing, screen, shown)
+        yield Desk(app, pilot, reveal, screen, shown)
         shown.cancel()
 
 
@@ -179,7 +179,7 @@ async def test_it_goes_on_when_the_time_of_the_key_is_over() -> None:
     async with desk() as person:
         await person.type(*"hj4w")
         person.app.hand.advance(300)
-        person.showing.tick()
+        person.reveal.tick()
         person.app.tick()
         assert person.app.endings == [Ending.HIDDEN]
         text = await person.type(*"7qxb")
@@ -190,7 +190,7 @@ async def test_it_goes_on_when_the_time_of_the_key_is_over() -> None:
 async def test_what_was_right_stays_right_when_somebody_comes_back() -> None:
     async with desk() as person:
         await person.type(*"hj4w", "escape")
-        again = ReadBackScreen(person.showing, person.check, person.app.clock)
+        again = CopyCheckScreen(person.reveal, person.check, person.app.clock)
         shown = await person.app.put(again, person.pilot)
         assert person.text.count("✓ right") == 1
         assert "[2]" in person.text
@@ -201,8 +201,8 @@ async def test_a_lock_leaves_nothing_to_check_or_typed() -> None:
     async with desk() as person:
         await person.type(*"hj4")
         typed = person.screen._typed
-        visit = person.app.keeper.begin()
-        visit._showings[person.showing.release_id] = person.showing
+        visit = person.app.guard.begin()
+        visit._reveals[person.reveal.release_id] = person.reveal
         await person.type("f10")
         assert typed == bytearray(4)
         assert len(person.check._kept) == 0

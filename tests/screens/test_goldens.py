@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 
 from kiosk.config.kiosk import Look
 from kiosk.errors import DevicePersonal, KeyNotEscrowed, PersonLimit, SignInUnreachable
-from kiosk.look.themes import LOOKS
+from kiosk.look.themes import THEMES
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
-from kiosk.screens.copy_check import ReadBackScreen
+from kiosk.screens.copy_check import CopyCheckScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reason import ReasonScreen
@@ -27,7 +27,7 @@ from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -47,20 +47,20 @@ WARNING = "Another program may see or keep this screen: tmux, sudo."
 FONT = set("█▀▄─│┌┐└┘■●·√×▌▶←→↑↓“”’")
 
 
-def hidden(showing: Showing) -> Showing:
-    showing.hide()
-    return showing
+def hidden(reveal: Reveal) -> Reveal:
+    reveal.hide()
+    return reveal
 
 
-def over(showing: Showing) -> Showing:
-    showing.finish(Ending.HIDDEN)
-    return showing
+def over(reveal: Reveal) -> Reveal:
+    reveal.finish(Ending.HIDDEN)
+    return reveal
 
 
-def read_back(app: Stage) -> ReadBackScreen:
-    showing = hidden(checkable(app, "AAAA"))
-    assert showing.read_back
-    return ReadBackScreen(showing, showing.read_back, app.clock)
+def copy_check(app: Stage) -> CopyCheckScreen:
+    reveal = hidden(checkable(app, "AAAA"))
+    assert reveal.copy_check
+    return CopyCheckScreen(reveal, reveal.copy_check, app.clock)
 
 
 SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
@@ -69,15 +69,15 @@ SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
     "confirm": lambda app: ConfirmScreen(PERSON, app.clock),
     "devices": lambda app: DevicesScreen(DEVICES, HELPDESK, app.clock.utc()),
     "devices-none": lambda app: DevicesScreen([], HELPDESK, app.clock.utc()),
-    "reveal": lambda app: RevealScreen(app.showing()),
-    "reveal-unusual": lambda app: RevealScreen(app.showing(b"35AJ-AC98-TI1H")),
-    "reveal-masked": lambda app: RevealScreen(app.showing(), warning=WARNING, masked=True),
-    "reveal-step": lambda app: RevealScreen(app.showing()),
-    "reveal-spelled": lambda app: RevealScreen(app.showing()),
-    "reveal-hidden": lambda app: RevealScreen(hidden(app.showing())),
-    "reveal-over": lambda app: RevealScreen(over(app.showing())),
-    "read-back": lambda app: read_back(app),
-    "read-back-right": lambda app: read_back(app),
+    "reveal": lambda app: RevealScreen(app.reveal()),
+    "reveal-unusual": lambda app: RevealScreen(app.reveal(b"35AJ-AC98-TI1H")),
+    "reveal-masked": lambda app: RevealScreen(app.reveal(), warning=WARNING, masked=True),
+    "reveal-step": lambda app: RevealScreen(app.reveal()),
+    "reveal-spelled": lambda app: RevealScreen(app.reveal()),
+    "reveal-hidden": lambda app: RevealScreen(hidden(app.reveal())),
+    "reveal-over": lambda app: RevealScreen(over(app.reveal())),
+    "read-back": lambda app: copy_check(app),
+    "read-back-right": lambda app: copy_check(app),
     "what-now": lambda _: WhatNowScreen(device(), HELPDESK),
     "what-now-2": lambda _: WhatNowScreen(device(), HELPDESK),
     "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
@@ -130,7 +130,7 @@ async def test_looks(request: pytest.FixtureRequest) -> None:
     """The styles of each look; what the words are is the same in all of them."""
     app = stage(theme="dark")
     size = SIZES[0]
-    found: dict[str, list[str]] = {look: [] for look in LOOKS}
+    found: dict[str, list[str]] = {look: [] for look in THEMES}
     async with app.run_test(size=size) as pilot:
         for name in SCREENS:
             words = (GOLDENS / f"{name}-{size[0]}x{size[1]}.txt").read_text()

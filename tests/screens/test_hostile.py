@@ -42,7 +42,7 @@ def devices(app: Stage, text: str) -> KioskScreen[Any]:
 
 
 def reveal(app: Stage, text: str) -> KioskScreen[Any]:
-    return RevealScreen(app.showing(name=text, serial=text, model=text))
+    return RevealScreen(app.reveal(name=text, serial=text, model=text))
 
 
 def sign_in(app: Stage, text: str) -> KioskScreen[Any]:

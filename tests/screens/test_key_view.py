@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from kiosk.i18n import LANGUAGES
-from kiosk.look.glyphs import Repertoire, face
+from kiosk.look.glyphs import Charset, typeface_for
 from kiosk.recovery_key.spelling import DIGITS, LETTERS, Alphabet, alphabet
 from kiosk.secret import SecretBuffer
 from kiosk.widgets.key_view import KeyForm, KeyView
@@ -57,38 +57,36 @@ def spelled(group: str, words: Alphabet) -> list[str]:
     return [words.word(character) for character in group]
 
 
-@pytest.mark.parametrize("repertoire", Repertoire, ids=lambda repertoire: repertoire.name)
+@pytest.mark.parametrize("charset", Charset, ids=lambda charset: charset.name)
 @pytest.mark.parametrize(("size", "large"), [(SMALL, False), (LARGE, True), ((120, 30), False), ((112, 40), False)])
-async def test_the_type_is_as_large_as_there_is_room(
-    repertoire: Repertoire, size: tuple[int, int], large: bool
-) -> None:
-    type_face = face(repertoire, large=large)
-    async with shown(KeyView(repertoire), size=size) as (app, _):
-        first = [row[: 4 * (type_face.width + 1)].ljust(4 * (type_face.width + 1)) for row in app.rows()]
-        for row in range(type_face.rows):
-            assert first[row] == "".join(type_face.glyph(character)[row] + " " for character in GROUPS[0])
+async def test_the_type_is_as_large_as_there_is_room(charset: Charset, size: tuple[int, int], large: bool) -> None:
+    typeface = typeface_for(charset, large=large)
+    async with shown(KeyView(charset), size=size) as (app, _):
+        first = [row[: 4 * (typeface.width + 1)].ljust(4 * (typeface.width + 1)) for row in app.rows()]
+        for row in range(typeface.rows):
+            assert first[row] == "".join(typeface.glyph(character)[row] + " " for character in GROUPS[0])
         assert KEY in app.text
         assert [row for row in app.rows() if row][-1].strip() == KEY
 
 
-@pytest.mark.parametrize("repertoire", Repertoire, ids=lambda repertoire: repertoire.name)
-async def test_a_bar_is_under_each_digit_and_under_no_letter(repertoire: Repertoire) -> None:
-    type_face = face(repertoire, large=False)
-    async with shown(KeyView(repertoire)) as (app, _):
-        below = [app.rows()[type_face.rows].ljust(80), app.rows()[2 * type_face.rows + 2].ljust(80)]
+@pytest.mark.parametrize("charset", Charset, ids=lambda charset: charset.name)
+async def test_a_bar_is_under_each_digit_and_under_no_letter(charset: Charset) -> None:
+    typeface = typeface_for(charset, large=False)
+    async with shown(KeyView(charset)) as (app, _):
+        below = [app.rows()[typeface.rows].ljust(80), app.rows()[2 * typeface.rows + 2].ljust(80)]
     for number, group in enumerate(GROUPS):
-        left = number % 3 * (4 * (type_face.width + 1) - 1 + 4)
+        left = number % 3 * (4 * (typeface.width + 1) - 1 + 4)
         line = below[number // 3]
         for place, character in enumerate(group):
-            start = left + place * (type_face.width + 1)
-            beneath = line[start : start + type_face.width]
-            assert (beneath == type_face.digit_bar) is character.isdigit(), character
-        assert line[left + 2 * (type_face.width + 1) - 1] == str(number + 1)
+            start = left + place * (typeface.width + 1)
+            beneath = line[start : start + typeface.width]
+            assert (beneath == typeface.digit_bar) is character.isdigit(), character
+        assert line[left + 2 * (typeface.width + 1) - 1] == str(number + 1)
 
 
 async def test_plain_ascii_is_nothing_else() -> None:
     for form in KeyForm:
-        async with shown(KeyView(Repertoire.ASCII)) as (app, pilot):
+        async with shown(KeyView(Charset.ASCII)) as (app, pilot):
             app.view.show_as(form)
             await pilot.pause()
             assert app.text.isascii()
@@ -176,7 +174,7 @@ async def test_an_unusual_key_stays_a_plain_line() -> None:
 async def test_every_piece_is_a_constant_or_one_character(form: KeyForm) -> None:
     """A piece that was put together from the key would be a string of it."""
     words = alphabet("sv")
-    small, large = (face(Repertoire.HALF_BLOCKS, large=size) for size in (False, True))
+    small, large = (typeface_for(Charset.HALF_BLOCKS, large=size) for size in (False, True))
     constants = {id(words.word(character)) for character in LETTERS + DIGITS}
     constants |= {id(row) for whole in (small, large) for rows in whole.glyphs.values() for row in rows}
     async with shown(KeyView(spelling=words)) as (app, pilot):

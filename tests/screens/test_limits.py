@@ -15,7 +15,7 @@ from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.guard import GOODBYE_SECONDS
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.visit.visit import Visit
 from tests.support.stage import CONFIG, KEY, Stage, device, rows, welcome
 
@@ -27,10 +27,10 @@ def devices(app: Stage) -> KioskScreen[Any]:
     return DevicesScreen([device()], "desk", app.clock.utc())
 
 
-def opened(showing: Showing, visit: Visit) -> Showing:
+def opened(reveal: Reveal, visit: Visit) -> Reveal:
     """As if the broker had released it to this visit."""
-    visit._showings[showing.release_id] = showing
-    return showing
+    visit._reveals[reveal.release_id] = reveal
+    return reveal
 
 
 async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
@@ -42,7 +42,7 @@ async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
 async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.keeper.begin()
+        app.guard.begin()
         await app.put(devices(app), pilot)
         await pass_time(app, pilot, IDLE - 20)
         assert "Are you still there?" not in "\n".join(rows(app))
@@ -58,7 +58,7 @@ async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
 async def test_any_key_takes_the_warning_away() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.keeper.begin()
+        app.guard.begin()
         await app.put(devices(app), pilot)
         await pass_time(app, pilot, IDLE - 5)
         assert "Are you still there?" in "\n".join(rows(app))
@@ -72,7 +72,7 @@ async def test_any_key_takes_the_warning_away() -> None:
 async def test_a_key_after_the_limit_only_locks() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.keeper.begin()
+        app.guard.begin()
         shown = await app.put(devices(app), pilot)
         app.hand.advance(IDLE)
         await pilot.press("enter")
@@ -83,8 +83,8 @@ async def test_a_key_after_the_limit_only_locks() -> None:
 async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        visit = app.keeper.begin()
-        await app.put(RevealScreen(opened(app.showing(), visit)), pilot)
+        visit = app.guard.begin()
+        await app.put(RevealScreen(opened(app.reveal(), visit)), pilot)
         await pass_time(app, pilot, 299)
         assert KEY.decode() in "\n".join(rows(app))
         await pass_time(app, pilot, 1)
@@ -98,15 +98,15 @@ async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() ->
 async def test_a_key_is_hidden_when_the_terminal_loses_the_focus_and_nobody_counts_as_there() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = opened(app.showing(seconds=600), app.keeper.begin())
-        await app.put(RevealScreen(showing), pilot)
+        reveal = opened(app.reveal(seconds=600), app.guard.begin())
+        await app.put(RevealScreen(reveal), pilot)
         for report in (AppBlur(), AppFocus()):
             app.post_message(report)
             await pilot.pause()
-            assert not showing.visible
+            assert not reveal.visible
             assert not [group for group in KEY.decode().split("-") if group in "\n".join(rows(app))]
         await pilot.press("enter")
-        assert showing.visible
+        assert reveal.visible
         await pass_time(app, pilot, 1)
         for _ in range(IDLE + 2):
             app.post_message(AppBlur())
@@ -117,20 +117,20 @@ async def test_a_key_is_hidden_when_the_terminal_loses_the_focus_and_nobody_coun
 async def test_the_visit_limit_ends_even_a_busy_visit_and_wipes() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = opened(app.showing(seconds=3000), app.keeper.begin())
-        await app.put(RevealScreen(showing), pilot)
+        reveal = opened(app.reveal(seconds=3000), app.guard.begin())
+        await app.put(RevealScreen(reveal), pilot)
         for _ in range(VISIT // 60):
             app.hand.advance(60)
             await pilot.press("a")
         assert isinstance(app.screen, GoodbyeScreen)
         assert not [group for group in KEY.decode().split("-") if group in "\n".join(rows(app))]
-        assert showing.over
+        assert reveal.over
 
 
 async def test_f10_locks_from_anywhere_in_a_visit() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.keeper.begin()
+        app.guard.begin()
         await app.put(devices(app), pilot)
         await pilot.press("f1", "f10")
         await pilot.pause()
@@ -177,8 +177,8 @@ async def test_no_way_out(screen: Any) -> None:
 
 async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str]) -> None:
     app = Stage()
-    showing = app.showing()
-    secret = showing.key
+    reveal = app.reveal()
+    secret = reveal.key
     assert secret is not None
     boom = ZeroDivisionError(KEY.decode())
 
@@ -189,7 +189,7 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
 
     async def crash() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
-            await app.put(RevealScreen(opened(showing, app.keeper.begin())), pilot)
+            await app.put(RevealScreen(opened(reveal, app.guard.begin())), pilot)
             app.call_later(explode)
             await pilot.pause()
 
@@ -206,13 +206,13 @@ async def test_a_tick_in_the_middle_of_a_change_of_screens_breaks_nothing() -> N
     """The clock may strike between a screen's arrival on the stack and the making of its widgets."""
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.keeper.begin()
+        app.guard.begin()
         await app.put(devices(app), pilot)
-        showing = app.showing()
-        coming = RevealScreen(showing)
+        reveal = app.reveal()
+        coming = RevealScreen(reveal)
         switching = app.switch_screen(coming)
         app.tick()
         await switching
         await pilot.pause()
-        assert showing.visible
+        assert reveal.visible
     assert app.return_code is None

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from kiosk.fullscreen.ui import FullScreen
+from kiosk.fullscreen.ui import FullScreenUI
 from kiosk.models import Ending
 from kiosk.recovery_key.copy_check import Answer
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.flow import _PATIENCE_SECONDS, Flow
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from tests.support.stage import Stage, welcome
 
 
@@ -22,7 +22,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
-        flow = Flow(FullScreen(app), app.keeper)
+        flow = Flow(FullScreenUI(app), app.guard)
 
         async def answer() -> int:
             await asyncio.sleep(_PATIENCE_SECONDS + late)
@@ -39,11 +39,11 @@ async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: in
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
-        app.keeper.begin()
-        showing = asyncio.create_task(app.show(WorkingScreen("Asking", step=1)))
+        app.guard.begin()
+        reveal = asyncio.create_task(app.show(WorkingScreen("Asking", step=1)))
         for _ in range(steps):
             await asyncio.sleep(0)
-        showing.cancel()
+        reveal.cancel()
         app.action_lock()
         await pilot.pause()
         assert isinstance(app.screen, GoodbyeScreen)
@@ -66,10 +66,10 @@ async def test_enter_does_nothing_that_cannot_be_seen() -> None:
 
 async def test_a_key_that_came_too_late_is_forgotten_whole() -> None:
     app = Stage()
-    late: asyncio.Future[Showing] = asyncio.get_running_loop().create_future()
-    late.set_result(app.showing())
+    late: asyncio.Future[Reveal] = asyncio.get_running_loop().create_future()
+    late.set_result(app.reveal())
     Flow._came_late(late)
     assert app.endings == [Ending.NOT_SHOWN]
-    check = late.result().read_back
+    check = late.result().copy_check
     assert check
     assert check.check(1, bytearray(b"AAAA")) is Answer.FORGOTTEN

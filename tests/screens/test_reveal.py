@@ -14,16 +14,16 @@ from kiosk import i18n
 from kiosk.config.kiosk import Policy
 from kiosk.errors import KeyRotated
 from kiosk.screens.reveal import RevealScreen
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterReveal
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.wording import warnings
 from tests.support.stage import KEY, Stage, rows
 
 GROUPS = KEY.decode().split("-")
 # Every pair of look-alikes, so that all that is said of a key is said.
 ALIKE = b"0OQD-1IL7-5S8B-2Z6G-UV39-4XWM"
-LONG_WARNING = " ".join(warnings(KeyRotated.code, Watch(("tmux", "sudo", "another terminal"), Policy.MASK)))
+LONG_WARNING = " ".join(warnings(KeyRotated.code, Recorders(("tmux", "sudo", "another terminal"), Policy.MASK)))
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Desk:
 
     app: Stage
     pilot: Pilot[None]
-    showing: Showing
+    reveal: Reveal
     shown: Any
 
     @property
@@ -50,7 +50,7 @@ class Desk:
 
     async def after(self, seconds: float) -> str:
         self.app.hand.advance(seconds)
-        self.showing.tick()
+        self.reveal.tick()
         self.app.tick()
         await self.pilot.pause()
         return self.text
@@ -61,9 +61,9 @@ async def desk(key: bytes = KEY, speak: str = "en", **options: Any) -> AsyncIter
     app = Stage()
     i18n.use(speak)
     async with app.run_test(size=(80, 24)) as pilot:
-        showing = app.showing(key)
-        shown = await app.put(RevealScreen(showing, **options), pilot)
-        yield Desk(app, pilot, showing, shown)
+        reveal = app.reveal(key)
+        shown = await app.put(RevealScreen(reveal, **options), pilot)
+        yield Desk(app, pilot, reveal, shown)
         shown.cancel()
 
 
@@ -123,27 +123,27 @@ async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> N
     async with desk() as person:
         assert "F4" not in person.hints
         await person.press("f4")
-        assert person.showing.deadline.left() == 300
+        assert person.reveal.deadline.left() == 300
         await person.after(100)
         assert "F4 More time" in person.hints
         said = await person.press("f4")
         assert "Vanishes in 5:00" in said
         assert "More time was given" in said
         assert "More time was given" not in await person.after(6)
-        while person.showing.can_extend:
+        while person.reveal.can_extend:
             await person.press("f4")
             await person.after(100)
         assert "F4" not in person.hints
         await person.after(300)
-        assert person.showing.over
-        assert person.showing.shown_seconds == pytest.approx(900)
+        assert person.reveal.over
+        assert person.reveal.shown_seconds == pytest.approx(900)
 
 
 async def test_time_cannot_be_asked_for_while_the_key_is_hidden() -> None:
     async with desk() as person:
         await person.after(100)
         await person.press("space", "f4")
-        assert person.showing.deadline.left() == 200
+        assert person.reveal.deadline.left() == 200
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ async def test_a_key_that_is_gone_can_still_be_checked() -> None:
 
 async def test_of_an_unusual_key_no_copy_can_be_checked() -> None:
     async with desk(b"35AJ-AC98-TI1H") as person:
-        assert person.showing.read_back is None
+        assert person.reveal.copy_check is None
         assert "Check" not in person.text
         await person.press("f2", "f6")
         assert not person.shown.done()

@@ -17,7 +17,7 @@ from tests.ssh.machine import BROKER_SOCKET, Machine, find, free_port, wait_unti
 from tests.ssh.sessions import WELCOME, Door, kiosk_of
 
 SENTENCE = "It needs a terminal"
-EXIT_NO_TERMINAL = 2
+EXIT_NO_TERMINAL = 66
 ROOT_KEYS = Path("/root/.ssh/authorized_keys")
 
 
@@ -46,7 +46,7 @@ def target() -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
-def witness(machine: Machine) -> Iterator[None]:
+def open_reveals(machine: Machine) -> Iterator[None]:
     """Somebody who would answer on the broker's socket."""
     answer = "import socket; s = socket.socket(1); s.bind('" + BROKER_SOCKET + "'); s.listen()\nwhile True: s.accept()"
     with machine.service("/opt/recovery-kiosk/bin/python", "-I", "-c", answer, log="witness.log"):
@@ -153,7 +153,7 @@ def test_no_ports_of_the_machine_are_reached(any_door: Door, target: Target) -> 
     target.reached = 0
 
 
-def test_the_broker_is_not_reached_from_outside(any_door: Door, witness: None, tmp_path: Path) -> None:
+def test_the_broker_is_not_reached_from_outside(any_door: Door, open_reveals: None, tmp_path: Path) -> None:
     """Its socket is open to the kiosk's user, so a forwarding to it would be a way past the kiosk."""
     with client(any_door, "-L", f"{tmp_path}/broker.sock:{BROKER_SOCKET}"):
         assert answered(f"{tmp_path}/broker.sock", b"GET /healthz HTTP/1.1\r\n\r\n") == b""

@@ -120,7 +120,7 @@ def stage(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Stage]:
     kiosk = tomllib.loads((sandbox.directory / "kiosk.toml").read_text())
     kiosk["broker"]["url"] = socket
     # Whoever runs the tests may sit in any of them.
-    kiosk["surroundings"] = dict.fromkeys(_ALLOWED, "allow")
+    kiosk["recorders"] = dict.fromkeys(_ALLOWED, "allow")
     broker = tomllib.loads((sandbox.directory / "broker.toml").read_text())
     broker["listen"]["url"] = socket
     broker["record"]["database"] = f"sqlite:///{place / 'record.db'}"

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from kiosk.clock import SystemClock
 from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Ending
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from tests.support.stage import rows
 from tests.support.whole import Whole
 
@@ -91,7 +91,9 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(running: Whole, *, terminal: str = "tty-test", look: Callable[[], Watch] = Watch) -> AsyncIterator[Desk]:
+async def desk(
+    running: Whole, *, terminal: str = "tty-test", look: Callable[[], Recorders] = Recorders
+) -> AsyncIterator[Desk]:
     """A kiosk on its welcome screen."""
     clock = PhoneClock()
     app = KioskApp(running.config, clock, terminal=terminal, look=look)

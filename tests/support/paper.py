@@ -13,11 +13,11 @@ from kiosk.clock import ManualClock
 from kiosk.linear.keys import ENTER
 from kiosk.linear.page import Page
 from kiosk.linear.talk import Talk
-from kiosk.linear.ui import LinearFace
+from kiosk.linear.ui import LinearUI
 from kiosk.secret import SecretBuffer
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCheck, AfterReveal
-from kiosk.visit.reveal import Showing, Times
+from kiosk.visit.reveal import Reveal, Times
 from tests.support.stage import CONFIG, KEY, device
 
 
@@ -34,12 +34,12 @@ class Paper:
         self.page = Page(self._write, lambda: (self.screen.columns, self.screen.lines))
         self.talk = Talk(self.page, helpdesk="Ground floor", lock=self._lock)
         self.left: list[str] = []
-        self.face = LinearFace(
+        self.ui = LinearUI(
             self.talk,
             CONFIG,
             self.clock,
             ticket=lambda error, _device: f"ticket {error.code}",
-            other_face=lambda: self.left.append("other face"),
+            other_ui=lambda: self.left.append("other face"),
             end_demo=None,
         )
 
@@ -80,26 +80,26 @@ class Paper:
         os.close(self._write)
 
 
-def showing(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Showing:
+def released(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Reveal:
     """A key that was released."""
-    return Showing(
+    return Reveal(
         device(),
         "r",
         lambda: SecretBuffer(bytes(bytearray(key))),
         Times(seconds, 3 * seconds, math.inf),
         clock,
-        lambda _showing, _how: None,
+        lambda _reveal, _how: None,
     )
 
 
-async def reveal(paper: Paper, shown: Any, watch: Watch | None = None) -> asyncio.Task[AfterReveal]:
-    task = asyncio.create_task(paper.face.reveal(shown, watch or Watch()))
+async def reveal(paper: Paper, shown: Any, recorders: Recorders | None = None) -> asyncio.Task[AfterReveal]:
+    task = asyncio.create_task(paper.ui.reveal(shown, recorders or Recorders()))
     await paper.settled()
     return task
 
 
-async def check(paper: Paper, shown: Showing) -> asyncio.Task[AfterCheck]:
+async def check(paper: Paper, shown: Reveal) -> asyncio.Task[AfterCheck]:
     shown.hide()
-    task = asyncio.create_task(paper.face.read_back(shown))
+    task = asyncio.create_task(paper.ui.copy_check(shown))
     await paper.settled()
     return task

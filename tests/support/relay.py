@@ -37,8 +37,8 @@ class Relay:
         self._server: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
         # Bound but never listening: keeps the port ours while connections are refused.
-        self._keeper = _bound(0)
-        self.port: int = self._keeper.getsockname()[1]
+        self._guard = _bound(0)
+        self.port: int = self._guard.getsockname()[1]
 
     async def play(self, fault: str) -> None:
         """What connections meet from now on; empty for an undisturbed line. Those that are open live on."""
@@ -59,7 +59,7 @@ class Relay:
         if self._server:
             self._server.close()
         await self.drop()
-        self._keeper.close()
+        self._guard.close()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -17,7 +17,7 @@ from kiosk.errors import BY_CODE, ConfigError, DeviceRefused, KioskError, SignIn
 from kiosk.i18n import _
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
-from kiosk.screens.copy_check import ReadBackScreen
+from kiosk.screens.copy_check import CopyCheckScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
@@ -29,9 +29,9 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.terminal.recorders import Watch
+from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import Network
-from kiosk.visit.reveal import Showing
+from kiosk.visit.reveal import Reveal
 from kiosk.visit.ticket import ticket
 from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
 from tests.support.stage import CONFIG, Stage, checkable, device
@@ -73,31 +73,31 @@ def _welcome_failed(app: Stage) -> KioskScreen[Any]:
     return screen
 
 
-def _hidden(showing: Showing) -> Showing:
-    showing.hide()
-    return showing
+def _hidden(reveal: Reveal) -> Reveal:
+    reveal.hide()
+    return reveal
 
 
-def _over(showing: Showing) -> Showing:
-    showing.finish(Ending.HIDDEN)
-    return showing
+def _over(reveal: Reveal) -> Reveal:
+    reveal.finish(Ending.HIDDEN)
+    return reveal
 
 
-def _read_back(app: Stage, *, wrong: int = 0) -> ReadBackScreen:
+def _copy_check(app: Stage, *, wrong: int = 0) -> CopyCheckScreen:
     """The check of a copy, whose first group was wrong so many times."""
-    showing = _hidden(checkable(app, _WRONG))
-    assert showing.read_back
+    reveal = _hidden(checkable(app, _WRONG))
+    assert reveal.copy_check
     for _try in range(wrong):
-        showing.read_back.check(1, bytearray(_WRONG.encode()))
-    return ReadBackScreen(showing, showing.read_back, app.clock)
+        reveal.copy_check.check(1, bytearray(_WRONG.encode()))
+    return CopyCheckScreen(reveal, reveal.copy_check, app.clock)
 
 
-def _read_back_late(app: Stage, *, wiped: bool = False) -> ReadBackScreen:
+def _copy_check_late(app: Stage, *, wiped: bool = False) -> CopyCheckScreen:
     """The check of a copy of a key that has vanished, and can no longer be checked if ``wiped``."""
-    showing = app.showing()
-    check = showing.read_back
+    reveal = app.reveal()
+    check = reveal.copy_check
     assert check
-    screen = ReadBackScreen(_over(showing), check, app.clock)
+    screen = CopyCheckScreen(_over(reveal), check, app.clock)
     if wiped:
         check.wipe()
     return screen
@@ -156,26 +156,26 @@ SCENES: dict[str, Scene] = {
     "devices-seen": _devices_seen,
     "reason-required": lambda _app: ReasonScreen(None, required=True),
     "reveal-watched": lambda app: RevealScreen(
-        app.showing(), warning=_warned(None, "debugger", "other_tty", "tmux"), masked=True
+        app.reveal(), warning=_warned(None, "debugger", "other_tty", "tmux"), masked=True
     ),
-    "reveal-masked": lambda app: RevealScreen(app.showing(), warning=_warned(None, "tmux"), masked=True),
-    "reveal-more-time": lambda app: RevealScreen(app.showing()),
-    "reveal-minute": lambda app: RevealScreen(app.showing()),
-    "reveal-seconds": lambda app: RevealScreen(app.showing()),
-    "reveal-international": lambda app: RevealScreen(app.showing()),
-    "reveal-letters": lambda app: RevealScreen(app.showing(ONLY_LETTERS)),
-    "reveal-zeros": lambda app: RevealScreen(app.showing(ZEROS)),
-    "reveal-pairs": lambda app: RevealScreen(app.showing(PAIRS)),
-    "reveal-step-pairs": lambda app: RevealScreen(app.showing(PAIRS)),
-    "reveal-old": lambda app: RevealScreen(app.showing(), warning=_warned("key_rotated")),
-    "reveal-all": lambda app: RevealScreen(app.showing(), warning=_warned("key_rotated", "tmux"), masked=True),
-    "reveal-hidden": lambda app: RevealScreen(_hidden(app.showing())),
-    "reveal-over": lambda app: RevealScreen(_over(app.showing())),
-    "read-back-last-try": lambda app: _read_back(app, wrong=3),
-    "read-back-spent": lambda app: _read_back(app, wrong=5),
-    "read-back-never": _read_back,
-    "read-back-over": _read_back_late,
-    "read-back-forgotten": lambda app: _read_back_late(app, wiped=True),
+    "reveal-masked": lambda app: RevealScreen(app.reveal(), warning=_warned(None, "tmux"), masked=True),
+    "reveal-more-time": lambda app: RevealScreen(app.reveal()),
+    "reveal-minute": lambda app: RevealScreen(app.reveal()),
+    "reveal-seconds": lambda app: RevealScreen(app.reveal()),
+    "reveal-international": lambda app: RevealScreen(app.reveal()),
+    "reveal-letters": lambda app: RevealScreen(app.reveal(ONLY_LETTERS)),
+    "reveal-zeros": lambda app: RevealScreen(app.reveal(ZEROS)),
+    "reveal-pairs": lambda app: RevealScreen(app.reveal(PAIRS)),
+    "reveal-step-pairs": lambda app: RevealScreen(app.reveal(PAIRS)),
+    "reveal-old": lambda app: RevealScreen(app.reveal(), warning=_warned("key_rotated")),
+    "reveal-all": lambda app: RevealScreen(app.reveal(), warning=_warned("key_rotated", "tmux"), masked=True),
+    "reveal-hidden": lambda app: RevealScreen(_hidden(app.reveal())),
+    "reveal-over": lambda app: RevealScreen(_over(app.reveal())),
+    "read-back-last-try": lambda app: _copy_check(app, wrong=3),
+    "read-back-spent": lambda app: _copy_check(app, wrong=5),
+    "read-back-never": _copy_check,
+    "read-back-over": _copy_check_late,
+    "read-back-forgotten": lambda app: _copy_check_late(app, wiped=True),
     "what-now-unnamed": lambda _app: WhatNowScreen(device("", model="", serial=""), HELPDESK),
     "trouble-longest": lambda _app: _trouble(longest(KioskError), step=2),
     "trouble-sign-in": lambda _app: _trouble(longest(SignInError), step=1),
@@ -194,7 +194,7 @@ SCENES: dict[str, Scene] = {
 
 def _warned(code: str | None, *kinds: str) -> str:
     """What is said against a key that is shown all the same."""
-    return " ".join(wording.warnings(code, Watch(kinds, Policy.MASK if kinds else Policy.ALLOW)))
+    return " ".join(wording.warnings(code, Recorders(kinds, Policy.MASK if kinds else Policy.ALLOW)))
 
 
 def still_there() -> str:

@@ -17,7 +17,7 @@ from kiosk.models import Device, Ending, Person
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
-from kiosk.visit.reveal import Showing, Times
+from kiosk.visit.reveal import Reveal, Times
 
 CONFIG = KioskConfig(
     organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),
@@ -55,15 +55,15 @@ class Stage(KioskApp):
     def deadline(self, seconds: float) -> Deadline:
         return Deadline.after(self.hand, seconds)
 
-    def showing(self, key: bytes = KEY, seconds: float = 300, **changes: Any) -> Showing:
+    def reveal(self, key: bytes = KEY, seconds: float = 300, **changes: Any) -> Reveal:
         """A key that was released."""
-        return Showing(
+        return Reveal(
             device(**changes),
             "r",
             lambda: SecretBuffer(bytes(bytearray(key))),
             Times(seconds, 3 * seconds, math.inf),
             self.hand,
-            lambda _showing, how: self.endings.append(how),
+            lambda _reveal, how: self.endings.append(how),
         )
 
     async def put(self, screen: KioskScreen[Any], pilot: Pilot[None]) -> asyncio.Task[Any]:
@@ -73,14 +73,14 @@ class Stage(KioskApp):
         return task
 
 
-def checkable(app: Stage, wrong: str) -> Showing:
+def checkable(app: Stage, wrong: str) -> Reveal:
     """A key of which no group is ``wrong``: one mistake in 1024 is taken for right."""
     while True:
-        showing = app.showing()
-        check = showing.read_back
+        reveal = app.reveal()
+        check = reveal.copy_check
         assert check
         if not any(check._same(group, bytearray(wrong.encode())) for group in range(6)):
-            return showing
+            return reveal
 
 
 def welcome(app: KioskApp) -> WelcomeScreen:

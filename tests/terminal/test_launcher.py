@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.process.exit_codes import EXIT_LOST
+from kiosk.process.exit_codes import EXIT_LOST, EXIT_NO_TERMINAL
 from tests.support.tenant import tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
 
@@ -244,7 +244,7 @@ def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
     """Textual draws on standard error: with that redirected the kiosk does not start."""
     command = " ".join([*KIOSK, *run(tmp_path)]) + f" 2>{tmp_path}/log"
     desk = Terminal(["/bin/sh", "-c", command])
-    assert desk.exit_code() == 2
+    assert desk.exit_code() == EXIT_NO_TERMINAL
     assert "expected one terminal" in desk.text
     assert (tmp_path / "log").read_bytes() == b""
 

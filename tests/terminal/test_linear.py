@@ -35,7 +35,8 @@ FAST = """
 import asyncio, sys
 from pathlib import Path
 from kiosk.clock import SystemClock
-from kiosk.config.loading import KioskConfig, load
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.linear.app import LinearKiosk
 
 class Fast(SystemClock):
@@ -191,7 +192,7 @@ def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
 
 
 def test_over_ssh_a_change_of_face_is_not_the_end(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path, face="linear", after="exit")) as desk:
+    with terminal(*run(tmp_path, ui="linear", after="exit")) as desk:
         desk.wait_for(BEGIN)
         type_in(desk, "screen", FULL_SCREEN)
         desk.press(F3)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kiosk.process.exit_codes import EXIT_OTHER_FACE
+from kiosk.process.exit_codes import EXIT_OTHER_UI
 from tests.support.linear import BEGIN
 from tests.support.terminal import F1, Terminal, dead_end
 
@@ -18,7 +18,8 @@ VISIT = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from kiosk.clock import ManualClock
-from kiosk.config.loading import KioskConfig, load
+from kiosk.config.kiosk import KioskConfig
+from kiosk.config.loading import load
 from kiosk.launcher import _run_visit
 from kiosk.linear.app import LinearKiosk
 
@@ -34,8 +35,8 @@ class Told(ManualClock):
         print(f"\x1b]0;{self.time:.0f} s\x07", end="", flush=True)
 
 visiting = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Told(), terminal="tty-told")
-visiting.keeper.guarded = False
-_run_visit(visiting, other_face=True)
+visiting.guard.guarded = False
+_run_visit(visiting, other_ui=True)
 """
 
 
@@ -58,4 +59,4 @@ def test_a_face_that_was_left_gives_way_after_five_minutes(desk: Terminal) -> No
     desk.press(F1)
     desk.wait_for("your password is never typed here")
     desk.kill(signal.SIGUSR2)
-    assert desk.exit_code() == EXIT_OTHER_FACE
+    assert desk.exit_code() == EXIT_OTHER_UI

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kiosk.config.kiosk import Policy, Surroundings
-from kiosk.terminal.recorders import look_around
+from kiosk.config.kiosk import Policy, RecorderPolicies
+from kiosk.terminal.recorders import find_recorders
 from tests.support.multiplexer import Screen, Tmux
 from tests.support.tenant import KEY, WELCOME, Tenant, tenant
 from tests.support.terminal import ENTER, KIOSK, Terminal, terminal
@@ -36,7 +36,7 @@ def configured(running: Tenant, folder: Path, **policies: str) -> list[str]:
     own = folder / "kiosk.toml"
     lines = [f'{kind} = "{policy}"' for kind, policy in policies.items()]
     ca = running.kiosk_toml.parent / "ca.pem"
-    own.write_text(text.replace('"ca.pem"', f'"{ca}"') + "\n[surroundings]\n" + "\n".join(lines) + "\n")
+    own.write_text(text.replace('"ca.pem"', f'"{ca}"') + "\n[recorders]\n" + "\n".join(lines) + "\n")
     return [*KIOSK, "run", "--config", str(own)]
 
 
@@ -112,13 +112,13 @@ def test_a_debugger_is_refused(running: Tenant, tmp_path: Path) -> None:
 
 
 def test_what_is_found_decides_by_its_strictest_policy() -> None:
-    policies = Surroundings(tmux=Policy.WARN, other_tty=Policy.MASK)
-    alone = look_around(policies, "pts/1", {"TERM": "xterm"})
+    policies = RecorderPolicies(tmux=Policy.WARN, other_tty=Policy.MASK)
+    alone = find_recorders(policies, "pts/1", {"TERM": "xterm"})
     assert not {"tmux", "other_tty"} & set(alone.kinds)
-    both = look_around(policies, "pts/1", {"TERM": "tmux-256color", "SSH_TTY": "/dev/pts/2"})
+    both = find_recorders(policies, "pts/1", {"TERM": "tmux-256color", "SSH_TTY": "/dev/pts/2"})
     assert {"tmux", "other_tty"} <= set(both.kinds)
     assert both.policy in {Policy.MASK, Policy.REFUSE}
-    assert "other_tty" not in look_around(policies, "pts/2", {"SSH_TTY": "/dev/pts/2"}).kinds
+    assert "other_tty" not in find_recorders(policies, "pts/2", {"SSH_TTY": "/dev/pts/2"}).kinds
 
 
 @pytest.mark.parametrize("recorder", ["asciinema", "tlog-rec", "sudo"])
@@ -127,8 +127,8 @@ def test_a_recorder_above_the_kiosk_is_noticed(tmp_path: Path, recorder: str) ->
     named = tmp_path / recorder
     named.symlink_to(shutil.which("sh") or "/bin/sh")
     code = (
-        "from kiosk.config.loading import Surroundings; from kiosk.terminal.recorders import look_around;"
-        " print(look_around(Surroundings(), 'pts/1'))"
+        "from kiosk.config.kiosk import RecorderPolicies; from kiosk.terminal.recorders import find_recorders;"
+        " print(find_recorders(RecorderPolicies(), 'pts/1'))"
     )
     shell = [str(named), "-c", f"{shlex.join([sys.executable, '-c', code])}; true"]
     done = subprocess.run(shell, capture_output=True, text=True, check=True, timeout=30)

@@ -97,12 +97,12 @@ async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_relea
         await person.until("The key is hidden")
         await person.press("enter")
         await person.until(KEY.search)
-        (showing,) = visit._showings.values()
-        assert showing.read_back
+        (reveal,) = visit._reveals.values()
+        assert reveal.copy_check
         await person.press("escape")
         await person.until("Which Mac is locked?")
         # Nothing to check with is left once the person is done with the key.
-        assert len(showing.read_back._kept) == 0
+        assert len(reveal.copy_check._kept) == 0
     assert len(running.broker.rows("release.done")) == before[0] + 1
     # Nothing was compared, so nothing is noted.
     assert len(running.broker.rows("release.checked")) == before[1]
@@ -202,7 +202,7 @@ async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(
         await person.until(lambda _: sign_in.unanswered)
         await person.press("escape")
         await person.until("You are signed out")
-        assert person.app.keeper.disturbed
+        assert person.app.guard.disturbed
 
 
 async def test_nobody_has_a_mac(running: Whole) -> None:

@@ -8,7 +8,7 @@ from kiosk.clock import ManualClock
 from kiosk.models import Device, Ending
 from kiosk.recovery_key.copy_check import Answer
 from kiosk.secret import SecretBuffer
-from kiosk.visit.reveal import Showing, Times
+from kiosk.visit.reveal import Reveal, Times
 
 MAC = Device(id="d", name="Mac", model="", serial="", os="macOS", os_version="", last_seen=None)
 
@@ -24,7 +24,7 @@ class Told:
         self.opened = 0
         self._key = key
         times = Times(seconds, longest, self.clock.now() + until)
-        self.showing = Showing(MAC, "r", self._unseal, times, self.clock, lambda _, how: self.endings.append(how))
+        self.reveal = Reveal(MAC, "r", self._unseal, times, self.clock, lambda _, how: self.endings.append(how))
 
     def _unseal(self) -> SecretBuffer:
         self.opened += 1
@@ -33,99 +33,99 @@ class Told:
 
 def test_it_is_wiped_at_its_deadline_and_ends_once() -> None:
     told = Told()
-    key = told.showing.key
+    key = told.reveal.key
     assert key is not None
     told.clock.advance(99)
-    told.showing.tick()
+    told.reveal.tick()
     assert len(key) == 6
     told.clock.advance(1)
-    told.showing.tick()
-    told.showing.tick()
-    told.showing.finish(Ending.LOCKED)
+    told.reveal.tick()
+    told.reveal.tick()
+    told.reveal.finish(Ending.LOCKED)
     assert len(key) == 0
     assert told.endings == [Ending.COUNTDOWN]
-    told.showing.show()
+    told.reveal.show()
     assert told.opened == 1
-    assert told.showing.over
+    assert told.reveal.over
 
 
 def test_hiding_wipes_and_only_the_shown_time_counts() -> None:
     told = Told()
-    key = told.showing.key
+    key = told.reveal.key
     assert key is not None
     told.clock.advance(10)
-    told.showing.hide()
+    told.reveal.hide()
     assert len(key) == 0
     told.clock.advance(20)
-    told.showing.show()
+    told.reveal.show()
     assert told.opened == 2
     told.clock.advance(5)
-    assert told.showing.shown_seconds == 15
-    told.showing.hide()
+    assert told.reveal.shown_seconds == 15
+    told.reveal.hide()
     told.clock.advance(65)
-    told.showing.tick()
+    told.reveal.tick()
     assert told.endings == [Ending.HIDDEN]
-    assert told.showing.shown_seconds == 15
+    assert told.reveal.shown_seconds == 15
 
 
 def test_a_key_that_is_asked_for_after_its_time_stays_closed() -> None:
     told = Told()
-    told.showing.hide()
+    told.reveal.hide()
     told.clock.advance(100)
-    told.showing.show()
+    told.reveal.show()
     assert told.opened == 1
-    assert told.showing.over
+    assert told.reveal.over
 
 
 def test_more_time_begins_anew_up_to_the_longest() -> None:
     told = Told(seconds=100, longest=250)
-    assert not told.showing.can_extend
+    assert not told.reveal.can_extend
     for expected in (110, 120, 130, 140, 150, 160, 170, 180, 190, 200, 210, 220, 230, 240, 250, 250):
         told.clock.advance(10)
-        told.showing.extend()
-        assert told.showing.deadline.at - 1000 == expected
-    assert not told.showing.can_extend
+        told.reveal.extend()
+        assert told.reveal.deadline.at - 1000 == expected
+    assert not told.reveal.can_extend
 
 
 def test_nothing_outlasts_the_visit() -> None:
     told = Told(seconds=100, longest=250, until=40)
-    assert told.showing.deadline.left() == 40
+    assert told.reveal.deadline.left() == 40
     told.clock.advance(10)
-    assert not told.showing.can_extend
+    assert not told.reveal.can_extend
 
 
 def test_a_copy_can_be_checked_when_the_time_is_over_and_not_when_all_is_wiped() -> None:
     told = Told(key=b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA")
-    check = told.showing.read_back
+    check = told.reveal.copy_check
     assert check
     told.clock.advance(100)
-    told.showing.tick()
-    assert told.showing.over
+    told.reveal.tick()
+    assert told.reveal.over
     assert check.check(1, bytearray(b"hj4w")) is Answer.RIGHT
-    told.showing.wipe()
+    told.reveal.wipe()
     assert check.check(2, bytearray(b"7qxb")) is Answer.FORGOTTEN
     assert check.outcome.right == 1
 
 
 def test_a_key_of_unusual_form_has_no_check() -> None:
-    assert Told().showing.read_back is None
+    assert Told().reveal.copy_check is None
 
 
 def test_one_check_for_one_release() -> None:
     """Each one of the same key keeps ten other bits of a group."""
     told = Told(key=b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA")
-    check = told.showing.read_back
-    told.showing.hide()
-    told.showing.show()
-    assert told.showing.read_back is check
+    check = told.reveal.copy_check
+    told.reveal.hide()
+    told.reveal.show()
+    assert told.reveal.copy_check is check
 
 
 def test_wiping_leaves_nothing_to_open() -> None:
     told = Told()
-    key = told.showing.key
+    key = told.reveal.key
     assert key is not None
-    told.showing.wipe()
+    told.reveal.wipe()
     assert len(key) == 0
-    told.showing.show()
+    told.reveal.show()
     assert told.opened == 1
-    assert not told.showing.visible
+    assert not told.reveal.visible
