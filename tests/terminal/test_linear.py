@@ -45,7 +45,7 @@ class Fast(SystemClock):
 
 async def visit():
     kiosk = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Fast(), terminal="tty-fast")
-    kiosk.visit.guard.guarded = False
+    kiosk.guard.guarded = False
     return await kiosk.run_visit()
 
 sys.exit(asyncio.run(visit()))
