@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.terminal import KIOSK, Terminal, dead_end
+from tests.support.time_limit import TimeLimit
 
 _ASKED = b"\x1b[6n"
 
@@ -21,8 +21,8 @@ def said(path: Path, *, answer: bool = True, shift: int = 0, under: tuple[str, .
         command = [*under, shlex.join(command), "/dev/null"]
     desk = Terminal(command, **options)  # type: ignore[arg-type]
     answered = 0
-    deadline = time.monotonic() + 30
-    while desk.read() and time.monotonic() < deadline:
+    limit = TimeLimit(30)
+    while desk.read() and not limit.passed():
         if answer and desk.raw.count(_ASKED) > answered:
             answered += 1
             desk.press(f"\x1b[{desk.screen.cursor.y + 1};{desk.screen.cursor.x + 1 + shift}R")

@@ -30,6 +30,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from tests.support.broker import to_toml
 from tests.support.sandbox import RunningSandbox
+from tests.support.time_limit import TimeLimit
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -71,6 +72,7 @@ mkdir -p srv/shared run/sshd
 mount --bind "$shared" srv/shared
 exec chroot . "$python" -I -c '
 import signal, sys
+
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
 sys.stdin.read()
@@ -225,9 +227,9 @@ def documented(name: str) -> str:
 
 def wait_until(holds: Callable[[], object], patience: float = _PATIENCE_SECONDS) -> None:
     """Look again and again until it does."""
-    deadline = time.monotonic() + patience
+    limit = TimeLimit(patience)
     while not holds():
-        assert time.monotonic() < deadline
+        assert not limit.passed()
         time.sleep(0.05)
 
 

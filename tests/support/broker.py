@@ -37,6 +37,7 @@ from kiosk.net.http import UNIX_PREFIX
 from kiosk.net.serving import server_tls
 from kiosk.net.tls import tls_context
 from kiosk.secret import VisitKeys, release_info
+from tests.support.time_limit import TimeLimit
 
 ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)
@@ -161,9 +162,9 @@ def problem_code(response: httpx.Response) -> str:
 
 def wait_for(what: Callable[[], object], seconds: float = 15) -> None:
     """Look every few milliseconds until something is so."""
-    deadline = time.monotonic() + seconds
+    limit = TimeLimit(seconds)
     while not what():
-        assert time.monotonic() < deadline
+        assert not limit.passed()
         time.sleep(0.02)
 
 

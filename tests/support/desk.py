@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 
 from textual.pilot import Pilot
@@ -15,6 +14,7 @@ from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Ending
 from kiosk.terminal.recorders import Recorders
 from tests.support.stage import rows
+from tests.support.time_limit import TimeLimit
 from tests.support.whole import Whole
 
 KEY = re.compile(r"\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
@@ -49,8 +49,8 @@ class Desk:
         await self._pilot.press(*keys)
 
     async def until(self, holds: str | Callable[[str], object]) -> str:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        limit = TimeLimit(PATIENCE_SECONDS)
+        while not limit.passed():
             text = self.text
             if (holds in text) if isinstance(holds, str) else holds(text):
                 return text

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.terminal import PATIENCE_SECONDS
+from tests.support.time_limit import TimeLimit
 
 ROWS = 24
 
@@ -32,8 +33,8 @@ class Multiplexer:
 
     def until(self, holds: Callable[[str], object], patience: float = PATIENCE_SECONDS) -> str:
         """Wait for something on the screen."""
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
+        limit = TimeLimit(patience)
+        while not limit.passed():
             if holds(text := self.text()):
                 return text
             time.sleep(0.1)
@@ -87,18 +88,18 @@ class Screen(Multiplexer):
 
     def _run(self, *arguments: str) -> None:
         # It refuses now and then while it is busy starting.
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        limit = TimeLimit(PATIENCE_SECONDS)
         command = ["screen", "-S", self.name, "-X", *arguments]
         while subprocess.run(command, env=self._env, check=False, capture_output=True).returncode:
-            assert time.monotonic() < deadline, command
+            assert not limit.passed(), command
             time.sleep(0.05)
 
     def text(self, *, history: bool = False) -> str:
         copy = self._folder / f"hardcopy-{time.monotonic_ns()}"
         self._run("hardcopy", *(["-h"] if history else []), str(copy))
         # screen answers before it has written; every line of the window ends in a newline.
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        limit = TimeLimit(PATIENCE_SECONDS)
+        while not limit.passed():
             content = copy.read_bytes() if copy.exists() else b""
             if content.count(b"\n") >= ROWS:
                 return content.decode("utf-8", "replace")

@@ -15,6 +15,8 @@ from typing import Any
 import pexpect
 import pyte
 
+from tests.support.time_limit import TimeLimit
+
 KIOSK = [sys.executable, "-P", "-s", "-m", "kiosk"]
 PATIENCE_SECONDS = 30.0
 
@@ -58,8 +60,8 @@ class Terminal:
 
     def wait_for(self, *words: str, gone: bool = False, patience: float = PATIENCE_SECONDS) -> str:
         """Wait until one of these words stands on the screen, or, with ``gone``, until none does."""
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
+        limit = TimeLimit(patience)
+        while not limit.passed():
             alive = self.read()
             found = [word for word in words if word in self.text]
             if bool(found) is not gone:
@@ -84,8 +86,8 @@ class Terminal:
 
     def exit_code(self) -> int:
         """Wait for the end; a signal is 128 and its number, as a shell says it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.child.isalive() and time.monotonic() < deadline:
+        limit = TimeLimit(PATIENCE_SECONDS)
+        while self.child.isalive() and not limit.passed():
             self.read()
         assert not self.child.isalive(), self.text
         self.settle(0.1)

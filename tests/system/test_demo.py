@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.support.terminal import DOWN, ENTER, ESCAPE, F9, F10, KIOSK, PATIENCE_SECONDS, terminal
+from tests.support.time_limit import TimeLimit
 
 KEY = re.compile(r"\b([A-Z0-9]{4}(?:-[A-Z0-9]{4}){5})\b")
 WELCOME = "Locked out of your Mac?"
@@ -54,8 +55,8 @@ class Pane:
         self.tmux("send-keys", key)
 
     def until(self, holds: Callable[[str], object], patience: float = PATIENCE_SECONDS) -> str:
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
+        limit = TimeLimit(patience)
+        while not limit.passed():
             if holds(text := self.text()):
                 return text
             time.sleep(0.1)
@@ -104,8 +105,8 @@ def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str
     desk.until(lambda text: WELCOME in text)
     assert not [group for group in groups if group in desk.text(history=True)]
     desk.tmux("kill-server")
-    deadline = time.monotonic() + 15
-    while leftovers() - before and time.monotonic() < deadline:
+    limit = TimeLimit(15)
+    while leftovers() - before and not limit.passed():
         time.sleep(0.1)
     assert leftovers() <= before
 

@@ -16,6 +16,7 @@ from kiosk.fullscreen.keyboard import PASTE_QUIET_SECONDS
 from tests.support.noise import grammar
 from tests.support.tenant import Tenant, tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F10, Terminal, dead_end, terminal
+from tests.support.time_limit import TimeLimit
 
 WELCOME = "Locked out of your Mac?"
 FAULT = b"ended with a fault"
@@ -46,10 +47,10 @@ class Noise:
     def send(self, data: bytes) -> None:
         """Write all of it."""
         left = memoryview(data)
-        deadline = time.monotonic() + _SECONDS
+        limit = TimeLimit(_SECONDS)
         os.set_blocking(self._line, False)
         while left:
-            assert time.monotonic() < deadline, "the kiosk does not read"
+            assert not limit.passed(), "the kiosk does not read"
             readable, writable, _ = select.select([self._line], [self._line], [], 1)
             if writable:
                 left = left[os.write(self._line, left[:4096]) :]
@@ -72,9 +73,9 @@ class Noise:
 
     def until_quiet(self) -> None:
         """Read until nothing has been drawn for a while."""
-        deadline = time.monotonic() + _SECONDS
+        limit = TimeLimit(_SECONDS)
         while self.listen(_QUIET_SECONDS):
-            assert time.monotonic() < deadline, "the kiosk never comes to rest"
+            assert not limit.passed(), "the kiosk never comes to rest"
 
     def _take(self) -> None:
         # Drawing it again in an emulator, as Terminal does, would cost more than all the rest.
@@ -100,8 +101,8 @@ def drawn_anew(desk: Terminal) -> str:
 
 def comes_back_to_the_first_screen(desk: Terminal) -> None:
     """As a person would get there, whatever is shown."""
-    deadline = time.monotonic() + _SECONDS
-    while WELCOME not in drawn_anew(desk) and time.monotonic() < deadline:
+    limit = TimeLimit(_SECONDS)
+    while WELCOME not in drawn_anew(desk) and not limit.passed():
         desk.press(F10)
         desk.settle(0.5)
         desk.press(ENTER)
