@@ -14,7 +14,7 @@ GROUPS = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["dependency
 
 BASE = PROJECT["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
-BUILD = ["hatchling", "editables"]
+BUILD = ["hatchling", "hatch-vcs", "editables"]
 DEV = [*EXTRAS["postgresql"], *(need for need in GROUPS["dev"] if not need.startswith("recovery-kiosk"))]
 
 LISTS = {

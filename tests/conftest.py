@@ -7,16 +7,26 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Goldens are written anew, and memory is searched many times, only on request."""
-    parser.addoption("--update-goldens", action="store_true", help="Write the text goldens of the screens anew.")
+    """Add the options of this project."""
+    parser.addoption("--update-goldens", action="store_true", help="Write the text goldens of the screens again.")
     parser.addoption("--residue-runs", type=int, default=1, help="How many visits are searched for what they leave.")
     parser.addoption("--kills", type=int, default=6, help="How often the broker is killed, on each database.")
+    parser.addoption("--noise", type=int, default=200_000, help="How many bytes of noise the kiosk has to bear.")
+    parser.addoption("--quick", action="store_true", help="Leave out the folders with the slowest tests.")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--quick``, leave out what takes longest and depends least on the version of Python."""
+    slowest = [HERE / folder for folder in ("faults", "residue", "ssh", "system")]
+    return True if config.getoption("--quick") and collection_path in slowest else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The size of the matrix of calls and faults, from all workers."""
+    """Print the size of the matrix of calls and faults, from all workers."""
     passed = terminalreporter.getreports("passed")
     sizes = [value for report in passed for name, value in report.user_properties if name == "cells"]
     if sizes:
@@ -24,21 +34,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The kiosk collects garbage at each change of screens; of what stands here now, nothing is."""
+    """Keep the collector away from what collection made: the kiosk collects garbage at each change of screens."""
     gc.collect()
     gc.freeze()
 
 
-# Few tests, but slow ones: begun last, one of them would keep a single core busy when all others are done.
-_SLOW_FIRST = ("ssh", "faults", "residue", "terminal", "i18n", "causes", "checks", "system")
+# These have few tests, but slow ones. One that began last would keep a single core busy when all others are done.
+_SLOW_FIRST = ("faults", "residue", "ssh", "terminal", "i18n", "causes", "system", "checks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow folders first; within them, and among the rest, the order stays."""
-    here = Path(__file__).parent
+    """Put slow folders first; within them, and among the rest, the order stays."""
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(here).parts[0]
+        folder = item.path.relative_to(HERE).parts[0]
         return _SLOW_FIRST.index(folder) if folder in _SLOW_FIRST else len(_SLOW_FIRST)
 
     items.sort(key=place)

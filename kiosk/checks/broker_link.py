@@ -45,7 +45,7 @@ def reachable(service: Service, clock: Clock) -> tuple[Finding, Answer]:
     ready = fetch(service, f"{_base(service)}/readyz", clock)
     if ready.status != 200:
         return _not_ready(ready), answer
-    ours, theirs = __version__, clean(found.version) or "older than 0.1.0"
+    ours, theirs = __version__, clean(found.version) or "of an unknown version"
     if theirs.split(".")[0] != ours.split(".")[0]:
         return failed(f"the broker is {theirs}, this kiosk {ours}", "install the same version on both"), answer
     if theirs != ours:

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kiosk import __version__
 from kiosk.checks.result import Level
 from tests.support.broker import MovedClock
 from tests.support.checks import CURVE, RSA, SHORT, Stage, broker_that_says, certificate, pem, server
@@ -96,7 +97,7 @@ def tenant(name: str) -> Seed:
     return lambda stage: stage.kiosk["sign_in"].update(authority=f"{stage.sandbox.url}/{name}")
 
 
-def says(version: str = "0.1.0", ready: tuple[int, str] | None = None) -> Seed:
+def says(version: str = __version__, ready: tuple[int, str] | None = None) -> Seed:
     """Another broker."""
 
     def seed(stage: Stage) -> None:
@@ -331,7 +332,7 @@ def open_token(stage: Stage) -> None:
 
 def open_socket(stage: Stage) -> None:
     path = stage.place / "open.sock"
-    fine = 200, '{"healthy":true,"version":"0.1.0"}'
+    fine = 200, f'{{"healthy":true,"version":"{__version__}"}}'
     stage.stack.enter_context(broker_that_says(path, {"/healthz": fine}))
     path.chmod(0o666)
     stage.broker["listen"]["url"] = f"unix:{path}"

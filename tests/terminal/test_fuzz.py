@@ -20,7 +20,6 @@ from tests.support.time_limit import TimeLimit
 
 WELCOME = "Locked out of your Mac?"
 FAULT = b"ended with a fault"
-BYTES = 1_000_000
 MOST_RSS_MIB = 80
 # After this the kiosk takes what comes for keys again, and no longer for the rest of a flood.
 _BREATH_SECONDS = 0.15
@@ -116,14 +115,14 @@ def unharmed(desk: Terminal, noise: Noise) -> None:
     assert noise.peak_mib < MOST_RSS_MIB
 
 
-def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path) -> None:
+def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     rng = random.Random(1)
     pieces = grammar(rng)
     sent = 0
     with terminal("run", "--config", str(dead_end(tmp_path))) as desk:
         desk.wait_for(WELCOME)
         noise = Noise(desk)
-        while sent < BYTES:
+        while sent < pytestconfig.getoption("--noise"):
             # Bursts that are all read as keys, then a flood of which most has to be dropped.
             for count in (*[rng.randrange(1, 10) for _ in range(8)], 3000):
                 burst = b"".join(next(pieces) for _ in range(count))

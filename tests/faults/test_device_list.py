@@ -1,0 +1,23 @@
+"""Every fault at each call of the list of devices, with the broker's own token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.matrix import every_fault_at
+
+CALLS = (
+    "kiosk asks for the devices",
+    "kiosk asks for the second page of devices",
+    "broker asks its authority for discovery",
+    "broker asks for its own token",
+)
+
+
+# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(600)
+def test_every_fault(record_property: Callable[[str, object], None]) -> None:
+    record_property("cells", every_fault_at(CALLS))

@@ -1,0 +1,22 @@
+"""Every fault at each call of a release until the key is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.matrix import every_fault_at
+
+CALLS = (
+    "kiosk asks for a release",
+    "broker reads the device anew",
+    "broker reads the primary users anew",
+)
+
+
+# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(600)
+def test_every_fault(record_property: Callable[[str, object], None]) -> None:
+    record_property("cells", every_fault_at(CALLS))

@@ -1,0 +1,23 @@
+"""Every fault at each call of a release from the key on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.matrix import every_fault_at
+
+CALLS = (
+    "broker fetches the key",
+    "broker asks how a Mac without a key is encrypted",
+    "kiosk says how the reveal ended",
+    "supervisor says that a reveal was lost",
+)
+
+
+# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.timeout(600)
+def test_every_fault(record_property: Callable[[str, object], None]) -> None:
+    record_property("cells", every_fault_at(CALLS))
