@@ -1,7 +1,8 @@
-"""A language that one test chose is not the next one's."""
+"""Nothing of one test reaches the next: neither its language nor its garbage."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,10 @@ from kiosk import i18n
 def _english_again() -> Iterator[None]:
     yield
     i18n.use(i18n.SOURCE)
+
+
+@pytest.fixture(autouse=True)
+def _little_to_collect() -> Iterator[None]:
+    """The kiosk collects garbage at each change of screens, which takes the longer the more tests have run before."""
+    yield
+    gc.freeze()
