@@ -12,6 +12,7 @@ import re
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.strip import Strip
@@ -207,7 +208,7 @@ async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = 
     app = _Stage(load(services.kiosk_toml, KioskConfig), clock)
     async with app.run_test(size=size) as pilot:
         me = _Photographer(app, pilot, clock, folder)
-        seldom: dict[str, KioskScreen[object]] = {
+        seldom: dict[str, KioskScreen[Any]] = {
             "working": WorkingScreen("Fetching the recovery key", step=4),
             "reason": ReasonScreen(None, required=True, typed="INC0042"),
         }

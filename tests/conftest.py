@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 HERE = Path(__file__).parent
 
 # Loading an RSA key takes 40 ms, and MSAL and PyJWT load it for each assertion: a minute of the whole run.
-serialization.load_pem_private_key = functools.cache(serialization.load_pem_private_key)
+vars(serialization)["load_pem_private_key"] = functools.cache(serialization.load_pem_private_key)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -128,10 +128,9 @@ async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> 
     second = await visit.release(mac)
     first.finish(Ending.HIDDEN)
     await visit.tell_end(first, Ending.HIDDEN)
-    assert not first.visible
-    assert second.visible
+    assert [first.visible, second.visible] == [False, True]
     assert visit.reveal_deadlines == [second.deadline.at]
     await visit.end(Ending.LOCKED)
-    assert not second.visible
+    assert [first.visible, second.visible] == [False, False]
     outcomes = {row["release_id"]: row["outcome"] for row in running.broker.rows("release.closed")}
     assert (outcomes[first.release_id], outcomes[second.release_id]) == ("hidden", "locked")

@@ -50,8 +50,13 @@ async def test_sleepers_wake_in_their_time() -> None:
 
 def test_no_clock_change_moves_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock may jump, and a machine may sleep: only the clock that counts through both is asked."""
-    asked = []
-    monkeypatch.setattr(time, "clock_gettime", lambda which: asked.append(which) or float(len(asked)))
+    asked: list[int] = []
+
+    def clock_gettime(which: int) -> float:
+        asked.append(which)
+        return float(len(asked))
+
+    monkeypatch.setattr(time, "clock_gettime", clock_gettime)
     for name in ("time", "monotonic", "perf_counter"):
         monkeypatch.delattr(time, name)
     deadline = Deadline.after(SystemClock(), 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
@@ -22,13 +23,16 @@ _LOCALES = {"pt": "pt_PT"}
 _HEADERS = {"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 
 
+_HEADER: Any = Catalog.mime_headers
+
+
 class PlainCatalogue(Catalog):
     """A catalogue whose header has no dates and names, which would differ with every run."""
 
     def _plain_headers(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in Catalog.mime_headers.fget(self) if name in _HEADERS]
+        return [(name, value) for name, value in _HEADER.__get__(self, Catalog) if name in _HEADERS]
 
-    mime_headers = property(_plain_headers, Catalog.mime_headers.fset)
+    mime_headers = property(_plain_headers, _HEADER.__set__)
 
 
 def path(language: str) -> Path:
@@ -88,7 +92,7 @@ def open_messages(catalogue: Catalog) -> list[Message]:
 
 def forms(message: Message) -> tuple[str, ...]:
     """The translation, in all its plural forms."""
-    return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string,)
+    return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string or "",)
 
 
 def written(catalogue: Catalog) -> bytes:

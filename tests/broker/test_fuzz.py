@@ -32,7 +32,7 @@ CHECKS = [checks.status_code_conformance, checks.content_type_conformance, check
 KEYS = VisitKeys()
 
 
-@DESCRIPTION.parametrize()
+@DESCRIPTION.parametrize()  # type: ignore[untyped-decorator] # schemathesis has no types for it
 @FEW
 def test_answers_are_as_described(case: Any, shared_broker: RunningBroker, shared_sandbox: RunningSandbox) -> None:
     # A token serves only one visit, and each case names another.

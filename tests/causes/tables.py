@@ -11,7 +11,8 @@ from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS
 
 def by_person(code: str) -> int:
     """A number of Microsoft's with which the sandbox refuses a person, for these words."""
-    return next(number for number in BY_CODE[code].aadsts if number in SIGN_IN_REFUSALS)  # type: ignore[attr-defined]
+    numbers: tuple[int, ...] = BY_CODE[code].aadsts  # type: ignore[attr-defined]
+    return next(number for number in numbers if number in SIGN_IN_REFUSALS)
 
 
 # Refused at the phone, once the person has signed in there.

@@ -175,7 +175,7 @@ class Lane:
     def struck(self) -> int:
         """How often the fault was met."""
         listed = self.sandbox._faults.listed() + self.faults.listed()
-        return sum(one["hits"] for one in listed) + sum(line.struck for line in self.lines.values())
+        return sum(int(one["hits"]) for one in listed) + sum(line.struck for line in self.lines.values())
 
     def keys_fetched(self) -> list[str]:
         """The answers with a recovery key that the sandbox has given, each by what became of it on its way."""

@@ -24,7 +24,7 @@ from kiosk.identity import DeviceCode
 from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.ca import Authority, self_signed
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
@@ -124,6 +124,12 @@ class Script:
         reveal.finish(Ending.HIDDEN)
         return AfterReveal.BACK
 
+    async def copy_check(self, reveal: Reveal) -> AfterCheck:
+        raise AssertionError("nobody has asked for it")
+
+    async def what_now(self, device: Device) -> AfterCard:
+        raise AssertionError("nobody has asked for it")
+
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         self.troubles.append(error)
         assert len(self.troubles) <= MOST_TROUBLES, [one.code for one in self.troubles]
@@ -133,7 +139,8 @@ class Script:
 
 async def visit(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
     """One visit from Welcome to goodbye, and what the supervisor does after it."""
-    ui, open_reveals, over = Script(lane, cell), OpenReveals(), []
+    ui, open_reveals = Script(lane, cell), OpenReveals()
+    over: list[Ending] = []
     guard = VisitGuard(
         config, lane.clock, began=lambda: None, over=over.append, terminal="lane", open_reveals=open_reveals
     )

@@ -34,7 +34,7 @@ def _messages(language: str) -> list[Message]:
 
 
 def _sources(message: Message) -> tuple[str, ...]:
-    return message.id if isinstance(message.id, tuple) else (message.id,)
+    return tuple(message.id) if isinstance(message.id, list | tuple) else (message.id,)
 
 
 @by_language
@@ -65,7 +65,7 @@ def test_every_number_has_its_form_and_stands_in_it(language: str) -> None:
     """A rule that points past the forms would end the kiosk with one number, and not with another."""
     with path(language).with_suffix(".mo").open("rb") as file:
         catalogue = gettext.GNUTranslations(file)
-    for one, many in (message.id for message in _messages(language) if message.pluralizable):
+    for one, many in (_sources(message) for message in _messages(language) if message.pluralizable):
         for count in _NUMBERS:
             form = catalogue.ngettext(one, many, count)
             # "One Mac" needs no figure.

@@ -33,7 +33,7 @@ def copies(desk: Terminal, key: str) -> int:
     pairs = list(itertools.pairwise(key.lower().split("-")))
     typed = [joint.join(pair).encode(form) for pair in pairs for joint in ("", "-") for form in FORMS]
     found = 0
-    for pid in (desk.child.pid, *(child.pid for child in psutil.Process(desk.child.pid).children())):
+    for pid in (desk.pid, *(child.pid for child in psutil.Process(desk.pid).children())):
         # A visit that ends meanwhile has no memory any more.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found += len(scan(pid, key))

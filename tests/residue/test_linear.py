@@ -56,7 +56,7 @@ def say(desk: Multiplexer, words: str) -> None:
 
 def key_on(desk: Multiplexer) -> str:
     for words, typed in ((BEGIN, ""), ("Is this you? Press", ""), ("Number or name of the Mac:", "1")):
-        desk.until(lambda text, words=words: words in text)
+        desk.until_seen(words)
         say(desk, typed)
     return key_in(desk.until(lambda text: CHOICE in text))
 
@@ -121,7 +121,7 @@ def test_nothing_stays_on_a_screen_or_in_a_history(running: Tenant, tmp_path: Pa
 def test_no_process_keeps_a_key(running: Tenant) -> None:
     with terminal(*running.arguments) as desk:
         key = walk_to_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         # It is on the screen, so it has to be somewhere: without this the zeros below would mean nothing.
         assert scan(visit.pid, key)
         desk.press("spell" + ENTER)
@@ -144,4 +144,4 @@ def nothing_kept(desk: Terminal, running: Tenant, visit: int, key: str) -> None:
     words = alphabet("en")
     runs = [[words.word(character) for character in group] for group in key.split("-")]
     assert not scan_words(visit, runs)
-    assert not [pid for pid in (visit, desk.child.pid, running.broker.pid) if scan(pid, key)]
+    assert not [pid for pid in (visit, desk.pid, running.broker.pid) if scan(pid, key)]

@@ -37,15 +37,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 def places(desk: Terminal, running: Tenant, key: str) -> dict[str, int]:
     """How many copies each process of ours holds."""
-    found = {
-        name: len(scan(pid, key)) for name, pid in (("supervisor", desk.child.pid), ("broker", running.broker.pid))
-    }
+    found = {name: len(scan(pid, key)) for name, pid in (("supervisor", desk.pid), ("broker", running.broker.pid))}
     found["visit"] = 0
-    for child in psutil.Process(desk.child.pid).children():
+    for child in psutil.Process(desk.pid).children():
         # One that ends meanwhile has no memory any more.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found["visit"] += len(scan(child.pid, key))
-    lasting = {"supervisor": desk.child.pid, "broker": running.broker.pid}
+    lasting = {"supervisor": desk.pid, "broker": running.broker.pid}
     return found | {name: len(scan(pid, key)) for name, pid in lasting.items()}
 
 
@@ -91,7 +89,7 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
         desk.wait_for("The time is over")
         desk.press(ENTER)
         shown_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         desk.press(F10)
         desk.wait_for("This terminal is locked")
         gone(desk, running, key)
@@ -162,9 +160,9 @@ def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int)
     """While the visit lasts it has to be there; the supervisor never has it."""
     with terminal(*running.arguments) as desk:
         walk_to_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         assert tokens(visit.pid) > 0
-        assert tokens(desk.child.pid) == 0
+        assert tokens(desk.pid) == 0
         desk.press(F10)
         desk.wait_for("This terminal is locked")
         while tokens(visit.pid):
@@ -174,7 +172,7 @@ def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int)
         desk.press(ENTER)
         visit.wait(10)
         desk.wait_for("Press Enter to begin")
-        assert tokens(desk.child.pid) == 0
+        assert tokens(desk.pid) == 0
 
 
 def tokens(pid: int) -> int:
@@ -184,7 +182,7 @@ def tokens(pid: int) -> int:
 def test_no_core_and_no_stranger(running: Tenant) -> None:
     with terminal(*running.arguments) as desk:
         desk.wait_for("Press Enter to begin")
-        for process in [psutil.Process(desk.child.pid), *psutil.Process(desk.child.pid).children()]:
+        for process in [psutil.Process(desk.pid), *psutil.Process(desk.pid).children()]:
             assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
             # An undumpable process belongs to root in /proc, and its own user may not trace it.
             assert Path(f"/proc/{process.pid}/status").read_text().split("CoreDumping:")[1].split()[0] == "0"
@@ -231,7 +229,7 @@ def test_the_scanner_finds_every_form() -> None:
 def test_a_visit_that_dies_with_a_key_on_the_screen_is_on_the_record(running: Tenant, number: int, how: str) -> None:
     with terminal(*running.arguments) as desk:
         key = walk_to_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         visit.send_signal(number)
         desk.wait_for("Press Enter to begin")
         desk.wait_for("The last visit ended with a fault and was wiped. Reference")

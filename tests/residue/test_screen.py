@@ -42,7 +42,7 @@ def processes(desk: Multiplexer) -> tuple[psutil.Process, psutil.Process]:
 
 def walk_to_key(desk: Multiplexer) -> list[str]:
     for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
-        desk.until(lambda text, words=words: words in text)
+        desk.until_seen(words)
         desk.press("Enter")
     found = KEY.search(desk.until(KEY.search))
     assert found

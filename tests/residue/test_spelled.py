@@ -71,16 +71,16 @@ def test_no_run_of_words_stays(tmp_path: Path) -> None:
         desk.press("s")
         desk.wait_for("Zulu")
         # Without these the zeros below would mean nothing.
-        assert scan_words(desk.child.pid, runs())
+        assert scan_words(desk.pid, runs())
         desk.press("g")
         desk.wait_for("[1]")
         for number in range(2, 7):
-            assert scan_words(desk.child.pid, runs()[number - 2 : number - 1])
+            assert scan_words(desk.pid, runs()[number - 2 : number - 1])
             desk.press("n")
             desk.wait_for(f"[{number}]")
         desk.press("h")
         desk.wait_for("Charlie", gone=True)
         desk.settle()
-        assert (scan_words(desk.child.pid, runs()), scan(desk.child.pid, KEY)) == ([], [])
+        assert (scan_words(desk.pid, runs()), scan(desk.pid, KEY)) == ([], [])
     finally:
         desk.child.close(force=True)

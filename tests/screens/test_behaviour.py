@@ -7,16 +7,16 @@ import pytest
 
 from kiosk import i18n
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed, from_code
-from kiosk.fullscreen.app import EXIT_CRASH
 from kiosk.models import Device, Ending
+from kiosk.process.exit_codes import EXIT_CRASH
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
-from kiosk.screens.welcome import LANGUAGE_SECONDS, WelcomeScreen
-from kiosk.visit.answers import CONFIRM_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.screens.welcome import WelcomeScreen
+from kiosk.visit.answers import CONFIRM_SECONDS, LANGUAGE_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.wording import waiting
 from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows, welcome
 

@@ -123,7 +123,7 @@ class Machine:
             **options,
         )
         assert done.returncode == 0 or not check, done.stdout
-        return done.stdout
+        return str(done.stdout)
 
     def write(self, path: Path, content: str | bytes, mode: int = 0o644, owner: str = "root") -> None:
         """Make a file there."""

@@ -170,9 +170,11 @@ def answering(certificate: Path, key: Path, answer: Callable[[str, int], bytes])
     """An HTTPS server that sends the bytes which belong to a path, given its own port, too; yields its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        server: http.server.HTTPServer
+
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.wfile.write(answer(self.path, self.server.server_address[1]))
+            self.wfile.write(answer(self.path, self.server.server_port))
             self.close_connection = True
 
         def do_GET(self) -> None:

@@ -60,7 +60,7 @@ def _meant(widget: Widget) -> list[str]:
     if isinstance(widget, Prose):
         return [str(widget.content)]
     if isinstance(widget, KeyHints):
-        return [f"{key} {label}" for key, label in widget._hints]
+        return [f"{key} {label}" for key, label in widget._key_hints]
     if isinstance(widget, TopLine):
         return [widget._organisation, widget._note, widget._step]
     if isinstance(widget, DeviceList):

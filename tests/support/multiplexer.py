@@ -28,6 +28,10 @@ class Multiplexer:
     def press(self, key: str) -> None:
         raise NotImplementedError
 
+    def root(self) -> psutil.Process:
+        """The process that runs the window's program."""
+        raise NotImplementedError
+
     def close(self) -> None:
         raise NotImplementedError
 
@@ -39,6 +43,10 @@ class Multiplexer:
                 return text
             time.sleep(0.1)
         raise AssertionError(self.text())
+
+    def until_seen(self, words: str) -> str:
+        """Wait for words on the screen."""
+        return self.until(lambda text: words in text)
 
 
 class Tmux(Multiplexer):

@@ -41,7 +41,8 @@ def cluster(binaries: Path) -> Iterator[str]:
             os.chown(folder, pwd.getpwnam(account).pw_uid, pwd.getpwnam(account).pw_gid)
         data = folder / "data"
         as_account = _as(account)
-        initialise = [binaries / "initdb", "-D", data, "-U", "broker", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        initialise: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "broker"]
+        initialise += ["--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(initialise, check=True, capture_output=True, cwd=folder, **as_account)
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=50"]
         with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from kiosk.screens.copy_check import CopyCheckScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
-from kiosk.screens.phone import DemoPerson, PhoneScreen
+from kiosk.screens.phone import PhoneScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
@@ -31,6 +32,7 @@ from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import Network
+from kiosk.visit.demo_phone import DemoPerson
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.ticket import ticket
 from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
@@ -145,6 +147,11 @@ _PRESSED = {
 _LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
 HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(wording).items() if name.endswith("_HELP")}
 
+
+def _help(text: str, _app: Stage) -> HelpScreen:
+    return HelpScreen(_(text), HELPDESK)
+
+
 SCENES: dict[str, Scene] = {
     **SCREENS,
     "welcome-demo": lambda app: WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, demo=True),
@@ -188,7 +195,7 @@ SCENES: dict[str, Scene] = {
     "goodbye-finished": lambda app: GoodbyeScreen(Ending.FINISHED, app.deadline(4)),
     "phone": _phone,
     "ticket": _ticket,
-    **{f"help-{name}": lambda _app, text=text: HelpScreen(_(text), HELPDESK) for name, text in HELPS.items()},
+    **{f"help-{name}": functools.partial(_help, text) for name, text in HELPS.items()},
 }
 
 

@@ -28,14 +28,20 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
-        self.child = pexpect.spawn(
+        self.child: pexpect.spawn[bytes] = pexpect.spawn(
             command[0],
             list(command[1:]),
             dimensions=(rows, columns),
-            env={"TERM": "xterm-256color", "PATH": os.environ["PATH"], "HOME": "/", **(env or {})},  # type: ignore[arg-type]
+            env={"TERM": "xterm-256color", "PATH": os.environ["PATH"], "HOME": "/", **(env or {})},
             timeout=PATIENCE_SECONDS,
         )
         self.settings = self._attributes()
+
+    @property
+    def pid(self) -> int:
+        """The process of the program."""
+        assert self.child.pid is not None
+        return self.child.pid
 
     def _attributes(self) -> list[Any]:
         return termios.tcgetattr(self.child.child_fd)
@@ -105,7 +111,8 @@ def terminal(*arguments: str, **options: Any) -> Iterator[Terminal]:
         yield opened
     finally:
         # Patient with a program that is busy dying, unlike pexpect's own tenth of a second.
-        opened.child.delayafterterminate = opened.child.ptyproc.delayafterterminate = 2
+        process: Any = opened.child
+        process.delayafterterminate = process.ptyproc.delayafterterminate = 2
         opened.child.close(force=True)
 
 

@@ -26,7 +26,7 @@ class Whole:
 
 
 @contextlib.contextmanager
-def whole(place: Path, *, visit: dict[str, Any] | None = None, **broker_tables: dict[str, Any]) -> Iterator[Whole]:
+def whole(place: Path, *, visit: dict[str, Any] | None = None, **broker_tables: Any) -> Iterator[Whole]:
     """Start both; ``visit`` are settings of the kiosk, the rest tables of broker.toml."""
     with running_sandbox(place, visit=visit or {}) as sandbox:
         settings = broker_config(sandbox.directory, place, **broker_tables)

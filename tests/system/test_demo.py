@@ -143,7 +143,7 @@ def test_everything_ends_with_the_demo_and_nothing_stays(number: int) -> None:
     before = leftovers()
     with terminal("demo", "--person", "Ada Kessler") as desk:
         desk.wait_for(WELCOME)
-        processes = family(desk.child.pid)
+        processes = family(desk.pid)
         names = " ".join(" ".join(process.cmdline()) for process in processes)
         assert " sandbox " in names
         assert " broker " in names
@@ -157,7 +157,7 @@ def test_everything_ends_with_the_demo_and_nothing_stays(number: int) -> None:
 def test_a_part_that_dies_is_told_in_words(part: str) -> None:
     with terminal("demo", "--person", "Ada Kessler") as desk:
         desk.wait_for(WELCOME)
-        (victim,) = [process for process in family(desk.child.pid) if part in process.cmdline()]
+        (victim,) = [process for process in family(desk.pid) if part in process.cmdline()]
         victim.kill()
         desk.press(ENTER)
         desk.wait_for("cannot be reached" if part == "sandbox" else "gets no answer from the recovery service")

@@ -39,7 +39,7 @@ class Noise:
     def __init__(self, desk: Terminal) -> None:
         self._desk = desk
         self._line = desk.child.child_fd
-        self._supervisor = psutil.Process(desk.child.pid)
+        self._supervisor = psutil.Process(desk.pid)
         self._looked = 0.0
         self.peak_mib = 0.0
 

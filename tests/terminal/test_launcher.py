@@ -31,7 +31,7 @@ def run(folder: Path, **visit: object) -> list[str]:
 
 
 def visits(desk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(desk.child.pid).children()
+    return psutil.Process(desk.pid).children()
 
 
 def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Path) -> None:

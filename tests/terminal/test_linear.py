@@ -57,7 +57,7 @@ def run(folder: Path, *options: str, **visit: object) -> list[str]:
 
 
 def visits(desk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(desk.child.pid).children()
+    return psutil.Process(desk.pid).children()
 
 
 def type_in(desk: Terminal, words: str, *answers: str) -> None:

@@ -91,7 +91,7 @@ def test_a_multiplexer_is_warned_of(running: Tenant, tmp_path: Path, kind: type[
     desk = kind(f"kiosk-{name}-watch", configured(running, tmp_path), tmp_path)
     try:
         for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
-            desk.until(lambda text, words=words: words in text)
+            desk.until_seen(words)
             desk.press("Enter")
         text = desk.until(KEY.search)
         assert f"Another program may see or keep this screen: {name}" in text
@@ -103,7 +103,7 @@ def test_a_debugger_is_refused(running: Tenant, tmp_path: Path) -> None:
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     with terminal(*configured(running, tmp_path)[len(KIOSK) :]) as desk:
         walk_to_devices(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         if ptrace(_PTRACE_SEIZE, visit.pid, 0, 0):
             pytest.skip("this machine does not let one process trace another")
         desk.press(ENTER)

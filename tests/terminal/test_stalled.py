@@ -16,7 +16,7 @@ from tests.support.terminal import ENTER, F1, F10, terminal
 def test_an_ending_does_not_wait_for_a_terminal_that_does_not_read(tmp_path: Path) -> None:
     with tenant(tmp_path) as running, terminal(*running.arguments) as desk:
         walk_to_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         desk.press(F10 + ENTER)
         visit.wait(15)
 
@@ -24,7 +24,7 @@ def test_an_ending_does_not_wait_for_a_terminal_that_does_not_read(tmp_path: Pat
 def test_a_stalled_terminal_ends_the_visit_and_the_next_one_begins(tmp_path: Path) -> None:
     with tenant(tmp_path, reveal_seconds=60) as running, terminal(*running.arguments) as desk:
         walk_to_key(desk)
-        (visit,) = psutil.Process(desk.child.pid).children()
+        (visit,) = psutil.Process(desk.pid).children()
         # Each of them paints a whole screen, which nobody takes.
         for _ in range(100):
             desk.press(F1)

@@ -180,9 +180,9 @@ def test_exports_can_be_verified_and_read(record: str, tmp_path: Path) -> None:
     assert list(cells[0]) == list(FIELDS)
     # A spreadsheet would calculate a cell that begins with an equals sign.
     assert cells[5]["name"].startswith("'=1+1")
-    code, said = run("export", "--database", record, "--output", str(file))
+    code, words = run("export", "--database", record, "--output", str(file))
     assert code == 2
-    assert "expected to write a new file: File exists" in said
+    assert "expected to write a new file: File exists" in words
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
