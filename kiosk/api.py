@@ -14,6 +14,8 @@ import msgspec
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, from_code
 from kiosk.models import (
+    TERMINAL_HEADER,
+    VISIT_HEADER,
     Device,
     Devices,
     Ending,
@@ -47,7 +49,7 @@ class Broker:
 
         Raises ConfigError.
         """
-        self._visit = {"X-Visit-Key": key_fingerprint(public_key)} if public_key else {}
+        self._visit = {VISIT_HEADER: key_fingerprint(public_key)} if public_key else {}
         self._total_seconds = float(address.total_seconds)
         limits = timeouts(address.connect_seconds, address.total_seconds)
         self._client = service_client(address.url, address.ca_bundle, limits)
@@ -123,7 +125,7 @@ class Broker:
         seconds: float | None = None,
         until: float | None = None,
     ) -> bytes:
-        headers = {"Authorization": self._authorization(), "X-Kiosk-Terminal": self._terminal, **self._visit}
+        headers = {"Authorization": self._authorization(), TERMINAL_HEADER: self._terminal, **self._visit}
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(
@@ -180,7 +182,7 @@ def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how
     No token is left by then: whoever knows the id of a release may say that its reveal is over, and nothing else.
     """
     body = msgspec.json.encode(ReleaseClosed(how=how))
-    headers = {"Content-Type": "application/json", "X-Kiosk-Terminal": terminal}
+    headers = {"Content-Type": "application/json", TERMINAL_HEADER: terminal}
 
     async def tell() -> None:
         limits = timeouts(_FAREWELL_SECONDS, _FAREWELL_SECONDS)

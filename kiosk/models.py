@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
+
+# How the kiosk calls itself, and the fingerprint of its visit's public key.
+TERMINAL_HEADER = "X-Kiosk-Terminal"
+VISIT_HEADER = "X-Visit-Key"
+
+# A moment says how far its clock is from UTC; one that does not cannot be compared with ours.
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +59,7 @@ class Device(Message, frozen=True, kw_only=True):
     serial: str
     os: str
     os_version: str
-    last_seen: datetime | None
+    last_seen: Moment | None
     refusal: str | None = None
     warning: str | None = None
 
@@ -80,7 +87,7 @@ class Release(Message, frozen=True, kw_only=True):
     release_id: str
     device_id: str
     sealed: bytes
-    deadline: datetime
+    deadline: Moment
     warning: str | None = None
 
 

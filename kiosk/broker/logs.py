@@ -21,7 +21,7 @@ LOG = logging.getLogger("kiosk.broker")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _LONGEST_VALUE = 1000
 # At their lower levels these write whole requests, tokens included, or SQL with its values.
-_TALKATIVE = ("asyncio", "httpcore", "httpx", "litestar", "sqlalchemy", "uvicorn")
+_TALKATIVE = ("asyncio", "httpcore", "httpx", "sqlalchemy", "uvicorn")
 _BARE = re.compile(r"[^\s\"=\\]+")
 _JOURNAL = "/run/systemd/journal/stdout"
 # Of sd-daemon(3): what the journal takes for the priority of a line.

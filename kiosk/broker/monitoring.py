@@ -129,8 +129,8 @@ class Observed:
             await self._app(scope, receive, watched)
         finally:
             seconds = self._clock.now() - begun
-            # The template and never the path, which holds ids, and which anybody can make up.
-            route = str(scope.get("path_template") or "other")
+            # The pattern and never the path, which holds ids, and which anybody can make up.
+            route = scope["route"].path if "route" in scope else "other"
             self._metrics.request(route, status, seconds)
             logs.event("request", logging.DEBUG, method=scope["method"], route=route, status=status, seconds=seconds)
 

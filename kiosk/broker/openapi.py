@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import http
 import inspect
 import json
+import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
-from kiosk import __version__, models
-from kiosk.broker.routes import TERMINAL_HEADER, VISIT_HEADER, create_app
-from kiosk.broker.service import Service
+from kiosk import __version__
+from kiosk.broker import problems
+from kiosk.broker.routes import JSON, OPERATIONS, Operation
 from kiosk.errors import (
     BY_CODE,
     PROBLEM_TYPE,
@@ -24,10 +24,11 @@ from kiosk.errors import (
     SealBroken,
     Unavailable,
 )
+from kiosk.models import TERMINAL_HEADER, VISIT_HEADER, Message, Problem
 
 PATH = Path(__file__).parents[2] / "docs" / "openapi.json"
 
-# What only the kiosk can say, of us.
+# Only the kiosk has these errors, when it asks the broker.
 _OF_KIOSK = {BrokerGarbled, BrokerUnreachable, SealBroken}
 
 _ABOUT = f"""\
@@ -40,63 +41,96 @@ Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` follow
 
 """
 
-_HEADERS = (
-    {
-        "name": TERMINAL_HEADER,
-        "in": "header",
-        "required": False,
-        "description": "How the kiosk calls itself; for the record, and for limits per kiosk. Not proven.",
-        "schema": {"type": "string"},
-    },
-    {
-        "name": VISIT_HEADER,
-        "in": "header",
-        "required": False,
-        "description": "The fingerprint (SHA-256) of the visit's public key, which the token is bound to.",
-        "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
-    },
-)
+_TERMINAL = {
+    "name": TERMINAL_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The kiosk's own name; for the record, and for limits per kiosk. Not proven.",
+    "schema": {"type": "string"},
+}
+_VISIT = {
+    "name": VISIT_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The fingerprint (SHA-256) of the visit's public key, which the token is bound to.",
+    "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+}
+_NO_STORE = {"cache-control": {"schema": {"const": problems.NO_STORE["cache-control"]}}}
 
 
 def description() -> str:
-    """The description as JSON text, the same at every call."""
-    # Describing the interface asks nothing of the service behind it.
-    schema = create_app(cast("Service", None), openapi=_config()).openapi_schema.to_schema()
-    for name, described in schema["components"]["schemas"].items():
-        if struct := getattr(models, name, None):
-            _complete(described, struct)
-    for path, operations in schema["paths"].items():
-        for operation in operations.values() if path.startswith("/v1/") else ():
-            operation["parameters"] = [*operation.get("parameters", []), *_HEADERS]
-    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+    """Return the description as JSON text, the same on every call."""
+    kinds: set[type[Message]] = {Problem}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        kinds |= {kind for kind in (operation.body, operation.returns) if kind}
+    described = {
+        "openapi": "3.1.0",
+        "info": {"title": "Recovery kiosk broker", "version": __version__, "description": _ABOUT + _codes()},
+        "servers": [{"url": "/"}],
+        "security": [{"visit": []}],
+        "paths": paths,
+        "components": {"schemas": _schemas(kinds), "securitySchemes": {"visit": _token()}},
+    }
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 
-def _config() -> OpenAPIConfig:
-    visit = SecurityScheme(
-        type="http", scheme="bearer", bearer_format="JWT", description="The person's token for this interface."
-    )
-    return OpenAPIConfig(
-        title="Recovery kiosk broker",
-        version=__version__,
-        description=_ABOUT + "\n".join(_codes()),
-        components=Components(security_schemes={"visit": visit}),
-        security=[{"visit": []}],
-        use_handler_docstrings=True,
-    )
+def _token() -> dict[str, str]:
+    about = "The person's token for this interface."
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
 
 
-def _codes() -> list[str]:
+def _operation(operation: Operation) -> dict[str, Any]:
+    name = operation.handler.__name__
+    described: dict[str, Any] = {
+        "operationId": name,
+        "summary": name.capitalize(),
+        "description": inspect.getdoc(operation.handler),
+        "tags": [operation.tag],
+        "parameters": _parameters(operation),
+        "responses": _responses(operation),
+    }
+    if operation.body:
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    if not operation.needs_token:
+        described["security"] = [{}]
+    return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+    return in_path + ([_TERMINAL] if operation.visitor else []) + ([_VISIT] if operation.needs_token else [])
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": http.HTTPStatus(operation.status).description, "headers": _NO_STORE}
+    if operation.returns:
+        good["content"] = _content(operation.returns)
+    bad = {
+        "description": "A problem document; its type ends in a stable code.",
+        "content": _content(Problem, problems.MEDIA_TYPE),
+    }
+    return {str(operation.status): good} | {str(status): bad for status in operation.problems}
+
+
+def _content(kind: type[Message], media_type: str = JSON) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+
+
+def _schemas(kinds: set[type[Message]]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for schema in schemas.values():
+        schema["description"] = inspect.cleandoc(schema["description"]).replace("``", "`")
+    return schemas
+
+
+def _codes() -> str:
     kinds = [kind for kind in BY_CODE.values() if issubclass(kind, (Refused, Unavailable)) and kind not in _OF_KIOSK]
-    return sorted(f"- `{kind.code}` ({kind.status})" for kind in (KioskError, *kinds))
-
-
-def _complete(described: dict[str, Any], struct: type) -> None:
-    """Add what the generator leaves out: the words on a message, and how bytes are written."""
-    described["description"] = inspect.cleandoc(struct.__doc__ or "").replace("``", "`")
-    if issubclass(struct, msgspec.Struct):
-        for field in msgspec.structs.fields(struct):
-            if field.type is bytes:
-                described["properties"][field.encode_name]["contentEncoding"] = "base64"
+    return "\n".join(sorted(f"- `{kind.code}` ({kind.status})" for kind in (KioskError, *kinds)))
 
 
 if __name__ == "__main__":

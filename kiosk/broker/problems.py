@@ -1,37 +1,39 @@
-"""Every error as an RFC 9457 problem document: code, plain words and reference; the cause goes to the log only."""
+"""Turns every error into an RFC 9457 problem document: code, plain words and reference. The cause is only logged."""
 
 from __future__ import annotations
 
 import math
 
-from litestar import Request, Response
-from litestar.datastructures import State
-from litestar.exceptions import HTTPException, NotFoundException
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from kiosk.broker import logs
-from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid, RouteUnknown
+from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid
 from kiosk.models import Problem
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = {"cache-control": "no-store"}
 
 
-def answer(request: Request[object, object, State], error: Exception) -> Response[Problem]:
-    """The answer to a request that ended in any error at all; one line of log goes with it."""
+def answer(request: Request, error: Exception) -> Response:
+    """Log a request that failed, in one line, and return the response to it."""
     ours = _ours(error)
-    status = error.status_code if isinstance(error, HTTPException) else ours.status
-    logs.refusal(f"{request.method} {request.url.path}", ours)
-    headers = dict(NO_STORE)
+    status, headers = ours.status, dict(NO_STORE)
+    if isinstance(error, HTTPException):
+        status = error.status_code
+        headers |= error.headers or {}
     if ours.retry_after is not None:
         headers["retry-after"] = str(math.ceil(ours.retry_after))
     if status == 401:
         headers["www-authenticate"] = "Bearer"
-    if isinstance(error, HTTPException):
-        headers |= error.headers or {}
-    return Response(document(ours, status), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    logs.refusal(f"{request.method} {request.scope['path']}", ours)
+    return Response(msgspec.json.encode(document(ours, status)), status, headers, MEDIA_TYPE)
 
 
 def document(error: KioskError, status: int) -> Problem:
+    """Return the problem document for an error."""
     return Problem(
         type=PROBLEM_TYPE + error.code,
         title=error.title,
@@ -48,12 +50,9 @@ def _ours(error: Exception) -> KioskError:
     match error:
         case KioskError():
             return error
-        case NotFoundException():
-            return RouteUnknown("no such route")
-        case HTTPException() if error.status_code < 500:
+        case HTTPException():
             return RequestInvalid(f"{error.status_code}: {error.detail}")
-        case RecursionError():
-            # Nothing of ours goes that deep; what somebody has sent does.
-            return RequestInvalid("nested too deeply")
+        case ClientDisconnect():
+            return RequestInvalid("the connection closed before the end of the body")
         case _:
             return KioskError(logs.place(error))

@@ -1,168 +1,231 @@
-"""The broker's interface in HTTP: JSON under ``/v1``, a bearer token, problem documents for errors."""
+"""The broker's HTTP interface: JSON under ``/v1``, a bearer token, problem documents for errors.
+
+``OPERATIONS`` lists it. The signature of a handler says what the request must bring: a ``SignedIn`` visitor a token, a
+``body`` JSON of that type. ``openapi.py`` describes the interface from the same list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
 
-from litestar import Litestar, Request, get, post
-from litestar.connection import ASGIConnection
-from litestar.datastructures import ResponseHeader, State
-from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException
-from litestar.handlers import BaseRouteHandler
-from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.params import FromPath, JSONBody, SkipValidation
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kiosk import __version__
 from kiosk.broker import logs, problems
 from kiosk.broker.service import Service
-from kiosk.broker.visitor import SignedIn
-from kiosk.models import Devices, Health, Problem, Release, ReleaseChecked, ReleaseClosed, ReleaseRequest, Session
+from kiosk.broker.visitor import SignedIn, Visitor
+from kiosk.errors import RequestInvalid, RouteUnknown
+from kiosk.models import (
+    TERMINAL_HEADER,
+    VISIT_HEADER,
+    Devices,
+    Health,
+    Message,
+    Release,
+    ReleaseChecked,
+    ReleaseClosed,
+    ReleaseRequest,
+    Session,
+)
 from kiosk.text import clean
 
 LARGEST_BODY = 64 * 1024
-TERMINAL_HEADER = "X-Kiosk-Terminal"
-VISIT_HEADER = "X-Visit-Key"
+JSON = "application/json"
 _VISIT_IN_LOG = 16
 
-_Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-_Served: TypeAlias = NamedDependency[SkipValidation[Service]]
-_By: TypeAlias = NamedDependency[SkipValidation[SignedIn]]
+_Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Message | None]])
 
 
-def _problems(*statuses: int) -> dict[int, ResponseSpec]:
-    words = "A problem document; its type ends in a stable code."
-    spec = ResponseSpec(Problem, generate_examples=False, description=words, media_type=problems.MEDIA_TYPE)
-    return dict.fromkeys(statuses, spec)
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path.
+
+    ``fresh`` means that the sign-in must be recent. ``visitor``, ``body`` and ``returns`` are the types of the
+    handler's parameters of that name and of its result; None where it has none.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Message | None]]
+    tag: str
+    problems: tuple[int, ...]
+    fresh: bool
+    visitor: type[Visitor] | None
+    body: type[Message] | None
+    returns: type[Message] | None
+
+    @property
+    def needs_token(self) -> bool:
+        return self.visitor is SignedIn
+
+    @property
+    def status(self) -> int:
+        """The status of a response without an error."""
+        return 200 if self.returns else 204
 
 
-async def signed_in(connection: _Connection, _: BaseRouteHandler) -> None:
-    await _authenticate(connection, fresh=True)
+OPERATIONS: list[Operation] = []
 
 
-async def signed_in_before(connection: _Connection, _: BaseRouteHandler) -> None:
-    """For the end of a reveal, which may come when the sign-in is no longer fresh."""
-    await _authenticate(connection, fresh=False)
+def _operation(method: str, path: str, *problems: int, tag: str, fresh: bool = True) -> Callable[[_Handler], _Handler]:
+    """Add a handler to ``OPERATIONS``; ``problems`` are the statuses of its errors."""
+
+    def add(handler: _Handler) -> _Handler:
+        types = get_type_hints(handler)
+        returns = None if types["return"] is type(None) else types["return"]
+        OPERATIONS.append(
+            Operation(method, path, handler, tag, problems, fresh, types.get("visitor"), types.get("body"), returns)
+        )
+        return handler
+
+    return add
 
 
-async def _authenticate(connection: _Connection, *, fresh: bool) -> None:
-    service: Service = connection.app.state.service
-    headers = connection.headers
-    terminal, visit_key = headers.get(TERMINAL_HEADER), headers.get(VISIT_HEADER)
-    logs.bind(terminal=clean(terminal), visit=clean(visit_key)[:_VISIT_IN_LOG])
-    connection.state.visitor = await service.authenticate(
-        headers.get("authorization"), terminal, visit_key, fresh=fresh
-    )
-
-
-async def sends_json(connection: _Connection, _: BaseRouteHandler) -> None:
-    if connection.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException("expected application/json", status_code=415)
-
-
-@get("/v1/session", guards=[signed_in], responses=_problems(400, 401, 403, 503), tags=["visit"])
-async def session(service: _Served, visitor: _By) -> Session:
+@_operation("GET", "/v1/session", 400, 401, 403, 503, tag="visit")
+async def session(service: Service, visitor: SignedIn) -> Session:
     """Who am I, and which rules will I meet."""
     return await service.session(visitor)
 
 
-@get("/v1/devices", guards=[signed_in], responses=_problems(400, 401, 403, 502, 503), tags=["visit"])
-async def devices(service: _Served, visitor: _By) -> Devices:
+@_operation("GET", "/v1/devices", 400, 401, 403, 502, 503, tag="visit")
+async def devices(service: Service, visitor: SignedIn) -> Devices:
     """My Macs, with the reason where a key cannot be had."""
     return await service.devices(visitor)
 
 
-@post(
-    "/v1/devices/{device_id:str}/release",
-    guards=[signed_in, sends_json],
-    status_code=200,
-    responses=_problems(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
-    tags=["release"],
-)
-async def release(service: _Served, visitor: _By, device_id: FromPath[str], data: JSONBody[ReleaseRequest]) -> Release:
+@_operation("POST", "/v1/devices/{device_id}/release", 400, 401, 403, 404, 413, 415, 422, 429, 502, 503, tag="release")
+async def release(service: Service, visitor: SignedIn, device_id: str, body: ReleaseRequest) -> Release:
     """The recovery key of one of my Macs, sealed to the public key of this visit."""
-    return await service.release(visitor, device_id, data)
+    return await service.releases.release(visitor, device_id, body)
 
 
-@post(
-    "/v1/releases/{release_id:str}/closed",
-    guards=[signed_in_before, sends_json],
-    status_code=204,
-    responses=_problems(400, 401, 404, 413, 415, 503),
-    tags=["release"],
-)
-async def closed(service: _Served, visitor: _By, release_id: FromPath[str], data: JSONBody[ReleaseClosed]) -> None:
-    """How the reveal ended. Only the first word on a release is kept."""
-    await service.closed(visitor, release_id, data)
+# A reveal may end when the sign-in is no longer fresh.
+@_operation("POST", "/v1/releases/{release_id}/closed", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
+async def closed(service: Service, visitor: SignedIn, release_id: str, body: ReleaseClosed) -> None:
+    """How the reveal ended. Only the first report on a release is kept."""
+    await service.closed(visitor, release_id, body)
 
 
-@post(
-    "/v1/releases/{release_id:str}/checked",
-    guards=[signed_in_before, sends_json],
-    status_code=204,
-    responses=_problems(400, 401, 404, 413, 415, 503),
-    tags=["release"],
-)
-async def checked(service: _Served, visitor: _By, release_id: FromPath[str], data: JSONBody[ReleaseChecked]) -> None:
-    """How the check of a copy of the key went. Only the first word on a release is kept."""
-    await service.checked(visitor, release_id, data)
+@_operation("POST", "/v1/releases/{release_id}/checked", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
+async def checked(service: Service, visitor: SignedIn, release_id: str, body: ReleaseChecked) -> None:
+    """How the check of a copy of the key went. Only the first report on a release is kept."""
+    await service.checked(visitor, release_id, body)
 
 
-@post(
-    "/v1/releases/{release_id:str}/lost",
-    guards=[sends_json],
-    status_code=204,
-    responses=_problems(400, 404, 413, 415, 503),
-    tags=["release"],
-    security=[{}],
-)
-async def lost(
-    request: Request[Any, Any, State], service: _Served, release_id: FromPath[str], data: JSONBody[ReleaseClosed]
-) -> None:
+@_operation("POST", "/v1/releases/{release_id}/lost", 400, 404, 413, 415, 503, tag="release")
+async def lost(service: Service, visitor: Visitor, release_id: str, body: ReleaseClosed) -> None:
     """That a reveal ended with the process that showed it. The token is gone with it: the id is the proof."""
-    await service.lost(request.headers.get(TERMINAL_HEADER), release_id, data)
+    await service.lost(visitor, release_id, body)
 
 
-@get("/healthz", tags=["operation"], security=[{}])
-async def healthz() -> Health:
+@_operation("GET", "/healthz", tag="operation")
+async def healthz(service: Service) -> Health:
     """The broker runs."""
     return Health(version=__version__)
 
 
-@get("/readyz", responses=_problems(503), tags=["operation"], security=[{}])
-async def readyz(service: _Served) -> Health:
+@_operation("GET", "/readyz", 503, tag="operation")
+async def readyz(service: Service) -> Health:
     """The record can be written and sign-ins can be checked."""
     await service.ready()
     return Health(version=__version__)
 
 
-HANDLERS: Sequence[Any] = (session, devices, release, closed, checked, lost, healthz, readyz)
+def create_app(service: Service) -> ASGIApp:
+    """Return the ASGI application around a service, which it closes at the end."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await service.close()
+
+    paths: dict[str, list[Operation]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, []).append(operation)
+    routes = [Route(path, _Resource(service, operations)) for path, operations in paths.items()]
+    router = Router(routes, redirect_slashes=False, default=_unknown, lifespan=lifespan)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            # A superfluous slash, as in //readyz or /readyz/, makes no difference.
+            scope["path"] = "/" + "/".join(filter(None, scope["path"].split("/")))
+        await router(scope, receive, send)
+
+    return app
 
 
-def create_app(service: Service, *, openapi: OpenAPIConfig | None = None) -> Litestar:
-    """The ASGI application around a service. Serves no pages of its own; ``openapi`` is for writing the description."""
+class _Resource:
+    """The ASGI application at one path."""
 
-    def visitor(request: Request[Any, Any, State]) -> SignedIn:
-        found = request.state.visitor
-        assert isinstance(found, SignedIn)
-        return found
+    def __init__(self, service: Service, operations: Sequence[Operation]) -> None:
+        self._service = service
+        self._operations = {operation.method: operation for operation in operations}
+        self._allow = {"allow": ", ".join((*self._operations, "OPTIONS"))}
 
-    async def finish() -> None:
-        await service.close()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._response(request)
+        except Exception as error:
+            response = problems.answer(request, error)
+        await response(scope, receive, send)
 
-    return Litestar(
-        route_handlers=HANDLERS,
-        dependencies={
-            "service": Provide(lambda: service, sync_to_thread=False),
-            "visitor": Provide(visitor, sync_to_thread=False),
-        },
-        state=State({"service": service}),
-        exception_handlers={Exception: problems.answer},
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in problems.NO_STORE.items()],
-        request_max_body_size=LARGEST_BODY,
-        on_shutdown=[finish],
-        openapi_config=openapi,
-        logging_config=None,
-        debug=False,
-    )
+    async def _response(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=problems.NO_STORE | self._allow)
+        operation = self._operations.get(request.method)
+        if operation is None:
+            raise HTTPException(405, headers=self._allow)
+        given: dict[str, Any] = dict(request.path_params)
+        if operation.visitor:
+            given["visitor"] = await _visitor(self._service, request, operation)
+        if operation.body:
+            given["body"] = await _body(request, operation.body)
+        returned = await operation.handler(self._service, **given)
+        content = None if returned is None else msgspec.json.encode(returned)
+        return Response(content, operation.status, problems.NO_STORE, JSON if content else None)
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problems.answer(Request(scope), RouteUnknown("no such route"))
+    await response(scope, receive, send)
+
+
+async def _visitor(service: Service, request: Request, operation: Operation) -> Visitor:
+    """Return who sends the request. Raises TokenRefused or RequestInvalid where the operation needs a token."""
+    terminal, visit_key = request.headers.get(TERMINAL_HEADER), request.headers.get(VISIT_HEADER)
+    logs.bind(terminal=clean(terminal), visit=clean(visit_key)[:_VISIT_IN_LOG])
+    if not operation.needs_token:
+        return Visitor(None, clean(terminal))
+    authorization = request.headers.get("authorization")
+    return await service.authenticate(authorization, terminal, visit_key, fresh=operation.fresh)
+
+
+async def _body(request: Request, kind: type[Message]) -> Message:
+    """Read and decode a request's body. Raises RequestInvalid, or HTTPException for what has a status of its own."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise HTTPException(415, f"expected {JSON}")
+    if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
+        raise HTTPException(413)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise HTTPException(413)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        # Only the place of a wrong value: the message may quote the value.
+        raise RequestInvalid(f"{kind.__name__}: {str(error).rpartition(' - at ')[2]}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestInvalid(f"{kind.__name__}: {type(error).__name__}: {error}") from None

@@ -28,7 +28,7 @@ from kiosk.errors import (
     RequestInvalid,
     TokenRefused,
 )
-from kiosk.models import Device, Devices, Ending, Release, ReleaseChecked, ReleaseClosed, ReleaseRequest, Session
+from kiosk.models import Device, Devices, Ending, ReleaseChecked, ReleaseClosed, Session
 from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
@@ -57,7 +57,7 @@ class Service:
         self._graph = graph
         self._record = record
         self.metrics = metrics or Metrics(clock)
-        self._releases = Releases(settings, graph, record, clock, self.metrics)
+        self.releases = Releases(settings, graph, record, clock, self.metrics)
 
     async def authenticate(
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
@@ -115,10 +115,6 @@ class Service:
         logs.event("devices.listed", macs=len(macs), client_request_id=question.client_request_id)
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
 
-    async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
-        """The sealed key of one device."""
-        return await self._releases.release(visitor, device_id, request)
-
     async def closed(self, visitor: SignedIn, release_id: str, ending: ReleaseClosed) -> None:
         """Note how the reveal of a release ended."""
         if not guid(release_id):
@@ -140,13 +136,13 @@ class Service:
         entry = replace(visitor.entry(Event.CHECKED), release_id=release_id.lower(), outcome=checked.how)
         await self._record.close(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
 
-    async def lost(self, terminal: str | None, release_id: str, ending: ReleaseClosed) -> None:
+    async def lost(self, visitor: Visitor, release_id: str, ending: ReleaseClosed) -> None:
         """Note that a reveal ended with the process that showed it. Nobody signs for it, so no more is believed."""
         if not guid(release_id) or ending.how not in {Ending.LOST, Ending.CRASHED}:
             raise ReleaseUnknown("no id of a release that can be lost")
-        entry = Entry(Event.CLOSED, release_id=release_id.lower(), outcome=ending.how, terminal=clean(terminal))
+        entry = replace(visitor.entry(Event.CLOSED), release_id=release_id.lower(), outcome=ending.how)
         await self._record.lose(entry)
-        logs.event("release.closed", release=entry.release_id, how=ending.how, terminal=entry.terminal)
+        logs.event("release.closed", release=entry.release_id, how=ending.how)
 
     async def ready(self) -> None:
         """Return when a release has what it needs here: a record, and keys to check tokens with."""
@@ -155,7 +151,7 @@ class Service:
 
     async def close(self) -> None:
         """Finish what is under way, then drop all connections."""
-        await self._releases.drain()
+        await self.releases.drain()
         await self._graph.close()
         await self._tokens.close()
 

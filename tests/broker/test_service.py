@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,7 +17,7 @@ from kiosk.broker.graph.client import Graph
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
 from tests.broker.conftest import Start
-from tests.support.broker import RunningBroker, problem_code
+from tests.support.broker import RunningBroker, problem_code, wait_for
 from tests.support.sandbox import RunningSandbox
 
 JSON = {"content-type": "application/json"}
@@ -218,6 +220,7 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": "[]"}, 400, "request_invalid"),
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": "null"}, 400, "request_invalid"),
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": b"\xff\xfe"}, 400, "request_invalid"),
+    ("POST", "/v1/devices/x/release", {"headers": JSON, "content": b'{"public_key":"\xff"}'}, 400, "request_invalid"),
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": '{"reason":"x"}'}, 400, "request_invalid"),
     ("POST", "/v1/devices/x/release", {"json": {"public_key": 7}}, 400, "request_invalid"),
     ("POST", "/v1/devices/x/release", {"json": {"public_key": "not base64"}}, 400, "request_invalid"),
@@ -226,6 +229,7 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/v1/devices/x/release", {"headers": JSON, "content": iter([b"A" * 70_000])}, 413, "request_invalid"),
     ("POST", "/v1/releases/x/closed", {"json": {"how": "eaten"}}, 400, "request_invalid"),
     ("POST", "/v1/releases/x/closed", {"json": {"how": "hidden", "shown_seconds": "x"}}, 400, "request_invalid"),
+    ("POST", "/v1/releases/x/closed", {"json": {"how": "hidden", "shown_seconds": "3"}}, 400, "request_invalid"),
     ("POST", "/v1/releases/x/checked", {"json": {"how": "right", "groups_right": 7}}, 400, "request_invalid"),
     ("POST", "/v1/releases/x/checked", {"json": {"how": "HJ4W", "groups_right": 6}}, 400, "request_invalid"),
 ]
@@ -249,6 +253,45 @@ def test_what_cannot_be_understood_is_a_problem_document(
     if status not in {404, 405}:
         options.pop("content", None)
         assert broker.ask(method, path, **options).status_code == 401
+
+
+def test_a_request_that_breaks_off_is_no_fault_of_the_broker(
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It needs no token, so anybody could otherwise raise the alert on errors."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(broker.config.listen.url.removeprefix("unix:"))
+        connection.sendall(
+            b"POST /v1/releases/x/lost HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+            b"content-length: 100\r\n\r\n{"
+        )
+    wait_for(lambda: any("/lost" in record.getMessage() for record in caplog.records))
+    (refused,) = (record for record in caplog.records if "/lost" in record.getMessage())
+    assert refused.levelno == logging.WARNING
+    assert "code=request_invalid" in refused.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("HEAD", "/healthz", 405, {"GET", "OPTIONS"}),
+        ("POST", "/v1/session", 405, {"GET", "OPTIONS"}),
+        ("GET", "/v1/releases/x/lost", 405, {"POST", "OPTIONS"}),
+        ("OPTIONS", "/v1/releases/x/lost", 204, {"POST", "OPTIONS"}),
+        ("OPTIONS", "/healthz", 204, {"GET", "OPTIONS"}),
+        ("HEAD", "/v1/devices/x", 404, set()),
+        ("OPTIONS", "/v1/devices/x", 404, set()),
+        ("GET", "/healthz/", 200, set()),
+        ("GET", "//healthz", 200, set()),
+        ("GET", "/Healthz", 404, set()),
+    ],
+)
+def test_methods_and_addresses(broker: RunningBroker, method: str, path: str, status: int, allow: set[str]) -> None:
+    response = broker.ask(method, f"http://broker{path}")
+    assert response.status_code == status
+    assert set(filter(None, response.headers.get("allow", "").split(", "))) == allow
+    assert response.headers["cache-control"] == "no-store"
+    assert bool(response.content) == (status != 204 and method != "HEAD")
 
 
 def test_the_unexpected_is_a_problem_document_too(

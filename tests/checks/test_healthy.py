@@ -229,7 +229,7 @@ def test_every_check_is_documented(side: str) -> None:
 def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
     code = (
         "import sys, kiosk.checks.kiosk_side, kiosk.cli.check;"
-        "sys.exit(bool({'litestar', 'sqlalchemy', 'uvicorn', 'jwt', 'textual', 'kiosk.broker'} & set(sys.modules)))"
+        "sys.exit(bool({'starlette', 'sqlalchemy', 'uvicorn', 'jwt', 'textual', 'kiosk.broker'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 
@@ -237,7 +237,7 @@ def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
 @pytest.mark.parametrize(("side", "code"), [("kiosk", 0), ("broker", 2)])
 def test_without_what_only_a_broker_has_installed(healthy: Stage, side: str, code: int) -> None:
     path = healthy.place / f"{side}.toml"
-    missing = "for name in ('sqlalchemy', 'litestar', 'uvicorn'): sys.modules[name] = None"
+    missing = "for name in ('sqlalchemy', 'starlette', 'uvicorn'): sys.modules[name] = None"
     program = (
         f"import sys\n{missing}\nfrom kiosk.cli.main import cli\ncli(['check', '--config', {str(path)!r}], 'kiosk')"
     )
