@@ -1,4 +1,4 @@
-"""Runs one of our services: on a unix socket or over TLS, announced when ready, stopped by signal or closed stdin."""
+"""Runs a service on a unix socket or over TLS, says when it is ready, and stops on a signal or when stdin closes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,23 @@ class Tls:
     key: Path
 
 
+class _UnixListener(socket.socket):
+    """A listening unix socket with a file of its own, which goes when the socket closes.
+
+    A server closes its listeners first and then finishes its requests. A successor may start meanwhile and make its own
+    file at the path, which this one must not remove: hence before it closes, and never later.
+    """
+
+    path: Path | None = None
+
+    def close(self) -> None:
+        """Remove the file, then close the socket."""
+        path, self.path = self.path, None
+        if path:
+            path.unlink(missing_ok=True)
+        super().close()
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -51,9 +68,9 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop at once where nothing is under way.
+        """Close idle connections at once, before uvicorn's own shutdown.
 
-        A client that keeps an idle TLS connection does not hear the goodbye before it next reads; uvicorn would wait.
+        A client with an idle TLS connection notices the end only when it reads again; uvicorn would wait for it.
         """
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
@@ -63,7 +80,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal without dying of it, so that the caller's own clean-up still runs."""
+        """Stop on a signal and return, so that the caller's own clean-up still runs."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop)
@@ -74,7 +91,7 @@ class _Server(uvicorn.Server):
 
 
 class _Beside(_Server):
-    """A server that leaves the signals to the one whose companion it is."""
+    """A second server in the process, which leaves the signals to the first."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config, on_ready=lambda: None)
@@ -94,10 +111,10 @@ def serve(
     until_stdin_closes: bool = False,
     grace_seconds: int = _GRACE_SECONDS,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or, for a child that must not outlive its parent, until stdin reaches its end.
+    """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes, for a child that must not outlive its parent.
 
-    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first. What is under way
-    at the end has ``grace_seconds`` to be answered.
+    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first. Requests that are
+    under way at the end have ``grace_seconds`` to finish.
     """
     config = uvicorn.Config(
         app,
@@ -110,7 +127,7 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=grace_seconds,
         proxy_headers=False,
-        # Not the file arguments: with them, a key with a passphrase would make the service ask on the terminal.
+        # Not uvicorn's file arguments: with those, a key with a passphrase would make it ask on the terminal.
         ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
     )
     server = _Server(config, on_ready)
@@ -149,7 +166,7 @@ async def _serve(
 
 
 def server_tls(tls: Tls) -> ssl.SSLContext:
-    """A server context: TLS 1.2 or newer. Raises ConfigError."""
+    """Return a server context for TLS 1.2 or newer. Raises ConfigError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -161,9 +178,9 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
 
 
 def renewed_tls(tls: Tls) -> ssl.SSLContext:
-    """A server context that gives each new connection the certificate that is on disk then. Raises ConfigError.
+    """Return a server context that presents the certificate that is on disk at each new connection.
 
-    One that cannot be used, as between the writing of certificate and key, does not take the place of one that can.
+    While that one is unusable, as between the writing of certificate and key, the one before stays. Raises ConfigError.
     """
     files = (tls.certificate, tls.key)
     seen = changed(files)
@@ -186,7 +203,7 @@ def renewed_tls(tls: Tls) -> ssl.SSLContext:
 
 
 def _from_systemd() -> socket.socket | None:
-    """The socket that systemd has opened for this service, where it did (sd_listen_fds). Raises ConfigError."""
+    """Return the socket that systemd opened for this service (sd_listen_fds), if it did. Raises ConfigError."""
     count = os.environ.pop("LISTEN_FDS", "")
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return None
@@ -202,9 +219,9 @@ def _from_systemd() -> socket.socket | None:
 
 @contextlib.contextmanager
 def unix_socket(path: Path) -> Iterator[socket.socket]:
-    """A listening unix socket for owner and group only; removed at the end. Raises ConfigError.
+    """Listen on a unix socket for owner and group only; its file goes when it closes. Raises ConfigError.
 
-    Where systemd has opened it, access to it and its removal are systemd's business.
+    If systemd opened the socket, systemd sets its mode and removes it.
     """
     if given := _from_systemd():
         with contextlib.closing(given):
@@ -212,13 +229,14 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
                 raise ConfigError(path, f"expected systemd to listen here too, not on {given.getsockname()}")
             yield given
         return
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_left_over(path)
-        # uvicorn opens its own sockets to everybody (mode 0666), so this one is made here.
+        # uvicorn would open its own socket to everybody (mode 0666).
         before = os.umask(0o117)
         try:
             listener.bind(str(path))
+            listener.path = path
         finally:
             os.umask(before)
         path.chmod(_SOCKET_MODE)
@@ -226,15 +244,12 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
     except OSError as error:
         listener.close()
         raise ConfigError(path, f"expected to listen on this socket: {error.strerror or error}") from None
-    try:
+    with contextlib.closing(listener):
         yield listener
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)
 
 
 def _remove_left_over(path: Path) -> None:
-    """A socket of a process that was killed would be in the way; one that somebody listens on is left alone."""
+    """Remove the socket of a process that was killed; leave one that somebody listens on."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             return
@@ -249,7 +264,7 @@ def _remove_left_over(path: Path) -> None:
 
 @contextlib.contextmanager
 def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening TCP socket, systemd's where it has opened one; port 0 takes a free one. Raises ConfigError."""
+    """Listen on a TCP socket, systemd's if it opened one; port 0 means any free port. Raises ConfigError."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = _from_systemd() or socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -258,8 +273,8 @@ def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
     if listener.family == socket.AF_UNIX or port not in (0, listener.getsockname()[1]):
         listener.close()
         raise ConfigError(f"{host}:{port}", "expected systemd to listen here too")
-    # asyncio sets this only on sockets whose protocol number is given, and create_server gives none; without it, each
-    # answer waits for the client's delayed acknowledgement. Accepted connections take it over.
+    # Without this, each response waits for the client's delayed acknowledgement. asyncio sets it only on sockets that
+    # were made with a protocol number, which create_server does not pass. Accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.closing(listener):
         yield listener

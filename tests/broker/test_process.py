@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -146,6 +147,36 @@ def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path
         assert "expected to listen on this socket" in second.stderr
         assert broker.ask("GET", "/healthz").status_code == 200
         assert [row["event"] for row in broker.rows()] == ["broker.started", "configuration.changed"]
+
+
+def is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    return True
+
+
+def test_an_ending_broker_leaves_its_successor_the_socket(sandbox: RunningSandbox, place: Path) -> None:
+    """As by hand or in a container: the next one starts while the first still finishes a release."""
+    path = place / "broker.sock"
+    (place / "next").mkdir()
+    following = broker_config(sandbox.directory, place / "next", listen={"url": f"unix:{path}"})
+    sandbox.fault(KEY, "delay", seconds=3, times=1)
+    with contextlib.ExitStack() as stack:
+        first = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
+        broker = stack.enter_context(broker_process(first, place))
+        answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+        wait_for(lambda: broker.rows("release.intended"))
+        os.kill(broker.pid, signal.SIGTERM)
+        wait_for(lambda: not is_listening(path))
+        with broker_process(following, place / "next") as successor:
+            assert not answers
+            stack.close()
+            assert answers[0].code == ""
+            assert successor.ask("GET", "/healthz").status_code == 200
+        assert not path.exists()
 
 
 def certificates(sandbox: RunningSandbox, place: Path) -> dict[str, Path]:
