@@ -1,4 +1,4 @@
-"""What the broker does for a visit; ``routes.py`` says it in HTTP."""
+"""What the broker does for a visit. ``routes.py`` serves it over HTTP."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ from kiosk.models import Device, Devices, Ending, ReleaseChecked, ReleaseClosed,
 from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
-# More than a person has; a hostile or broken list must not make us ask Graph without end.
+# More Macs than a person has: a hostile or broken list must not cause calls to Graph without end.
 _MOST_LOOKED_INTO = 20
 _AT_ONCE = 4
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
+# How long one look at whether the broker is ready answers everybody who asks.
+_READY_SECONDS = 1.0
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Service:
-    """Everything behind the interface, with its parts handed in. Raises Refused and Unavailable."""
+    """Everything behind the HTTP interface. Methods raise Refused and Unavailable; ``releases`` makes the releases."""
 
     def __init__(
         self,
@@ -56,13 +58,16 @@ class Service:
         self._tokens = tokens
         self._graph = graph
         self._record = record
+        self._clock = clock
+        self._look: asyncio.Task[None] | None = None
+        self._looked_at = 0.0
         self.metrics = metrics or Metrics(clock)
         self.releases = Releases(settings, graph, record, clock, self.metrics)
 
     async def authenticate(
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
     ) -> SignedIn:
-        """Who asks, from the headers of a request. A refused token is noted on the record."""
+        """Return who sends a request with these headers. Notes a refused token on the record. Raises TokenRefused."""
         place = clean(terminal)
         caller: Caller | None = None
         try:
@@ -72,11 +77,11 @@ class Service:
         except TokenRefused as refusal:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
-        # Not before: a bad token is written down whatever else is wrong.
+        # Last: a bad token goes on the record whatever else is wrong.
         return SignedIn(caller, place, _fingerprint(visit_key))
 
     async def session(self, visitor: SignedIn) -> Session:
-        """The person as the token names them, and the rules that they will meet. Binds the token to the visit."""
+        """Return the person as the token names them, and the rules for them. Binds the token to the visit."""
         try:
             self._let_in(visitor)
             await self._record.open(visitor.entry(Event.SESSION_OPENED))
@@ -97,7 +102,7 @@ class Service:
         )
 
     async def devices(self, visitor: SignedIn) -> Devices:
-        """The person's Macs; first those whose key can be had, then the most recently seen."""
+        """Return the person's Macs: first those whose key can be released, then the most recently seen."""
         question = self._graph.question()
         entry = visitor.entry(Event.DEVICES_LISTED)
         try:
@@ -105,6 +110,8 @@ class Service:
             if visitor.key:
                 await self._record.check(entry)
             macs = await self._macs(question, visitor.oid)
+        except RecordUnavailable:
+            raise
         except Exception as error:
             refusal = _ours(error)
             question.sign(refusal)
@@ -116,7 +123,7 @@ class Service:
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
 
     async def closed(self, visitor: SignedIn, release_id: str, ending: ReleaseClosed) -> None:
-        """Note how the reveal of a release ended."""
+        """Record how the reveal of a release ended."""
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
         await self._record.close(
@@ -130,14 +137,17 @@ class Service:
         logs.event("release.closed", release=release_id.lower(), how=ending.how)
 
     async def checked(self, visitor: SignedIn, release_id: str, checked: ReleaseChecked) -> None:
-        """Note how the check of a copy of the key went."""
+        """Record how the check of a copy of the key went."""
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
         entry = replace(visitor.entry(Event.CHECKED), release_id=release_id.lower(), outcome=checked.how)
         await self._record.close(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
 
     async def lost(self, visitor: Visitor, release_id: str, ending: ReleaseClosed) -> None:
-        """Note that a reveal ended with the process that showed it. Nobody signs for it, so no more is believed."""
+        """Record that a reveal ended with the process that showed it.
+
+        There is no token to prove who says so, so no other ending is accepted.
+        """
         if not guid(release_id) or ending.how not in {Ending.LOST, Ending.CRASHED}:
             raise ReleaseUnknown("no id of a release that can be lost")
         entry = replace(visitor.entry(Event.CLOSED), release_id=release_id.lower(), outcome=ending.how)
@@ -145,15 +155,26 @@ class Service:
         logs.event("release.closed", release=entry.release_id, how=ending.how)
 
     async def ready(self) -> None:
-        """Return when a release has what it needs here: a record, and keys to check tokens with."""
-        await self._record.check()
-        await self._tokens.ready()
+        """Return if a release has what it needs here: a record that can be written, and keys to check tokens with.
+
+        Anybody may ask, and the answer costs a write: all who ask within a second share one. Raises Unavailable.
+        """
+        if self._look is None or (self._look.done() and self._clock.now() - self._looked_at >= _READY_SECONDS):
+            self._look = asyncio.create_task(self._look_whether_ready())
+        await asyncio.shield(self._look)
 
     async def close(self) -> None:
-        """Finish what is under way, then drop all connections."""
+        """Finish the releases under way, then close all connections."""
         await self.releases.drain()
         await self._graph.close()
         await self._tokens.close()
+
+    async def _look_whether_ready(self) -> None:
+        try:
+            await self._record.check()
+            await self._tokens.ready()
+        finally:
+            self._looked_at = self._clock.now()
 
     def _let_in(self, visitor: SignedIn) -> None:
         if refusal := rules.person_refusal(visitor.caller.person, self._settings):
@@ -164,7 +185,7 @@ class Service:
         try:
             await self._record.refuse(entry)
         except RecordUnavailable as error:
-            # Refused is refused: the person is told why, the operator that it is missing from the record.
+            # The refusal stands: the person learns why, and the operator that it is missing from the record.
             logs.refusal(f"not recorded: token.refused {refusal.code}", error)
 
     async def _macs(self, question: Question, oid: str) -> list[Device]:
@@ -179,10 +200,15 @@ class Service:
             case = rules.Case(device, oid, primary, self._settings)
             return _listed(device, rules.first_refusal(case))
 
-        return list(await asyncio.gather(*map(look_into, macs)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                looks = [group.create_task(look_into(device)) for device in macs]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [look.result() for look in looks]
 
     async def _primary_users(self, question: Question, device: ManagedDevice) -> frozenset[str] | None:
-        """For the list only: what cannot be found out now is left open, as the release asks again."""
+        """Return the primary users for the list, None if Graph does not say: the release asks again."""
         try:
             return await self._graph.primary_users(replace(question), device.id)
         except KioskError:
@@ -190,7 +216,7 @@ class Service:
 
 
 def _ours(error: Exception) -> KioskError:
-    """What nobody thought of is an error of ours, too: with a reference, and on the record."""
+    """Wrap an unexpected exception as KioskError, so that it gets a reference and an entry on the record."""
     return error if isinstance(error, KioskError) else KioskError(logs.place(error))
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import socket
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
+from sqlalchemy import event, select
 
 from kiosk import __version__
 from kiosk.broker.graph.client import Graph
+from kiosk.broker.record.schema import HEAD
+from kiosk.clock import ManualClock
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
 from tests.broker.conftest import Start
-from tests.support.broker import RunningBroker, problem_code, wait_for
+from tests.support.broker import MovedClock, RunningBroker, problem_code, wait_for
 from tests.support.sandbox import RunningSandbox
 
 JSON = {"content-type": "application/json"}
@@ -203,6 +211,63 @@ def test_not_ready_without_signing_keys(sandbox: RunningSandbox, start: Start) -
         assert broker.ask("GET", "/healthz").status_code == 200
 
 
+def trials(broker: RunningBroker) -> int:
+    """Trial writes so far."""
+    assert broker.record
+    with broker.record.engine.connect() as connection:
+        return connection.scalar(select(HEAD.c.trials)) or 0
+
+
+def test_anybody_may_ask_whether_it_is_ready(start: Start) -> None:
+    """Many requests share one trial write, which takes the lock of the record; its result holds for a second."""
+    clock = ManualClock()
+    with start(clock) as broker, ThreadPoolExecutor(8) as pool:
+
+        def ask(count: int) -> set[int]:
+            return set(pool.map(lambda _: broker.ask("GET", "/readyz").status_code, range(count)))
+
+        before = trials(broker)
+        assert ask(40) == {200}
+        assert trials(broker) == before + 1
+        clock.advance(0.9)
+        assert ask(1) == {200}
+        assert trials(broker) == before + 1
+        clock.advance(0.2)
+        assert ask(40) == {200}
+        assert trials(broker) == before + 2
+
+
+def test_the_reason_why_it_is_not_ready_is_shared_too(start: Start, sandbox: RunningSandbox) -> None:
+    clock = MovedClock()
+    with start(clock) as broker:
+        with locked(broker) as met:
+            found = {problem_code(broker.ask("GET", "/readyz")) for _ in range(3)}
+        assert (found, met) == ({"record_unavailable"}, ["database is locked"])
+        clock.ahead += timedelta(seconds=1)
+        assert broker.ask("GET", "/readyz").status_code == 200
+
+
+@contextlib.contextmanager
+def locked(broker: RunningBroker) -> Iterator[list[str]]:
+    """Hold the lock of the record as another program would; yields the errors that the writer meets."""
+    assert broker.record
+    met: list[str] = []
+    event.listen(broker.record.engine, "handle_error", lambda context: met.append(str(context.original_exception)))
+    file = broker.config.record.database.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        yield met
+
+
+def test_a_list_waits_only_once_for_a_record_that_cannot_be_written(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker, locked(broker) as met:
+        headers = {"x-visit-key": "ab" * 32}
+        answer = broker.ask("GET", "/v1/devices", sandbox.token("ada"), headers=headers)
+        assert (answer.status_code, problem_code(answer)) == (503, "record_unavailable")
+    assert met == ["database is locked"]
+    assert not sandbox.requests("/beta/")
+
+
 GOOD_BODY = json.dumps({"public_key": "YWJj"})
 WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/", {}, 404, "route_unknown"),
@@ -339,3 +404,26 @@ def test_a_list_that_nobody_thought_of_is_on_the_record(
     assert (response.status_code, problem_code(response)) == (500, "internal")
     (row,) = broker.rows("devices.listed")
     assert (row["outcome"], row["reference"]) == ("internal", response.json()["reference"])
+
+
+def test_what_goes_wrong_with_one_mac_ends_the_questions_about_the_others(
+    broker: RunningBroker, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    given_up: list[str] = []
+
+    async def broken(_graph: Graph, _question: object, device_id: str) -> frozenset[str]:
+        asked.append(device_id)
+        if len(asked) == 4:
+            raise LookupError("what no real answer is known to cause")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.append(device_id)
+            raise
+        return frozenset()
+
+    monkeypatch.setattr(Graph, "primary_users", broken)
+    response = broker.ask("GET", "/v1/devices", sandbox.token("priya"))
+    assert (response.status_code, problem_code(response)) == (500, "internal")
+    assert set(given_up) == set(asked[:3])
