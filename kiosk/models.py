@@ -1,4 +1,4 @@
-"""What kiosk and broker say to each other. The broker cleans every string that a person sees before it sends it."""
+"""The messages and headers between kiosk and broker. The broker cleans every string that a person will see."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-# How the kiosk calls itself, and the fingerprint of its visit's public key.
+# The name of the terminal, and the fingerprint of the visit's public key.
 TERMINAL_HEADER = "X-Kiosk-Terminal"
 VISIT_HEADER = "X-Visit-Key"
 
-# A moment says how far its clock is from UTC; one that does not cannot be compared with ours.
+# A time with its offset from UTC: without one, it cannot be compared with our clock.
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all messages: unknown fields are ignored, so that a newer broker can speak to an older kiosk."""
+    """Base of all messages. Unknown fields are ignored, so that a newer broker can serve an older kiosk."""
 
 
 class Person(Message, frozen=True, kw_only=True):
-    """Who stands at the terminal. ``tid`` and ``oid`` identify; the rest is only for showing."""
+    """The person at the terminal. ``tid`` and ``oid`` identify them; the rest is only shown."""
 
     tid: str
     oid: str
@@ -39,7 +39,7 @@ class ReasonRule(StrEnum):
 
 
 class Session(Message, frozen=True, kw_only=True):
-    """Answer of ``GET /v1/session``. ``reason_prompt`` is how the organisation asks for a reason, where it says so."""
+    """Answer of ``GET /v1/session``. ``reason_prompt`` is the organisation's own question for the reason, if any."""
 
     person: Person
     reason: ReasonRule
@@ -48,9 +48,10 @@ class Session(Message, frozen=True, kw_only=True):
 
 
 class Device(Message, frozen=True, kw_only=True):
-    """A managed device of the person. ``refusal`` is the code of the error that a release would meet, if known.
+    """A managed device of the person.
 
-    ``warning`` is the code of something that the person should know about a key that can be had.
+    ``refusal`` is the code of the error that a release would end with, as far as known. ``warning`` is the code of
+    something that the person should know about a key that can be released.
     """
 
     id: str
@@ -79,9 +80,10 @@ class ReleaseRequest(Message, frozen=True, kw_only=True):
 
 
 class Release(Message, frozen=True, kw_only=True):
-    """A recovery key, sealed to the public key of the visit; ``deadline`` is when the broker takes it as closed.
+    """A recovery key, sealed to the public key of the visit.
 
-    ``warning`` is the code of something that the person should know about this key.
+    The reveal ends by ``deadline`` at the latest. ``warning`` is the code of something that the person should know
+    about this key.
     """
 
     release_id: str
@@ -106,14 +108,14 @@ class Ending(StrEnum):
 
 
 class ReleaseClosed(Message, frozen=True, kw_only=True):
-    """Body of ``POST /v1/releases/{id}/closed``. ``shown_seconds`` is how long the key stood on the screen."""
+    """Body of ``POST /v1/releases/{id}/closed``. ``shown_seconds`` is how long the key was on the screen."""
 
     how: Ending
     shown_seconds: float = 0.0
 
 
 class Health(Message, frozen=True, kw_only=True):
-    """The broker answers; on ``readyz`` also: it could serve a release."""
+    """The broker answers. On ``readyz`` it could also serve a release."""
 
     healthy: bool = True
     version: str = ""
@@ -129,7 +131,7 @@ class CheckOutcome(StrEnum):
 
 
 class ReleaseChecked(Message, frozen=True, kw_only=True):
-    """Body of ``POST /v1/releases/{id}/checked``. ``groups_right`` is how many of the six groups were copied right."""
+    """Body of ``POST /v1/releases/{id}/checked``. ``groups_right``, of six, were copied right."""
 
     how: CheckOutcome
     groups_right: Annotated[int, msgspec.Meta(ge=0, le=6)]
@@ -138,7 +140,7 @@ class ReleaseChecked(Message, frozen=True, kw_only=True):
 class Problem(Message, frozen=True, kw_only=True):
     """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors.
 
-    The ids are those of the last request to Graph, where there was one: Microsoft's support asks for them.
+    The ids are those of the last request to Graph, if there was one: Microsoft's support asks for them.
     """
 
     type: str
@@ -152,8 +154,8 @@ class Problem(Message, frozen=True, kw_only=True):
 
 
 def key_fingerprint(public_key: bytes) -> str:
-    """The name of a visit: SHA-256 of its public key, in hexadecimal."""
-    # Loaded when somebody begins: it would delay the first screen.
+    """Return SHA-256 of a visit's public key in hexadecimal, which identifies the visit."""
+    # Imported when a visit begins: it would delay the first screen.
     import hashlib
 
     return hashlib.sha256(public_key).hexdigest()

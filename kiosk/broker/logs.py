@@ -1,6 +1,6 @@
-"""The broker's log on stderr: one line of ``key=value`` pairs for one event; never a secret, never a person's name.
+"""Writes the broker's log to stderr in logfmt: one line of ``key=value`` pairs per event.
 
-``docs/operations.md`` lists the events and their fields.
+No line holds a secret or a person's name. ``docs/operations.md`` lists the events and their fields.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from kiosk.text import clean
 LOG = logging.getLogger("kiosk.broker")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _LONGEST_VALUE = 1000
-# At their lower levels these write whole requests, tokens included, or SQL with its values.
+# Below this level these log whole requests, tokens included, or SQL with its values.
 _TALKATIVE = ("asyncio", "httpcore", "httpx", "sqlalchemy", "uvicorn")
 _BARE = re.compile(r"[^\s\"=\\]+")
 _JOURNAL = "/run/systemd/journal/stdout"
-# Of sd-daemon(3): what the journal takes for the priority of a line.
+# Prefixes by which the journal knows the priority of a line: sd-daemon(3).
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 _bound: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("bound")
 
 
 class _Line(logging.Formatter):
-    """One line for one event, whatever foreign text is in it; of an exception only type and place."""
+    """Formats a record as exactly one line, whatever foreign text is in it; of an exception only type and place."""
 
     def __init__(self, *, journal: bool) -> None:
         super().__init__()
@@ -50,32 +50,32 @@ class _Line(logging.Formatter):
 
 
 def to_stream(stream: TextIO, level: int = logging.INFO) -> None:
-    """Send everything that is logged in this process to one stream, in the journal's way where that is behind it."""
+    """Send everything that this process logs to one stream, with priorities if it leads to systemd's journal."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Line(journal=_is_journal(stream)))
-    # Python would print a traceback where a line cannot be written.
+    # Python would print a traceback if a line cannot be written.
     logging.raiseExceptions = False
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It logs an answer of Entra ID that it cannot read, as it came and with the token in it, as an error.
+    # As an error it logs a response of Entra ID that it cannot parse, unchanged and with the token in it.
     logging.getLogger("msal").setLevel(logging.CRITICAL)
 
 
 def bind(**fields: str) -> None:
-    """Put these on every event of the request that is being served."""
+    """Add these fields to every event of the current request."""
     _bound.set(_bound.get({}) | fields)
 
 
 def event(name: str, level: int = logging.INFO, **fields: object) -> None:
-    """One event. Fields without a value are left out."""
+    """Log one event. Leaves out fields without a value."""
     if LOG.isEnabledFor(level):
         known = {key: value for key, value in (_bound.get({}) | fields).items() if value not in {None, ""}}
         LOG.log(level, "%s", _pairs({"event": name} | known), extra={"is_pairs": True})
 
 
 def refusal(what: str, error: KioskError) -> None:
-    """One line for one refused request."""
+    """Log a refused request."""
     event(
         "refused",
         logging.ERROR if error.status >= 500 else logging.WARNING,
@@ -107,7 +107,7 @@ def _value(value: object) -> str:
 
 
 def _is_journal(stream: TextIO) -> bool:
-    """Whether systemd has connected this stream to the journal. The environment, which would say so, is not kept."""
+    """Whether systemd connected this stream to the journal. ($JOURNAL_STREAM is gone: the environment is cleared.)"""
     try:
         with socket.socket(fileno=stream.fileno()) as connection:
             try:

@@ -1,4 +1,4 @@
-"""What the broker counts and measures: ``docs/operations.md``. No label names a person, a device or a kiosk."""
+"""Counters and histograms of the broker, listed in ``docs/operations.md``. No label names a person, device or kiosk."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OK = "ok"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# A second series for each, which says when it began, helps nobody here.
-disable_created_metrics()  # type: ignore[no-untyped-call]
-
 
 class Metrics:
-    """Of one broker; without one that is served, they are counted for nobody."""
+    """Metrics of one broker. Also used unserved, as a default that nobody reads."""
 
     def __init__(self, clock: Clock | None = None) -> None:
+        # Otherwise each series gets a second one with the time of its creation, which nobody needs here. The library
+        # has only this switch for the whole process.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._clock = clock or SystemClock()
         self._registry = CollectorRegistry()
         build = Gauge("kiosk_broker_info", "The version that runs.", ["version"], registry=self._registry)
@@ -49,35 +49,35 @@ class Metrics:
             "kiosk_broker_upstream_answers", "What other services answered: a status, ok, or what went wrong.",
             ["upstream", "answer"], registry=self._registry,
         )  # fmt: skip
-        # Series that are there from the start let an alert see the first time, too.
+        # Prometheus sees an increase only in a series that was there before: so each outcome starts at zero.
         for kind in BY_CODE.values():
             if issubclass(kind, (Refused, Unavailable)):
                 self._releases.labels(kind.code)
         self._releases.labels(OK)
 
     def watch(self, collector: Collector) -> None:
-        """Ask this collector, too, whenever the metrics are read."""
+        """Add a collector, which is called whenever the metrics are read."""
         self._registry.register(collector)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it. Collectors look into files and the database: not for the event loop."""
+        """Return all metrics as text for Prometheus. Blocks: collectors read files and the database."""
         return generate_latest(self._registry)
 
     def release(self, outcome: str) -> None:
-        """One release came to its end."""
+        """Count a release that ended."""
         self._releases.labels(outcome).inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Record the duration of a request."""
         self._requests.labels(route, str(status)).observe(seconds)
 
     def answer(self, upstream: str, answer: str) -> None:
-        """Another service answered, or did not."""
+        """Count what another service answered, or why there was no answer."""
         self._answers.labels(upstream, answer).inc()
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure a part of a release."""
+        """Measure the duration of one stage of a release."""
         begun = self._clock.now()
         try:
             yield
@@ -86,7 +86,7 @@ class Metrics:
 
     @contextlib.contextmanager
     def call(self, upstream: str, call: str) -> Iterator[None]:
-        """Measure one call of another service, from the question to the whole answer."""
+        """Measure the duration of one call to another service, until its response is complete."""
         begun = self._clock.now()
         try:
             yield

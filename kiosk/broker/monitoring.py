@@ -1,4 +1,4 @@
-"""``/metrics`` on a listener of its own, what is looked up when it is read, and the eye on every request."""
+"""Serves ``/metrics`` on its own listener, collects gauges when they are read, and measures every request."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _DAY = 86_400.0
 
 
 class State(Collector):
-    """What is not counted but looked up: the certificates, and how far record and sinks are.
+    """Gauges that are looked up when Prometheus reads them: certificates, the record and the backlog of sinks.
 
-    What cannot be looked up is left out, so that it shows as missing and not as good.
+    A value that cannot be read is left out, so that it shows as missing and not as good.
     """
 
     def __init__(self, config: BrokerConfig, clock: Clock) -> None:
@@ -89,7 +89,7 @@ def _reached(connection: Connection) -> dict[str, int]:
 
 
 class MetricsApp:
-    """Answers ``GET /metrics`` and nothing else."""
+    """The ASGI application of the metrics listener: answers ``GET /metrics``, and 404 to everything else."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -106,7 +106,7 @@ class MetricsApp:
 
 
 class Observed:
-    """Around the broker's interface: measures each request, and at the lowest level logs it."""
+    """ASGI middleware that measures each request and logs it at debug level."""
 
     def __init__(self, app: Any, metrics: Metrics, clock: Clock) -> None:
         self._app = app
@@ -129,7 +129,7 @@ class Observed:
             await self._app(scope, receive, watched)
         finally:
             seconds = self._clock.now() - begun
-            # The pattern and never the path, which holds ids, and which anybody can make up.
+            # Never the path: it holds ids, and anybody can invent more.
             route = scope["route"].path if "route" in scope else "other"
             self._metrics.request(route, status, seconds)
             logs.event("request", logging.DEBUG, method=scope["method"], route=route, status=status, seconds=seconds)
@@ -137,7 +137,7 @@ class Observed:
 
 @contextlib.contextmanager
 def listening(settings: MetricsSettings) -> Iterator[socket | None]:
-    """The configured socket, if any. Raises ConfigError."""
+    """Listen on the configured address; yields None if there is none. Raises ConfigError."""
     if settings.listen is None:
         yield None
     elif settings.listen.startswith(UNIX_PREFIX):

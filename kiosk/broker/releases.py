@@ -1,4 +1,4 @@
-"""One release, from the request to the sealed key, in the order that makes it safe."""
+"""Makes a release: from the request to the sealed key, in the order that makes it safe."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from kiosk.models import Release, ReleaseRequest, key_fingerprint
 from kiosk.secret import public_key_from_bytes, release_info
 from kiosk.text import clean
 
-# The longest reveal that a kiosk can be configured for.
+# The longest reveal that a kiosk may be configured for.
 _OPEN = timedelta(hours=1)
 _ID_LENGTH = 36
 _DIAGNOSIS_SECONDS = 5
@@ -57,6 +57,7 @@ class _Attempt:
     intended: bool = False
 
     def entry(self, event: Event) -> Entry:
+        """Return an entry for the record with everything that is known so far."""
         return replace(
             self.visitor.entry(event),
             device_id=self.device_id,
@@ -70,13 +71,17 @@ class _Attempt:
         )
 
     def info(self) -> bytes:
+        """Return what HPKE binds the sealed key to: person, device and release."""
         return release_info(
             tid=self.visitor.tid, oid=self.visitor.oid, device_id=self.device_id, release_id=self.release_id
         )
 
 
 class Releases:
-    """Decides, records, fetches and seals; each release ends with an outcome on the record, whoever goes away."""
+    """Decides, records, fetches and seals.
+
+    Each release ends with an outcome on the record, even if the client disconnects.
+    """
 
     def __init__(self, settings: Rules, graph: Graph, record: Record, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
@@ -89,19 +94,19 @@ class Releases:
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
         """Release the key of one device to a person. Raises Refused or Unavailable."""
-        # What counts is the key that is sealed to; a header that names another is only a mistake of the kiosk.
+        # The key that is sealed to counts. A header that names another one is only a mistake of the kiosk.
         visitor = replace(visitor, key=key_fingerprint(request.public_key))
-        # In lower case before it is cut: some letters become two, and the record holds only so many.
+        # In lower case before it is cut to the column's length: some letters become two.
         named = clean(device_id.lower(), _ID_LENGTH)
         attempt = _Attempt(visitor, self._graph.question(), named, str(uuid.uuid4()))
-        # A task of its own: a request that is given up halfway must not leave an intention without an outcome.
+        # A task of its own: a request that is cancelled halfway must not leave an intention without an outcome.
         task = asyncio.create_task(self._attempted(attempt, request))
         self._running.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait until every release under way has its outcome."""
+        """Wait until every release under way has an outcome."""
         while self._running:
             await asyncio.wait(self._running)
 
@@ -135,7 +140,7 @@ class Releases:
         try:
             await self._record.add(entry)
         except SinkUnavailable:
-            # It is in the record, and goes on from there when it can.
+            # The entry is in the record, and the sink gets it from there later.
             raise refusal from None
         except RecordUnavailable:
             logs.refusal(f"not recorded: release {attempt.release_id}", refusal)
@@ -148,7 +153,7 @@ class Releases:
         attempt.reason = rules.reason_given(self._settings, request.reason)
         if not guid(attempt.device_id):
             raise DeviceNotFound("no id of a device")
-        # The intention below is what counts; but without a record Graph is not asked for anything.
+        # The limits apply to the intention below. This check comes first so that without a record nothing calls Graph.
         with self._metrics.stage("record"):
             await self._record.check(attempt.entry(Event.INTENDED))
         with self._metrics.stage("decide"):
@@ -176,7 +181,10 @@ class Releases:
         )
 
     async def _allowed(self, attempt: _Attempt) -> None:
-        """See the device as it is now through the rules: never as a list, or the kiosk, says that it is."""
+        """Raise the refusal of the first rule that the device breaks.
+
+        Reads the device from Graph now: what a list said before, or what the kiosk says, does not count.
+        """
         oid, question = attempt.visitor.oid, attempt.question
         attempt.device = device = await self._graph.device(question, attempt.device_id)
         primary: frozenset[str] | None = None
@@ -201,17 +209,17 @@ class Releases:
             return await self._graph.key(attempt.question, attempt.device_id)
         except (GraphRefused, GraphGarbled) as error:
             if personal:
-                # Whatever our own rule says, Microsoft may hold back the key of a personal Mac.
+                # Even if our own rule allows personal Macs, Microsoft may withhold the key of one.
                 raise DevicePersonal(error.cause) from None
             raise
 
     async def _explained(self, attempt: _Attempt, missing: KeyNotEscrowed) -> KeyNotEscrowed:
-        """Why there is no key, as far as that can be found out soon; it is no reason to fail in another way."""
+        """Return a more precise reason for a missing key if Graph gives one in time, else ``missing``."""
         device, state = attempt.device, None
         if device is None:
             return missing
         try:
-            # Asked only here, for the one device of which somebody wants the key: a list asks nothing of the kind.
+            # Only here, for the one device whose key somebody wants: the list of Macs does without.
             state = await self._graph.encryption(attempt.question.aside(_DIAGNOSIS_SECONDS), device.id)
             known = str(state or "no encryption state")
         except KioskError as error:

@@ -91,50 +91,53 @@ def _operation(method: str, path: str, *problems: int, tag: str, fresh: bool = T
 
 @_operation("GET", "/v1/session", 400, 401, 403, 503, tag="visit")
 async def session(service: Service, visitor: SignedIn) -> Session:
-    """Who am I, and which rules will I meet."""
+    """Return the person that the token names, and the rules for them."""
     return await service.session(visitor)
 
 
 @_operation("GET", "/v1/devices", 400, 401, 403, 502, 503, tag="visit")
 async def devices(service: Service, visitor: SignedIn) -> Devices:
-    """My Macs, with the reason where a key cannot be had."""
+    """List the person's Macs, each with a refusal if its key cannot be released."""
     return await service.devices(visitor)
 
 
 @_operation("POST", "/v1/devices/{device_id}/release", 400, 401, 403, 404, 413, 415, 422, 429, 502, 503, tag="release")
 async def release(service: Service, visitor: SignedIn, device_id: str, body: ReleaseRequest) -> Release:
-    """The recovery key of one of my Macs, sealed to the public key of this visit."""
+    """Release the recovery key of one of the person's Macs, sealed to the public key of this visit."""
     return await service.releases.release(visitor, device_id, body)
 
 
 # A reveal may end when the sign-in is no longer fresh.
 @_operation("POST", "/v1/releases/{release_id}/closed", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
 async def closed(service: Service, visitor: SignedIn, release_id: str, body: ReleaseClosed) -> None:
-    """How the reveal ended. Only the first report on a release is kept."""
+    """Report how the reveal ended. Only the first report on a release counts."""
     await service.closed(visitor, release_id, body)
 
 
 @_operation("POST", "/v1/releases/{release_id}/checked", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
 async def checked(service: Service, visitor: SignedIn, release_id: str, body: ReleaseChecked) -> None:
-    """How the check of a copy of the key went. Only the first report on a release is kept."""
+    """Report how the check of a copy of the key went. Only the first report on a release counts."""
     await service.checked(visitor, release_id, body)
 
 
 @_operation("POST", "/v1/releases/{release_id}/lost", 400, 404, 413, 415, 503, tag="release")
 async def lost(service: Service, visitor: Visitor, release_id: str, body: ReleaseClosed) -> None:
-    """That a reveal ended with the process that showed it. The token is gone with it: the id is the proof."""
+    """Report that a reveal ended with the process that showed it.
+
+    Needs no token, which is gone with the process: whoever knows the id of the release may say so.
+    """
     await service.lost(visitor, release_id, body)
 
 
 @_operation("GET", "/healthz", tag="operation")
 async def healthz(service: Service) -> Health:
-    """The broker runs."""
+    """Confirm that the broker runs."""
     return Health(version=__version__)
 
 
 @_operation("GET", "/readyz", 503, tag="operation")
 async def readyz(service: Service) -> Health:
-    """The record can be written and sign-ins can be checked."""
+    """Confirm that the record can be written and sign-ins can be checked."""
     await service.ready()
     return Health(version=__version__)
 

@@ -1,10 +1,10 @@
-"""The rules of a release, one function each. A rule answers with the refusal that it demands, or with None.
+"""The rules of a release, one function each: it returns a refusal, or None if the rule allows the release.
 
-Their order is part of them, and ``docs/rules.md`` lists it. First whether this person may use the kiosk at all, then
-whether a reason is given, as both cost nothing to see. Then ownership: of a device that belongs to somebody else a
-person learns that, and nothing further. What the organisation forbids for the device, what the device is and how it is
-managed comes next, from what can never change to what an administrator can change, and who owns it last. What needs the
-record, the limits and that a token serves one visit only, is counted when the release is written; see ``limits.py``.
+Their order matters, and ``docs/rules.md`` lists it. First whether this person may use the kiosk at all and whether they
+gave a reason: both checks cost nothing. Then ownership: a person who asks for somebody else's device learns only that.
+Then what the organisation forbids for the device, what the device is and how it is managed, from what can never change
+to what an administrator can change. Who owns it comes last. Two rules need the record and apply when the release is
+written, see ``limits.py``: the limits, and that a token serves only one visit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SELF_SERVICE_ROLE = "SelfService"
 _FEWEST_CHARACTERS = 2
 _LEAVING = {"retire": DeviceRetiring, "wipe": DeviceWiping, "delete": DeviceDeleting}
 _ELSEWHERE = {"jamf": DeviceWithJamf, "configurationmanagerclient": DeviceWithConfigurationManager}
-# Cancelled orders leave a device managed; an unhealthy one has lost touch, as a locked one may.
+# A cancelled order leaves a device managed. An unhealthy device has lost contact, as a locked one may.
 _STAYING = frozenset({"managed", "unhealthy", "retirecanceled", "wipecanceled"})
 _UNKNOWN_AGENT = frozenset({"", "unknown", "unknownfuturevalue"})
 
@@ -54,10 +54,10 @@ def is_self_service_on(person: Person, settings: Rules) -> Refused | None:
 
 
 def has_the_role(person: Person, settings: Rules) -> Refused | None:
-    """Where the organisation lets only some people in, their app role says so."""
+    """If the organisation admits only some people, they have an app role."""
     if settings.self_service != "role" or SELF_SERVICE_ROLE in person.roles:
         return None
-    return SelfServiceNotYours(f"oid={person.oid} has not the role {SELF_SERVICE_ROLE}")
+    return SelfServiceNotYours(f"oid={person.oid} does not have the role {SELF_SERVICE_ROLE}")
 
 
 def is_not_blocked(person: Person, settings: Rules) -> Refused | None:
@@ -69,14 +69,14 @@ OF_PERSON = (is_self_service_on, has_the_role, is_not_blocked)
 
 
 def person_refusal(person: Person, settings: Rules) -> Refused | None:
-    """Why this person may not use the kiosk, or None when they may."""
+    """Return why this person may not use the kiosk, or None if they may."""
     return next((refusal for rule in OF_PERSON if (refusal := rule(person, settings))), None)
 
 
 def reason_given(settings: Rules, reason: str | None) -> str:
-    """The reason for the record, cleaned; empty where none is asked for. Raises ReasonRequired or ReasonUnfit.
+    """Return the reason for the record, cleaned; empty if reasons are off. Raises ReasonRequired or ReasonUnfit.
 
-    A reason has at least two different letters or digits: a dot, a blank or "xxx" is none.
+    A reason has at least two different letters or digits, so a dot, a blank or "xxx" does not count.
     """
     if settings.reason == ReasonRule.OFF:
         return ""
@@ -85,13 +85,13 @@ def reason_given(settings: Rules, reason: str | None) -> str:
     if settings.reason == ReasonRule.REQUIRED and len(said) < _FEWEST_CHARACTERS:
         raise ReasonRequired(f"a reason with {len(said)} different letters or digits")
     if cleaned and settings.reason_pattern and not settings.reason_pattern.fits(cleaned):
-        raise ReasonUnfit(f"a reason of {len(cleaned)} characters that is not as reason_pattern says")
+        raise ReasonUnfit(f"a reason of {len(cleaned)} characters that does not match reason_pattern")
     return cleaned
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the rules of a device look at. ``primary_users`` is None where Graph was not asked for them."""
+    """What the rules about a device look at. ``primary_users`` is None if Graph was not asked for them."""
 
     device: ManagedDevice
     oid: str
@@ -100,7 +100,7 @@ class Case:
 
 
 def is_yours(case: Case) -> DeviceRefused | None:
-    """The device's user is this person, and so is its primary user: the two are kept apart and can disagree."""
+    """This person is the device's user and its primary user: Intune stores the two apart, and they can disagree."""
     user, primary = case.device.user_id, case.primary_users
     if user and user != case.oid:
         return DeviceNotYours(f"userId={user}")
@@ -125,7 +125,7 @@ def is_mac(case: Case) -> DeviceRefused | None:
 
 
 def is_managed_by_intune(case: Case) -> DeviceRefused | None:
-    """With another agent, such as Jamf, the key is kept elsewhere."""
+    """Another agent, such as Jamf, stores the key elsewhere."""
     agent = case.device.agent
     if agent == "mdm":
         return None
@@ -135,7 +135,7 @@ def is_managed_by_intune(case: Case) -> DeviceRefused | None:
 
 
 def is_staying(case: Case) -> DeviceRefused | None:
-    """A device that is being erased or removed gives no key away; of an unknown state the worse is assumed."""
+    """A device that is being erased or removed gets no key released; nor does one in an unknown state."""
     state = case.device.state
     if state in _STAYING:
         return None
@@ -145,7 +145,7 @@ def is_staying(case: Case) -> DeviceRefused | None:
 
 
 def is_company_owned(case: Case) -> DeviceRefused | None:
-    """Microsoft lets nobody but its user read the key of a personal Mac."""
+    """Microsoft lets only its user read the key of a personal Mac."""
     if case.device.owner == "company" or not case.settings.company_owned_only:
         return None
     refusal = DevicePersonal if case.device.owner == "personal" else DeviceOwnerUnknown
@@ -156,14 +156,15 @@ OF_DEVICE = (is_yours, is_allowed, is_mac, is_managed_by_intune, is_staying, is_
 
 
 def first_refusal(case: Case) -> DeviceRefused | None:
-    """What the first broken rule says, or None when the key may be released."""
+    """Return the refusal of the first rule that the device breaks, or None if the key may be released."""
     return next((refusal for rule in OF_DEVICE if (refusal := rule(case))), None)
 
 
 def runs_macos(device: ManagedDevice) -> bool:
+    """Whether Intune calls the device's operating system macOS."""
     return device.os.casefold() == "macos"
 
 
 def _listed(names: tuple[str, ...], name: str) -> bool:
-    """Whether a list of the operator names this; capitals and blanks around do not matter, and nothing is no name."""
+    """Whether an operator's list contains a name. Ignores case and surrounding blanks; an empty name never matches."""
     return bool(name) and name.casefold() in (each.strip().casefold() for each in names)

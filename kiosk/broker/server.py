@@ -1,4 +1,4 @@
-"""Puts the broker together from its configuration and runs it."""
+"""Builds the broker from its configuration and runs it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from kiosk.net.tls import tls_context
 
 _HTTPS_PORT = 443
 _BACKOFF = Backoff()
-# What a release may take besides its questions to Graph: what it writes to the record, even when that is slow.
+# How long a release may write to a slow record, in addition to its calls to Graph.
 _WRITING_SECONDS = 20
 
 
@@ -44,7 +44,7 @@ def serve(
     on_ready: Callable[[], None] = lambda: None,
     clock: Clock | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until stdin ends. Logs to stderr. Raises ConfigError, before it listens."""
+    """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes. Logs to stderr. Raises ConfigError at the start."""
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock)
@@ -75,7 +75,7 @@ def serve(
 
 
 def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:
-    """The service as configured; opens no connection yet. Raises ConfigError."""
+    """Return the service as configured. Opens no connection. Raises ConfigError."""
     metrics = Metrics(clock)
     credential = Credential(config.graph, clock, metrics)
     questioner = Questioner(config.graph, credential, clock, backoff, metrics)
@@ -86,7 +86,7 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
 
 @contextlib.contextmanager
 def listening(listen: Listen) -> Iterator[tuple[socket, serving.Tls | None]]:
-    """The configured socket, and the certificate for it where it is a TCP one. Raises ConfigError."""
+    """Listen on the configured address; yields the socket, and a certificate if it is TCP. Raises ConfigError."""
     if listen.url.startswith(UNIX_PREFIX):
         with serving.unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
             yield sock, None

@@ -1,4 +1,4 @@
-"""Who asks and from where, in the form in which entries of the record begin."""
+"""Who sends a request, and from which terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_ROLES = 200
 
 @dataclass(frozen=True)
 class Visitor:
-    """A caller, if a token proved one, at a terminal.
+    """Somebody at a terminal; ``caller`` is None unless a token proved who it is.
 
     ``key`` is the fingerprint of the visit's public key, if the request named one.
     """
@@ -23,6 +23,7 @@ class Visitor:
     key: str = ""
 
     def entry(self, event: Event) -> Entry:
+        """Return an entry for the record, with what is known of the visitor."""
         if self.caller is None:
             return Entry(event, terminal=self.terminal, visit_key=self.key)
         person = self.caller.person
