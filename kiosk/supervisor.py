@@ -179,7 +179,7 @@ class Supervisor:
             gc.disable()
             code = self._visit(context)
         except BaseException as error:
-            log.error("%s a visit broke: %s at %s", context.reference, type(error).__name__, place_of(error))
+            log.error("%s a visit broke: %s", context.reference, place_of(error))
         finally:
             os._exit(code)
 

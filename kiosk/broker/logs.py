@@ -9,12 +9,12 @@ import contextvars
 import logging
 import re
 import socket
-import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
 from kiosk.errors import KioskError
+from kiosk.process.logging import place_of
 from kiosk.text import clean
 
 LOG = logging.getLogger("kiosk.broker")
@@ -42,7 +42,7 @@ class _Line(logging.Formatter):
         pairs = f"level={record.levelname.lower()} "
         pairs += words if hasattr(record, "is_pairs") else _pairs({"event": "message", "text": words})
         if record.exc_info and record.exc_info[1]:
-            pairs += " " + _pairs({"error": place(record.exc_info[1])})
+            pairs += " " + _pairs({"error": place_of(record.exc_info[1])})
         if self._journal:
             return f"<{_PRIORITIES.get(record.levelno, 6)}>{pairs}"
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -86,13 +86,6 @@ def refusal(what: str, error: KioskError) -> None:
         request_id=error.request_id,
         cause=error.cause or error.code,
     )
-
-
-def place(error: BaseException) -> str:
-    """Type and place of an unexpected exception. Its words are left out: they may quote what it choked on."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames[-3:]))
-    return f"{type(error).__name__} at {where or 'unknown'}"
 
 
 def _pairs(fields: Mapping[str, object]) -> str:

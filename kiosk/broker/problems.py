@@ -12,6 +12,7 @@ from starlette.responses import Response
 from kiosk.broker import logs
 from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid
 from kiosk.models import Problem
+from kiosk.process.logging import place_of
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = {"cache-control": "no-store"}
@@ -55,4 +56,4 @@ def _ours(error: Exception) -> KioskError:
         case ClientDisconnect():
             return RequestInvalid("the connection closed before the end of the body")
         case _:
-            return KioskError(logs.place(error))
+            return KioskError(place_of(error))

@@ -35,6 +35,7 @@ from kiosk.errors import (
     SinkUnavailable,
 )
 from kiosk.models import Release, ReleaseRequest, key_fingerprint
+from kiosk.process.logging import place_of
 from kiosk.secret import public_key_from_bytes, release_info
 from kiosk.text import clean
 
@@ -121,7 +122,7 @@ class Releases:
         except KioskError as error:
             refusal = error
         except Exception as error:
-            refusal = KioskError(logs.place(error))
+            refusal = KioskError(place_of(error))
         else:
             self._metrics.release(OK)
             return release

@@ -29,6 +29,7 @@ from kiosk.errors import (
     TokenRefused,
 )
 from kiosk.models import Device, Devices, Ending, ReleaseChecked, ReleaseClosed, Session
+from kiosk.process.logging import place_of
 from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
@@ -217,7 +218,7 @@ class Service:
 
 def _ours(error: Exception) -> KioskError:
     """Wrap an unexpected exception as KioskError, so that it gets a reference and an entry on the record."""
-    return error if isinstance(error, KioskError) else KioskError(logs.place(error))
+    return error if isinstance(error, KioskError) else KioskError(place_of(error))
 
 
 def _fingerprint(named: str | None) -> str:

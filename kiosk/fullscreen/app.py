@@ -328,7 +328,7 @@ class KioskApp(App[None], inherit_bindings=False):
         # The original prints a traceback with local variables, the key among them, on the main screen.
         self.guard.wipe()
         error = self._exception
-        log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
+        log.error("%s crash: %s", self._reference, place_of(error))
         self._return_code = EXIT_CRASH
         self._close_messages_no_wait()
 

@@ -204,7 +204,7 @@ class LinearKiosk:
         if isinstance(error, OSError) and error.errno == errno.EIO:
             self._leave(EXIT_LOST)
             return
-        log.error("%s crash: %s at %s", self._reference, type(error).__name__, place_of(error))
+        log.error("%s crash: %s", self._reference, place_of(error))
         self._leave(EXIT_CRASH)
 
     def _clean(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import warnings
+from collections import deque
 from pathlib import Path
 
 _SYSLOG = Path("/dev/log")
+_FRAMES = 3
 
 
 def to_syslog(program: str) -> None:
@@ -30,11 +32,16 @@ def to_stderr() -> None:
 
 
 def place_of(error: BaseException | None) -> str:
-    """Where something broke, without a word of what was in it."""
+    """Return the type of an exception and where it was raised, innermost frame first.
+
+    Its text is left out: it may quote a secret.
+    """
+    frames: deque[str] = deque(maxlen=_FRAMES)
     trace = error.__traceback__ if error else None
-    while trace and trace.tb_next:
+    while trace:
+        frames.appendleft(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
         trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
+    return f"{type(error).__name__} at {' < '.join(frames) or 'unknown'}"
 
 
 def _only(handler: logging.Handler) -> None:

@@ -44,7 +44,7 @@ _OTHERS = {
     "TerminalWatched",
 }
 _CODES = re.compile("|".join(rf"[(:] ?{code}\b" for code in ERRORS))
-_NOT_SHOWN = {"an unknown place", "half blocks"}
+_NOT_SHOWN = {"half blocks"}
 _TWO_WORDS = re.compile(r"[A-Za-z']{2,},? [a-z]{2,}")
 _FIELD = re.compile(r"(\{[^}]*\})")
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]+")

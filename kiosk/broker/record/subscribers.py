@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from kiosk.broker import logs
 from kiosk.broker.record.chain import Appended
+from kiosk.process.logging import place_of
 
 
 class Follower(Protocol):
@@ -41,7 +42,7 @@ def tell(followers: Sequence[Follower], rows: Sequence[Appended]) -> None:
             follower.appended(rows)
         except Exception as error:
             # The record is written; a sink that is broken must not take the answer with it.
-            logs.LOG.error("%s did not take %d rows: %s", type(follower).__name__, len(rows), logs.place(error))
+            logs.LOG.error("%s did not take %d rows: %s", type(follower).__name__, len(rows), place_of(error))
 
 
 async def agree(followers: Sequence[Follower], rows: Sequence[Appended]) -> None:

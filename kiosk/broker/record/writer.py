@@ -30,6 +30,7 @@ from kiosk.broker.record.subscribers import Follower
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable
+from kiosk.process.logging import place_of
 
 __all__ = ["Follower", "Limit", "Limits", "Record", "open_record"]
 
@@ -259,7 +260,7 @@ class Record:
         except RecordUnavailable:
             return
         except Exception as error:
-            logs.LOG.error("the record was not tended: %s", logs.place(error))
+            logs.LOG.error("the record was not tended: %s", place_of(error))
 
     def _close(self) -> None:
         self._writer.submit(self.engine.dispose).result()
@@ -268,7 +269,7 @@ class Record:
 
 def _unavailable(error: Exception) -> RecordUnavailable:
     if not isinstance(error, SQLAlchemyError):
-        return RecordUnavailable(logs.place(error))
+        return RecordUnavailable(place_of(error))
     origin = getattr(error, "orig", None) or error
     return RecordUnavailable(f"{type(origin).__name__}: {origin}")
 

@@ -20,6 +20,7 @@ from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
 from kiosk.clock import Clock, Deadline
 from kiosk.errors import SinkUnavailable
 from kiosk.net.http import cause_of
+from kiosk.process.logging import place_of
 
 _ANSWER_SECONDS = ATTEMPT_SECONDS + 1
 # The attempt that is under way, and the last one.
@@ -103,7 +104,7 @@ class Worker:
                 pause = self._failed(error, waiting)
             except Exception as error:
                 # Of an error that nobody thought of only the place is logged: its words may quote a row.
-                pause = self._failed(RuntimeError(logs.place(error)), waiting)
+                pause = self._failed(RuntimeError(place_of(error)), waiting)
 
     def _is_due(self) -> bool:
         return self._stopping or self._urgent or (self._news and not self._failures)
