@@ -20,7 +20,7 @@ from kiosk.text import clean
 LOG = logging.getLogger("kiosk.broker")
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _LONGEST_VALUE = 1000
-# Below this level these log whole requests, tokens included, or SQL with its values.
+# Below WARNING these log whole requests, tokens included, or SQL with its values.
 _TALKATIVE = ("asyncio", "httpcore", "httpx", "sqlalchemy", "uvicorn")
 _BARE = re.compile(r"[^\s\"=\\]+")
 _JOURNAL = "/run/systemd/journal/stdout"

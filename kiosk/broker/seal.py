@@ -1,4 +1,4 @@
-"""From Graph's bytes to the sealed recovery key: the one place where the key is in the clear, and for how long."""
+"""Seals the recovery key in Graph's answer: the only place in the broker where a key is in the clear."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from kiosk.secret import SUITE, overwrite
 
 USUAL_FORM = re.compile(rb"[A-Z0-9]{4}(-[A-Z0-9]{4}){5}")
 _LONGEST = 64
-# In JSON the first byte of a value says what it is.
+# The first byte of a JSON value tells its type.
 _NULL, _QUOTE, _BACKSLASH = b'n"\\'
 _PRINTABLE = range(0x20, 0x7F)
 
 
 class _Answer(msgspec.Struct):
-    # Raw points into the body, so that no copy of the key is made before it is sealed.
+    # Raw points into the body, so the key is not copied before it is sealed.
     value: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def seal(body: bytearray, public_key: MLKEM768X25519PublicKey, info: bytes) -> tuple[bytes, bool]:
-    """Seal the recovery key in Graph's answer; also whether it has the usual form. ``body`` is zeroed in any case.
+    """Return the sealed recovery key from Graph's answer, and whether the key has the usual form. Zeroes ``body``.
 
-    A key of another form is sealed as it is, as long as it can be typed. Raises KeyNotEscrowed, KeyUnreadable or
-    GraphGarbled.
+    A key of another form is sealed as it is if it can be typed. Raises KeyNotEscrowed, KeyUnreadable or GraphGarbled.
     """
     key = bytearray()
     try:
@@ -40,14 +39,14 @@ def seal(body: bytearray, public_key: MLKEM768X25519PublicKey, info: bytes) -> t
 def _key(body: bytearray) -> bytearray:
     try:
         raw = memoryview(msgspec.json.decode(body, type=_Answer).value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        # Its words name a place in the answer, never what stands there.
+        if raw[0] == _NULL:
+            raise KeyNotEscrowed("value is null or missing")
+        if raw[0] != _QUOTE:
+            raise KeyUnreadable("value is not a string")
+        whole = _unescaped(raw) if _BACKSLASH in raw else bytearray(raw[1:-1])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        # These messages name a position in the answer and never quote it.
         raise GraphGarbled(f"Graph: key answer: {type(error).__name__}: {error}") from None
-    if raw[0] == _NULL:
-        raise KeyNotEscrowed("value is null or missing")
-    if raw[0] != _QUOTE:
-        raise KeyUnreadable("value is not a string")
-    whole = _unescaped(raw) if _BACKSLASH in raw else bytearray(raw[1:-1])
     key = whole.strip()
     _wipe(whole)
     if not key:
@@ -59,7 +58,7 @@ def _key(body: bytearray) -> bytearray:
 
 
 def _unescaped(raw: memoryview) -> bytearray:
-    """No key needs an escape in JSON. If Graph uses one, a str that cannot be wiped is the price of reading it."""
+    """Return a JSON string without its escapes. No key needs any; reading one costs a str that cannot be wiped."""
     encoded = msgspec.json.decode(raw, type=str).encode()
     whole = bytearray(encoded)
     overwrite(encoded)

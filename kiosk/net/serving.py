@@ -41,10 +41,10 @@ class Tls:
 
 
 class _UnixListener(socket.socket):
-    """A listening unix socket with a file of its own, which goes when the socket closes.
+    """A listening unix socket that removes its file just before it closes.
 
-    A server closes its listeners first and then finishes its requests. A successor may start meanwhile and make its own
-    file at the path, which this one must not remove: hence before it closes, and never later.
+    A server that stops closes its listeners first and then finishes its requests. Meanwhile a successor may bind the
+    same path, and its file must stay.
     """
 
     path: Path | None = None

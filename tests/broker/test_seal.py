@@ -70,6 +70,10 @@ def test_escapes_that_a_key_does_not_need_are_understood() -> None:
         (b"<html>", "graph_garbled"),
         (b"", "graph_garbled"),
         (b"\xff\xfe", "graph_garbled"),
+        (b'{"value":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "graph_garbled"),
+        (b'{"value":"\\u002d\xff"}', "graph_garbled"),
+        (b'{"value":"\\ud800"}', "graph_garbled"),
+        (b'{"value":"\\q"}', "graph_garbled"),
     ],
 )
 def test_everything_else_is_refused(body: bytes, code: str) -> None:
