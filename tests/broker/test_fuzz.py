@@ -1,4 +1,4 @@
-"""The interface against its own description: whatever is sent, the answer is one that the description names."""
+"""Requests generated from docs/openapi.json: every response is one that the description allows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS = VisitKeys()
 @DESCRIPTION.parametrize()  # type: ignore[untyped-decorator] # schemathesis has no types for it
 @FEW
 def test_answers_are_as_described(case: Any, shared_broker: RunningBroker, shared_sandbox: RunningSandbox) -> None:
-    # A token serves only one visit, and each case names another.
+    # A token serves only one visit, and each case names a different one.
     token = shared_sandbox.token("ada")
     for authorization in ({"authorization": f"Bearer {token}"}, {}):
         answer = send(shared_broker.http, case, authorization)
@@ -74,12 +74,12 @@ def test_whatever_else_a_kiosk_says_of_itself(
 
 
 def _plain(value: bytes) -> bytes:
-    """What a client can send at all."""
+    """Remove what an HTTP client cannot send in a header."""
     return bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F).strip()
 
 
 def send(client: httpx.Client, case: Any, authorization: dict[str, str]) -> httpx.Response:
-    """What was made up, over the broker's own socket."""
+    """Send a generated case over the broker's socket."""
     made = case.as_transport_kwargs(base_url="http://broker")
     headers = {name: value for name, value in made["headers"].items() if name.lower() != "authorization"}
     content = json.dumps(made["json"]) if "json" in made else made.get("data")

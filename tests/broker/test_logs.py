@@ -1,4 +1,4 @@
-"""The log: its form, its two dialects, and that no release puts a secret into it, at whatever level."""
+"""The log: its format on a terminal and for the journal, and that no release logs a secret at any level."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_of_an_exception_only_the_place_is_written() -> None:
 
 
 def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket in the journal's place, as systemd connects standard error to it."""
+    """A socket stands in for the journal's, connected to standard error as systemd does it."""
     path = tmp_path / "stdout"
     monkeypatch.setattr(logs, "_JOURNAL", str(path))
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as ours:
@@ -99,7 +99,7 @@ def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_visit_can_be_followed(sandbox: RunningSandbox, place: Path) -> None:
-    """Each of its requests has the same fingerprint; the release has the ids of the record."""
+    """All requests of a visit log the same fingerprint; the release logs the ids that the record has."""
     token, keys = sandbox.token("ada"), VisitKeys()
     visit = {"x-visit-key": key_fingerprint(keys.public_key), "x-kiosk-terminal": "desk7 tty1"}
     with broker_process(broker_config(sandbox.directory, place), place) as broker:
@@ -119,7 +119,7 @@ def test_a_visit_can_be_followed(sandbox: RunningSandbox, place: Path) -> None:
 
 
 def test_no_secret_even_at_the_lowest_level(sandbox: RunningSandbox, place: Path) -> None:
-    """Releases that go well and badly in every way, over TLS to Graph and Entra ID, with all that is logged of them."""
+    """Releases that succeed and fail in every way, over TLS to Graph and Entra ID, with everything logged."""
     mac = sandbox.device("NW-AKESSLER-14")
     assert mac.key
     keys = VisitKeys()
@@ -132,7 +132,7 @@ def test_no_secret_even_at_the_lowest_level(sandbox: RunningSandbox, place: Path
     )
     with broker_process(config, place) as broker:
         for kind in ("truncated", "html", "cut"):
-            # As long as the broker has no token of its own, it asks for one, and that comes damaged.
+            # The broker has no token for Graph yet, and the one that it requests arrives damaged.
             sandbox.fault("*/oauth2/v2.0/token", kind, method="POST")
             assert broker.release(good, mac.id, keys=keys).code == "graph_unavailable"
             sandbox.clear_faults()

@@ -1,4 +1,4 @@
-"""What the broker counts, over its own listener; and that the alerts and the dashboard speak of what there is."""
+"""The broker's metrics on their own listener; alerts and dashboard name only metrics that exist."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     assert broker.release(sandbox.token("sofia"), sandbox.device("NW-SMARINO-NULL").id).code == "key_with_person"
     broker.ask("GET", "/v1/made/up/by/somebody")
 
-    # The first sink follows by itself.
+    # The first sink catches up without a request.
     copy = f"file file://{place}/copy.jsonl"
     wait_for(lambda: value(samples(read(address)), "sink_backlog_rows", sink=copy) == 0)
     text = read(address)
@@ -120,7 +120,7 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     for secret in (mac.key, mac.id, mac.serial, mac.name, "Ada", sandbox.person("ada").oid, "tty1", token[:40]):
         assert str(secret) not in text
 
-    # What is named in the files for the operator is among what there is.
+    # Every metric in the operator's files exists.
     known = {name for name, _ in found} | set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     for file in sorted(MONITORING.iterdir()):
         named = set(NAME.findall(file.read_text()))

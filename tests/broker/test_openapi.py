@@ -1,4 +1,4 @@
-"""The description of the interface is the one that the program would write now, and says what the program does."""
+"""docs/openapi.json is what the program would write now, and describes every operation and code."""
 
 from __future__ import annotations
 

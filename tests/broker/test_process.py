@@ -1,4 +1,4 @@
-"""The broker as its own process: TLS, crashes, signals, a full disk, and what it does not start with."""
+"""The broker as a process: TLS, crashes, signals, a full disk, and configurations that it refuses to start with."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY = "*/getFileVaultKey"
 
 
 def in_background(broker: RunningBroker, token: str, device_id: str) -> list[Any]:
-    """A release under way in another thread; its answer or error comes into the list."""
+    """Start a release in another thread; its answer or error is appended to the returned list."""
     answers: list[Any] = []
 
     def release() -> None:
@@ -107,7 +107,7 @@ def test_a_signal_lets_a_release_finish(sandbox: RunningSandbox, place: Path, nu
 
 def test_a_release_may_take_all_its_time_to_finish(sandbox: RunningSandbox, place: Path) -> None:
     config = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
-    # Longer than a server waits that knows nothing of releases.
+    # Longer than the grace period of a server without releases.
     sandbox.fault(KEY, "delay", seconds=6, times=1)
     with broker_process(config, place) as broker:
         answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
@@ -159,7 +159,7 @@ def is_listening(path: Path) -> bool:
 
 
 def test_an_ending_broker_leaves_its_successor_the_socket(sandbox: RunningSandbox, place: Path) -> None:
-    """As by hand or in a container: the next one starts while the first still finishes a release."""
+    """Started by hand or in containers, the next one starts while the first still finishes a release."""
     path = place / "broker.sock"
     (place / "next").mkdir()
     following = broker_config(sandbox.directory, place / "next", listen={"url": f"unix:{path}"})

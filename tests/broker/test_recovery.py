@@ -1,4 +1,4 @@
-"""What comes back or is replaced while the broker runs: certificates on disk, signing keys, the broker itself."""
+"""What recovers or is replaced while the broker runs: certificates on disk, signing keys, the broker itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.sandbox import RunningSandbox
 
 
 def replace(path: Path, content: bytes) -> None:
-    """As a careful operator does it: whole, in one step."""
+    """Replace a file atomically, as a careful operator does."""
     new = path.with_suffix(".new")
     new.write_bytes(content)
     new.replace(path)
@@ -48,13 +48,13 @@ def test_a_replaced_certificate_serves_for_the_next_token(
             return broker.release(sandbox.token("ada"), mac).code
 
         def new_token_needed() -> None:
-            # Graph takes the old one no longer.
+            # Graph no longer accepts the old one.
             sandbox.rotate_keys(keep_old=False)
             clock.ahead += timedelta(seconds=PAUSE_SECONDS)
 
         assert outcome() == ""
         replace(certificate, stranger.key_pem() + stranger.certificate_pem())
-        # The token from before is still good.
+        # The token from before is still valid.
         assert outcome() == ""
         new_token_needed()
         assert outcome() == "graph_certificate"
@@ -85,7 +85,7 @@ def served_certificate(port: int, host: str) -> bytes | None:
     context.verify_mode = ssl.CERT_NONE
     with (
         socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
-        # Without a name for SNI where it is an address.
+        # An address is not sent as SNI.
         context.wrap_socket(plain, server_hostname=host) as secured,
     ):
         return secured.getpeercert(binary_form=True)
@@ -105,20 +105,20 @@ def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox
         before = served_certificate(port, "localhost")
         assert broker.ask("GET", "/healthz").status_code == 200
         replace(certificate, second.certificate_pem())
-        # The certificate is there, its key is not yet.
+        # The certificate is new, its key is not yet.
         assert served_certificate(port, "127.0.0.1") == served_certificate(port, "localhost") == before
         replace(key, second.key_pem())
         after = served_certificate(port, "127.0.0.1")
         assert after not in {None, before}
         assert served_certificate(port, "localhost") == after
-        # A connection that was open stays open.
+        # An open connection stays open.
         assert broker.ask("GET", "/healthz").status_code == 200
     assert "the replaced certificate cannot be used, the one before stays" in broker.log()
     assert "the certificate was replaced" in broker.log()
 
 
 async def test_a_visit_goes_on_when_the_broker_is_restarted_or_killed(sandbox: RunningSandbox, place: Path) -> None:
-    """The kiosk's own client, one token, one key pair, over three lives of the broker."""
+    """The kiosk's own client with one token and one key pair, while the broker is restarted twice."""
     config = broker_config(sandbox.directory, place)
     token, keys, thief = sandbox.token("ada"), VisitKeys(), VisitKeys()
     mac, ada = sandbox.device("NW-AKESSLER-14"), sandbox.person("ada")
@@ -142,7 +142,7 @@ async def test_a_visit_goes_on_when_the_broker_is_restarted_or_killed(sandbox: R
             assert bytes(opened[index] for index in range(len(opened))).decode() == mac.key
         await visit.closed(shown.release_id, Ending.HIDDEN, 3.0)
         await visit.closed(again.release_id, Ending.FINISHED, 4.0)
-        # What binds the token to the visit has outlived the broker, too.
+        # The binding of the token to the visit survived as well.
         stolen = client(thief)
         with pytest.raises(TokenBound):
             await stolen.devices()
@@ -172,7 +172,7 @@ def test_a_copy_made_while_the_broker_runs_can_be_restored(sandbox: RunningSandb
     copy.rename(record)
     with broker_process(config, place) as broker:
         assert len(broker.rows("release.done")) == 1
-        # It is still known which visit the token belongs to.
+        # The binding of the token to its visit survived.
         assert broker.release(token, mac, keys=VisitKeys()).code == "token_bound"
     command = [sys.executable, "-P", "-s", "-m", "kiosk", "audit", "verify", "--config", str(place / "broker.toml")]
     found = subprocess.run([*command, "--public-key", str(place / "record.pub")], check=False, cwd=ROOT, timeout=30)

@@ -1,4 +1,4 @@
-"""Every request that has to be refused: its own code for each, on the record, and Graph is never asked for a key."""
+"""Every request that must be refused gets its own code and an entry on the record; Graph is never asked for a key."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroke
     ],
 )
 def test_refused_tokens(start: Start, sandbox: RunningSandbox, what: str, code: str, proven: bool) -> None:
-    """Each at a broker of its own: so many refusals within a minute would no longer be written one by one."""
+    """Each uses its own broker: the throttle would sum up so many refusals within a minute."""
     token = bad_token(sandbox, what)
     mac = sandbox.device("NW-AKESSLER-14")
     with start() as broker:
@@ -219,7 +219,7 @@ def test_the_id_of_a_device_may_be_written_in_capitals(broker: RunningBroker, sa
 def test_personal_macs_where_the_organisation_allows_them(start: Start, sandbox: RunningSandbox) -> None:
     with start(rules={"company_owned_only": False}) as broker:
         token = sandbox.token("emil")
-        # Our rule lets it pass, Microsoft does not.
+        # Our rule allows it, Microsoft does not.
         assert broker.release(token, sandbox.device("Emil's MacBook").id).code == "device_personal"
         assert broker.release(token, sandbox.device("NW-ENOVAK-AD").id).code == ""
 
@@ -252,7 +252,7 @@ def test_rotated_signing_keys_are_found(start: Start, sandbox: RunningSandbox) -
         old = sandbox.token("ada")
         assert outcome(old) == ""
         sandbox.rotate_keys(keep_old=False)
-        # Keys were fetched a moment ago; nobody can make us fetch them again at once.
+        # Keys were fetched a moment ago, and nobody can cause another fetch so soon.
         assert outcome(sandbox.token("ada")) == "token_signature"
         clock.ahead = timedelta(seconds=PAUSE_SECONDS)
         assert outcome(sandbox.token("ada")) == ""

@@ -238,7 +238,7 @@ def test_blocked_devices(name: str) -> None:
     mine = rules.first_refusal(rules.Case(MAC, ME, frozenset({ME}), settings))
     assert mine is not None
     assert mine.code == "device_blocked"
-    # Of somebody else's, not even that is said.
+    # Of somebody else's device, not even that is disclosed.
     foreign = rules.first_refusal(rules.Case(replace(MAC, user_id=OTHER), ME, None, settings))
     assert foreign is not None
     assert foreign.code == "device_not_yours"

@@ -1,4 +1,4 @@
-"""The rules through the interface: who may, one token for one visit, limits of kiosks and of all, forms of reasons."""
+"""The rules over HTTP: who is admitted, one token per visit, limits per kiosk and overall, patterns for reasons."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_blocked_devices(start: Start, sandbox: RunningSandbox) -> None:
         assert [broker.release(token, mac.id).code for mac in (blocked, other)] == ["device_blocked", ""]
         listed = broker.ask("GET", "/v1/devices", token).json()["devices"]
         assert {one["name"]: one["refusal"] for one in listed}[MAC] == "device_blocked"
-        # Somebody else learns only that it is not theirs.
+        # Anybody else learns only that the device is not theirs.
         assert broker.release(sandbox.token("jonas"), blocked.id).code == "device_not_yours"
 
 
@@ -86,7 +86,7 @@ def test_a_token_serves_one_visit(start: Start, sandbox: RunningSandbox) -> None
         assert (answer.code, answer.response.status_code) == ("token_bound", 401)
         assert not sandbox.requests("/beta/")
         assert broker.release(token, mac, keys=owner).code == ""
-    # It holds after a restart, and another sign-in of the same person begins anew.
+    # The binding survives a restart; another sign-in of the same person has its own.
     with start(rules=OFF) as broker:
         assert broker.release(token, mac, keys=thief).code == "token_bound"
         assert broker.release(sandbox.token("ada"), mac, keys=thief).code == ""

@@ -1,4 +1,4 @@
-"""From Graph's bytes to the seal: what is sealed, what is refused, and that nothing readable stays behind."""
+"""Sealing Graph's answer: what is sealed, what is refused, and that no readable byte stays behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface over a real unix socket, with the sandbox as Entra ID and Graph: what a visit asks, in its order."""
+"""The HTTP interface over a real unix socket, with the sandbox as Entra ID and Graph: a visit's requests in order."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def visit(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     assert (done["outcome"], done["terminal"], end["outcome"], end["shown_seconds"]) == (
         "ok", "tty1", "countdown", 300.0,
     )  # fmt: skip
-    # The record leads to the very request that Graph saw.
+    # The record names the request under the id that Graph saw.
     (asked,) = sandbox.requests("getFileVaultKey")
     assert asked["client_request_id"] == done["client_request_id"]
     assert done["request_id"]
@@ -138,7 +138,7 @@ def test_what_the_list_says_is_what_a_release_does(broker: RunningBroker, sandbo
         token = sandbox.token(person)
         for device in broker.ask("GET", "/v1/devices", token).json()["devices"]:
             code = broker.release(token, device["id"]).code
-            # Whether a key is stored is known only when it is asked for.
+            # Only a request for the key shows whether one is stored.
             no_key = issubclass(BY_CODE[code], KeyNotEscrowed) if code else False
             assert code == (device["refusal"] or "") or (no_key and not device["refusal"])
 
@@ -212,14 +212,14 @@ def test_not_ready_without_signing_keys(sandbox: RunningSandbox, start: Start) -
 
 
 def trials(broker: RunningBroker) -> int:
-    """Trial writes so far."""
+    """Return the number of trial writes so far."""
     assert broker.record
     with broker.record.engine.connect() as connection:
         return connection.scalar(select(HEAD.c.trials)) or 0
 
 
 def test_anybody_may_ask_whether_it_is_ready(start: Start) -> None:
-    """Many requests share one trial write, which takes the lock of the record; its result holds for a second."""
+    """Many requests share one trial write, which locks the record; its result holds for a second."""
     clock = ManualClock()
     with start(clock) as broker, ThreadPoolExecutor(8) as pool:
 
@@ -249,7 +249,7 @@ def test_the_reason_why_it_is_not_ready_is_shared_too(start: Start, sandbox: Run
 
 @contextlib.contextmanager
 def locked(broker: RunningBroker) -> Iterator[list[str]]:
-    """Hold the lock of the record as another program would; yields the errors that the writer meets."""
+    """Hold the record's write lock as another program would; yields the errors that the writer gets."""
     assert broker.record
     met: list[str] = []
     event.listen(broker.record.engine, "handle_error", lambda context: met.append(str(context.original_exception)))
@@ -314,7 +314,7 @@ def test_what_cannot_be_understood_is_a_problem_document(
     assert (response.status_code, problem_code(response)) == (status, code)
     assert response.headers["cache-control"] == "no-store"
     assert not sandbox.requests("/beta/")
-    # Whoever is not known is told nothing else first.
+    # Without a token, the first thing to learn is that one is missing.
     if status not in {404, 405}:
         options.pop("content", None)
         assert broker.ask(method, path, **options).status_code == 401
@@ -323,7 +323,7 @@ def test_what_cannot_be_understood_is_a_problem_document(
 def test_a_request_that_breaks_off_is_no_fault_of_the_broker(
     broker: RunningBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It needs no token, so anybody could otherwise raise the alert on errors."""
+    """Anybody can send one without a token, so it must not trigger the alert on errors."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(broker.config.listen.url.removeprefix("unix:"))
         connection.sendall(
@@ -376,7 +376,7 @@ def test_the_unexpected_is_a_problem_document_too(
 
 
 def test_a_lost_reveal_is_believed_from_whoever_knows_it(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    """And nothing else: not how it ended otherwise, not of a release that was not made, not a second time."""
+    """Nothing else is believed: no other ending, no unknown release, no second report."""
     answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
     release_id = answer.response.json()["release_id"]
 
