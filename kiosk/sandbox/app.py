@@ -1,19 +1,25 @@
-"""The sandbox as one ASGI application: the parts put together, faults and the request log around them."""
+"""The sandbox as one ASGI application: its services behind Starlette's routes, with fault injection in front."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
-import traceback
-from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
+import trustme
 from cryptography import x509
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from kiosk.clock import Clock
 from kiosk.errors import ConfigError
-from kiosk.sandbox.admin import Admin, RequestLog, ShiftedClock
+from kiosk.process.logging import place_of
+from kiosk.sandbox.admin import Admin, AdminAuthentication, RequestLog, ShiftedClock
 from kiosk.sandbox.entra.device_code import DeviceCodes
 from kiosk.sandbox.entra.issuer import Issuer
 from kiosk.sandbox.entra.routes import Entra
@@ -21,42 +27,32 @@ from kiosk.sandbox.entra.tokens import SigningKeys
 from kiosk.sandbox.faults import Faults
 from kiosk.sandbox.graph.rotation import Rotations
 from kiosk.sandbox.graph.routes import Graph
+from kiosk.sandbox.http import Refusal, call, json_response, read_body
 from kiosk.sandbox.pages import Pages
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.tenant.directory import DEVICES_FILE, PEOPLE_FILE, Directory, load_directory
 from kiosk.sandbox.tenant.generate import grow
-from kiosk.sandbox.web import (
-    Receive,
-    Refusal,
-    Request,
-    Response,
-    Routes,
-    Scope,
-    Send,
-    json_response,
-    read_request,
-    send_response,
-)
 from kiosk.text import clean
 
+_LARGEST_BODY = 1 << 20
 _LONGEST_NAME = 160
 _log = logging.getLogger(__name__)
 
 
 class Sandbox:
-    """A simulated tenant at the address ``base``. Raises ConfigError for data that does not fit."""
+    """A simulated tenant at the address ``base``. Raises ConfigError for invalid data.
 
-    def __init__(
-        self, config: SandboxConfig, base: str, clock: Clock, broker_certificates: Sequence[x509.Certificate]
-    ) -> None:
+    Faults need uvicorn's own ``send`` and whole requests, so this must be the outermost application.
+    """
+
+    def __init__(self, config: SandboxConfig, base: str, clock: Clock, broker: trustme.LeafCert) -> None:
+        """``broker`` is the certificate that is registered for the broker's application."""
         self.clock = ShiftedClock(clock)
         self.admin_token = secrets.token_urlsafe(32)
         self.directory = _directory(config, self.clock)
-        offered = tuple(self.directory.people())
+        # Generated people can sign in, but a list of thousands helps nobody.
+        listed = tuple(self.directory.people())
         grow(self.directory, config.tenant.devices, config.tenant.seed, self.clock.utc())
-        tenant = self.directory.tenant
-        keys = SigningKeys()
-        self._issuer = Issuer(base, self.directory, keys, self.clock)
         self._faults = Faults(self.clock)
         for fault in config.fault:
             self._faults.arm(fault)
@@ -73,47 +69,67 @@ class Sandbox:
             active_seconds=config.graph.rotation_active_seconds,
         )
         for device in self.directory.devices():
-            rotations.remember(device)
-        self._graph = Graph(base, self.directory, keys, rotations, self.clock, config.graph.page_size)
-        self._admin = Admin(self.admin_token, self.directory, self._issuer, self._faults, self._requests, self.clock)
-        self._routes = Routes()
-        certificates = {tenant.broker.client_id: broker_certificates}
-        Entra(base, self.directory, self._issuer, codes, self.clock, certificates).add_to(self._routes)
-        Pages(self.directory, codes, offered).add_to(self._routes)
-        self._admin.add_to(self._routes)
+            rotations.load(device)
+        keys = SigningKeys()
+        issuer = Issuer(base, self.directory, keys, self.clock)
+        registered = x509.load_pem_x509_certificate(broker.cert_chain_pems[0].bytes())
+        certificates = {self.directory.tenant.broker.client_id: [registered]}
+        self._app = Starlette(
+            routes=[
+                *Graph(base, self.directory, keys, rotations, self.clock, config.graph.page_size).routes(),
+                *Entra(base, self.directory, issuer, codes, self.clock, certificates).routes(),
+                *Pages(self.directory, codes, listed).routes(),
+                *Admin(self.directory, issuer, self._faults, self._requests, self.clock).routes(),
+            ],
+            middleware=[Middleware(AdminAuthentication, token=self.admin_token)],
+            exception_handlers={Refusal: self._refused, 404: _not_found, 405: _method_not_allowed},
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
             return
+        request = Request(scope, receive)
         try:
-            request = await read_request(scope, receive)
-        except Refusal as refusal:
-            await send_response(refusal.response, send)
+            body = await read_body(request, _LARGEST_BODY)
+        except ClientDisconnect:
             return
-        if request is None:
+        if body is None:
+            await Response(status_code=413, headers={"connection": "close"})(scope, receive, send)
             return
         if fault := self._faults.strike(request):
-            status = fault.status if fault.kind == "status" else 0 if fault.kind in {"hang", "reset"} else 200
-            self._requests.add(request, status, fault.kind)
-            await self._faults.play(fault, request, self._answer, receive, send)
+            self._requests.add(request, fault.logged_status(), fault.kind)
+            answer = functools.partial(self._answer, request, body)
+            await self._faults.play(fault, request, answer, receive, send)
             return
-        response = self._answer(request)
-        self._requests.add(request, response.status)
-        await send_response(response, send)
+        response = await self._answer(request, body)
+        self._requests.add(request, response.status_code)
+        await response(scope, receive, send)
 
-    def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, body: bytes) -> Response:
+        """Return the true response to a request."""
+        # A slash at the end makes no difference to the real services.
+        scope = {**request.scope, "path": request["path"].rstrip("/") or "/"}
         try:
-            self._admin.check(request)
-            answer = self._graph.answer(request) or self._routes.answer(request)
-            return answer or json_response({"error": "not found"}, 404)
-        except Refusal as refusal:
-            return refusal.response
-        except Exception as error:  # a mistake of ours must look like one, not like a fault of the network
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(place.filename).name}:{place.lineno}"
-            _log.error("%s %s failed at %s: %s", request.method, request.path, where, type(error).__name__)
+            return await call(self._app, scope, body)
+        except Exception as error:  # a bug of ours must not look like a fault of the network
+            _log.error("%s %s failed at %s: %s", request.method, request["path"], place_of(error), type(error).__name__)
             return json_response({"error": "the sandbox itself failed; see its log"}, 500)
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return error.response(request, self.clock.utc())
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    return json_response({"error": "not found"}, 404)
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """Return 405 with the methods of all routes of this path; Starlette would name those of the first."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in routes if isinstance(route, Route) for method in route.methods or ()}
+    return Response(status_code=405, headers={"allow": ", ".join(sorted(methods))})
 
 
 def _directory(config: SandboxConfig, clock: Clock) -> Directory:
@@ -132,6 +148,7 @@ def _directory(config: SandboxConfig, clock: Clock) -> Directory:
 
 
 def _approver(config: SandboxConfig, directory: Directory) -> str:
+    """Return the object id of the person who approves every sign-in, or an empty string."""
     if config.approve is None:
         return ""
     person = directory.find_person(config.approve)
@@ -140,11 +157,3 @@ def _approver(config: SandboxConfig, directory: Directory) -> str:
         reason = f"expected one of {known}; not {clean(config.approve, _LONGEST_NAME)}"
         raise ConfigError("sandbox", reason, key="approve")
     return person.oid
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -1,39 +1,48 @@
-"""Faults on demand: what the network and the services can do to a client, on the routes that a test chooses."""
+"""Fault injection: what the network and the services can do to a client, on the routes that a test chooses."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import fnmatch
 import socket
 import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Send
 
 from kiosk.clock import Clock
 from kiosk.config.types import Section, Text
-from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS, entra_error_body
-from kiosk.sandbox.graph.errors import plain_failure
+from kiosk.sandbox.entra.errors import EntraError, sign_in_refusal
+from kiosk.sandbox.graph.errors import failure
 from kiosk.sandbox.graph.routes import VERSIONS
-from kiosk.sandbox.web import Handler, Receive, Request, Response, Send, json_response, send_head, send_response
+from kiosk.sandbox.http import Refusal
 
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Proxy</title></head><body><h1>Please sign in to the network</h1></body></html>"
 )
+_JSON = (b"content-type", b"application/json")
 _CHUNK = b"A" * 65_536
-_LINGER_NOT = struct.pack("ii", 1, 0)
+# SO_LINGER, switched on with zero seconds: closing the socket sends a reset.
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+Answer = Callable[[], Awaitable[Response]]
 
 
 class Fault(Section, frozen=True, kw_only=True):
-    """What happens to requests of ``method`` to ``path`` (a pattern with ``*``; it may go on with ``?`` and the query).
+    """What happens to requests of ``method`` to ``path``.
 
-    The first ``skip`` of them are left alone, the next ``times`` (all, when not given) suffer.
+    ``path`` is a pattern with ``*``, compared with the path alone and with the path, ``?`` and the query. The first
+    ``skip`` matching requests are left alone, the next ``times`` (by default all) are hit.
 
-    ``aadsts`` is a refusal of the sign-in service. ``set`` changes one thing in the true answer: what ``field`` names,
-    such as ``value.0.id`` (``*`` for each of a list), becomes ``value``, or goes away where none is given. As a value,
-    ``{self}`` stands for the address of the request, and ``{twice}`` for a list with all that was in it twice.
+    ``aadsts`` answers with a refusal of the sign-in service. ``set`` changes the true response: ``field``, a path such
+    as ``value.0.id`` (``*`` is every item of a list), gets ``value``, or is removed if no value is given. The value
+    ``{self}`` is replaced by the address of the request, ``{twice}`` by the field's list with every item repeated.
     """
 
     path: Text
@@ -63,8 +72,14 @@ class Fault(Section, frozen=True, kw_only=True):
     skip: Annotated[int, Meta(ge=0)] = 0
     times: Annotated[int, Meta(ge=1)] | None = None
 
+    def logged_status(self) -> int:
+        """Return the status that the request log shows; 0 if the client gets no response."""
+        if self.kind == "status":
+            return self.status
+        return 0 if self.kind in {"hang", "reset"} else 200
 
-@dataclasses.dataclass
+
+@dataclass
 class _Armed:
     fault: Fault
     id: int
@@ -72,6 +87,7 @@ class _Armed:
     hits: int = 0
 
     def strikes(self, request: Request) -> bool:
+        """Whether this request is hit. Counts it."""
         fault = self.fault
         if fault.method not in ("*", request.method) or not _matches(request, fault.path):
             return False
@@ -83,7 +99,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults that are armed, and how each of them is played."""
+    """The armed faults, and how each kind is played."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -91,90 +107,106 @@ class Faults:
         self._last_id = 0
 
     def arm(self, fault: Fault) -> int:
-        """Add a fault; returns the number by which it can be taken away."""
+        """Add a fault. Returns the id to disarm it with."""
         self._last_id += 1
         self._armed.append(_Armed(fault, self._last_id))
         return self._last_id
 
     def disarm(self, number: int | None = None) -> None:
-        """Take one fault away, or all."""
+        """Remove one fault, or all."""
         self._armed = [armed for armed in self._armed if number is not None and armed.id != number]
 
     def listed(self) -> list[dict[str, Any]]:
-        """What is armed, and how often it has struck."""
+        """Return the armed faults, each with its number of hits."""
         return [{"id": armed.id, "hits": armed.hits} | msgspec.to_builtins(armed.fault) for armed in self._armed]
 
     def strike(self, request: Request) -> Fault | None:
-        """The fault that this request meets, if any."""
+        """Return the fault that hits this request, if any."""
         return next((armed.fault for armed in self._armed if armed.strikes(request)), None)
 
-    async def play(self, fault: Fault, request: Request, answer: Handler, receive: Receive, send: Send) -> None:
-        """Let one request suffer. ``answer`` gives the true answer, for faults that spoil it."""
+    async def play(self, fault: Fault, request: Request, answer: Answer, receive: Receive, send: Send) -> None:
+        """Answer one request with a fault. ``answer`` returns the true response, for faults that alter it."""
         match fault.kind:
             case "status":
-                await send_response(self._failure(fault, request), send)
+                response = self._failure(fault, request)
+            case "aadsts":
+                response = sign_in_refusal(fault.aadsts).response(request, self._clock.utc())
+            case "html":
+                response = Response(_HTML, media_type="text/html")
             case "delay":
                 await self._clock.sleep(fault.seconds)
-                await send_response(answer(request), send)
-            case "hang":
-                await _gone(receive)
-            case "reset":
-                await _reset(receive, send)
-            case "cut":
-                response = answer(request)
-                await send_head(response, send, len(response.body))
-                await send({"type": "http.response.body", "body": _half(response.body), "more_body": True})
-                await _reset(receive, send)
+                response = await answer()
             case "truncated":
-                response = answer(request)
-                await send_response(dataclasses.replace(response, body=_half(response.body)), send)
-            case "html":
-                await send_response(Response(200, _HTML, {"content-type": "text/html; charset=utf-8"}), send)
+                response = await answer()
+                response = _with_body(response, _half(response))
             case "wrong_type":
-                response = answer(request)
-                headers = response.headers | {"content-type": "application/octet-stream"}
-                await send_response(dataclasses.replace(response, headers=headers), send)
-            case "huge":
-                await _huge(fault.megabytes, send)
-            case "endless":
-                await _endless(_CHUNK, 0.0, receive, send)
-            case "trickle":
-                await _endless(b" ", fault.seconds, receive, send)
-            case "aadsts":
-                await send_response(self._refusal(fault, request), send)
+                response = await answer()
+                response.headers["content-type"] = "application/octet-stream"
             case "set":
-                await send_response(_changed(fault, request, answer(request)), send)
-
-    def _refusal(self, fault: Fault, request: Request) -> Response:
-        error, suberror, words = SIGN_IN_REFUSALS.get(fault.aadsts, ("invalid_grant", "", "Sign-in was refused."))
-        body = entra_error_body(request, self._clock.utc(), fault.aadsts, error, words, suberror=suberror)
-        return json_response(body, 400)
+                response = _changed(fault, request, await answer())
+            case _:
+                await _disturb(fault, answer, receive, send)
+                return
+        await response(request.scope, receive, send)
 
     def _failure(self, fault: Fault, request: Request) -> Response:
-        first = request.path.lstrip("/").partition("/")[0]
-        if first in VERSIONS:
-            response = plain_failure(request, self._clock.utc(), fault.status)
+        if request["path"].lstrip("/").partition("/")[0] in VERSIONS:
+            refusal: Refusal = failure(fault.status)
         else:
             error = "temporarily_unavailable" if fault.status >= 500 else "invalid_request"
             words = "A transient error has occurred. Please try again."
-            body = entra_error_body(request, self._clock.utc(), 90033, error, words)
-            response = json_response(body, fault.status)
+            refusal = EntraError(90033, error, words, status=fault.status)
+        response = refusal.response(request, self._clock.utc())
         if fault.retry_after is not None:
             response.headers["retry-after"] = str(fault.retry_after)
         return response
 
 
 def _matches(request: Request, pattern: str) -> bool:
-    whole = f"{request.path}?{request.query}"
-    return fnmatch.fnmatchcase(request.path, pattern) or fnmatch.fnmatchcase(whole, pattern)
+    path = request["path"]
+    return fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(f"{path}?{_query(request)}", pattern)
 
 
-def _half(body: bytes) -> bytes:
-    return body[: len(body) // 2]
+def _query(request: Request) -> str:
+    query: bytes = request["query_string"]
+    return query.decode("latin-1")
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the connection is no more."""
+def _half(response: Response) -> bytes:
+    return bytes(response.body[: len(response.body) // 2])
+
+
+def _with_body(response: Response, body: bytes) -> Response:
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(body, response.status_code, headers)
+
+
+async def _disturb(fault: Fault, answer: Answer, receive: Receive, send: Send) -> None:
+    """Play a fault of the connection or of its pace."""
+    match fault.kind:
+        case "hang":
+            await _disconnected(receive)
+        case "reset":
+            await _reset(receive, send)
+        case "cut":
+            response = await answer()
+            await _start(send, response.status_code, response.raw_headers)
+            await send({"type": "http.response.body", "body": _half(response), "more_body": True})
+            await _reset(receive, send)
+        case "huge":
+            await _huge(fault.megabytes, send)
+        case "endless":
+            await _endless(_CHUNK, 0.0, receive, send)
+        case "trickle":
+            await _endless(b" ", fault.seconds, receive, send)
+
+
+async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -182,64 +214,68 @@ async def _gone(receive: Receive) -> None:
 async def _reset(receive: Receive, send: Send) -> None:
     """End the connection with a TCP reset.
 
-    ASGI has no word for that. In the outermost layer ``send`` is a method of uvicorn's request cycle, which holds the
-    transport; not lingering makes closing a reset instead of an orderly end.
+    ASGI has no message for this. At the outermost layer ``send`` is a method of uvicorn's request cycle, which holds
+    the transport; with a linger time of zero, closing is a reset instead of an orderly end.
     """
     transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
-    await _gone(receive)
+    await _disconnected(receive)
 
 
 async def _huge(megabytes: int, send: Send) -> None:
+    """Send a JSON document of this size."""
     length = megabytes << 20
-    await send_head(Response(200, headers={"content-type": "application/json"}), send, length)
-    await send({"type": "http.response.body", "body": b'{"value":"', "more_body": True})
-    left = length - 12
+    await _start(send, 200, [_JSON, (b"content-length", str(length).encode())])
+    opening, closing = b'{"value":"', b'"}'
+    await send({"type": "http.response.body", "body": opening, "more_body": True})
+    left = length - len(opening) - len(closing)
     while left > 0:
         piece = _CHUNK[: min(left, len(_CHUNK))]
         left -= len(piece)
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        # uvicorn waits only while the client is there; without this, a fast loop would starve everybody else.
+        # Once the client is gone, uvicorn's send returns at once; this loop would then starve all other requests.
         await asyncio.sleep(0)
-    await send({"type": "http.response.body", "body": b'"}'})
+    await send({"type": "http.response.body", "body": closing})
 
 
 async def _endless(piece: bytes, seconds: float, receive: Receive, send: Send) -> None:
-    """Send without end, until the client has had enough."""
-    gone = asyncio.ensure_future(_gone(receive))
-    await send_head(Response(200, headers={"content-type": "application/json"}), send, None)
+    """Send ``piece`` again and again until the client disconnects."""
+    disconnected = asyncio.ensure_future(_disconnected(receive))
+    await _start(send, 200, [_JSON])
     try:
-        while not gone.done():
+        while not disconnected.done():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(seconds)
     finally:
-        gone.cancel()
+        disconnected.cancel()
 
 
 def _changed(fault: Fault, request: Request, response: Response) -> Response:
-    """The true answer with one field replaced or removed; one that is no JSON object stays as it is."""
+    """Return the response with one field set or removed; unchanged if it is not JSON."""
     try:
-        body = msgspec.json.decode(response.body)
+        document = msgspec.json.decode(response.body)
     except msgspec.DecodeError:
         return response
-    _set(
-        body, fault.field.split("."), fault, f"https://{request.headers.get('host', '')}{request.path}?{request.query}"
-    )
-    return dataclasses.replace(response, body=msgspec.json.encode(body))
+    address = f"https://{request.headers.get('host', '')}{request['path']}?{_query(request)}"
+    _set(document, fault.field.split("."), fault, address)
+    return _with_body(response, msgspec.json.encode(document))
 
 
-def _set(inside: Any, path: list[str], fault: Fault, here: str) -> None:
+def _set(node: Any, path: list[str], fault: Fault, address: str) -> None:
+    """Change ``node`` in place: descend along ``path`` and set or remove what is at its end."""
     name, *rest = path
-    chosen: list[Any] = [name] if isinstance(inside, dict) else []
-    if isinstance(inside, list):
-        chosen = [at for at in range(len(inside)) if name in {"*", str(at)}]
-    for key in chosen:
+    keys: list[Any] = [name] if isinstance(node, dict) else []
+    if isinstance(node, list):
+        # From the end, so that removing an item does not move those that follow in the loop.
+        keys = [index for index in reversed(range(len(node))) if name in {"*", str(index)}]
+    for key in keys:
+        child = node.get(key) if isinstance(node, dict) else node[key]
         if rest:
-            _set(inside.get(key) if isinstance(inside, dict) else inside[key], rest, fault, here)
+            _set(child, rest, fault, address)
         elif fault.value is msgspec.UNSET:
-            inside.pop(*([key] if isinstance(inside, list) else [key, None]))
+            node.pop(*([key] if isinstance(node, list) else [key, None]))
         elif fault.value == "{twice}":
-            inside[key] = [*inside.get(key, ()), *inside.get(key, ())]
+            node[key] = [*(child or ()), *(child or ())]
         else:
-            inside[key] = here if fault.value == "{self}" else fault.value
+            node[key] = address if fault.value == "{self}" else fault.value

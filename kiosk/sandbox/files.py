@@ -1,4 +1,4 @@
-"""The files that the sandbox writes: certificates, and configurations with which kiosk and broker run as they are."""
+"""The files that the sandbox writes: certificates, and ready configurations for kiosk and broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from kiosk.config.types import Section
 from kiosk.errors import ConfigError
 from kiosk.net.serving import Tls
-from kiosk.sandbox.ca import Authority, KeyPair
+from kiosk.sandbox.certificates import Certificates
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.tenant.directory import Tenant
 
@@ -23,10 +23,10 @@ _SECRET_FILE = 0o600
 
 
 class Files:
-    """A folder for the owner only, and what was written into it."""
+    """A folder that only its owner can open, and the files written into it."""
 
     def __init__(self, directory: Path) -> None:
-        """Make the folder, or see that an existing one is closed to others. Raises ConfigError."""
+        """Make the folder, or check that an existing one is closed to others. Raises ConfigError."""
         self.directory = directory.expanduser().resolve()
         self._written: list[Path] = []
         try:
@@ -41,13 +41,13 @@ class Files:
 
     @classmethod
     def temporary(cls) -> Files:
-        """A new folder among the system's temporary ones. Raises ConfigError."""
+        """Make a temporary folder. Raises ConfigError."""
         files = cls(Path(tempfile.mkdtemp(prefix="recovery-kiosk-sandbox-")))
         files._made = True
         return files
 
     def write(self, name: str, content: bytes) -> Path:
-        """Write one file that only the owner reads. Raises ConfigError."""
+        """Write a file that only its owner can read. Returns its path. Raises ConfigError."""
         path = self.directory / name
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -60,7 +60,7 @@ class Files:
         return path
 
     def remove(self) -> None:
-        """Remove what was written, and the folder if it was made here and nothing else is in it."""
+        """Remove the written files, and the folder if it was made here and is empty."""
         for path in self._written:
             path.unlink(missing_ok=True)
         self._written.clear()
@@ -73,15 +73,15 @@ def write_all(
     config: SandboxConfig,
     tenant: Tenant,
     base: str,
-    authority: Authority,
-    broker: KeyPair,
+    certificates: Certificates,
     admin_token: str,
 ) -> Tls:
-    """Write everything; returns what the server itself needs of it."""
-    server = authority.server()
-    files.write("ca.pem", authority.certificate_pem())
-    tls = Tls(files.write("server.pem", server.certificate_pem()), files.write("server-key.pem", server.key_pem()))
-    files.write("broker.pem", broker.key_pem() + broker.certificate_pem())
+    """Write all files. Returns the paths that the server itself needs."""
+    server = certificates.server
+    files.write("ca.pem", certificates.authority.cert_pem.bytes())
+    certificate = files.write("server.pem", server.cert_chain_pems[0].bytes())
+    tls = Tls(certificate, files.write("server-key.pem", server.private_key_pem.bytes()))
+    files.write("broker.pem", certificates.broker.private_key_and_cert_chain_pem.bytes())
     files.write("admin-token", admin_token.encode())
     socket = f"unix:{files.directory}/broker.sock"
     authority_url = f"{base}/{tenant.id}"
@@ -129,8 +129,8 @@ def _plain(section: Section) -> dict[str, object]:
 
 
 def _toml(comment: str, tables: Mapping[str, Mapping[str, object]]) -> bytes:
-    """Tables of texts, numbers, truths and lists of them. What JSON writes for these is TOML, too."""
-    lines = [f"# {comment} Written anew at every start; changes are lost."]
+    """Return the tables as TOML. JSON writes strings, numbers, booleans and lists the same way."""
+    lines = [f"# {comment} Written again at every start; changes are lost."]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]

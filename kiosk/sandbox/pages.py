@@ -1,6 +1,6 @@
-"""The pages that a person's phone shows: type the code, see who asks, say who you are, approve or decline.
+"""The pages on a person's phone: enter the code, see which application asks, say who you are, approve or decline.
 
-Plain forms, no script, nothing from elsewhere; a program can play the phone by posting the same forms.
+Plain forms without scripts or foreign resources. A program can play the phone by posting the same forms.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
 from kiosk.sandbox.entra.device_code import DeviceCodes, Grant
+from kiosk.sandbox.http import form_fields
 from kiosk.sandbox.tenant.directory import Directory, Person
-from kiosk.sandbox.web import Request, Response, Routes
 from kiosk.text import clean
 
 HOME = "/devicelogin"
@@ -24,16 +28,17 @@ _COOKIE = "__Host-phone"
 _STYLE = (Path(__file__).parent / "phone.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _LONGEST_NAME = 160
+_FORGED = "This page was open for too long, or was sent from elsewhere. Try again."
 
 
 class Html(str):
-    """Text that is markup already; everything else is escaped."""
+    """Text that is already markup. All other text is escaped."""
 
     __slots__ = ()
 
 
 def fill(template: str, **values: str) -> Html:
-    """A piece of a page: every value is escaped unless it is Html."""
+    """Fill a template. Every value is escaped unless it is Html."""
     ready = {name: value if isinstance(value, Html) else escape(value) for name, value in values.items()}
     return Html(Template(template).substitute(ready))
 
@@ -93,7 +98,7 @@ _LISTED = """<li class="person" data-oid="$oid"><b dir="auto">$name</b><span dir
 
 
 class Pages:
-    """Routes of the pages. ``people`` are those that are offered; everybody else can be typed."""
+    """The routes of the pages. ``people`` are listed on them; anybody else can be typed in."""
 
     def __init__(self, directory: Directory, codes: DeviceCodes, people: Iterable[Person]) -> None:
         self._directory = directory
@@ -101,29 +106,34 @@ class Pages:
         self._people = tuple(people)
         self._secret = secrets.token_bytes(32)
 
-    def add_to(self, routes: Routes) -> None:
-        """Add the pages."""
-        routes.add("GET", HOME, self._start)
-        routes.add("POST", HOME, self._enter)
-        routes.add("POST", f"{HOME}/answer", self._answer)
-        routes.add("GET", f"{HOME}/people", self._list)
-        routes.add("GET", "/error", self._explain)
-        routes.add("GET", "/", self._welcome)
+    def routes(self) -> list[Route]:
+        """Return the routes of the pages."""
+        return [
+            Route(HOME, self._show_start),
+            Route(HOME, self._enter, methods=["POST"]),
+            Route(f"{HOME}/answer", self._answer, methods=["POST"]),
+            Route(f"{HOME}/people", self._list),
+            Route("/error", self._explain),
+            Route("/", self._welcome),
+        ]
 
-    def _welcome(self, request: Request) -> Response:
-        return Response(303, headers={"location": HOME})
+    async def _welcome(self, request: Request) -> Response:
+        return RedirectResponse(HOME, 303)
+
+    async def _show_start(self, request: Request) -> Response:
+        return self._start(request)
 
     def _start(self, request: Request, alert: str = "", status: int = 200) -> Response:
-        browser = request.cookie(_COOKIE) or secrets.token_urlsafe(32)
+        browser = request.cookies.get(_COOKIE) or secrets.token_urlsafe(32)
         content = fill(_CODE, home=HOME, csrf=self._csrf(browser), alert=_alert(alert))
         response = self._page("Enter code", content, status)
         response.headers["set-cookie"] = f"{_COOKIE}={browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
         return response
 
-    def _enter(self, request: Request) -> Response:
-        form = request.form()
+    async def _enter(self, request: Request) -> Response:
+        form = await form_fields(request)
         if not self._same_browser(request, form):
-            return self._start(request, "This page was open for too long, or was sent from elsewhere. Try again.", 403)
+            return self._start(request, _FORGED, 403)
         grant = self._codes.open_grant(form.get("code", ""))
         if grant is None:
             return self._start(request, "That code is not right, has expired or was used already.", 400)
@@ -140,14 +150,14 @@ class Pages:
             origin=f"a terminal at {grant.origin or 'an unknown address'}",
             people=choices,
             code=grant.user_code,
-            csrf=self._csrf(request.cookie(_COOKIE)),
+            csrf=self._csrf(request.cookies[_COOKIE]),
         )
         return self._page(f"Sign in to {grant.application.name}?", content, status)
 
-    def _answer(self, request: Request) -> Response:
-        form = request.form()
+    async def _answer(self, request: Request) -> Response:
+        form = await form_fields(request)
         if not self._same_browser(request, form):
-            return self._start(request, "This page was open for too long, or was sent from elsewhere. Try again.", 403)
+            return self._start(request, _FORGED, 403)
         grant = self._codes.open_grant(form.get("code", ""))
         if grant is None:
             return self._start(request, "That code has expired or was used already.", 400)
@@ -168,13 +178,13 @@ class Pages:
         )
         return self._page("Approved", content)
 
-    def _list(self, request: Request) -> Response:
+    async def _list(self, request: Request) -> Response:
         people = "\n".join(_person(_LISTED, person) for person in self._people)
         back = fill('<p><a href="$home">Enter a code</a></p>', home=HOME)
         return self._page("Who can sign in here", Html(f"<ul>{people}</ul>{back}"))
 
-    def _explain(self, request: Request) -> Response:
-        code = request.parameters().get("code", "")
+    async def _explain(self, request: Request) -> Response:
+        code = request.query_params.get("code", "")
         content = fill("<p>AADSTS$code is explained in Microsoft's list of sign-in error codes.</p>", code=code[:10])
         return self._page("About an error code", content)
 
@@ -192,13 +202,14 @@ class Pages:
             "referrer-policy": "no-referrer",
             "x-content-type-options": "nosniff",
         }
-        return Response(status, page.encode(), headers)
+        return Response(page, status, headers)
 
     def _csrf(self, browser: str) -> str:
         return hmac.new(self._secret, browser.encode(), "sha256").hexdigest()
 
     def _same_browser(self, request: Request, form: dict[str, str]) -> bool:
-        browser = request.cookie(_COOKIE)
+        """Whether the form comes from a page that this browser was shown."""
+        browser = request.cookies.get(_COOKIE, "")
         return bool(browser) and hmac.compare_digest(self._csrf(browser).encode(), form.get("csrf", "").encode())
 
 

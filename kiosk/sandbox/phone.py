@@ -1,4 +1,4 @@
-"""Plays the phone: a person's browser on the pages of the sandbox, for demonstrations and tests."""
+"""Plays the phone: a browser on the pages of the sandbox, for demonstrations and tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HOME = "/devicelogin"
 
 
 class PhoneError(Exception):
-    """What the page said instead of going on."""
+    """Why a page did not accept what was sent, in the page's own words."""
 
 
 class Somebody(NamedTuple):
-    """A person whom the page offers."""
+    """A person as the page lists them."""
 
     oid: str
     name: str
@@ -35,11 +35,11 @@ class Phone:
         self._client = service_client(url, ca_bundle)
 
     async def people(self) -> list[Somebody]:
-        """Who can sign in, as the page lists them."""
+        """Return the people whom the page lists."""
         return (await self._read("GET", f"{_HOME}/people")).people
 
     async def approve(self, user_code: str, oid: str) -> None:
-        """Enter the code, say who one is (an oid, an address or a name), approve. Raises PhoneError."""
+        """Enter the code and approve as ``oid``: an object id, an address or a name. Raises PhoneError."""
         page = await self._enter(user_code)
         offered = any(oid == value for name, value in page.choices if name == "oid")
         who = {"oid": oid} if offered else {"other": oid}
@@ -51,6 +51,7 @@ class Phone:
         await self._read("POST", page.action, page.hidden | {"answer": "decline"})
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.aclose()
 
     async def __aenter__(self) -> Phone:
@@ -77,7 +78,7 @@ class Phone:
 
 @dataclass(eq=False)
 class _Page(HTMLParser):
-    """What a person would see of a page: its form, whom it offers, its alert."""
+    """What a person sees of a page: its form, the listed people, its alert."""
 
     action: str = ""
     hidden: dict[str, str] = field(default_factory=dict, repr=False)

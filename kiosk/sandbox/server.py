@@ -1,4 +1,4 @@
-"""Starts the sandbox: certificates, files, address, then the service over TLS."""
+"""Starts the sandbox: address, certificates, files, then the service over TLS."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kiosk.clock import Clock, SystemClock
 from kiosk.net.serving import serve as serve_app
 from kiosk.net.serving import tcp_socket
 from kiosk.sandbox.app import Sandbox
-from kiosk.sandbox.ca import Authority, self_signed
+from kiosk.sandbox.certificates import make_certificates
 from kiosk.sandbox.files import Files, write_all
 from kiosk.sandbox.settings import SandboxConfig
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Where a sandbox that answers is to be found. In ``directory`` are kiosk.toml, broker.toml and ca.pem."""
+    """Address and files of a running sandbox. ``directory`` holds kiosk.toml, broker.toml and ca.pem."""
 
     url: str
     directory: Path
@@ -32,18 +32,19 @@ def serve(
     on_ready: Callable[[Ready], None] = lambda ready: None,
     clock: Clock | None = None,
 ) -> None:
-    """Run a sandbox until SIGTERM or SIGINT, or until stdin reaches its end. Raises ConfigError."""
+    """Run a sandbox until SIGTERM or SIGINT, or until stdin is closed. Raises ConfigError."""
+    clock = clock or SystemClock()
     with tcp_socket(config.listen.host, config.listen.port) as sock:
-        # By this name on every loopback address: a phone's browser and our own clients then see the same address.
+        # The name is the same on every loopback address, so browsers and our own clients see one address.
         base = f"https://localhost:{sock.getsockname()[1]}"
-        broker = self_signed("Recovery Kiosk broker")
-        sandbox = Sandbox(config, base, clock or SystemClock(), [broker.certificate])
+        certificates = make_certificates(clock.utc())
+        sandbox = Sandbox(config, base, clock, certificates.broker)
         files = Files(Path(config.directory)) if config.directory else Files.temporary()
         try:
             tenant = sandbox.directory.tenant
-            tls = write_all(files, config, tenant, base, Authority(), broker, sandbox.admin_token)
+            tls = write_all(files, config, tenant, base, certificates, sandbox.admin_token)
             ready = Ready(base, files.directory, sandbox.admin_token)
-            app: Any = sandbox  # uvicorn spells the types of ASGI out; ours are the protocol's plain mappings
+            app: Any = sandbox  # Starlette and uvicorn type ASGI differently
             serve_app(app, sock, tls=tls, on_ready=lambda: on_ready(ready), until_stdin_closes=until_stdin_closes)
         finally:
             if config.remove_files or not config.directory:

@@ -1,4 +1,4 @@
-"""``sandbox.toml``: every value has a default, so that an empty file, or none, is a complete sandbox."""
+"""``sandbox.toml``: every setting has a default, so an empty or missing file is a complete sandbox."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _LOOPBACK = r"^(127\.0\.0\.1|::1|localhost)$"
 
 
 class ListenSettings(Section, frozen=True, kw_only=True):
-    """Only loopback: the sandbox gives tokens to whoever asks. Port 0 takes a free one."""
+    """Address of the sandbox: loopback only, because it gives tokens to anybody who asks. Port 0 is any free one."""
 
     host: Annotated[str, Meta(pattern=_LOOPBACK)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
 
 
 class TenantSettings(Section, frozen=True, kw_only=True):
-    """Who and what is there: other files than ours, and ``devices`` as the number that is reached by generating more.
+    """The organisation: its files, and how many ``devices`` it has at least; missing ones are generated.
 
-    ``permissions`` are the broker's at Graph, where they shall differ from those in ``tenant.toml``.
+    ``permissions`` are what the broker may do at Graph, if not what ``tenant.toml`` says.
     """
 
     id: Guid | None = None
@@ -40,14 +40,14 @@ class TenantSettings(Section, frozen=True, kw_only=True):
 
 
 class DeviceCodeSettings(Section, frozen=True, kw_only=True):
-    """How long a code is good for, and how often one may ask what has become of it."""
+    """How long a code is valid, and how often a client may poll."""
 
     expires_seconds: Seconds = 900
     interval_seconds: Annotated[int, Meta(ge=0, le=60)] = 5
 
 
 class GraphServiceSettings(Section, frozen=True, kw_only=True):
-    """How many devices a page holds at most, and how long a key rotation takes."""
+    """The most devices on a page, and how long a key rotation takes."""
 
     page_size: Annotated[int, Meta(ge=1, le=1000)] = 1000
     rotation_pending_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 3
@@ -57,9 +57,9 @@ class GraphServiceSettings(Section, frozen=True, kw_only=True):
 class SandboxConfig(Section, frozen=True, kw_only=True):
     """``sandbox.toml``.
 
-    ``directory`` is where the files for kiosk and broker are written; without it, a temporary one, removed at the
-    end. ``remove_files`` removes them from a given one, too. ``approve`` is the person as whom every code approves
-    itself. ``visit`` and ``rules`` are passed on into those files.
+    ``directory`` is where the files for kiosk and broker are written: by default a temporary folder that is removed at
+    the end. ``remove_files`` removes the files from a given folder as well. ``approve`` is the person as whom every
+    sign-in is approved by itself. ``visit`` and ``rules`` are copied into the written files.
     """
 
     directory: Text | None = None
@@ -82,7 +82,7 @@ def configure(
     devices: int | None = None,
     approve: str | None = None,
 ) -> SandboxConfig:
-    """The settings of a file, or the defaults, with what the command line says instead. Raises ConfigError."""
+    """Return the settings of the file, or the defaults, overridden by the command line. Raises ConfigError."""
     config = SandboxConfig() if path is None else load(path, SandboxConfig)
     listen, tenant = config.listen, config.tenant
     return msgspec.structs.replace(

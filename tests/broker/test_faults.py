@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
 from kiosk.clock import Clock
-from kiosk.sandbox.ca import self_signed
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -165,8 +165,8 @@ def test_a_certificate_that_entra_does_not_know(start: Start, sandbox: RunningSa
     """Replaced on disk by the right one, it is taken with the next question."""
     right = (sandbox.directory / "broker.pem").read_bytes()
     certificate = tmp_path / "certificate.pem"
-    pair = self_signed("Somebody else")
-    certificate.write_bytes(pair.key_pem() + pair.certificate_pem())
+    stranger = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)
+    certificate.write_bytes(stranger.private_key_and_cert_chain_pem.bytes())
     with start(graph={"certificate": certificate}) as broker:
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_certificate"
         certificate.write_bytes(b"half a file")

@@ -23,7 +23,7 @@ from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
 from kiosk.clock import ManualClock, SystemClock
 from kiosk.errors import BY_CODE
-from kiosk.sandbox.ca import Authority
+from kiosk.sandbox.certificates import make_certificates
 from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, wait_for
 from tests.support.sandbox import RunningSandbox
 
@@ -148,9 +148,9 @@ def test_what_cannot_be_looked_up_is_missing(sandbox: RunningSandbox, place: Pat
 
 def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox, place: Path) -> None:
     certificate, key = place / "tls.pem", place / "tls.key"
-    pair = Authority().server()
-    certificate.write_bytes(pair.certificate_pem())
-    key.write_bytes(pair.key_pem())
+    served = make_certificates(datetime.now(UTC)).server
+    certificate.write_bytes(served.cert_chain_pems[0].bytes())
+    key.write_bytes(served.private_key_pem.bytes())
     listen = {"url": "https://localhost:1", "certificate": certificate, "key": key}
     state = State(broker_config(sandbox.directory, place, listen=listen), ManualClock(wall=datetime.now(UTC)))
     with contextlib.closing(state):
@@ -159,7 +159,7 @@ def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox,
             (found,) = [metric for metric in state.collect() if metric.name.endswith("days_left")]
             return {sample.labels["use"]: round(sample.value) for sample in found.samples}
 
-        left = round(days_until(pair.certificate))
+        left = round(days_until(x509.load_pem_x509_certificate(certificate.read_bytes())))
         assert days() == {"graph": left, "tls": left}
         certificate.write_text("half")
         assert days() == {"graph": left}

@@ -13,13 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from kiosk.api import Broker
 from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import BrokerUnreachable, TokenBound
 from kiosk.models import Ending
-from kiosk.sandbox.ca import Authority, self_signed
 from kiosk.secret import VisitKeys, release_info
 from tests.broker.conftest import Start
 from tests.support.broker import ROOT, MovedClock, broker_config, broker_process
@@ -38,7 +38,7 @@ def test_a_replaced_certificate_serves_for_the_next_token(
 ) -> None:
     clock = MovedClock()
     right = (sandbox.directory / "broker.pem").read_bytes()
-    stranger = self_signed("Somebody else")
+    stranger = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)
     certificate = tmp_path / "certificate.pem"
     certificate.write_bytes(right)
     mac = sandbox.device("NW-AKESSLER-14").id
@@ -53,7 +53,7 @@ def test_a_replaced_certificate_serves_for_the_next_token(
             clock.ahead += timedelta(seconds=PAUSE_SECONDS)
 
         assert outcome() == ""
-        replace(certificate, stranger.key_pem() + stranger.certificate_pem())
+        replace(certificate, stranger.private_key_and_cert_chain_pem.bytes())
         # The token from before is still valid.
         assert outcome() == ""
         new_token_needed()
@@ -94,20 +94,20 @@ def served_certificate(port: int, host: str) -> bytes | None:
 def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox, place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    authority = Authority()
-    first, second = authority.server(), authority.server()
+    authority = trustme.CA()
+    first, second = (authority.issue_cert("localhost", "127.0.0.1") for _ in range(2))
     certificate, key, ca = place / "tls.pem", place / "tls.key", place / "ca.pem"
-    certificate.write_bytes(first.certificate_pem())
-    key.write_bytes(first.key_pem())
-    ca.write_bytes(authority.certificate_pem())
+    certificate.write_bytes(first.cert_chain_pems[0].bytes())
+    key.write_bytes(first.private_key_pem.bytes())
+    ca.write_bytes(authority.cert_pem.bytes())
     listen = {"url": f"https://localhost:{port}", "certificate": certificate, "key": key}
     with broker_process(broker_config(sandbox.directory, place, listen=listen), place, ca) as broker:
         before = served_certificate(port, "localhost")
         assert broker.ask("GET", "/healthz").status_code == 200
-        replace(certificate, second.certificate_pem())
+        replace(certificate, second.cert_chain_pems[0].bytes())
         # The certificate is new, its key is not yet.
         assert served_certificate(port, "127.0.0.1") == served_certificate(port, "localhost") == before
-        replace(key, second.key_pem())
+        replace(key, second.private_key_pem.bytes())
         after = served_certificate(port, "127.0.0.1")
         assert after not in {None, before}
         assert served_certificate(port, "localhost") == after

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fnmatch
+import functools
 import ssl
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 import uvicorn
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
@@ -26,11 +30,11 @@ from kiosk.config.loading import load
 from kiosk.models import Person
 from kiosk.net.serving import server_tls, unix_socket
 from kiosk.sandbox.app import Sandbox
-from kiosk.sandbox.ca import Authority, KeyPair
+from kiosk.sandbox.certificates import Certificates
 from kiosk.sandbox.faults import Fault, Faults
 from kiosk.sandbox.files import Files, write_all
+from kiosk.sandbox.http import json_response, read_body
 from kiosk.sandbox.settings import SandboxConfig
-from kiosk.sandbox.web import Receive, Request, Response, Send, json_response, read_request, send_response
 from tests.faults.calls import Call
 from tests.support.broker import QUICK, MovedClock, RunningBroker, broker_config
 from tests.support.relay import Relay
@@ -38,8 +42,8 @@ from tests.support.relay import Relay
 LIMITS = {"connect_seconds": 4, "total_seconds": 6}
 BROKER_SECONDS = 12
 WHO = "Ada Kessler"
+_LARGEST_BODY = 1 << 20
 
-Scope = MutableMapping[str, Any]
 Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
 
 
@@ -75,9 +79,7 @@ class _Server(uvicorn.Server):
 class Lane:
     """Sandbox, broker, and the two lines to them. A cell gets a broker that has seen nothing yet."""
 
-    def __init__(
-        self, place: Path, authority: Authority, certificate: KeyPair, spoiled: dict[str, int], page_size: int = 1
-    ) -> None:
+    def __init__(self, place: Path, certificates: Certificates, spoiled: dict[str, int], page_size: int = 1) -> None:
         self.clock = LaneClock()
         self.cell: Cell | None = None
         self.phase = ""
@@ -87,10 +89,10 @@ class Lane:
         config = msgspec.convert(
             {"approve": WHO, "graph": {"page_size": page_size}, "device_code": {"interval_seconds": 0}}, SandboxConfig
         )
-        self.sandbox = Sandbox(config, base, self.clock, [certificate.certificate])
+        self.sandbox = Sandbox(config, base, self.clock, certificates.broker)
         self.place = place
         files = Files(place / "s")
-        tls = write_all(files, config, self.sandbox.directory.tenant, base, authority, certificate, "x")
+        tls = write_all(files, config, self.sandbox.directory.tenant, base, certificates, "x")
         self._tls = server_tls(tls)
         self.directory = files.directory
         self.faults = Faults(self.clock)
@@ -209,38 +211,39 @@ class Lane:
 
     async def _between(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Between kiosk and broker, as a load balancer is: passes on, in two pages what is a list, or spoils it."""
-        request = await read_request(scope, receive)
-        if request is None:
+        request, path = Request(scope, receive), scope["path"]
+        try:
+            body = await read_body(request, _LARGEST_BODY) or b""
+        except ClientDisconnect:
             return
-        phase = next((name for part, name in _PHASES if part in request.path), self.phase)
-        await self.enter(phase)
-        await self._served(f"> {request.path}")
+        await self.enter(next((name for part, name in _PHASES if part in path), self.phase))
+        await self._served(f"> {path}")
         sending = self._closing(scope, send)
         if fault := self.faults.strike(request):
-            ready = await self._ask(request) if fault.kind in _SPOILING else Response()
-            await self.faults.play(fault, request, lambda _: ready, receive, sending)
+            await self.faults.play(fault, request, functools.partial(self._ask, request, body), receive, sending)
             return
-        await send_response(await self._ask(request), sending)
+        await (await self._ask(request, body))(scope, receive, sending)
 
-    async def _ask(self, request: Request) -> Response:
+    async def _ask(self, request: Request, sent: bytes) -> Response:
         assert self._forward is not None
-        if request.path == "/v1/devices" and request.query:
+        path = request["path"]
+        if path == "/v1/devices" and request["query_string"]:
             return json_response({"devices": self._rest})
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
-        answer = await self._forward.request(request.method, request.path, headers=headers, content=request.body)
+        answer = await self._forward.request(request.method, path, headers=headers, content=sent)
         kept = {"content-type": answer.headers.get("content-type", "")}
         body = answer.content
-        if request.path == "/v1/devices" and answer.is_success:
+        if path == "/v1/devices" and answer.is_success:
             first, self._rest = (devices := msgspec.json.decode(body)["devices"])[:1], devices[1:]
             body = msgspec.json.encode({"devices": first, "next": "2"})
-        return Response(answer.status_code, body, kept)
+        return Response(body, answer.status_code, kept)
 
     def _closing(self, scope: Scope, send: Send) -> Send:
         """With a faulty line, each request has a connection of its own, and the fault comes before the next one."""
         if not (self.cell and self.cell.line):
             return send
 
-        async def sending(message: MutableMapping[str, Any]) -> None:
+        async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             elif not message.get("more_body"):
@@ -262,7 +265,6 @@ class Lane:
 
 
 _UNLIMITED: dict[str, Any] = {"per_person": (), "per_device": ()}
-_SPOILING = {"delay", "cut", "truncated", "wrong_type", "set"}
 _PHASES = (
     ("/v1/session", "session"),
     ("/v1/devices/", "release"),

@@ -7,6 +7,7 @@ ends with the right key on the screen and a record that tells what happened.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import re
 import tempfile
@@ -22,7 +23,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import BY_CODE, DeviceRefused, KioskError, SignInUnreachable
 from kiosk.identity import DeviceCode
 from kiosk.models import Device, Ending, Person
-from kiosk.sandbox.ca import Authority, self_signed
+from kiosk.sandbox.certificates import make_certificates
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
 from kiosk.visit.flow import Flow, VisitOver
@@ -276,7 +277,7 @@ class Listener(logging.Handler):
 
 async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
     """Play all cells, many at a time; returns what went wrong."""
-    authority, certificate = Authority(), self_signed("Recovery Kiosk broker")
+    certificates = make_certificates(dt.datetime.now(dt.UTC))
     # Those that take long come first: others can be played while they hang.
     waiting = deque(sorted(chosen, key=lambda cell: cell.name not in _SLOW))
     wrong: list[str] = []
@@ -286,7 +287,7 @@ async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
     async def work(number: int) -> None:
         folder = place / f"{number}"
         folder.mkdir()
-        async with Lane(folder, authority, certificate, spoiled).open() as lane:
+        async with Lane(folder, certificates, spoiled).open() as lane:
             # Putting one up blocks the others, who would take it for a fault.
             await everybody.wait()
             while waiting:
@@ -296,7 +297,7 @@ async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
                 except (Exception, BaseExceptionGroup) as error:
                     wrong.append(f"{cell}: {type(error).__name__}: {error}")
 
-    async with spoiled_servers(authority, place) as spoiled, asyncio.TaskGroup() as group:
+    async with spoiled_servers(certificates.authority, place) as spoiled, asyncio.TaskGroup() as group:
         for number in range(lanes):
             group.create_task(work(number))
     # Connections close in the turns of the loop that follow.

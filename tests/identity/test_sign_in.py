@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig, SignInSettings
@@ -149,10 +150,8 @@ async def test_a_host_that_is_not_there_is_unreachable(settings: SignInSettings,
 
 
 async def test_a_certificate_of_an_unknown_authority_is_not_trusted(settings: SignInSettings, tmp_path: Path) -> None:
-    from kiosk.sandbox.ca import Authority
-
     other = tmp_path / "other.pem"
-    other.write_bytes(Authority().certificate_pem())
+    other.write_bytes(trustme.CA().cert_pem.bytes())
     sign_in = SignIn(msgspec.structs.replace(settings, ca_bundle=other), SystemClock())
     with pytest.raises(SignInUnreachable):
         await sign_in.begin()

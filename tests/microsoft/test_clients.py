@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import trustme
 
 from kiosk.net.tls import tls_context
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -127,11 +128,9 @@ def test_certificate_credential(sandbox: RunningSandbox, credential: Any) -> Non
 def test_certificate_credential_with_a_strange_certificate(sandbox: RunningSandbox, tmp_path: Path) -> None:
     from azure.core.exceptions import ClientAuthenticationError
 
-    from kiosk.sandbox.ca import self_signed
-
-    strange = self_signed("Somebody else")
+    strange = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)
     pem = tmp_path / "strange.pem"
-    pem.write_bytes(strange.key_pem() + strange.certificate_pem())
+    pem.write_bytes(strange.private_key_and_cert_chain_pem.bytes())
     with (
         identity.CertificateCredential(
             sandbox.tenant,

@@ -11,12 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-from kiosk.sandbox.ca import Authority, KeyPair
+import trustme
 
 _PIECE = 1 << 16
 _LINGER_NOT = struct.pack("ii", 1, 0)
@@ -106,12 +101,12 @@ def _bound(port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def spoiled_servers(authority: Authority, place: Path) -> AsyncIterator[dict[str, int]]:
+async def spoiled_servers(authority: trustme.CA, place: Path) -> AsyncIterator[dict[str, int]]:
     """Servers with certificates of which each is wrong in one way, by the name of the fault."""
-    pairs = {
+    pems = {
         "tls_expired": server_certificate(authority, "localhost", days=-1),
         "tls_wrong_host": server_certificate(authority, "elsewhere.example", days=1),
-        "tls_unknown_ca": server_certificate(Authority(), "localhost", days=1),
+        "tls_unknown_ca": server_certificate(trustme.CA(), "localhost", days=1),
     }
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,9 +114,9 @@ async def spoiled_servers(authority: Authority, place: Path) -> AsyncIterator[di
         writer.close()
 
     servers: dict[str, asyncio.Server] = {}
-    for name, pair in pairs.items():
+    for name, pem in pems.items():
         file = place / f"{name}.pem"
-        file.write_bytes(pair.key_pem() + pair.certificate_pem())
+        file.write_bytes(pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         servers[name] = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
@@ -132,17 +127,8 @@ async def spoiled_servers(authority: Authority, place: Path) -> AsyncIterator[di
             server.close()
 
 
-def server_certificate(authority: Authority, host: str, *, days: int) -> KeyPair:
-    """A certificate for one host that is good until so many days from now."""
-    signer, key, now = authority._pair, ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]))
-        .issuer_name(signer.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=9))
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-    )
-    return KeyPair(builder.sign(signer.key, hashes.SHA256()), key)
+def server_certificate(authority: trustme.CA, host: str, *, days: int) -> bytes:
+    """Issue a certificate for one host that is good until so many days from now; returns it with its key."""
+    now = dt.datetime.now(dt.UTC)
+    issued = authority.issue_cert(host, not_before=now - dt.timedelta(days=9), not_after=now + dt.timedelta(days=days))
+    return issued.private_key_and_cert_chain_pem.bytes()

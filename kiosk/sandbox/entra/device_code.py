@@ -1,4 +1,4 @@
-"""The device code flow: every code that was given out, and what has become of it."""
+"""The device code flow: the codes that were issued, and the state of each."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kiosk.sandbox.tenant.directory import Application
 # No vowels, no digits: codes are typed on phones, and must not spell anything.
 _USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _USER_CODE_LENGTH = 9
-_APPROVED_BY_ITSELF_SECONDS = 1.0
-# A poll that is a little early is a slow network catching up, not a client in a hurry.
-_TOO_SOON = 0.5
-_FORGOTTEN_AFTER = 3600.0
+_AUTO_APPROVAL_SECONDS = 1.0
+# Part of the interval that may be missing: after a slow answer, the next poll of a patient client comes early.
+_TOLERATED_EARLINESS = 0.5
+_KEPT_AFTER_EXPIRY_SECONDS = 3600.0
 
 
 class Outcome(Enum):
-    """What a poll finds."""
+    """The result of a poll."""
 
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -32,7 +32,7 @@ class Outcome(Enum):
 
 @dataclass
 class Grant:
-    """One pair of codes."""
+    """One pair of codes, and what the person has answered."""
 
     application: Application
     scopes: tuple[str, ...]
@@ -49,11 +49,15 @@ class Grant:
 
     @property
     def answered(self) -> bool:
+        """Whether the person has approved or declined."""
         return bool(self.oid) or self.declined
 
 
 class DeviceCodes:
-    """Gives out codes, lets a person answer them, lets the client poll."""
+    """Issues codes, takes the answers of people and the polls of clients.
+
+    With ``approve_oid``, each code is approved as this person after a second.
+    """
 
     def __init__(self, clock: Clock, *, expires_seconds: int, interval_seconds: int, approve_oid: str = "") -> None:
         self.expires_seconds = expires_seconds
@@ -64,7 +68,7 @@ class DeviceCodes:
         self._by_user_code: dict[str, Grant] = {}
 
     def issue(self, application: Application, scopes: tuple[str, ...], origin: str) -> Grant:
-        """A new pair of codes."""
+        """Issue a pair of codes. ``origin`` is the address that asked."""
         self._forget()
         now = self._clock.now()
         grant = Grant(application, scopes, origin, now, now + self.expires_seconds)
@@ -74,7 +78,7 @@ class DeviceCodes:
         return grant
 
     def open_grant(self, user_code: str) -> Grant | None:
-        """The grant that a person may still answer, by the code as typed."""
+        """Return the grant for a typed code, if it can still be answered."""
         typed = "".join(letter for letter in user_code.upper() if letter.isalnum())
         grant = self._by_user_code.get(typed)
         if grant is None or grant.answered or self._clock.now() >= grant.expires_at:
@@ -82,15 +86,15 @@ class DeviceCodes:
         return grant
 
     def approve(self, grant: Grant, oid: str) -> None:
-        """Somebody has signed in, at this moment."""
+        """Record that this person has signed in now."""
         grant.oid, grant.signed_in = oid, int(self._clock.utc().timestamp())
 
     def decline(self, grant: Grant) -> None:
-        """Nobody will sign in with this code."""
+        """Record that the person has declined."""
         grant.declined = True
 
     def poll(self, device_code: str, application: Application) -> tuple[Outcome, Grant | None]:
-        """What has become of a code; an approval is handed out once."""
+        """Return the state of a code. An approval is returned once, then the code is redeemed."""
         grant = self._by_device_code.get(device_code)
         if grant is None or grant.application != application:
             return Outcome.UNKNOWN, None
@@ -102,16 +106,16 @@ class DeviceCodes:
             return Outcome.EXPIRED, grant
         if grant.declined:
             return Outcome.DECLINED, grant
-        if self._approve_oid and not grant.oid and now - grant.asked_at >= _APPROVED_BY_ITSELF_SECONDS:
+        if self._approve_oid and not grant.oid and now - grant.asked_at >= _AUTO_APPROVAL_SECONDS:
             self.approve(grant, self._approve_oid)
         if grant.oid:
             grant.redeemed = True
             return Outcome.APPROVED, grant
-        if since is not None and since < self.interval_seconds * _TOO_SOON:
+        if since is not None and since < self.interval_seconds * (1 - _TOLERATED_EARLINESS):
             return Outcome.TOO_SOON, grant
         return Outcome.PENDING, grant
 
     def _forget(self) -> None:
-        before = self._clock.now() - _FORGOTTEN_AFTER
+        before = self._clock.now() - _KEPT_AFTER_EXPIRY_SECONDS
         for grant in [grant for grant in self._by_device_code.values() if grant.expires_at < before]:
             del self._by_device_code[grant.device_code], self._by_user_code[grant.user_code]

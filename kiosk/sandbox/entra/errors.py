@@ -1,10 +1,13 @@
-"""Refusals as Entra ID writes them."""
+"""Errors as Entra ID words them."""
 
 from __future__ import annotations
 
 import datetime as dt
 
-from kiosk.sandbox.web import Refusal, Request, json_response
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kiosk.sandbox.http import Refusal, client_request_id, json_response, request_id
 
 _MFA = "Due to a configuration change made by your administrator, you must use multi-factor authentication."
 _REGISTER = "Due to a configuration change made by your administrator, you must enroll in multi-factor authentication."
@@ -12,15 +15,11 @@ _NOT_COMPLIANT = "Device is not in required device state: compliant."
 _OTHER_TENANT = "User account from an identity provider does not exist in the tenant and cannot access the application."
 _TRANSIENT = "A transient error has occurred. Please try again."
 
-# What a sign-in can end with although the person approved it: the OAuth error, the sub-error, the words.
-SIGN_IN_REFUSALS = {
+# How Entra ID can refuse a sign-in that the person has approved, by AADSTS number: OAuth error, suberror, words.
+SIGN_IN_REFUSALS: dict[int, tuple[str, str, str]] = {
     16000: ("interaction_required", "", "Either multiple user identities are available or the account is not known."),
     50012: ("invalid_client", "", "Authentication failed."),
-    50014: (
-        "invalid_grant",
-        "",
-        "The user's redemption is in a pending state.",
-    ),
+    50014: ("invalid_grant", "", "The user's redemption is in a pending state."),
     50020: ("invalid_grant", "", _OTHER_TENANT),
     50033: ("invalid_grant", "", "A transient error has occurred while the account was looked up."),
     50034: ("invalid_grant", "", "The user account does not exist in the directory."),
@@ -41,11 +40,7 @@ SIGN_IN_REFUSALS = {
     ),
     50126: ("invalid_grant", "", "Error validating credentials due to invalid username or password."),
     50131: ("interaction_required", "message_only", "Suspicious activity was found by Conditional Access."),
-    50140: (
-        "interaction_required",
-        "",
-        "This occurred due to 'Keep me signed in' interrupt.",
-    ),
+    50140: ("interaction_required", "", "This occurred due to 'Keep me signed in' interrupt."),
     50144: ("invalid_grant", "user_password_expired", "The user's Active Directory password has expired."),
     50158: ("interaction_required", "basic_action", "External security challenge was not satisfied."),
     50173: ("invalid_grant", "bad_token", "The provided grant has expired due to it being revoked."),
@@ -66,11 +61,7 @@ SIGN_IN_REFUSALS = {
     70008: ("invalid_grant", "bad_token", "The provided authorization code or refresh token has expired."),
     70018: ("invalid_grant", "", "Invalid verification code due to user typing in wrong user code."),
     70019: ("invalid_grant", "", "Verification code expired."),
-    70043: (
-        "invalid_grant",
-        "bad_token",
-        "The refresh token has expired due to sign-in frequency checks.",
-    ),
+    70043: ("invalid_grant", "bad_token", "The refresh token has expired due to sign-in frequency checks."),
     90006: ("server_error", "", "An external server retryable error has occurred."),
     90012: ("invalid_request", "", "The request has timed out."),
     90024: ("invalid_request", "", "The request budget has been exceeded. A transient error has occurred."),
@@ -97,62 +88,80 @@ SIGN_IN_REFUSALS = {
 }
 
 
-def entra_error(
-    request: Request,
-    now: dt.datetime,
-    code: int,
-    error: str,
-    words: str,
-    *,
-    status: int = 400,
-    suberror: str = "",
-) -> Refusal:
-    """A refusal of the sign-in service. ``client-request-id`` comes back as the correlation id."""
-    body = entra_error_body(request, now, code, error, words, suberror=suberror)
-    return Refusal(json_response(body, status, entra_headers(request)))
+class EntraError(Refusal):
+    """An error of the sign-in service: its AADSTS number, its OAuth error, and words without any secret."""
+
+    def __init__(self, number: int, error: str, words: str, *, suberror: str = "", status: int = 400) -> None:
+        super().__init__(f"AADSTS{number}: {words}")
+        self.number = number
+        self.error = error
+        self.words = words
+        self.suberror = suberror
+        self.status = status
+
+    def response(self, request: Request, now: dt.datetime) -> Response:
+        """Return the error as JSON; the client's own id comes back as the correlation id."""
+        stamp = now.strftime("%Y-%m-%d %H:%M:%SZ")
+        trace, correlation = request_id(request), client_request_id(request)
+        body: dict[str, object] = {
+            "error": self.error,
+            "error_description": f"AADSTS{self.number}: {self.words} "
+            f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
+            "error_codes": [self.number],
+            "timestamp": stamp,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": f"https://{request.headers.get('host', 'localhost')}/error?code={self.number}",
+        }
+        if self.suberror:
+            body["suberror"] = self.suberror
+        return json_response(body, self.status, entra_headers(request))
 
 
 def entra_headers(request: Request) -> dict[str, str]:
-    """What the sign-in service sends with every answer."""
-    headers = {"x-ms-request-id": request.id, "p3p": 'CP="DSP CUR OTPi IND OTRi ONL FIN"'}
+    """Return the headers of every answer of the sign-in service."""
+    headers = {"x-ms-request-id": request_id(request), "p3p": 'CP="DSP CUR OTPi IND OTRi ONL FIN"'}
     if "client-request-id" in request.headers:
-        headers["client-request-id"] = request.client_request_id
+        headers["client-request-id"] = client_request_id(request)
     return headers
 
 
-def entra_error_body(
-    request: Request, now: dt.datetime, code: int, error: str, words: str, *, suberror: str = ""
-) -> dict[str, object]:
-    """The same, as a value."""
-    stamp = now.strftime("%Y-%m-%d %H:%M:%SZ")
-    trail = f"Trace ID: {request.id} Correlation ID: {request.client_request_id} Timestamp: {stamp}"
-    body: dict[str, object] = {
-        "error": error,
-        "error_description": f"AADSTS{code}: {words} {trail}",
-        "error_codes": [code],
-        "timestamp": stamp,
-        "trace_id": request.id,
-        "correlation_id": request.client_request_id,
-        "error_uri": f"https://{request.headers.get('host', 'localhost')}/error?code={code}",
-    }
-    return body | ({"suberror": suberror} if suberror else {})
+def sign_in_refusal(number: int) -> EntraError:
+    """Return the refusal with this AADSTS number; in general words if the table does not have it."""
+    error, suberror, words = SIGN_IN_REFUSALS.get(number, ("invalid_grant", "", "Sign-in was refused."))
+    return EntraError(number, error, words, suberror=suberror)
 
 
-def unknown_application(request: Request, now: dt.datetime, client_id: str, tenant: str) -> Refusal:
-    """No such application in this tenant."""
+def missing_parameter(name: str) -> EntraError:
+    """Return the error for a form without a required field."""
+    words = f"The request body must contain the following parameter: '{name}'."
+    return EntraError(900144, "invalid_request", words)
+
+
+def unknown_application(client_id: str, tenant: str) -> EntraError:
+    """Return the error for a client id that is not registered in the tenant."""
     words = (
         f"Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if the "
         "application has not been installed by the administrator of the tenant or consented to by any user in the "
         "tenant. You may have sent your authentication request to the wrong tenant."
     )
-    return entra_error(request, now, 700016, "unauthorized_client", words)
+    return EntraError(700016, "unauthorized_client", words)
 
 
-def unknown_tenant(request: Request, now: dt.datetime, tenant: str) -> Refusal:
-    """No such tenant."""
+def unknown_tenant(tenant: str) -> EntraError:
+    """Return the error for a tenant that is not this one."""
     words = (
         f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
         "correct cloud. Check with your subscription administrator, this may happen if there are no active "
         "subscriptions for the tenant."
     )
-    return entra_error(request, now, 90002, "invalid_tenant", words)
+    return EntraError(90002, "invalid_tenant", words)
+
+
+def unknown_resource(resource: str) -> EntraError:
+    """Return the error for a scope of an API that the tenant does not have."""
+    words = (
+        f"The resource principal named {resource} was not found in the tenant. This can happen if the application has "
+        "not been installed by the administrator of the tenant or consented to by any user in the tenant."
+    )
+    return EntraError(500011, "invalid_resource", words)

@@ -1,4 +1,4 @@
-"""What the tokens say: the claims of Entra ID v2.0 for people, and of Graph for applications."""
+"""The claims of tokens: those of Entra ID v2.0 for people, those of Graph for applications."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kiosk.sandbox.tenant.directory import Application, Directory, Person
 
 GRAPH = "https://graph.microsoft.com"
 TOKEN_SECONDS = 3599
-# Entra ID backdates its tokens by as much, for clocks that are behind.
+# Entra ID backdates its tokens by this much, for clients whose clock is behind.
 _BACKDATED_SECONDS = 300
 
 
 class Issuer:
-    """Writes and signs tokens for one tenant."""
+    """Builds the claims of one tenant's tokens; ``keys`` signs them."""
 
     def __init__(self, base: str, directory: Directory, keys: SigningKeys, clock: Clock) -> None:
         self.keys = keys
@@ -32,11 +32,11 @@ class Issuer:
         return f"{self._base}/{self._directory.tenant.id}/v2.0"
 
     def person_claims(self, person: Person, application: Application, scopes: str, signed_in: int) -> dict[str, Any]:
-        """Of an access token for the Kiosk API."""
+        """Return the claims of an access token for the Kiosk API."""
         roles = {"roles": list(person.roles)} if person.roles else {}
         return (
             self._times()
-            | self._who(person, application)
+            | self._identity(person, application)
             | roles
             | {
                 "aud": self._directory.tenant.kiosk_api.client_id,
@@ -48,27 +48,35 @@ class Issuer:
         )
 
     def id_claims(self, person: Person, application: Application, signed_in: int) -> dict[str, Any]:
-        """Of an id token."""
-        return self._times() | self._who(person, application) | {"aud": application.client_id, "auth_time": signed_in}
+        """Return the claims of an ID token."""
+        audience = {"aud": application.client_id, "auth_time": signed_in}
+        return self._times() | self._identity(person, application) | audience
 
     def graph_person_claims(self, person: Person, application: Application, scopes: str) -> dict[str, Any]:
-        """Of a token with which an application asks Graph on behalf of a person."""
-        who = self._who(person, application) | {"upn": person.address, "scp": scopes, "idtyp": "user"}
-        return self._times() | who | self._for_graph(application)
+        """Return the claims of a token for calling Graph on behalf of a person."""
+        identity = self._identity(person, application) | {"upn": person.address, "scp": scopes, "idtyp": "user"}
+        return self._times() | identity | self._for_graph(application)
 
     def graph_application_claims(self, application: Application, permissions: tuple[str, ...]) -> dict[str, Any]:
-        """Of a token with which an application asks Graph by itself."""
+        """Return the claims of a token for calling Graph as the application itself."""
         oid = hashlib.sha256(application.client_id.encode()).hexdigest()[:32]
-        who = {"oid": oid, "sub": oid, "idtyp": "app", "roles": list(permissions), "tid": self._directory.tenant.id}
-        return self._times() | who | {"uti": secrets.token_urlsafe(16)} | self._for_graph(application)
+        identity = {
+            "oid": oid,
+            "sub": oid,
+            "idtyp": "app",
+            "roles": list(permissions),
+            "tid": self._directory.tenant.id,
+            "uti": secrets.token_urlsafe(16),
+        }
+        return self._times() | identity | self._for_graph(application)
 
     def client_info(self, person: Person) -> str:
-        """What MSAL names an account by."""
+        """Return the ``client_info`` of a token response, from which MSAL makes the id of an account."""
         raw = f'{{"uid":"{person.oid}","utid":"{self._directory.tenant.id}"}}'
         return base64url(raw.encode())
 
     def _for_graph(self, application: Application) -> dict[str, Any]:
-        # Graph's own tokens are still of version 1.0.
+        # Graph's own tokens still have version 1.0.
         return {
             "aud": GRAPH,
             "iss": f"{self._base}/{self._directory.tenant.id}/",
@@ -77,7 +85,7 @@ class Issuer:
             "app_displayname": application.name,
         }
 
-    def _who(self, person: Person, application: Application) -> dict[str, Any]:
+    def _identity(self, person: Person, application: Application) -> dict[str, Any]:
         pairwise = hashlib.sha256(f"{application.client_id}/{person.oid}".encode()).digest()
         return {
             "iss": self.issuer,
@@ -96,5 +104,5 @@ class Issuer:
 
 
 def stamp(moment: dt.datetime) -> int:
-    """Whole seconds, as tokens count them."""
+    """Return the moment in whole seconds, as tokens count them."""
     return int(moment.timestamp())

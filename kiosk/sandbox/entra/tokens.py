@@ -1,122 +1,129 @@
-"""Signed tokens: the keys that sign them, and the checks that the sandbox's own Graph makes."""
+"""Signed tokens: the tenant's signing keys, and the checks that the sandbox's own Graph makes."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import jwt
 import msgspec
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kiosk.sandbox.ca import KeyPair, self_signed
-
-ALGORITHM = "RS256"
+_ALGORITHM = "RS256"
 
 
 class TokenProblem(Exception):
-    """A token that cannot be taken. The words are those of the error that the caller gets."""
+    """Why a token is not accepted, in the words of the error that the caller gets."""
+
+
+class SigningKey:
+    """An RSA key with a self-signed certificate, as Entra ID publishes its own."""
+
+    def __init__(self, name: str) -> None:
+        pair = trustme.CA(organization_name=name, key_type=trustme.KeyType.RSA)
+        key = serialization.load_pem_private_key(pair.private_key_pem.bytes(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self._key = key
+        certificate = x509.load_pem_x509_certificate(pair.cert_pem.bytes())
+        self._der = certificate.public_bytes(serialization.Encoding.DER)
+        # As at Entra ID, the SHA-1 thumbprint of the certificate.
+        self.id = base64url(certificate.fingerprint(hashes.SHA1()))  # noqa: S303  # a name, not a protection
+
+    @property
+    def public(self) -> rsa.RSAPublicKey:
+        return self._key.public_key()
+
+    def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> str:
+        """Return a JWT; ``headers`` replace those that Entra ID writes."""
+        return jwt.encode(dict(claims), self._key, _ALGORITHM, {"kid": self.id} | dict(headers or {}))
+
+    def jwk(self, issuer: str) -> dict[str, Any]:
+        """Return the public key as Entra ID publishes it."""
+        numbers = self.public.public_numbers()
+        return {
+            "kty": "RSA",
+            "use": "sig",
+            "kid": self.id,
+            "x5t": self.id,
+            "n": base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")),
+            "e": base64url(numbers.e.to_bytes(3, "big")),
+            "x5c": [base64.b64encode(self._der).decode()],
+            "cloud_instance_name": "localhost",
+            "issuer": issuer,
+        }
 
 
 class SigningKeys:
-    """The tenant's signing keys: the newest one signs, all published ones verify."""
+    """The tenant's signing keys: the newest signs, all published ones verify."""
 
     def __init__(self) -> None:
-        self._pairs: list[KeyPair] = []
-        self._foreign: KeyPair | None = None
+        self._keys: list[SigningKey] = []
+        self._foreign: SigningKey | None = None
         self.rotate()
 
     def rotate(self, *, keep_old: bool = True) -> str:
-        """Sign with a new key from now on; the old ones stay published, or are dropped. Returns the new ``kid``."""
-        pair = self_signed("Sandbox token signing")
-        self._pairs = [pair, *self._pairs] if keep_old else [pair]
-        return key_id(pair)
+        """Sign with a new key from now on; the old ones stay published or are dropped. Returns the new ``kid``."""
+        key = SigningKey("Sandbox token signing")
+        self._keys = [key, *self._keys] if keep_old else [key]
+        return key.id
 
     def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any] | None = None) -> str:
-        """A JWT as Entra ID writes it."""
-        return _encode(claims, self._pairs[0], headers)
+        """Return a JWT as Entra ID writes it."""
+        return self._keys[0].sign(claims, headers)
 
-    def sign_badly(self, claims: Mapping[str, Any], how: str, headers: Mapping[str, Any] | None = None) -> str:
-        """A JWT that nobody may accept: signed with a ``foreign`` key, with the public key (``HS256``), or ``none``."""
-        pair = self._pairs[0]
-        header = {"typ": "JWT", "kid": key_id(pair)} | dict(headers or {})
+    def sign_badly(
+        self,
+        claims: Mapping[str, Any],
+        how: Literal["foreign", "none", "HS256"],
+        headers: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return a JWT that nobody may accept: signed with a foreign key, not at all, or with the public key."""
+        key = self._keys[0]
+        header = {"typ": "JWT", "kid": key.id} | dict(headers or {})
         if how == "foreign":
-            self._foreign = self._foreign or self_signed("Somebody else")
-            return _encode(claims, self._foreign, header)
+            self._foreign = self._foreign or SigningKey("Somebody else")
+            return self._foreign.sign(claims, header)
+        unsigned = ".".join(base64url(msgspec.json.encode(part)) for part in ({"alg": how} | header, claims))
         if how == "none":
-            return _unsigned({"alg": "none"} | header, claims) + "."
-        unsigned = _unsigned({"alg": "HS256"} | header, claims)
-        public = pair.key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+            return f"{unsigned}."
+        public = key.public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         # By hand, because PyJWT rightly refuses a public key as a shared secret.
         return f"{unsigned}.{base64url(hmac.digest(public, unsigned.encode(), hashlib.sha256))}"
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a token that one of the published keys signed. Raises TokenProblem."""
+        """Return the claims of a token that one of the published keys signed. Raises TokenProblem."""
         try:
             kid = jwt.get_unverified_header(token).get("kid")
         except jwt.PyJWTError:
             raise TokenProblem("CompactToken parsing failed with error code: 80049217") from None
-        pair = next((pair for pair in self._pairs if key_id(pair) == kid), None)
-        if pair is None:
+        key = next((key for key in self._keys if key.id == kid), None)
+        if key is None:
             raise TokenProblem("Signing key is invalid.")
-        options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
         try:
-            # Lifetime and audience are looked at by the caller, by the sandbox's own clock and with Graph's own words.
-            claims = jwt.decode(token, rsa_key(pair.certificate), algorithms=[ALGORITHM], options=options)
+            return signed_claims(token, key.public, [_ALGORITHM])
         except jwt.PyJWTError:
             raise TokenProblem("Access token validation failure. Invalid signature.") from None
-        return dict(claims)
 
     def jwks(self, issuer: str) -> dict[str, Any]:
-        """The published keys."""
-        return {"keys": [_jwk(pair, issuer) for pair in self._pairs]}
+        """Return the published keys."""
+        return {"keys": [key.jwk(issuer) for key in self._keys]}
 
 
-def key_id(pair: KeyPair) -> str:
-    """The ``kid`` of a key: as with Entra ID, the SHA-1 thumbprint of its certificate."""
-    return base64url(pair.certificate.fingerprint(hashes.SHA1()))  # noqa: S303  # a name, not a protection
+def signed_claims(token: str, key: rsa.RSAPublicKey, algorithms: Sequence[str]) -> dict[str, Any]:
+    """Return the claims of a JWT whose signature is valid. Raises jwt.PyJWTError.
+
+    Lifetime and audience are left to the caller, who has the sandbox's own clock and the service's own words.
+    """
+    options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+    return dict(jwt.decode(token, key, algorithms=algorithms, options=options))
 
 
 def base64url(raw: bytes) -> str:
-    """Base64 for URLs, without padding."""
+    """Return URL-safe Base64 without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def rsa_key(certificate: x509.Certificate) -> rsa.RSAPublicKey:
-    """The public key of one of our RSA certificates."""
-    key = certificate.public_key()
-    assert isinstance(key, rsa.RSAPublicKey)
-    return key
-
-
-def _encode(claims: Mapping[str, Any], pair: KeyPair, headers: Mapping[str, Any] | None) -> str:
-    assert isinstance(pair.key, rsa.RSAPrivateKey)
-    return jwt.encode(dict(claims), pair.key, ALGORITHM, {"kid": key_id(pair)} | dict(headers or {}))
-
-
-def _unsigned(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    return ".".join(base64url(msgspec.json.encode(part)) for part in (header, claims))
-
-
-def _jwk(pair: KeyPair, issuer: str) -> dict[str, Any]:
-    assert isinstance(pair.key, rsa.RSAPrivateKey)
-    numbers = pair.key.public_key().public_numbers()
-    der = pair.certificate.public_bytes(serialization.Encoding.DER)
-    return {
-        "kty": "RSA",
-        "use": "sig",
-        "kid": key_id(pair),
-        "x5t": key_id(pair),
-        "n": base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")),
-        "e": base64url(numbers.e.to_bytes(3, "big")),
-        "x5c": [base64.b64encode(der).decode()],
-        "cloud_instance_name": "localhost",
-        "issuer": issuer,
-    }

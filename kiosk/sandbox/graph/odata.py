@@ -1,4 +1,7 @@
-"""The part of OData that Intune serves for managed devices: filter, select, order, paging."""
+"""The part of OData that Intune serves for managed devices: filter, select, order, paging.
+
+Everything else raises GraphError, as at the real service.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kiosk.sandbox.graph.errors import GraphError
 from kiosk.sandbox.tenant.directory import Device
 
 Test = Callable[[Device], bool]
 
 
-class QueryProblem(Exception):
-    """A query that the service does not take; the words are for the answer."""
+def query_error(message: str) -> GraphError:
+    """Return the error for a query that the service does not support."""
+    return GraphError(400, "BadRequest", message)
 
 
-# Properties with which real tenants are filtered, and what they are here.
+# The properties by which real tenants can be filtered.
 _TEXTS: dict[str, Callable[[Device], str]] = {
     "deviceName": lambda device: device.name,
     "operatingSystem": lambda device: device.os,
@@ -47,24 +52,25 @@ _AND = re.compile(r"and\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition; ``user`` is set when it asks for one person's devices, so that nobody has to search."""
+    """A parsed ``$filter``: all ``tests`` must hold. ``user`` is set if one of them names the devices of one person."""
 
     tests: tuple[Test, ...] = ()
     user: str | None = None
 
     def accepts(self, device: Device) -> bool:
+        """Whether the device meets the condition."""
         return all(test(device) for test in self.tests)
 
 
 def parse_filter(text: str, address_to_oid: Callable[[str], str]) -> Filter:
-    """Understand ``$filter``. Raises QueryProblem for everything that the service does not do."""
+    """Parse ``$filter``."""
     tests: list[Test] = []
     user: str | None = None
     at = 0
     while True:
         match = _TERM.match(text, at)
         if match is None:
-            raise QueryProblem(f"Invalid filter clause: syntax error at position {at}.")
+            raise query_error(f"Invalid filter clause: syntax error at position {at}.")
         name, value = match["property"], _unquoted(match["text"])
         if name == "userPrincipalName" and match["operator"] == "eq" and match["text"] is not None:
             name, value = "userId", address_to_oid(value)
@@ -76,14 +82,14 @@ def parse_filter(text: str, address_to_oid: Callable[[str], str]) -> Filter:
             return Filter(tuple(tests), user)
         conjunction = _AND.match(text, at)
         if conjunction is None:
-            raise QueryProblem(f"Invalid filter clause: only 'and' combines conditions, at position {at}.")
+            raise query_error(f"Invalid filter clause: only 'and' combines conditions, at position {at}.")
         at = conjunction.end()
 
 
 def _test(match: re.Match[str], name: str, value: str) -> Test:
     if match["function"]:
         if match["argument"] != "deviceName":
-            raise QueryProblem(f"Invalid filter clause: {match['function']} on '{match['argument']}' is not supported.")
+            raise query_error(f"Invalid filter clause: {match['function']} on '{match['argument']}' is not supported.")
         part = _unquoted(match["part"]).casefold()
         if match["function"] == "contains":
             return lambda device: part in device.name.casefold()
@@ -94,7 +100,7 @@ def _test(match: re.Match[str], name: str, value: str) -> Test:
     if name in _DATES and match["operator"] in _COMPARISONS and match["date"]:
         compare, when, moment = _COMPARISONS[match["operator"]], _moment(match["date"]), _DATES[name]
         return lambda device: compare(moment(device), when)
-    raise QueryProblem(f"Invalid filter clause: '{name} {match['operator']}' is not supported.")
+    raise query_error(f"Invalid filter clause: '{name} {match['operator']}' is not supported.")
 
 
 def _unquoted(text: str | None) -> str:
@@ -105,7 +111,7 @@ def _moment(text: str) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise QueryProblem("Invalid filter clause: not a date.") from None
+        raise query_error("Invalid filter clause: not a date.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
@@ -118,33 +124,33 @@ _ORDERS: dict[str, Callable[[Device], str | dt.datetime]] = {
 
 
 def ordered(devices: list[Device], text: str) -> list[Device]:
-    """The devices in the order of ``$orderby``. Raises QueryProblem."""
+    """Return the devices in the order of ``$orderby``."""
     for term in reversed(text.split(",")):
         name, _, direction = term.strip().partition(" ")
         if name not in _ORDERS or direction.strip() not in {"", "asc", "desc"}:
-            raise QueryProblem(f"Ordering by '{term.strip()}' is not supported.")
+            raise query_error(f"Ordering by '{term.strip()}' is not supported.")
         devices = sorted(devices, key=_ORDERS[name], reverse=direction.strip() == "desc")
     return devices
 
 
 def whole_number(parameters: Mapping[str, str], name: str, default: int) -> int:
-    """A count from the query. Raises QueryProblem."""
+    """Return a number of the query, or ``default``."""
     text = parameters.get(name)
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise QueryProblem(f"Invalid value for '{name}'.")
+        raise query_error(f"Invalid value for '{name}'.")
     return int(text)
 
 
 def selected(text: str | None, known: frozenset[str]) -> tuple[str, ...] | None:
-    """The properties of ``$select``; None for all. Raises QueryProblem for one that the version does not have."""
+    """Return the properties of ``$select``, or None for all. ``known`` are those that the version has."""
     if text is None:
         return None
     wanted = tuple(part.strip() for part in text.split(",") if part.strip())
     for name in wanted:
         if name not in known:
-            raise QueryProblem(
+            raise query_error(
                 f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
                 "'microsoft.graph.managedDevice'."
             )
@@ -152,16 +158,16 @@ def selected(text: str | None, known: frozenset[str]) -> tuple[str, ...] | None:
 
 
 def skip_token(offset: int) -> str:
-    """Where the next page begins, in a form that nobody should look into."""
+    """Return the opaque ``$skiptoken`` of the page that begins at ``offset``."""
     return base64.urlsafe_b64encode(f"LastDeviceRow='{offset}'".encode()).decode().rstrip("=")
 
 
 def read_skip_token(token: str) -> int:
-    """The reverse. Raises QueryProblem."""
+    """Return the offset in a ``$skiptoken``."""
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
     except ValueError:
         text = ""
     if match := re.fullmatch(r"LastDeviceRow='([0-9]{1,9})'", text):
         return int(match[1])
-    raise QueryProblem("Invalid skiptoken.")
+    raise query_error("Invalid skiptoken.")

@@ -1,4 +1,4 @@
-"""How a device looks on the wire: the names and the defaults of Graph's ``managedDevice``."""
+"""Devices as Graph shows them: property names and default values of ``managedDevice`` and its relatives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from kiosk.sandbox.tenant.directory import Device, Person
 
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 _DEVICE_TYPES = {"macOS": "macMDM", "Windows": "windowsRT", "iOS": "iPhone", "iPadOS": "iPad"}
+_ENCRYPTED = frozenset({"success", "driveEncryptedByUser", "escrowNotEnabled"})
 _CERTIFICATE_LIFETIME = dt.timedelta(days=365)
 _MAKERS = {"Windows": "Dell Inc."}
 
-# Null in every list and in every answer that does not name them in $select.
-DETAILS_V1 = frozenset({"activationLockBypassCode", "udid", "notes", "ethernetMacAddress", "physicalMemoryInBytes"})
-DETAILS_BETA = DETAILS_V1 | {"bootstrapTokenEscrowed", "hardwareInformation"}
+# Null in every list, and for a single device unless $select names them.
+_DETAILS_V1 = frozenset({"activationLockBypassCode", "udid", "notes", "ethernetMacAddress", "physicalMemoryInBytes"})
+_DETAILS_BETA = _DETAILS_V1 | {"bootstrapTokenEscrowed", "hardwareInformation"}
 _BETA_ONLY = frozenset(
     {
         "ownerType",
@@ -26,7 +27,7 @@ _BETA_ONLY = frozenset(
     }
 )
 
-# What is the same for every device here.
+# The same for every device of the sandbox.
 _CONSTANT: dict[str, Any] = {
     "jailBroken": "Unknown",
     "managementFeatures": "none",
@@ -53,16 +54,16 @@ _CONSTANT: dict[str, Any] = {
     "complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
     "configurationManagerClientEnabledFeatures": None,
     "deviceHealthAttestationState": None,
-} | dict.fromkeys(DETAILS_BETA)
+} | dict.fromkeys(sorted(_DETAILS_BETA))
 
 
 def moment(value: dt.datetime) -> str:
-    """A time as Graph writes it."""
+    """Return the moment as Graph writes it."""
     return value.isoformat().replace("+00:00", "Z")
 
 
 def managed_device(device: Device, person: Person | None, actions: list[dict[str, str]]) -> dict[str, Any]:
-    """All properties of beta, details left null."""
+    """Return all properties of beta, with the details null."""
     address = person.address if person else ""
     name = person.name if person else ""
     supervised = device.enrollment.startswith("appleBulk")
@@ -89,7 +90,7 @@ def managed_device(device: Device, person: Person | None, actions: list[dict[str
         "deviceEnrollmentType": device.enrollment,
         "azureADRegistered": registered,
         "azureADDeviceId": device.azure_id if registered else _NO_GUID,
-        "isEncrypted": device.encryption in {"success", "driveEncryptedByUser", "escrowNotEnabled"},
+        "isEncrypted": device.encryption in _ENCRYPTED,
         "isSupervised": supervised,
         "emailAddress": address,
         "userPrincipalName": address,
@@ -102,7 +103,7 @@ def managed_device(device: Device, person: Person | None, actions: list[dict[str
 
 
 def details(device: Device) -> dict[str, Any]:
-    """What only a question for this one device, by name of the property, is told."""
+    """Return the properties that Graph gives for a single device only, and only if ``$select`` names them."""
     plain = device.id.replace("-", "").upper()
     return {
         "activationLockBypassCode": None,
@@ -116,9 +117,7 @@ def details(device: Device) -> dict[str, Any]:
 
 
 def encryption_state(device: Device, person: Person | None) -> dict[str, Any]:
-    """A ``managedDeviceEncryptionState``: why there is no key."""
-    encrypted = device.encryption in {"success", "driveEncryptedByUser", "escrowNotEnabled"}
-    ready = device.encryption != "notReady"
+    """Return the ``managedDeviceEncryptionState``, which says why there is no key."""
     reason = {"notEncrypted": "", "notReady": ""}.get(device.encryption, device.encryption)
     return {
         "id": device.id,
@@ -127,8 +126,8 @@ def encryption_state(device: Device, person: Person | None) -> dict[str, Any]:
         "osVersion": device.os_version,
         "tpmSpecificationVersion": "",
         "deviceName": device.name,
-        "encryptionReadinessState": "ready" if ready else "notReady",
-        "encryptionState": "encrypted" if encrypted else "notEncrypted",
+        "encryptionReadinessState": "notReady" if device.encryption == "notReady" else "ready",
+        "encryptionState": "encrypted" if device.encryption in _ENCRYPTED else "notEncrypted",
         "encryptionPolicySettingState": device.policy,
         "advancedBitLockerStates": "success",
         "fileVaultStates": reason or None,
@@ -137,8 +136,8 @@ def encryption_state(device: Device, person: Person | None) -> dict[str, Any]:
 
 
 def known_properties(*, beta: bool) -> frozenset[str]:
-    """What ``$select`` may name in that version."""
-    return _ALL if beta else _ALL - _BETA_ONLY - (DETAILS_BETA - DETAILS_V1)
+    """Return the properties that ``$select`` may name in this version."""
+    return _ALL if beta else _ALL - _BETA_ONLY - (_DETAILS_BETA - _DETAILS_V1)
 
 
 _ALL = frozenset(managed_device(Device(), None, []))

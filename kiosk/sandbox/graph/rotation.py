@@ -1,4 +1,4 @@
-"""Key rotations: asked for now, done by the Mac when it hears of it."""
+"""Key rotations: requested now, carried out by the Mac at its next check-in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ ACTION = "rotateFileVaultKey"
 
 @dataclass
 class _Rotation:
-    asked_at: dt.datetime
+    requested_at: dt.datetime
     state: str = "pending"
     updated_at: dt.datetime | None = None
     new_key: str = field(default="", repr=False)
 
 
 class Rotations:
-    """Moves every rotation on when somebody looks: pending, active, done. A Mac that is not online stays pending."""
+    """The rotation of each device: pending, active, done. The rotation of a Mac that is offline stays pending.
+
+    Nothing runs in the background: ``update`` brings a device up to date before it is read.
+    """
 
     def __init__(self, clock: Clock, *, pending_seconds: int, active_seconds: int) -> None:
         self._clock = clock
@@ -30,14 +33,14 @@ class Rotations:
         self._active = dt.timedelta(seconds=pending_seconds + active_seconds)
         self._by_device: dict[str, _Rotation] = {}
 
-    def remember(self, device: Device) -> None:
-        """Begin with the rotation that the data of the device speak of, if any; what is over stays as it is."""
+    def load(self, device: Device) -> None:
+        """Take over the rotation that the device's data describe, if any."""
         if device.rotation:
             self._by_device[device.id] = _Rotation(device.rotation_asked, device.rotation, new_key=new_key())
 
-    def ask(self, device: Device) -> None:
-        """Ask a Mac for a new key. One that has escrowed none, or is no Mac, answers that it cannot."""
-        self.settle(device)
+    def request(self, device: Device) -> None:
+        """Request a new key. Fails at once for a Mac without an escrowed key, and for what is not a Mac."""
+        self.update(device)
         rotation = _Rotation(self._clock.utc(), new_key=new_key())
         if device.os != "macOS":
             rotation.state = "notSupported"
@@ -45,20 +48,20 @@ class Rotations:
             rotation.state = "failed"
         self._by_device[device.id] = rotation
 
-    def settle(self, device: Device) -> None:
-        """Bring a device to the state of this moment."""
+    def update(self, device: Device) -> None:
+        """Bring the device up to date."""
         rotation = self._by_device.get(device.id)
         if rotation is None or not device.online:
             return
-        since = self._clock.utc() - rotation.asked_at
+        since = self._clock.utc() - rotation.requested_at
         if rotation.state == "pending" and since >= self._pending:
-            rotation.state, rotation.updated_at = "active", rotation.asked_at + self._pending
+            rotation.state, rotation.updated_at = "active", rotation.requested_at + self._pending
         if rotation.state == "active" and since >= self._active:
-            rotation.state, rotation.updated_at = "done", rotation.asked_at + self._active
+            rotation.state, rotation.updated_at = "done", rotation.requested_at + self._active
             device.key, device.seen = rotation.new_key, rotation.updated_at.replace(microsecond=0)
 
     def results(self, device: Device) -> list[dict[str, str]]:
-        """``deviceActionResults`` of a device."""
+        """Return the device's ``deviceActionResults``."""
         rotation = self._by_device.get(device.id)
         if rotation is None:
             return []
@@ -66,12 +69,12 @@ class Rotations:
             {
                 "actionName": ACTION,
                 "actionState": rotation.state,
-                "startDateTime": moment(rotation.asked_at),
-                "lastUpdatedDateTime": moment(rotation.updated_at or rotation.asked_at),
+                "startDateTime": moment(rotation.requested_at),
+                "lastUpdatedDateTime": moment(rotation.updated_at or rotation.requested_at),
             }
         ]
 
 
 def new_key() -> str:
-    """A recovery key as FileVault makes them."""
+    """Return a random recovery key in the form of FileVault's."""
     return "-".join("".join(secrets.choice(KEY_ALPHABET) for _ in range(4)) for _ in range(6))

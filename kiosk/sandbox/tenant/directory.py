@@ -1,9 +1,8 @@
-"""The organisation of the sandbox: applications, people and devices, read from TOML or generated."""
+"""The organisation of the sandbox: applications, people and devices."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,10 +20,11 @@ TENANT_FILE = HERE / "tenant.toml"
 PEOPLE_FILE = HERE / "people.toml"
 DEVICES_FILE = HERE / "devices.toml"
 
-# Base 32 as FileVault writes it: I and S are replaced, 0 and 1 do not occur.
+# The letters of FileVault keys: no I, S, 0 and 1.
 KEY_ALPHABET = "ABCDEFGHJKLMNOPQRTUVWXYZ23456789"
 _KEY = r"^[A-HJ-RT-Z2-9]{4}(-[A-HJ-RT-Z2-9]{4}){5}$"
-_SEEN = r"^(never|[0-9]{1,4}[mhd])$"
+# How long ago, such as "3h", or "never".
+_AGE = r"^(never|[0-9]{1,4}[mhd])$"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
@@ -40,8 +40,8 @@ Rotation = Literal["pending", "active", "done", "failed", "canceled", "notSuppor
 class Application(Section, frozen=True, kw_only=True):
     """An application that is registered in the tenant.
 
-    ``scopes`` are what it offers, ``consented`` what it may ask for on behalf of people, ``permissions`` what it may do
-    by itself.
+    ``scopes`` are those that it offers, ``consented`` those that it may request on behalf of people, ``permissions``
+    its application permissions at Graph. ``public`` applications sign people in without proving who they are.
     """
 
     client_id: Guid
@@ -53,7 +53,7 @@ class Application(Section, frozen=True, kw_only=True):
 
     @property
     def uri(self) -> str:
-        """The address under which its scopes are asked for."""
+        """The application id URI, the prefix of its scopes."""
         return f"api://{self.client_id}"
 
 
@@ -69,15 +69,16 @@ class Tenant(Section, frozen=True, kw_only=True):
     other: tuple[Application, ...] = ()
 
     def applications(self) -> tuple[Application, ...]:
+        """Return all registered applications."""
         return (self.kiosk_api, self.kiosk_client, self.broker, *self.other)
 
     def application(self, client_id: str) -> Application | None:
-        """The application with that id, if it is registered here."""
+        """Return the application with this client id, if it is registered."""
         return next((app for app in self.applications() if app.client_id == client_id.lower()), None)
 
 
 class Person(Section, frozen=True, kw_only=True):
-    """Somebody with an account. ``refusal`` is the AADSTS code with which Entra ID refuses this person's sign-in."""
+    """A person with an account. ``refusal`` is the AADSTS number with which Entra ID refuses their sign-in."""
 
     name: Text
     address: Text
@@ -88,11 +89,12 @@ class Person(Section, frozen=True, kw_only=True):
 
 
 class DeviceEntry(Section, frozen=True, kw_only=True):
-    """One ``[[device]]`` of ``devices.toml``; everything has the value of a healthy company Mac unless it says so.
+    """One ``[[device]]`` of ``devices.toml``. The defaults are those of a healthy company Mac.
 
-    ``user`` and ``primary`` are addresses of people: Intune's own ``userId`` and what ``/users`` answers.
-    ``without_key`` is how the service says that nothing is stored, ``stored`` is something stored that is no key.
-    ``policy`` is what has become of the encryption policy; ``rotation`` is one that was ordered ``rotation_asked`` ago.
+    ``user`` and ``primary`` are addresses of people: Intune's ``userId``, and the primary user that ``/users`` returns
+    (by default the same). ``without_key`` is how Graph answers if no key is stored; ``stored`` is a stored value that
+    is not a key. ``policy`` is the state of the encryption policy. ``rotation`` is the state of a key rotation that was
+    requested ``rotation_asked`` ago.
     """
 
     name: str
@@ -108,7 +110,7 @@ class DeviceEntry(Section, frozen=True, kw_only=True):
     compliance: str = "compliant"
     enrollment: str = "appleBulkWithUser"
     enrolled: dt.date = dt.date(2025, 3, 3)
-    seen: Annotated[str, Meta(pattern=_SEEN)] = "1h"
+    seen: Annotated[str, Meta(pattern=_AGE)] = "1h"
     online: bool = True
     key: Key | None = None
     without_key: Literal["missing", "null", "empty"] = "missing"
@@ -116,7 +118,7 @@ class DeviceEntry(Section, frozen=True, kw_only=True):
     encryption: Encryption | None = None
     policy: Policy | None = None
     rotation: Rotation | None = None
-    rotation_asked: Annotated[str, Meta(pattern=_SEEN)] = "1h"
+    rotation_asked: Annotated[str, Meta(pattern=_AGE)] = "1h"
 
 
 class PeopleFile(Section, frozen=True, kw_only=True):
@@ -132,7 +134,7 @@ class DevicesFile(Section, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, kw_only=True):
-    """A managed device. ``key`` and ``stored`` stay out of the repr, as everywhere."""
+    """A managed device. Its repr shows neither ``key`` nor ``stored``."""
 
     id: str = ""
     azure_id: str = ""
@@ -164,7 +166,7 @@ class Device(msgspec.Struct, kw_only=True):
 
 
 class Directory:
-    """People and devices, found by id; a person's devices are found without a search."""
+    """The tenant's people and devices, indexed by id, by address and by user."""
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
@@ -174,20 +176,24 @@ class Directory:
         self._by_user: dict[str, list[Device]] = {}
 
     def add_person(self, person: Person) -> None:
+        """Add a person, or replace the one with this object id."""
         self._people[person.oid] = self._by_address[person.address.casefold()] = person
 
     def add_device(self, device: Device) -> None:
+        """Add a device."""
         self._devices[device.id] = device
         self._by_user.setdefault(device.user, []).append(device)
 
     def people(self) -> Iterable[Person]:
+        """Return everybody, in the order in which they were added."""
         return self._people.values()
 
     def person(self, oid: str) -> Person | None:
+        """Return the person with this object id."""
         return self._people.get(oid.lower())
 
     def find_person(self, text: str) -> Person | None:
-        """The person with this name, address or oid, or the only one whose name holds it, in whatever case."""
+        """Return the person with this name, address or object id, or the only one whose name contains the text."""
         wanted = text.strip().casefold()
         if found := self._by_address.get(wanted) or self._people.get(wanted):
             return found
@@ -196,25 +202,27 @@ class Directory:
         return named[0] if len(named) == 1 else None
 
     def person_at(self, address: str) -> Person | None:
-        """The person with this address."""
+        """Return the person with this address."""
         return self._by_address.get(address.casefold())
 
     def devices(self) -> Iterable[Device]:
+        """Return all devices, in the order in which they were added."""
         return self._devices.values()
 
     def device(self, device_id: str) -> Device | None:
+        """Return the device with this id."""
         return self._devices.get(device_id.lower())
 
     def find_device(self, serial: str) -> Device | None:
-        """The device with this serial number."""
+        """Return the device with this serial number."""
         return next((device for device in self.devices() if device.serial == serial), None)
 
     def devices_of(self, oid: str) -> list[Device]:
-        """The devices whose ``userId`` this is; nobody's, when it is empty."""
+        """Return the devices with this ``userId``; those without a user for an empty one."""
         return self._by_user.get(oid.lower(), [])
 
     def change(self, device: Device, changes: dict[str, Any]) -> None:
-        """Change a device as an administrator would, keeping it findable."""
+        """Change fields of a device, and keep the index by user up to date."""
         for name, value in changes.items():
             if name == "user":
                 self._by_user[device.user].remove(device)
@@ -229,7 +237,7 @@ def load_directory(
     people_file: Path = PEOPLE_FILE,
     devices_file: Path = DEVICES_FILE,
 ) -> Directory:
-    """Read the organisation's files. Raises ConfigError."""
+    """Load the organisation from its files. ``now`` is the moment that ages count from. Raises ConfigError."""
     tenant = load(TENANT_FILE, Tenant)
     if tenant_id:
         tenant = msgspec.structs.replace(tenant, id=tenant_id)
@@ -247,7 +255,7 @@ def load_directory(
 
 
 def stable_id(tenant: Tenant, kind: str, name: str) -> str:
-    """A GUID that is the same at every start."""
+    """Return a GUID that is the same at every start."""
     return str(uuid.uuid5(uuid.UUID(tenant.id), f"{kind}/{name}"))
 
 
@@ -279,7 +287,7 @@ def _device(directory: Directory, entry: DeviceEntry, path: Path, now: dt.dateti
         compliance=entry.compliance,
         enrollment=entry.enrollment,
         enrolled=dt.datetime.combine(entry.enrolled, dt.time(8, 30), dt.UTC),
-        seen=_seen(entry.seen, now),
+        seen=_moment(entry.seen, now),
         online=entry.online,
         key=entry.key,
         without_key=entry.without_key,
@@ -287,12 +295,11 @@ def _device(directory: Directory, entry: DeviceEntry, path: Path, now: dt.dateti
         encryption=encryption,
         policy=entry.policy or ("compliant" if encryption == "success" else "error"),
         rotation=entry.rotation,
-        rotation_asked=_seen(entry.rotation_asked, now),
+        rotation_asked=_moment(entry.rotation_asked, now),
     )
 
 
-def _seen(text: str, now: dt.datetime) -> dt.datetime:
-    if text == "never":
+def _moment(age: str, now: dt.datetime) -> dt.datetime:
+    if age == "never":
         return _NEVER
-    number, unit = re.findall(r"\d+|\D", text)
-    return now.replace(microsecond=0) - dt.timedelta(**{_UNITS[unit]: int(number)})
+    return now.replace(microsecond=0) - dt.timedelta(**{_UNITS[age[-1]]: int(age[:-1])})

@@ -6,18 +6,21 @@ import base64
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import msal
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kiosk.net.msal_http import MsalHttp
-from kiosk.sandbox.ca import KeyPair, self_signed
 from kiosk.sandbox.entra.tokens import base64url
 from tests.support.msal_http import msal_http
 from tests.support.sandbox import RunningSandbox
@@ -25,11 +28,23 @@ from tests.support.sandbox import RunningSandbox
 SCOPE = "https://graph.microsoft.com/.default"
 
 
+@dataclass(frozen=True, repr=False)
+class KeyPair:
+    """A private key with its certificate."""
+
+    key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def of(cls, pem: bytes) -> KeyPair:
+        key = serialization.load_pem_private_key(pem, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return cls(key, x509.load_pem_x509_certificate(pem))
+
+
 @pytest.fixture
 def pair(sandbox: RunningSandbox) -> KeyPair:
-    pem = (sandbox.directory / "broker.pem").read_bytes()
-    key: Any = serialization.load_pem_private_key(pem, None)
-    return KeyPair(x509.load_pem_x509_certificate(pem), key)
+    return KeyPair.of((sandbox.directory / "broker.pem").read_bytes())
 
 
 @pytest.fixture
@@ -39,11 +54,13 @@ def http(sandbox: RunningSandbox) -> Iterator[MsalHttp]:
 
 
 @pytest.mark.parametrize("form", ["pem", "pfx", "pfx with chain", "thumbprint"])
-def test_msal(sandbox: RunningSandbox, http: MsalHttp, pair: KeyPair, form: str, tmp_path: Any) -> None:
-    pem = {"private_key": pair.key_pem().decode(), "public_certificate": pair.certificate_pem().decode()}
+def test_msal(sandbox: RunningSandbox, http: MsalHttp, pair: KeyPair, form: str, tmp_path: Path) -> None:
+    written = (sandbox.directory / "broker.pem").read_text()
+    private, begin, public = written.partition("-----BEGIN CERTIFICATE-----")
+    pem = {"private_key": private, "public_certificate": begin + public}
     pfx = tmp_path / "broker.pfx"
     sealed = serialization.BestAvailableEncryption(b"pass")
-    pfx.write_bytes(pkcs12.serialize_key_and_certificates(b"broker", pair.key, pair.certificate, None, sealed))  # type: ignore[arg-type]
+    pfx.write_bytes(pkcs12.serialize_key_and_certificates(b"broker", pair.key, pair.certificate, None, sealed))
     credential: dict[str, Any] = {
         "pem": pem,
         "pfx": {"private_key_pfx_path": str(pfx), "passphrase": "pass"},
@@ -79,7 +96,7 @@ def assertion(sandbox: RunningSandbox, pair: KeyPair, headers: dict[str, Any] | 
     } | changes
     claims = {name: value for name, value in claims.items() if value is not None}
     thumbprint = {"x5t#S256": base64url(pair.certificate.fingerprint(hashes.SHA256()))}
-    return jwt.encode(claims, pair.key, "PS256", thumbprint if headers is None else headers)  # type: ignore[arg-type]
+    return jwt.encode(claims, pair.key, "PS256", thumbprint if headers is None else headers)
 
 
 def present(client: httpx.Client, sandbox: RunningSandbox, signed: str, **changes: str) -> httpx.Response:
@@ -126,7 +143,8 @@ def test_claims_are_checked(
 
 
 def test_signature_and_certificate_are_checked(sandbox: RunningSandbox, client: httpx.Client, pair: KeyPair) -> None:
-    strange = self_signed("Somebody else")
+    issued = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)
+    strange = KeyPair.of(issued.private_key_and_cert_chain_pem.bytes())
     right = {"x5t#S256": base64url(pair.certificate.fingerprint(hashes.SHA256()))}
     der = base64.b64encode(strange.certificate.public_bytes(serialization.Encoding.DER)).decode()
     for signed in (

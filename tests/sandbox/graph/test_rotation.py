@@ -19,10 +19,10 @@ def test_pending_then_active_then_done() -> None:
     mac = Device(id="a", os="macOS", key=new_key())
     old = mac.key
     assert rotations.results(mac) == []
-    rotations.ask(mac)
+    rotations.request(mac)
     for advance, state, changed in ((0, "pending", False), (10, "active", False), (5, "done", True)):
         clock.advance(advance)
-        rotations.settle(mac)
+        rotations.update(mac)
         assert rotations.results(mac)[0]["actionState"] == state
         assert (mac.key != old) is changed
     assert mac.seen == clock.utc()
@@ -33,12 +33,12 @@ def test_a_mac_that_is_off_stays_pending_until_it_is_on() -> None:
     clock = ManualClock()
     rotations = Rotations(clock, pending_seconds=1, active_seconds=1)
     mac = Device(id="a", os="macOS", key=new_key(), online=False)
-    rotations.ask(mac)
+    rotations.request(mac)
     clock.advance(86_400)
-    rotations.settle(mac)
+    rotations.update(mac)
     assert rotations.results(mac)[0]["actionState"] == "pending"
     mac.online = True
-    rotations.settle(mac)
+    rotations.update(mac)
     assert rotations.results(mac)[0]["actionState"] == "done"
 
 
@@ -47,8 +47,8 @@ def test_a_mac_that_is_off_stays_pending_until_it_is_on() -> None:
 )
 def test_what_cannot_rotate_says_so(device: Device, state: str) -> None:
     rotations = Rotations(ManualClock(), pending_seconds=1, active_seconds=1)
-    rotations.ask(device)
-    rotations.settle(device)
+    rotations.request(device)
+    rotations.update(device)
     assert rotations.results(device)[0]["actionState"] == state
 
 
