@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,8 @@ _HTML = (
     b"<!DOCTYPE html><html><head><title>Proxy</title></head><body><h1>Please sign in to the network</h1></body></html>"
 )
 _JSON = (b"content-type", b"application/json")
+# A dot separates the steps of a field, but is part of the names of OData's annotations.
+_STEPS = re.compile(r"(?<!@odata)\.")
 _CHUNK = b"A" * 65_536
 # SO_LINGER, switched on with zero seconds: closing the socket sends a reset.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -258,7 +261,7 @@ def _changed(fault: Fault, request: Request, response: Response) -> Response:
     except msgspec.DecodeError:
         return response
     address = f"https://{request.headers.get('host', '')}{request['path']}?{_query(request)}"
-    _set(document, fault.field.split("."), fault, address)
+    _set(document, _STEPS.split(fault.field), fault, address)
     return _with_body(response, msgspec.json.encode(document))
 
 

@@ -150,3 +150,63 @@ def test_methods_are_told_apart(sandbox: RunningSandbox, graph: httpx.Client) ->
     sandbox.fault(f"{DEVICES}*", method="POST", status=503)
     assert graph.get(DEVICES, params=LIST).status_code == 200
     assert graph.post(DEVICES).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"field": "value.0.id", "value": "x"}, [{"id": "x"}, {"id": "b"}]),
+        ({"field": "value.*.id", "value": "x"}, [{"id": "x"}, {"id": "x"}]),
+        ({"field": "value.*.id"}, [{}, {}]),
+        ({"field": "value.1"}, [{"id": "a"}]),
+        ({"field": "value.*"}, []),
+        ({"field": "value", "value": "{twice}"}, [{"id": "a"}, {"id": "b"}] * 2),
+        ({"field": "value.7.id", "value": "x"}, [{"id": "a"}, {"id": "b"}]),
+        ({"field": "value.id.deeper", "value": "x"}, [{"id": "a"}, {"id": "b"}]),
+    ],
+)
+def test_one_field_is_changed(
+    sandbox: RunningSandbox, graph: httpx.Client, change: dict[str, str], expected: list[dict[str, str]]
+) -> None:
+    ids = {
+        device["id"]: name for device, name in zip(graph.get(DEVICES, params=LIST).json()["value"], "ab", strict=False)
+    }
+    query = {"$select": "id", "$top": "2"}
+    sandbox.fault(DEVICES, "set", times=1, **change)
+    answer = graph.get(DEVICES, params=query)
+    assert answer.status_code == 200
+    devices = answer.json()["value"]
+    assert [{name: ids.get(value, value) for name, value in device.items()} for device in devices] == expected
+
+
+def test_a_next_link_that_leads_back(sandbox: RunningSandbox, graph: httpx.Client) -> None:
+    sandbox.fault(DEVICES, "set", times=1, field="@odata.nextLink", value="{self}")
+    answer = graph.get(f"{DEVICES}?$select=id&$top=10")
+    assert answer.json()["@odata.nextLink"] == str(answer.request.url)
+
+
+def test_what_is_not_json_stays_as_it_is(sandbox: RunningSandbox, graph: httpx.Client) -> None:
+    sandbox.fault("/devicelogin/people", "set", times=1, field="value")
+    assert graph.get("/devicelogin/people").text.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("number", [53003, 99_999_999])
+def test_refusals_of_the_sign_in_service(sandbox: RunningSandbox, graph: httpx.Client, number: int) -> None:
+    sandbox.fault("/*/oauth2/v2.0/*", "aadsts", aadsts=number, times=1)
+    response = graph.post(f"/{sandbox.tenant}/oauth2/v2.0/token", data={})
+    assert (response.status_code, response.json()["error_codes"]) == (400, [number])
+    assert response.headers["x-ms-request-id"] == response.json()["trace_id"]
+
+
+@pytest.mark.parametrize(("kind", "piece"), [("endless", b"AAAA"), ("trickle", b"    ")])
+def test_answers_without_an_end(sandbox: RunningSandbox, graph: httpx.Client, kind: str, piece: bytes) -> None:
+    sandbox.fault(DEVICES, kind, seconds=0.01, times=1)
+    received = b""
+    with graph.stream("GET", DEVICES) as stream:
+        assert "content-length" not in stream.headers
+        for part in stream.iter_bytes():
+            received += part
+            if len(received) >= len(piece):
+                break
+    assert received.startswith(piece)
+    assert graph.get(DEVICES, params=LIST).status_code == 200

@@ -148,8 +148,3 @@ async def test_the_phone_says_why_not(sandbox: RunningSandbox, client: httpx.Cli
         with pytest.raises(PhoneError):
             await phone.approve(code, sandbox.person("ada").oid)
         await phone.approve(new_code(sandbox, client), "jonas.brandt@nordwind.example")
-
-
-def test_a_request_may_not_be_endless(sandbox: RunningSandbox, client: httpx.Client) -> None:
-    assert client.post("/devicelogin", content=b"x" * (2 << 20)).status_code == 413
-    assert client.get("/no/such/page").status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -15,12 +16,16 @@ from typing import Any
 import httpx
 import msal
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.errors import ConfigError
 from kiosk.net.tls import tls_context
+from kiosk.sandbox.certificates import make_certificates
 from kiosk.sandbox.files import Files
 from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig, configure
@@ -49,9 +54,37 @@ def test_what_it_writes(tmp_path: Path) -> None:
             stranger.get(sandbox.url)
         for name in ("127.0.0.1", "localhost"):
             url = f"https://{name}:{httpx.URL(sandbox.url).port}/devicelogin"
-            with httpx.Client(verify=tls_context(sandbox.ca), trust_env=False) as client:
+            with httpx.Client(verify=strict_context(sandbox.ca), trust_env=False) as client:
                 assert client.get(url).status_code == 200
     assert set(os.listdir(sandbox.directory)) == WRITTEN  # noqa: PTH208
+
+
+def strict_context(ca: Path) -> ssl.SSLContext:
+    """Check certificates as newer versions of Python do by default."""
+    context = tls_context(ca)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def test_certificates_say_what_they_are_for() -> None:
+    now = dt.datetime.now(dt.UTC)
+    made = make_certificates(now)
+    authority = x509.load_pem_x509_certificate(made.authority.cert_pem.bytes())
+    server, broker = (
+        x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()) for issued in (made.server, made.broker)
+    )
+    for issued in (server, broker):
+        issued.verify_directly_issued_by(authority)
+        assert issued.not_valid_before_utc < now < now + dt.timedelta(days=89) < issued.not_valid_after_utc
+        assert issued.not_valid_after_utc < now + dt.timedelta(days=91)
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "::1"]
+    uses = server.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert ExtendedKeyUsageOID.SERVER_AUTH in uses
+    assert isinstance(server.public_key(), ec.EllipticCurvePublicKey)
+    assert isinstance(broker.public_key(), rsa.RSAPublicKey)
+    assert "PRIVATE KEY" not in repr(made)
 
 
 def test_it_removes_exactly_what_it_wrote(tmp_path: Path) -> None:
