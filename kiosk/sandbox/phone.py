@@ -19,7 +19,7 @@ class PhoneError(Exception):
     """Why a page did not accept what was sent, in the page's own words."""
 
 
-class Somebody(NamedTuple):
+class ListedPerson(NamedTuple):
     """A person as the page lists them."""
 
     oid: str
@@ -34,7 +34,7 @@ class Phone:
     def __init__(self, url: str, ca_bundle: Path) -> None:
         self._client = service_client(url, ca_bundle)
 
-    async def people(self) -> list[Somebody]:
+    async def people(self) -> list[ListedPerson]:
         """Return the people whom the page lists."""
         return (await self._read("GET", f"{_HOME}/people")).people
 
@@ -83,7 +83,7 @@ class _Page(HTMLParser):
     action: str = ""
     hidden: dict[str, str] = field(default_factory=dict, repr=False)
     choices: list[tuple[str, str]] = field(default_factory=list)
-    people: list[Somebody] = field(default_factory=list)
+    people: list[ListedPerson] = field(default_factory=list)
     alert: str = ""
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class _Page(HTMLParser):
             self._in_text = False
         elif tag == "li" and self._oid:
             name, address, description = (*self._texts, "", "", "")[:3]
-            self.people.append(Somebody(self._oid, name, address, description))
+            self.people.append(ListedPerson(self._oid, name, address, description))
             self._oid = ""
         elif tag == "p":
             self._in_alert = False

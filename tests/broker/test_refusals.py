@@ -25,7 +25,7 @@ def bad_token(sandbox: RunningSandbox, what: str) -> str:
         case "another tenant":
             return sandbox.token("ada", tid=FOREIGN_TENANT, iss=foreign)
         case "another tenant with its own key":
-            return sandbox.odd_token("ada", {"kid": "theirs"}, {"tid": FOREIGN_TENANT, "iss": foreign}, "foreign")
+            return sandbox.token("ada", signed="foreign", headers={"kid": "theirs"}, tid=FOREIGN_TENANT, iss=foreign)
         case "expired":
             return sandbox.token("ada", iat=ago(9000), nbf=ago(9000), exp=ago(5400), auth_time=ago(9000))
         case "another audience":

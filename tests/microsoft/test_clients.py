@@ -1,4 +1,4 @@
-"""Microsoft's own clients, unchanged, against the sandbox: what they take for the real service is shaped like it."""
+"""Microsoft's own clients, unchanged, against the sandbox: proof that it has the shape of the real service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 identity = pytest.importorskip("azure.identity")
 msgraph = pytest.importorskip("msgraph_beta")
 
-# Their warnings are theirs; what is tested here is our shape.
+# Warnings of these libraries are not ours to fix.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.timeout(60)]
 GRAPH_SCOPE = "https://graph.microsoft.com/.default"
 
@@ -33,7 +33,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
 
 @pytest.fixture
 def credential(sandbox: RunningSandbox) -> Iterator[Any]:
-    """The broker's certificate, as azure-identity takes it."""
+    """Return azure-identity's credential for the broker's certificate."""
     with identity.CertificateCredential(
         sandbox.tenant,
         sandbox.data.tenant.broker.client_id,
@@ -47,7 +47,7 @@ def credential(sandbox: RunningSandbox) -> Iterator[Any]:
 
 @pytest.fixture
 async def graph(sandbox: RunningSandbox, credential: Any) -> AsyncIterator[Any]:
-    """msgraph-beta-sdk, told only where the service is and which authority to trust."""
+    """Return msgraph-beta-sdk's client. All it is told is the address, and which authority to trust."""
     from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
     from msgraph_beta.graph_request_adapter import GraphRequestAdapter, options
     from msgraph_core import APIVersion, GraphClientFactory
@@ -153,7 +153,12 @@ async def test_sdk_pages_through_all_devices(sandbox: RunningSandbox, graph: Any
     assert first.odata_next_link
 
     found: list[str] = []
-    await PageIterator(first, graph.request_adapter).iterate(lambda device: found.append(device.id) or True)
+
+    def collect(device: Any) -> bool:
+        found.append(device.id)
+        return True
+
+    await PageIterator(first, graph.request_adapter).iterate(collect)
     assert found == [device.id for device in sandbox.data.devices()]
 
 

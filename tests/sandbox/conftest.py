@@ -1,4 +1,4 @@
-"""One sandbox for each module of tests, and a bare client for it."""
+"""One sandbox for each module of tests, and clients for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, Any]:
-    """What a module wants to be different."""
+    """Return the settings of sandbox.toml that a module overrides."""
     return {}
 
 
@@ -26,14 +26,14 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) 
 
 @pytest.fixture
 def client(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
-    """Knows the sandbox's authority and brings no token."""
+    """Return a client that trusts the sandbox and sends no token."""
     with httpx.Client(base_url=sandbox.url, verify=tls_context(sandbox.ca), trust_env=False, timeout=5) as made:
         yield made
 
 
 @pytest.fixture
 def graph(sandbox: RunningSandbox, client: httpx.Client) -> Iterator[httpx.Client]:
-    """The same with the broker's own token for Graph."""
+    """Return the client with the broker's own token for Graph."""
     client.headers["authorization"] = f"Bearer {sandbox.token(None)}"
     yield client
     sandbox.clear_faults()

@@ -1,4 +1,4 @@
-"""What the sandbox answers as a web application, whatever the service behind it: methods, paths, sizes, bugs."""
+"""The sandbox as a web application, whichever service is behind it: methods, paths, ids, sizes, bugs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_request_may_not_be_endless(client: httpx.Client) -> None:
 
 
 def test_a_bug_does_not_look_like_a_fault_of_the_network(sandbox: RunningSandbox) -> None:
-    """A kid that is not text is nothing that the sandbox thinks of, and PyJWT refuses to sign with it."""
+    """Cause an error that the sandbox does not handle: PyJWT refuses a ``kid`` that is not a string."""
     order = {"person": sandbox.person("ada").oid, "headers": {"kid": 7}}
     answer = sandbox.admin.post("/sandbox/tokens", json=order)
     assert (answer.status_code, answer.json()) == (500, {"error": "the sandbox itself failed; see its log"})

@@ -1,4 +1,4 @@
-"""Everything that can be made to go wrong, seen from the client's side of a real connection."""
+"""Every kind of fault, seen from the client's side of a real connection."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_reset(sandbox: RunningSandbox, graph: httpx.Client) -> None:
 
 
 def test_a_reset_is_one_on_the_wire(sandbox: RunningSandbox) -> None:
-    """Python's own TLS sockets show a reset as an end, so TLS is done by hand over a bare socket here."""
+    """Check for the reset itself: Python's TLS sockets hide it, so TLS runs over a plain socket by hand."""
     sandbox.fault("/reset", "reset", times=1)
     received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = tls_context(sandbox.ca).wrap_bio(received, sent, server_hostname="localhost")

@@ -1,4 +1,4 @@
-"""The pages of the phone: usable, escaped, safe against forged forms, and nothing from elsewhere."""
+"""The pages of the phone: usable, escaped, safe against forged forms, without foreign resources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.sandbox import RunningSandbox
 
 
 class Outline(HTMLParser):
-    """What a browser would load, and what a screen reader would read."""
+    """What a browser loads and a screen reader reads."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

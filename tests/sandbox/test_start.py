@@ -1,4 +1,4 @@
-"""How the sandbox starts and stops: files, address, what the command line says, mistakes in one line."""
+"""How the sandbox starts and stops: files, certificates, address, command line, errors in one line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_it_writes(tmp_path: Path) -> None:
         assert kiosk.broker.url == broker.listen.url == f"unix:{sandbox.directory}/broker.sock"
         assert broker.record.database == f"sqlite:///{sandbox.directory}/record.db"
         assert broker.graph.url == f"{sandbox.url}/beta"
-        assert kiosk.visit.visit.reveal_seconds == 7
+        assert kiosk.visit.reveal_seconds == 7
         assert (broker.rules.reason, broker.rules.per_person) == ("required", ("9/hour",))
         assert kiosk.sign_in.ca_bundle == files["ca.pem"]
         with httpx.Client(verify=tls_context(), trust_env=False) as stranger, pytest.raises(httpx.ConnectError):
@@ -60,7 +60,7 @@ def test_what_it_writes(tmp_path: Path) -> None:
 
 
 def strict_context(ca: Path) -> ssl.SSLContext:
-    """Check certificates as newer versions of Python do by default."""
+    """Return a context that checks certificates as newer versions of Python do by default."""
     context = tls_context(ca)
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

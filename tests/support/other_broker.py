@@ -1,4 +1,4 @@
-"""What can answer in the broker's place: one of another version, a proxy, something that changes what it passes on."""
+"""Answers in the broker's place: a broker of another version, a proxy, something that damages what it passes on."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ Answer: TypeAlias = Callable[[], tuple[int, bytes]]
 
 
 class OtherBroker:
-    """Knows everybody as one person with one Mac, and gives whoever asks for the key one of the answers below."""
+    """Answers every token with the same person and the same Mac. ``release`` is the answer to a release."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.release: Answer = self.foreign
 
     def foreign(self) -> tuple[int, bytes]:
-        """A page of somebody else's."""
+        """Return a proxy's page."""
         return 200, b"<html>Please sign in to the network</html>"
 
     def damaged(self) -> tuple[int, bytes]:
-        """A release that nobody can open."""
+        """Return a release that cannot be opened."""
         release = Release(release_id="r", device_id=MAC.id, sealed=bytes(1200), deadline=SystemClock().utc())
         return 200, msgspec.json.encode(release)
 
     def newer(self) -> tuple[int, bytes]:
-        """A refusal that this version has no words for."""
+        """Return a refusal with a code that this version does not know."""
         code = f"{PROBLEM_TYPE}of_a_newer_broker"
         return 503, msgspec.json.encode(Problem(type=code, title="New", status=503, reference=new_reference()))
 
@@ -56,7 +56,7 @@ class OtherBroker:
         return self.release() if path.endswith("/release") else (200, msgspec.json.encode(Devices(devices=(MAC,))))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer."""
+        """Answer one request, then close the connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
         lengths = [line.partition(":")[2] for line in head.splitlines() if line.lower().startswith("content-length:")]
         await reader.readexactly(int(lengths[0]) if lengths else 0)
@@ -69,6 +69,7 @@ class OtherBroker:
 
 @contextlib.asynccontextmanager
 async def other_broker(socket: Path) -> AsyncIterator[OtherBroker]:
+    """Serve an OtherBroker on a unix socket."""
     other = OtherBroker(f"{UNIX_PREFIX}{socket}")
     async with await asyncio.start_unix_server(other.serve, socket):
         yield other

@@ -1,4 +1,4 @@
-"""A running sandbox for tests and benchmarks: its own process, real TLS on loopback, gone when the test is over."""
+"""Runs a sandbox for tests and benchmarks: in its own process, over TLS on loopback, until the test is over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class RunningSandbox:
-    """A sandbox in another process, and everything that a test may want of it."""
+    """A sandbox in another process. ``data`` is the organisation as it was at the start, recovery keys included."""
 
     url: str
     directory: Path
@@ -35,6 +35,7 @@ class RunningSandbox:
 
     @property
     def ca(self) -> Path:
+        """The authority that clients have to trust."""
         return self.directory / "ca.pem"
 
     @property
@@ -47,11 +48,11 @@ class RunningSandbox:
 
     @property
     def scope(self) -> str:
-        """What the kiosk asks a token for."""
+        """The scope that the kiosk requests."""
         return f"{self.data.tenant.kiosk_api.uri}/Session.Open"
 
     def person(self, who: str) -> Person:
-        """A person by name, address, oid or the part of the address before the dot."""
+        """Return a person by name, address, object id, or the part of the address before the first dot."""
         found = self.data.find_person(who) or next(
             (one for one in self.data.people() if one.address.partition(".")[0] == who), None
         )
@@ -59,50 +60,53 @@ class RunningSandbox:
         return found
 
     def device(self, name: str) -> Device:
-        """A device by name or serial, as it was at the start: with its recovery key, to compare with."""
+        """Return a device by name or serial number, as it was at the start."""
         found = next((one for one in self.data.devices() if name in (one.name, one.serial)), None)
         assert found is not None, name
         return found
 
     def phone(self) -> Phone:
-        """A new browser."""
+        """Return a new browser."""
         return Phone(self.url, self.ca)
 
     def fault(self, path: str, kind: str = "status", **more: Any) -> int:
-        """Arm a fault; see kiosk.sandbox.faults.Fault for what can be said."""
+        """Arm a fault; its settings are those of kiosk.sandbox.faults.Fault. Returns its id."""
         return int(self._ask("POST", "faults", {"path": path, "kind": kind} | more)["id"])
 
     def clear_faults(self) -> None:
+        """Disarm all faults."""
         self._ask("DELETE", "faults")
 
     def requests(self, path_part: str = "") -> list[dict[str, Any]]:
-        """What was asked since the last ``clear_requests``, only the paths that hold ``path_part``."""
+        """Return the logged requests whose path contains ``path_part``."""
         found: list[dict[str, Any]] = self._ask("GET", "requests")["requests"]
         return [one for one in found if path_part in one["path"]]
 
     def clear_requests(self) -> None:
+        """Empty the log of requests."""
         self._ask("DELETE", "requests")
 
     def rotate_keys(self, *, keep_old: bool = True) -> str:
-        """Sign with a new key from now on; returns its kid."""
+        """Sign with a new key from now on. Returns its ``kid``."""
         return str(self._ask("POST", "keys/rotate", {"keep_old": keep_old})["kid"])
 
-    def token(self, person: str | None, *, signed: str = "well", **claims: Any) -> str:
-        """A token of a person for the Kiosk API, or for None the broker's own for Graph; None removes a claim."""
-        order = {"person": self.person(person).oid if person else None, "signed": signed, "claims": claims}
-        return str(self._ask("POST", "tokens", order)["access_token"])
+    def token(
+        self, person: str | None, *, signed: str = "well", headers: Mapping[str, Any] | None = None, **claims: Any
+    ) -> str:
+        """Issue a token: a person's for the Kiosk API, or with None the broker's own for Graph.
 
-    def odd_token(self, person: str, headers: Mapping[str, Any], claims: Mapping[str, Any], signed: str) -> str:
-        """A token with headers of one's own."""
-        order = {"person": self.person(person).oid, "signed": signed, "claims": claims, "headers": headers}
+        ``headers`` and ``claims`` replace the usual ones; a claim of None is removed. ``signed`` spoils the signature.
+        """
+        oid = self.person(person).oid if person else None
+        order = {"person": oid, "signed": signed, "headers": headers or {}, "claims": claims}
         return str(self._ask("POST", "tokens", order)["access_token"])
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock on: codes expire, rotations happen."""
+        """Advance the sandbox's clock: codes expire, rotations progress."""
         self._ask("POST", "clock", {"seconds": seconds})
 
     def change(self, device: Device, **changes: Any) -> None:
-        """Change a device as an administrator would: user, primary, owner, agent, state, online, key ..."""
+        """Change fields of a device as an administrator would: ``user``, ``owner``, ``state``, ``key`` and others."""
         self._ask("POST", f"devices/{device.id}", changes)
 
     def register(self, name: str, **changes: Any) -> None:
@@ -117,9 +121,9 @@ class RunningSandbox:
 
 @contextlib.contextmanager
 def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox]:
-    """Start a sandbox that writes its files into ``directory``; ``settings`` are those of sandbox.toml.
+    """Start a sandbox that writes its files below ``directory``. ``settings`` are those of sandbox.toml.
 
-    Polling is allowed at any pace unless the settings say otherwise: no test waits five seconds for a token.
+    The polling interval is a second unless the settings say otherwise, so that no test waits five for a token.
     """
     whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
     config = msgspec.convert(whole, SandboxConfig, dec_hook=_path)

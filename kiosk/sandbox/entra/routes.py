@@ -30,7 +30,7 @@ from kiosk.sandbox.http import form_fields, json_response
 from kiosk.sandbox.tenant.directory import Application, Directory, Person
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-# The name of no tenant in particular, under which signing keys are published, too.
+# Signing keys are also published under this name, which is no tenant's.
 _ANY_TENANT = "common"
 
 Form = Mapping[str, str]

@@ -1,4 +1,4 @@
-"""An application proves itself with its certificate, and nothing less."""
+"""The client credentials grant: an application is accepted with its certificate and with nothing less."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_msal(sandbox: RunningSandbox, http: MsalHttp, pair: KeyPair, form: str,
     pfx = tmp_path / "broker.pfx"
     sealed = serialization.BestAvailableEncryption(b"pass")
     pfx.write_bytes(pkcs12.serialize_key_and_certificates(b"broker", pair.key, pair.certificate, None, sealed))
-    credential: dict[str, Any] = {
+    credentials: dict[str, dict[str, Any]] = {
         "pem": pem,
         "pfx": {"private_key_pfx_path": str(pfx), "passphrase": "pass"},
         "pfx with chain": {"private_key_pfx_path": str(pfx), "passphrase": "pass", "public_certificate": True},
@@ -69,11 +69,11 @@ def test_msal(sandbox: RunningSandbox, http: MsalHttp, pair: KeyPair, form: str,
             "private_key": pem["private_key"],
             "thumbprint": pair.certificate.fingerprint(hashes.SHA1()).hex(),
         },
-    }[form]
+    }
     app = msal.ConfidentialClientApplication(
         sandbox.data.tenant.broker.client_id,
         authority=sandbox.authority,
-        client_credential=credential,
+        client_credential=credentials[form],
         http_client=http,
         instance_discovery=False,
     )

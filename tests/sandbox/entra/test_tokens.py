@@ -1,8 +1,9 @@
-"""Signing keys, and tokens that are wrong on purpose."""
+"""Signing keys, and tokens that are invalid on purpose."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import jwt
@@ -17,7 +18,7 @@ def published(client: httpx.Client, sandbox: RunningSandbox) -> dict[str, jwt.Py
 
 
 def check(client: httpx.Client, sandbox: RunningSandbox, token: str) -> dict[str, object]:
-    """As an API checks a token."""
+    """Check a token as an API does. Returns its claims."""
     header = jwt.get_unverified_header(token)
     key = published(client, sandbox)[header["kid"]]
     return jwt.decode(
@@ -64,7 +65,7 @@ def test_rotation_keeps_or_drops_the_old_key(sandbox: RunningSandbox, client: ht
     ],
 )
 def test_claims_on_order(
-    sandbox: RunningSandbox, client: httpx.Client, claims: dict[str, object], problem: type[Exception]
+    sandbox: RunningSandbox, client: httpx.Client, claims: dict[str, Any], problem: type[Exception]
 ) -> None:
     with pytest.raises(problem):
         check(client, sandbox, sandbox.token("ada", **claims))
@@ -78,7 +79,7 @@ def test_signatures_on_order(sandbox: RunningSandbox, client: httpx.Client) -> N
         assert jwt.get_unverified_header(token)["alg"] == algorithm
         with pytest.raises(jwt.InvalidAlgorithmError):
             check(client, sandbox, token)
-    odd = sandbox.odd_token("ada", {"kid": "unheard-of", "jku": "https://evil.example/keys"}, {"tid": "other"}, "well")
+    odd = sandbox.token("ada", headers={"kid": "unheard-of", "jku": "https://evil.example/keys"}, tid="other")
     assert jwt.get_unverified_header(odd)["jku"] == "https://evil.example/keys"
     assert jwt.decode(odd, options={"verify_signature": False})["tid"] == "other"
 
@@ -94,7 +95,7 @@ def test_orders_that_make_no_sense(sandbox: RunningSandbox, path: str, body: dic
 @pytest.mark.parametrize("path", ["faults", "requests", "people", "devices"])
 def test_the_admin_token_is_needed(sandbox: RunningSandbox, client: httpx.Client, path: str) -> None:
     assert client.get(f"/sandbox/{path}").status_code == 401
-    assert client.get(f"/sandbox/{path}", headers={"authorization": b"Bearer \xff\xfe"}).status_code == 401
+    assert client.get(f"/sandbox/{path}", headers={b"authorization": b"Bearer \xff\xfe"}).status_code == 401
     answer = sandbox.admin.get(f"/sandbox/{path}")
     assert answer.status_code == 200
     key = sandbox.device("NW-AKESSLER-14").key

@@ -1,4 +1,4 @@
-"""Graph's part: what lists, filters, keys and refusals look like."""
+"""Graph: lists, filters, keys and errors on the wire."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def names(response: httpx.Response) -> list[str]:
 
 
 def nested(response: httpx.Response) -> str:
-    """The ErrorCode inside the JSON inside the message; see that the innermost is JSON, too."""
+    """Return the ErrorCode of the JSON inside the message. Checks that the innermost string is JSON as well."""
     outer = json.loads(response.json()["error"]["message"])
     inner = json.loads(outer["Message"])
     assert inner["_version"] == 3
@@ -307,7 +307,7 @@ def test_tokens_that_are_not_taken(sandbox: RunningSandbox, client: httpx.Client
 
 
 def test_a_person_without_a_role_in_intune(sandbox: RunningSandbox, client: httpx.Client) -> None:
-    """The answer that must not be taken for an expired token."""
+    """Intune's own 401 must not look like that of an expired token."""
     token = sandbox.token(None, roles=None, scp=READ, idtyp="user")
     response = client.get(f"/v1.0/{DEVICES}", headers={"authorization": f"Bearer {token}"})
     assert (response.status_code, response.json()["error"]["code"]) == (401, "UnknownError")

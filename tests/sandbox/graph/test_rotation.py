@@ -1,4 +1,4 @@
-"""Key rotations over time: they wait for the Mac, and a Mac that is off lets them wait."""
+"""Key rotations over time: they wait for the Mac, and stay pending while it is offline."""
 
 from __future__ import annotations
 

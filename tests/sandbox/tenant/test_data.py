@@ -1,4 +1,4 @@
-"""The organisation: what is shipped, what is generated, and what a mistake in the data is called."""
+"""The organisation: the shipped data, generated data, and errors in data."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_people_are_found_however_they_are_called(directory: Directory) -> None:
     for text in (ada.oid.upper(), ada.address.upper(), f" {ada.name.swapcase()} "):
         assert directory.find_person(text) is ada
     assert directory.find_person("ada") is ada
-    # A part that several names have, and nothing at all, are nobody.
+    # Neither a part of several names nor an empty text names anybody.
     assert directory.find_person("an") is None
     assert directory.find_person(" ") is None
 
