@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kiosk.config.messages import (
-    LEVEL,
-    NOT_EMPTY,
-    SINK_KIND,
-    SINK_MODE,
-    SOCKET_OR_HTTP,
-    WHO,
-)
 from kiosk.config.safe_regex import Pattern
-from kiosk.config.types import HttpsUrl, Limit, Seconds, Section, ServiceUrl, Text
+from kiosk.config.types import NOT_EMPTY, HttpsUrl, Limit, MetricsUrl, Seconds, Section, ServiceUrl, Text
 from kiosk.models import ReasonRule
+
+SelfService = Literal["everyone", "role", "nobody"]
+ReasonPrompt = Annotated[str, Meta(pattern=NOT_EMPTY, max_length=200, description="1 to 200 characters of text")]
+SinkKind = Literal["syslog", "journald", "file", "webhook"]
+SinkMode = Literal["required", "best-effort"]
+LogLevel = Literal["debug", "info", "warning"]
 
 
 class Listen(Section, frozen=True, kw_only=True):
-    """Where the broker listens. ``certificate`` and ``key`` (PEM) belong to an https address."""
+    """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM)."""
 
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     certificate: Path | None = None
@@ -29,6 +27,8 @@ class Listen(Section, frozen=True, kw_only=True):
 
 
 class TokenSettings(Section, frozen=True, kw_only=True):
+    """Which tokens of the sign-in service are accepted, and how old a sign-in may be."""
+
     authority: HttpsUrl
     tenant: Text
     audience: Text
@@ -38,7 +38,10 @@ class TokenSettings(Section, frozen=True, kw_only=True):
 
 
 class GraphSettings(Section, frozen=True, kw_only=True):
-    """Seconds bound one connection, one read, and one whole question with its retries."""
+    """Microsoft Graph and the broker's credential for it.
+
+    ``total_seconds`` limits everything that one request of a kiosk needs from Graph, with retries.
+    """
 
     url: HttpsUrl = "https://graph.microsoft.com/beta"
     authority: HttpsUrl
@@ -52,7 +55,10 @@ class GraphSettings(Section, frozen=True, kw_only=True):
 
 
 class Rules(Section, frozen=True, kw_only=True):
-    """What ``docs/rules.md`` explains. People are blocked by their object id, devices by their id or serial number."""
+    """The rules of a release; ``docs/rules.md`` explains them.
+
+    People are blocked by object id, devices by id or serial number.
+    """
 
     company_owned_only: bool = True
     per_person: tuple[Limit, ...] = ("3/hour", "10/day")
@@ -60,15 +66,15 @@ class Rules(Section, frozen=True, kw_only=True):
     per_kiosk: tuple[Limit, ...] = ()
     overall: tuple[Limit, ...] = ()
     reason: ReasonRule = ReasonRule.OFF
-    reason_prompt: Annotated[str, Meta(pattern=NOT_EMPTY, max_length=200)] | None = None
+    reason_prompt: ReasonPrompt | None = None
     reason_pattern: Pattern | None = None
-    self_service: Annotated[str, Meta(pattern=WHO)] = "everyone"
+    self_service: SelfService = "everyone"
     blocked_people: tuple[Text, ...] = ()
     blocked_devices: tuple[Text, ...] = ()
 
 
 class RecordSettings(Section, frozen=True, kw_only=True):
-    """``signing_key`` (PEM) signs a checkpoint after so many seconds, and after so many entries, at least."""
+    """The record. ``signing_key`` (PEM) signs a checkpoint at the latest after so many seconds or entries."""
 
     database: Text = "sqlite:////var/lib/kiosk-broker/record.db"
     signing_key: Path | None = None
@@ -77,25 +83,25 @@ class RecordSettings(Section, frozen=True, kw_only=True):
 
 
 class SinkSettings(Section, frozen=True, kw_only=True):
-    """Somewhere that every row of the record is sent on to; ``docs/sinks.md`` has the addresses of each kind."""
+    """A receiver of every row of the record; ``docs/sinks.md`` has the addresses of each kind."""
 
-    kind: Annotated[str, Meta(pattern=SINK_KIND)]
+    kind: SinkKind
     url: str = ""
-    mode: Annotated[str, Meta(pattern=SINK_MODE)]
+    mode: SinkMode
     ca_bundle: Path | None = None
     token_file: Path | None = None
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
-    """How much the broker writes on stderr."""
+    """How much the broker writes to stderr."""
 
-    level: Annotated[str, Meta(pattern=LEVEL)] = "info"
+    level: LogLevel = "info"
 
 
 class MetricsSettings(Section, frozen=True, kw_only=True):
-    """Where ``/metrics`` is served; nowhere without it."""
+    """Where ``/metrics`` is served, if anywhere."""
 
-    listen: Annotated[str, Meta(pattern=SOCKET_OR_HTTP)] | None = None
+    listen: MetricsUrl | None = None
 
 
 class BrokerConfig(Section, frozen=True, kw_only=True):

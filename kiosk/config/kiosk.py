@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kiosk.config.messages import (
-    AFTER,
-    COLOUR,
+from kiosk.config.types import (
     NOT_EMPTY,
-    THEME,
-    TYPE,
-    UI,
+    Colour,
+    HttpsUrl,
+    Language,
+    RevealSeconds,
+    Seconds,
+    Section,
+    ServiceUrl,
+    Text,
 )
-from kiosk.config.types import HttpsUrl, Language, RevealSeconds, Seconds, Section, ServiceUrl, Text
 from kiosk.i18n import LANGUAGES, SOURCE
+
+After = Literal["restart", "exit"]
+UI = Literal["full", "linear"]
+Notice = Annotated[str, Meta(pattern=NOT_EMPTY, max_length=300, description="1 to 300 characters of text")]
+ThemeName = Literal["auto", "dark", "light", "contrast", "ansi"]
+CharsetName = Literal["auto", "blocks", "console", "lines", "ascii"]
 
 
 class Organisation(Section, frozen=True, kw_only=True):
-    """``notice`` is the organisation's own words on the first screen."""
+    """Who runs the kiosk. ``notice`` appears on the first screen."""
 
     name: Text
     helpdesk: Text
     portal: HttpsUrl = "https://portal.manage.microsoft.com"
-    notice: Annotated[str, Meta(pattern=NOT_EMPTY, max_length=300)] | None = None
+    notice: Notice | None = None
 
 
 class SignInSettings(Section, frozen=True, kw_only=True):
-    """Seconds bound one connection, and one whole question."""
+    """The sign-in service. ``total_seconds`` limits one request, ``connect_seconds`` the connection for it."""
 
     authority: HttpsUrl
     client_id: Text
@@ -41,7 +49,7 @@ class SignInSettings(Section, frozen=True, kw_only=True):
 
 
 class BrokerAddress(Section, frozen=True, kw_only=True):
-    """Seconds bound one connection, and one whole question; a release takes as long as the broker's limits allow."""
+    """Where the broker is. ``total_seconds`` limits one request; the broker's own limit must be shorter."""
 
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     ca_bundle: Path | None = None
@@ -50,32 +58,33 @@ class BrokerAddress(Section, frozen=True, kw_only=True):
 
 
 class VisitSettings(Section, frozen=True, kw_only=True):
-    """Seconds. A key stays on the screen for ``reveal_seconds``, on request up to ``longest_reveal_seconds``.
+    """The limits of a visit, and how it is shown.
 
-    ``after`` says what follows a visit: the next one, or the end of the program (for SSH). ``ui`` is how a visit is
-    shown: on the full screen, or as plain lines for screen readers and braille.
+    A key stays on the screen for ``reveal_seconds``, on request up to ``longest_reveal_seconds``. ``after`` is what
+    follows a visit: the next one, or the end of the program (for SSH). ``ui`` is the usual UI: full screen, or plain
+    lines for screen readers and braille.
     """
 
     reveal_seconds: RevealSeconds = 300
     longest_reveal_seconds: RevealSeconds = 900
     idle_seconds: Seconds = 90
     visit_seconds: Seconds = 900
-    after: Annotated[str, Meta(pattern=AFTER)] = "restart"
-    ui: Annotated[str, Meta(pattern=UI)] = "full"
+    after: After = "restart"
+    ui: UI = "full"
 
 
 class Look(Section, frozen=True, kw_only=True):
-    """Colours, type and languages. ``languages`` are those to choose from, ``language`` is the one to begin with."""
+    """Colours, charset and languages. ``languages`` can be chosen on the first screen, which begins in ``language``."""
 
-    theme: Annotated[str, Meta(pattern=THEME)] = "auto"
-    type: Annotated[str, Meta(pattern=TYPE)] = "auto"
-    accent: Annotated[str, Meta(pattern=COLOUR)] | None = None
+    theme: ThemeName = "auto"
+    type: CharsetName = "auto"
+    accent: Colour | None = None
     language: Language = SOURCE
     languages: tuple[Language, ...] = tuple(LANGUAGES)
 
 
 class Policy(StrEnum):
-    """What a program that may record the screen means for a reveal."""
+    """What happens to a reveal when a program may be recording the screen."""
 
     ALLOW = "allow"
     WARN = "warn"

@@ -1,4 +1,4 @@
-"""Configuration: TOML files, typed and strict, with errors that name file, line, key and what was expected."""
+"""Configuration files: TOML, typed and strict."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kiosk.config.messages import (
-    explain,
-    line_of,
-    syntax_error,
-)
-from kiosk.config.safe_regex import Pattern
+from kiosk.config.messages import line_of, syntax_error, value_error
 from kiosk.config.types import Section
 from kiosk.errors import ConfigError
 
@@ -24,7 +19,7 @@ Configuration = TypeVar("Configuration", bound=Section)
 def load(path: Path, kind: type[Configuration]) -> Configuration:
     """Read and check one configuration file. Raises ConfigError.
 
-    Relative paths in it are taken from the file's own folder; every file that it names must be readable.
+    Relative paths start at the folder of the file. Every file that it names must be readable.
     """
     text = read_text(path, "a configuration file")
     try:
@@ -34,12 +29,12 @@ def load(path: Path, kind: type[Configuration]) -> Configuration:
     try:
         loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise explain(path, text, kind, str(error)) from None
+        raise value_error(path, text, kind, error) from None
     return _resolve(loaded, path, text)
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a text file of the operator. Raises ConfigError."""
+    """Read a text file of the operator. Raises ConfigError, which says that ``what`` was expected."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -48,48 +43,49 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
 
 
-def changed(paths: Iterable[Path | None]) -> object:
-    """Something that compares unequal once one of these files was written or replaced."""
+def file_versions(paths: Iterable[Path | None]) -> object:
+    """Return a value that differs from an earlier one if one of these files was written or replaced in between."""
 
-    def seen(path: Path) -> tuple[int, ...] | None:
+    def version(path: Path) -> tuple[int, ...] | None:
         try:
             found = path.stat()
         except OSError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    return [seen(path) for path in paths if path]
+    return [version(path) for path in paths if path]
 
 
-def _decode(kind: type[Any], value: object) -> Path | Pattern:
-    if kind is Pattern:
-        return Pattern(value)
-    if kind is Path and isinstance(value, str) and value.strip():
+def _decode(kind: type[Any], value: object) -> Any:
+    """Make a value of a type that TOML does not have. Raises ValueError, whose text is the error message."""
+    if kind is not Path:
+        return kind(value)
+    if isinstance(value, str) and value.strip():
         return Path(value)
-    raise ValueError("Expected a path")
+    raise ValueError("expected a path")
 
 
 def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
-    """Make paths absolute and see that the files behind them can be read."""
+    """Make paths absolute. Raises ConfigError for a path that cannot be read."""
     folder = path.resolve().parent
 
-    def visit(section: Section, keys: list[str]) -> Section:
-        changed: dict[str, Any] = {}
+    def resolved(section: Section, keys: list[str]) -> Section:
+        values: dict[str, Any] = {}
         for field in msgspec.structs.fields(section):
             value = getattr(section, field.name)
             here = [*keys, field.encode_name]
             if isinstance(value, Section):
-                changed[field.name] = visit(value, here)
+                values[field.name] = resolved(value, here)
             elif isinstance(value, tuple) and value and isinstance(value[0], Section):
-                changed[field.name] = tuple(visit(one, [*here, str(i)]) for i, one in enumerate(value))
+                values[field.name] = tuple(resolved(one, [*here, str(i)]) for i, one in enumerate(value))
             elif isinstance(value, Path):
-                changed[field.name] = whole = folder / value.expanduser()
-                _readable(whole, path, here, text)
-        return msgspec.structs.replace(section, **changed)
+                values[field.name] = file = folder / value.expanduser()
+                _readable(file, path, here, text)
+        return msgspec.structs.replace(section, **values)
 
-    resolved = visit(loaded, [])
-    assert isinstance(resolved, type(loaded))
-    return resolved
+    whole = resolved(loaded, [])
+    assert isinstance(whole, type(loaded))
+    return whole
 
 
 def _readable(file: Path, path: Path, keys: list[str], text: str) -> None:

@@ -1,4 +1,7 @@
-"""Types of configuration values, shared by both configuration files."""
+"""Types of configuration values, shared by all configuration files.
+
+The ``description`` of a type is what an error message says was expected.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,34 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from kiosk.config.messages import (
-    HTTPS,
-    LANGUAGE,
-    LIMIT,
-    NOT_EMPTY,
-    SOCKET_OR_HTTPS,
-)
+from kiosk.i18n import LANGUAGES
 
-Text = Annotated[str, Meta(pattern=NOT_EMPTY)]
-HttpsUrl = Annotated[str, Meta(pattern=HTTPS)]
-ServiceUrl = Annotated[str, Meta(pattern=SOCKET_OR_HTTPS)]
-Limit = Annotated[str, Meta(pattern=LIMIT)]
+NOT_EMPTY = r"\S"
+
+Text = Annotated[str, Meta(pattern=NOT_EMPTY, description="some text")]
+HttpsUrl = Annotated[str, Meta(pattern=r"^https://[^\s/]+\S*$", description="an address that begins with https://")]
+ServiceUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(unix:/\S+|https://[^\s/]+\S*)$",
+        description="unix:/path/to/socket or an address that begins with https://",
+    ),
+]
+MetricsUrl = Annotated[
+    str,
+    Meta(pattern=r"^(unix:/\S+|http://[^\s/]+:[0-9]+)$", description="unix:/path/to/socket or http://address:port"),
+]
+Limit = Annotated[
+    str,
+    Meta(pattern=r"^[1-9][0-9]*/(minute|hour|day|week)$", description='a limit such as "3/hour" or "10/day"'),
+]
+Colour = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description='a colour such as "#1a7f37"')]
+# A pattern and not a Literal: the table of languages is the only list of them.
+Language = Annotated[
+    str,
+    Meta(pattern=rf"^({'|'.join(LANGUAGES)})$", description=f"the code of a language: {', '.join(LANGUAGES)}"),
+]
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
-Language = Annotated[str, Meta(pattern=LANGUAGE)]
 RevealSeconds = Annotated[int, Meta(ge=5, le=3_600)]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from kiosk.config.loading import changed
+from kiosk.config.loading import file_versions
 from kiosk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -183,12 +183,12 @@ def renewed_tls(tls: Tls) -> ssl.SSLContext:
     While that one is unusable, as between the writing of certificate and key, the one before stays. Raises ConfigError.
     """
     files = (tls.certificate, tls.key)
-    seen = changed(files)
+    seen = file_versions(files)
     current = first = server_tls(tls)
 
     def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         nonlocal seen, current
-        found = changed(files)
+        found = file_versions(files)
         if found != seen:
             seen = found
             try:

@@ -20,7 +20,7 @@ from kiosk.broker.logs import event
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config.broker import GraphSettings
-from kiosk.config.loading import changed, read_text
+from kiosk.config.loading import file_versions, read_text
 from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
 from kiosk.net.http import can_be_sent, cause_of, timeouts
 from kiosk.net.msal_http import MsalHttp
@@ -106,7 +106,7 @@ class Credential:
 
         A file that cannot be used, such as one half-written, does not take the place of a certificate that can.
         """
-        found = changed((self._settings.certificate, self._settings.passphrase_file))
+        found = file_versions((self._settings.certificate, self._settings.passphrase_file))
         if self._application is None or found != self._read:
             try:
                 application = self._open()
