@@ -1,4 +1,4 @@
-"""Puts the kiosk on a terminal: one supervisor, and the app in a process of its own for each visit."""
+"""Starts the kiosk on a terminal: one supervisor, and one process for each visit. See ``docs/startup.md``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from typing import NoReturn, Protocol
 from kiosk import i18n
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
+from kiosk.fullscreen import textual_stubs
 from kiosk.models import Ending
 from kiosk.net.tls import tls_context
+from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
 from kiosk.process.hardening import harden, lock_memory
 from kiosk.process.logging import to_syslog
@@ -25,28 +27,30 @@ from kiosk.terminal.terminal import NotATerminal, Terminal
 from kiosk.visit.demo_phone import DemoPhone
 from kiosk.visit.guard import VisitGuard
 
-# Somebody who has changed the face of this terminal and walked away leaves it to nobody.
+# Somebody who changed to the other UI and walked away: after this time the usual one returns.
 _OTHER_UI_SECONDS = 300.0
 
 
 class Visiting(Protocol):
-    """A visit with a face."""
+    """One visit in either UI."""
 
     guard: VisitGuard
 
     async def run_visit(self) -> int:
-        """Until it ends; returns the exit code."""
+        """Run until the visit ends. Returns the exit code."""
 
     def leave_now(self, code: int) -> None:
-        """End without a word."""
+        """End at once, without a farewell."""
 
 
 def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
-    """Run visits on this terminal; returns the program's exit code. Raises ConfigError.
+    """Run visits on this terminal. Returns the program's exit code. Raises ConfigError.
 
-    ``linear`` shows them as plain lines; ``phone`` makes the simulated phone of the demo, in the process of the visit;
-    ``note`` stands on every screen.
+    ``linear`` is the usual UI. ``phone`` makes the simulated phone of the demo, in the process of the visit. ``note``
+    is shown on every screen.
     """
+    textual_stubs.install()
+    preload.skip_httpx_cli()
     try:
         terminal = Terminal()
     except NotATerminal:
@@ -81,7 +85,7 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
         return _run_visit(visiting, other_ui=context.linear is not linear)
 
     def lost(release_ids: list[str], how: Ending) -> None:
-        # Not needed until something has gone wrong, and loaded by then.
+        # Imported late: it loads the network side, which a supervisor needs only when something went wrong.
         from kiosk.api import tell_lost
 
         tell_lost(config.broker, name, release_ids, how)
@@ -113,16 +117,16 @@ def _run_visit(visiting: Visiting, *, other_ui: bool) -> NoReturn:
         code = await visiting.run_visit()
         if going_back:
             going_back.cancel()
-        # What is still under way, such as a question to the sign-in service, is not waited for.
+        # Do not wait for threads that still work, such as a request to the sign-in service.
         os._exit(code)
 
     asyncio.run(until_it_ends())
 
 
 def _terminal_name(terminal: Terminal) -> str:
-    """For the broker's record: this machine and the tty, and over SSH the address at the other end.
+    """Return the name for the broker's record: machine and tty, and over SSH the address of the other end.
 
-    The machine is the first word, by which the broker counts for ``per_kiosk``.
+    The first word is the machine, by which the broker counts for ``per_kiosk``.
     """
     here = f"{'-'.join(socket.gethostname().split()) or 'unnamed'} {terminal.name}"
     peer = os.environ.get("SSH_CONNECTION", "").split()

@@ -1,4 +1,4 @@
-"""What must not be imported is not imported; names of ours do not collide with Textual's."""
+"""Modules that must not be imported are not; our names do not collide with Textual's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_what_asks_does_not_draw(module: str) -> None:
 
 
 def test_the_kiosk_does_not_load_the_broker() -> None:
-    code = "import sys, kiosk.launcher; sys.exit(bool({'starlette', 'sqlalchemy', 'uvicorn'} & set(sys.modules)))"
+    code = "import sys, kiosk.launcher; sys.exit(bool({'starlette', 'sqlalchemy', 'uvicorn', 're2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 
 
@@ -39,18 +39,35 @@ def test_no_name_of_textual_is_replaced_by_accident(ours: type, theirs: type) ->
 
 def test_a_visit_in_linear_mode_needs_no_textual() -> None:
     code = (
-        "import sys, kiosk.linear.app, kiosk.launcher, kiosk.process.preload; kiosk.process.preload.load_linear();"
-        "print({'textual', 'rich'} & set(sys.modules))"
+        "import sys, kiosk.launcher, kiosk.process.preload;"
+        "kiosk.launcher.launch(None, linear=True); kiosk.process.preload.load_linear();"
+        "assert {'kiosk.linear.app', 'httpx'} < set(sys.modules);"
+        "print({'textual', 'rich', 're2'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_of_textual_only_what_a_kiosk_uses_is_loaded() -> None:
+def test_of_textual_and_httpx_only_what_a_kiosk_uses_is_loaded() -> None:
+    """Launching puts the stubs in place first of all, even where it then finds no terminal."""
     code = (
-        "import sys, kiosk.fullscreen.app, platformdirs;"
-        "assert platformdirs.__file__, 'the stand-in is for Textual alone';"
-        "print({'textual.widgets._input', 'textual.fuzzy', 'textual.system_commands'} & set(sys.modules))"
+        "import sys, kiosk.launcher;"
+        "kiosk.launcher.launch(None, linear=False);"
+        "assert not {'textual', 'rich', 'httpx'} & set(sys.modules), 'nothing is loaded before it is needed';"
+        "import kiosk.process.preload; kiosk.process.preload.load_full_screen();"
+        "assert {'textual.app', 'httpx'} < set(sys.modules);"
+        "print({'textual.widgets._input', 'textual.fuzzy', 'textual.system_commands', 'pygments'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_importing_a_package_changes_no_module_of_others() -> None:
+    """Stubs are called for, so that an import alone never replaces anything."""
+    code = (
+        "import sys, kiosk.linear.app, kiosk.fullscreen.app, kiosk.fullscreen.textual_stubs, httpx, platformdirs;"
+        "print(sys.modules['httpx._main'] is not None, bool(sys.modules['textual.command'].__file__),"
+        " bool(platformdirs.__file__))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout == "True True True\n"

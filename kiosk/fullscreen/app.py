@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from kiosk.fullscreen import textual_stubs  # noqa: F401 - before anything of Textual
-
-# isort: split
 import asyncio
 import logging
 import os

@@ -1,8 +1,8 @@
-"""Textual without what a kiosk never does: its command palette, and files in a person's folder.
+"""Stub modules in place of parts of Textual (8.2.8) that a kiosk never uses.
 
-What is never loaded cannot be opened, and costs no time at the start. To be imported before anything of Textual
-(8.2.8), whose app takes names from both modules whether they are used or not. The palette alone brings a tenth of
-Textual along: inputs, lists, trees, fuzzy search.
+They are the command palette and the folder of downloads. What is never loaded cannot be opened, and costs no time: the
+palette alone loads a tenth of Textual, such as inputs, lists, trees and fuzzy search. Textual's app imports names from
+both modules whether it uses them or not.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 
-class _Nothing:
-    """Stands for a class that nobody makes anything of."""
+def install() -> None:
+    """Put the stubs in place for the rest of this process. Must come before the first import of Textual."""
+    names = ("CommandListItem", "DiscoveryHit", "Hit", "Hits", "Provider", "SimpleProvider")
+    _stub("textual.command", CommandPalette=_Palette, **dict.fromkeys(names, _Unused))
+    _stub("platformdirs", user_downloads_path=_no_folder)
+
+
+class _Unused:
+    """In place of classes that nothing makes an instance of."""
 
 
 class _Palette:
@@ -26,21 +33,7 @@ def _no_folder() -> NoReturn:
     raise RuntimeError("a kiosk delivers no files")
 
 
-def _stand_in(name: str, **names: object) -> ModuleType:
+def _stub(name: str, **names: object) -> None:
     module = ModuleType(name)
     vars(module).update(names)
-    return module
-
-
-_palette = _stand_in(
-    "textual.command",
-    CommandPalette=_Palette,
-    **dict.fromkeys(("CommandListItem", "DiscoveryHit", "Hit", "Hits", "Provider", "SimpleProvider"), _Nothing),
-)
-_folders = _stand_in("platformdirs", user_downloads_path=_no_folder)
-sys.modules.setdefault(_palette.__name__, _palette)
-if sys.modules.setdefault(_folders.__name__, _folders) is _folders:
-    import textual.app  # noqa: F401
-
-    # For Textual alone; whoever else asks gets the real one.
-    del sys.modules[_folders.__name__]
+    sys.modules.setdefault(name, module)

@@ -1,8 +1,9 @@
-"""What visits need: loaded when nobody waits for it, behind the first screen or before the next visit is forked."""
+"""Loads what visits need while nobody waits: behind the first screen, or before the next visit is forked."""
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 
@@ -24,7 +25,7 @@ _FULL_SCREEN = (
             "trouble",
         )
     ),
-    # What Textual itself loads with the first widgets that it draws.
+    # Textual itself loads these with the first widgets that it draws.
     "textual.layouts.factory",
     "textual.scrollbar",
     "segno",
@@ -33,13 +34,21 @@ _FULL_SCREEN = (
 
 
 def load_linear() -> None:
-    """What a visit in plain lines needs."""
+    """Load what a visit in linear mode needs."""
     _import(_LINEAR)
 
 
 def load_full_screen() -> None:
-    """All screens and the QR code, too."""
+    """Load what a visit on the full screen needs: all screens, the QR code, the network side."""
     _import(_FULL_SCREEN)
+
+
+def skip_httpx_cli() -> None:
+    """Keep httpx from loading its command line in this process. Must come before the first import of httpx.
+
+    The command line loads Rich and a highlighter, 5 MiB. Without it httpx uses its own fallback.
+    """
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 def _import(names: Iterable[str]) -> None:
@@ -47,5 +56,5 @@ def _import(names: Iterable[str]) -> None:
         for name in names:
             import_module(name)
     finally:
-        # It was off while so much was made that stays.
+        # The launcher turned it off: what is loaded stays, and collecting would only look at it again.
         gc.enable()
