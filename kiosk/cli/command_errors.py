@@ -1,4 +1,4 @@
-"""How every command ends: with one clear line for what cannot be used, and with a defined exit code."""
+"""How every command ends: with a defined exit code, and with one line on standard error where something is wrong."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ from typing import ParamSpec
 import click
 
 from kiosk.errors import ConfigError
-from kiosk.process.exit_codes import EXIT_CONFIGURATION
+from kiosk.process.exit_codes import EXIT_CONFIGURATION, EXIT_CRASH, EXIT_DONE
+from kiosk.process.logging import place_of
 
 Arguments = ParamSpec("Arguments")
 
+# By the second word of the command line.
+_EXTRAS = {
+    "audit": "broker",
+    "broker": "broker",
+    "check": "broker",
+    "demo": "broker,sandbox",
+    "sandbox": "broker,sandbox",
+}
+
 
 def reports_errors(command: Callable[Arguments, int | None]) -> Callable[Arguments, None]:
-    """One clear line for a configuration that cannot be used; a defined exit code for everything."""
+    """Wrap a command so that it exits with its return value, and reports exceptions in one line."""
 
     @wraps(command)
     def wrapper(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
@@ -27,12 +37,22 @@ def reports_errors(command: Callable[Arguments, int | None]) -> Callable[Argumen
             sys.exit(EXIT_CONFIGURATION)
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("kiosk"):
-                raise
-            # The second word of the command line: the extras of the package have the names of commands.
+                sys.exit(_crashed(error))
             words = click.get_current_context().command_path.split()
-            extra = {"audit": "broker", "check": "broker"}.get(words[1], words[1]) if len(words) > 1 else words[0]
-            click.echo(f"kiosk: {error.name} is not installed; this command needs recovery-kiosk[{extra}]", err=True)
+            extra = _EXTRAS.get(words[1], "") if len(words) > 1 else ""
+            package = f"recovery-kiosk[{extra}]" if extra else "recovery-kiosk"
+            click.echo(f"kiosk: {error.name} is not installed; this command needs {package}", err=True)
             sys.exit(EXIT_CONFIGURATION)
-        sys.exit(code or 0)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            sys.exit(_crashed(error))
+        sys.exit(code or EXIT_DONE)
 
     return wrapper
+
+
+def _crashed(error: Exception) -> int:
+    """Report an unexpected exception without its text, which may quote a secret, and return the exit code."""
+    click.echo(f"kiosk: internal error: {type(error).__name__} at {place_of(error)}", err=True)
+    return EXIT_CRASH

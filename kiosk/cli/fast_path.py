@@ -1,4 +1,4 @@
-"""``kiosk run --config FILE`` as launchers start it, without the library for command lines: that takes time to load."""
+"""``kiosk run --config FILE``, as launchers start it, without click: importing click takes time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import gc
 import sys
 from pathlib import Path
 
-from kiosk.process.exit_codes import EXIT_CONFIGURATION
+from kiosk.process.exit_codes import EXIT_CONFIGURATION, EXIT_CRASH
 
 
 def run_kiosk(path: Path, *, linear: bool) -> int:
-    """Run the kiosk on this terminal; returns the exit code. Raises ConfigError."""
-    # Nothing that is loaded here is ever collected.
+    """Run the kiosk on this terminal. Returns the exit code. Raises ConfigError."""
+    # Nothing that is loaded here is ever garbage; see docs/startup.md.
     gc.disable()
     from kiosk.config.kiosk import KioskConfig
     from kiosk.config.loading import load
@@ -22,7 +22,7 @@ def run_kiosk(path: Path, *, linear: bool) -> int:
 
 
 def run_directly(words: list[str]) -> int | None:
-    """The exit code, or None for a command line that has to be looked at more closely."""
+    """Run a command line of this one form and return the exit code. Returns None for any other, which needs click."""
     match words:
         case ["run", "--config", path] if not path.startswith("-") and Path(path).is_file():
             pass
@@ -35,3 +35,8 @@ def run_directly(words: list[str]) -> int | None:
     except ConfigError as error:
         sys.stderr.write(f"kiosk: {error}\n")
         return EXIT_CONFIGURATION
+    except Exception as error:  # a traceback on a kiosk's screen helps nobody in front of it
+        from kiosk.process.logging import place_of
+
+        sys.stderr.write(f"kiosk: internal error: {type(error).__name__} at {place_of(error)}\n")
+        return EXIT_CRASH

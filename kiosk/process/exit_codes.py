@@ -1,22 +1,26 @@
-"""Exit codes of every program. Those from 64 up follow sysexits.h; click exits with 2 on a usage error."""
+"""Exit codes of all programs; ``docs/configuration.md`` lists them. Those from 64 to 78 are from sysexits.h.
+
+Some are for the supervisor alone: a visit ends with them, the program does not.
+"""
 
 from __future__ import annotations
 
 import signal
 
 EXIT_DONE = 0
-# A record that does not verify, a check that failed.
+# The record does not hold, or a check failed.
 EXIT_FAILED = 1
-# Nothing was started: command line or configuration cannot be used.
+# Nothing was started: the command line or a file of the operator cannot be used. click uses the same for the former.
 EXIT_CONFIGURATION = 2
-# Demo only: the person has left the program.
+# For the supervisor: somebody ended the demo.
 EXIT_ENOUGH = 3
-# In good order, but the network was away at the end: the next visit looks for it.
+# For the supervisor: the visit ended in order but without a network, so the next one looks for it.
 EXIT_DISTURBED = 4
-# Nobody has begun; somebody wants the first screen in the other form, full screen or linear.
+# For the supervisor: before anybody began, somebody asked for the other UI.
 EXIT_OTHER_UI = 5
 EXIT_NO_TERMINAL = 66
 EXIT_CRASH = 70
-# The event loop no longer kept its deadlines.
+# The event loop missed its deadlines.
 EXIT_STUCK = 75
+# The terminal is gone.
 EXIT_LOST = 128 + signal.SIGHUP

@@ -14,6 +14,7 @@ from kiosk.__main__ import environment
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
+from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
 # What is for Prometheus and Grafana is not installed on this machine.
@@ -226,7 +227,7 @@ def test_the_launcher_is_plain_shell(shell: list[str]) -> None:
         pytest.skip(f"needs {shell[0]}, which is not installed")
     launcher = str(DEPLOY / "ssh/kiosk-ssh")
     done = subprocess.run([*shell, launcher], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == EXIT_NO_TERMINAL
     assert "needs a terminal" in done.stderr
     assert done.stdout == ""
 

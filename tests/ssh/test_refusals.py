@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import BROKER_SOCKET, Machine, find, free_port, wait_until
 from tests.ssh.sessions import WELCOME, Door, kiosk_of
 
 SENTENCE = "It needs a terminal"
-EXIT_NO_TERMINAL = 66
 ROOT_KEYS = Path("/root/.ssh/authorized_keys")
 
 
