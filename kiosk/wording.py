@@ -1,4 +1,4 @@
-"""Sentences that more than one screen, or more than one face, says alike."""
+"""Sentences that several screens, or both UIs, share."""
 
 from __future__ import annotations
 
@@ -244,16 +244,16 @@ def serial(device: Device) -> str:
     return device.serial or _("unknown")
 
 
-def warnings(code: str | None, recorders: Recorders) -> list[str]:
-    """What the person should know about a key: that it may not work, or that it may be recorded."""
+def key_warning(code: str | None, recorders: Recorders) -> str:
+    """Return what the person should know about a key: that it may not work, or that the screen may be recorded."""
     said = []
-    # A code that is newer than this kiosk is no reason to worry anybody.
+    # A code that this version of the kiosk does not know is not shown.
     if warning := kind_of(code):
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
     if recorders.warns:
         programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in recorders.kinds)
         said.append(_("Another program may see or keep this screen: {programs}.").format(programs=programs))
-    return said
+    return " ".join(said)
 
 
 def is_final(error: KioskError) -> bool:

@@ -11,7 +11,7 @@ from kiosk.models import Device, Person
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
-from kiosk.wording import warnings
+from kiosk.wording import key_warning
 
 if TYPE_CHECKING:
     from kiosk.fullscreen.app import KioskApp
@@ -87,7 +87,7 @@ class FullScreenUI:
         return await self._app.show(
             RevealScreen(
                 reveal,
-                warning=" ".join(warnings(reveal.warning, recorders)),
+                warning=key_warning(reveal.warning, recorders),
                 masked=recorders.masks,
             )
         )

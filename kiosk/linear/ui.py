@@ -50,13 +50,13 @@ from kiosk.wording import (
     help_with,
     how_many,
     is_final,
+    key_warning,
     name,
     named,
     narrowed,
     numbered,
     seen,
     waiting,
-    warnings,
     which_mac,
 )
 
@@ -316,7 +316,7 @@ class LinearUI:
             self._talk.say(_("A reason is needed here."))
 
     async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
-        warning = " ".join(warnings(reveal.warning, recorders))
+        warning = key_warning(reveal.warning, recorders)
         return await RevealStep(self._talk, reveal, warning=warning, masked=recorders.masks, note=self._note).run()
 
     async def copy_check(self, reveal: Reveal) -> AfterCheck:

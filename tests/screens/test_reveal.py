@@ -17,13 +17,13 @@ from kiosk.screens.reveal import RevealScreen
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterReveal
 from kiosk.visit.reveal import Reveal
-from kiosk.wording import warnings
+from kiosk.wording import key_warning
 from tests.support.stage import KEY, Stage, rows
 
 GROUPS = KEY.decode().split("-")
 # Every pair of look-alikes, so that all that is said of a key is said.
 ALIKE = b"0OQD-1IL7-5S8B-2Z6G-UV39-4XWM"
-LONG_WARNING = " ".join(warnings(KeyRotated.code, Recorders(("tmux", "sudo", "another terminal"), Policy.MASK)))
+LONG_WARNING = key_warning(KeyRotated.code, Recorders(("tmux", "sudo", "another terminal"), Policy.MASK))
 
 
 @dataclass

@@ -201,7 +201,7 @@ SCENES: dict[str, Scene] = {
 
 def _warned(code: str | None, *kinds: str) -> str:
     """What is said against a key that is shown all the same."""
-    return " ".join(wording.warnings(code, Recorders(kinds, Policy.MASK if kinds else Policy.ALLOW)))
+    return wording.key_warning(code, Recorders(kinds, Policy.MASK if kinds else Policy.ALLOW))
 
 
 def still_there() -> str:
