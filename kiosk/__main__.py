@@ -1,4 +1,7 @@
-"""The door: an environment made from nothing, limits and signals, before anything else is imported."""
+"""Entry point of all programs: sets limits, signals and a clean environment before it imports anything else.
+
+``docs/startup.md`` describes what follows.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import resource
 import signal
 import sys
 
-# Not as regular expressions: Python starts twice, and loading them would take as long as all the rest of this file.
+# No regular expressions: Python starts twice, and importing re takes as long as the rest of this file.
 _DIGITS = frozenset("0123456789")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _TERM = _LETTERS | _DIGITS | frozenset("+.-")
 _SSH_VALUE = _LETTERS | _DIGITS | frozenset("/:.% -")
 
-# kiosk.process.hardening.overwrite_freed needs every block to come from the C library, and none kept in its
-# per-thread cache, where it would not be overwritten. -I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.
+# kiosk.process.hardening.overwrite_freed only works for blocks that come from the C library and that its per-thread
+# cache does not keep. -I and -E would make Python ignore PYTHONMALLOC, hence -P and -s.
 _WIPING_ALLOCATOR = {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
@@ -27,14 +30,14 @@ def _made_of(characters: frozenset[str], value: str, longest: int) -> bool:
 
 
 def environment(given: dict[str, str]) -> dict[str, str]:
-    """All that the program is told by its surroundings. Everything else, by any name, is left behind."""
+    """Return the environment that the program runs in: fixed values, and the few given ones that are well formed."""
     made = {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
-        # Key presses look alike in all terminals, and its parser cannot be reached (see kiosk/fullscreen/driver.py).
+        # Without the kitty protocol, key presses look alike in all terminals (see kiosk/fullscreen/driver.py).
         "TEXTUAL_DISABLE_KITTY_KEY": "1",
-        # How often it looks for something to draw after a key; at its own 60 a key waits 8 ms on average for nothing.
+        # How often Textual looks for something to draw. At its own 60 a key press waits 8 ms on average.
         "TEXTUAL_FPS": "240",
         **_WIPING_ALLOCATOR,
     }
@@ -43,19 +46,19 @@ def environment(given: dict[str, str]) -> dict[str, str]:
     if given.get("COLORTERM") in {"truecolor", "24bit"}:
         made["COLORTERM"] = "truecolor"
     for name in ("SSH_CONNECTION", "SSH_TTY"):
-        # For the record only: where the person sits.
+        # For the record: where the person sits. Also used to notice a recorder in between.
         if _made_of(_SSH_VALUE, given.get(name, ""), 120):
             made[name] = given[name]
     for name in ("LISTEN_FDS", "LISTEN_PID"):
-        # The broker's socket, opened by systemd. The kiosk does not look.
+        # The broker's socket, opened by systemd. A kiosk ignores them.
         if _made_of(_DIGITS, given.get(name, ""), 10):
             made[name] = given[name]
     return made
 
 
 def main() -> None:
-    """Start again in a clean environment, or, when in one, go on."""
-    # Until the terminal is raw, Ctrl-Z and Ctrl-\ act: neither may stop the program in front of a person.
+    """Run the command line; outside a clean environment, replace this process by one that has it."""
+    # Ctrl-Z and Ctrl-\ work until the terminal is raw, and neither may stop a kiosk.
     for number in (signal.SIGTSTP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

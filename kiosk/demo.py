@@ -1,4 +1,4 @@
-"""The demo: sandbox, broker and kiosk as separate processes on one machine, all gone when it ends."""
+"""The demo: starts sandbox, broker and kiosk as separate processes, and removes everything at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOTE = N_("DEMO - simulated organisation")
 def run_demo(
     *, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
 ) -> int:
-    """Returns the exit code of the kiosk. Raises ConfigError, as when nobody of that name is in the sandbox."""
+    """Run the demo. Returns the kiosk's exit code. Raises ConfigError, for example for a person who does not exist."""
     click.echo("Starting a simulated organisation on this machine ...")
     with _scratch_directory() as directory, contextlib.ExitStack() as services:
         settings = directory / "sandbox.toml"
@@ -39,17 +39,17 @@ def run_demo(
         services.enter_context(_service(directory, "sandbox", settings))
         services.enter_context(_service(directory, "broker", directory / "broker.toml"))
         config = load(directory / "kiosk.toml", KioskConfig)
-        # There is nothing to keep from a recorder: the keys are made up.
+        # The keys are made up, so recorders may see them.
         unwatched = RecorderPolicies(**dict.fromkeys(RecorderPolicies.__struct_fields__, Policy.ALLOW))
         config = msgspec.structs.replace(config, recorders=unwatched)
-        # Who approves by itself needs no phone that is played by hand.
+        # With a person every sign-in approves itself, so there is no phone to play.
         return launch(config, linear=linear, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
 
 
 def _sandbox_toml(
     directory: Path, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None
 ) -> str:
-    # A JSON string is a TOML string as well.
+    # A JSON string is also a TOML string.
     lines = [f"directory = {json.dumps(str(directory))}"]
     lines += [f"approve = {json.dumps(person)}"] if person else []
     lines += ["[device_code]", "interval_seconds = 1"]
@@ -61,7 +61,7 @@ def _sandbox_toml(
 
 
 class SimulatedPhone:
-    """The phone as the kiosk's demo screen wants it: one browser for each thing that is done."""
+    """The phone that F9 plays: a new browser for each call."""
 
     def __init__(self, config: KioskConfig) -> None:
         address = urlsplit(config.sign_in.authority)
@@ -70,7 +70,7 @@ class SimulatedPhone:
         self._ca_bundle = config.sign_in.ca_bundle
 
     async def people(self) -> list[DemoPerson]:
-        """Everybody of the simulated organisation."""
+        """Return everybody in the simulated organisation."""
         async with Phone(self._url, self._ca_bundle) as phone:
             return [DemoPerson(*somebody) for somebody in await phone.people()]
 
@@ -80,13 +80,13 @@ class SimulatedPhone:
             await phone.approve(user_code, oid)
 
 
-# Tried again for a while: the services may still be writing when the demo has been killed.
+# Repeated for a while: if the demo was killed, the services may still be writing.
 _SWEEP = 'read -r _; for _ in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && [ ! -e "$1" ] && exit; sleep 1; done'
 
 
 @contextlib.contextmanager
 def _scratch_directory() -> Iterator[Path]:
-    """A folder for certificates, sockets and the record, removed at the end, also when this process is killed."""
+    """Make a folder for certificates, sockets and the record, removed at the end even if this process is killed."""
     directory = Path(tempfile.mkdtemp(prefix="kiosk-demo-"))
     sweeper = subprocess.Popen(  # noqa: S603 - our own words
         ["/bin/sh", "-c", _SWEEP, "sweep", str(directory)], stdin=subprocess.PIPE, start_new_session=True
@@ -101,7 +101,7 @@ def _scratch_directory() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _service(directory: Path, name: str, config: Path) -> Iterator[None]:
-    """One of our services, which ends with this process even when this one is killed: its standard input closes."""
+    """Run one service. It ends when its standard input closes, so also if this process is killed."""
     log = directory / f"{name}.log"
     command = [sys.executable, "-P", "-s", "-m", "kiosk", name, "--config", str(config), "--until-stdin-closes"]
     with log.open("wb") as errors:

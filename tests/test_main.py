@@ -1,4 +1,4 @@
-"""Nothing that the surroundings say gets through the door but what is named and well formed."""
+"""Of the given environment only named and well-formed values reach the program."""
 
 from __future__ import annotations
 

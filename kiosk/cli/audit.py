@@ -1,4 +1,4 @@
-"""``kiosk audit``: what the record says, and whether it still says what was written."""
+"""``kiosk audit``: shows, exports and verifies the record."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import click
 
 from kiosk.cli.command_errors import reports_errors
 from kiosk.errors import ConfigError
-from kiosk.process.exit_codes import EXIT_FAILED
+from kiosk.process.exit_codes import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from kiosk.broker.audit.source import DatabaseSource
     from kiosk.broker.audit.verify import Verdict
 
 _file = click.Path(path_type=Path, dir_okay=False)
-_config = click.option("--config", type=_file, help="The broker's configuration; its record is read.")
+_config = click.option("--config", type=_file, help="broker.toml; the record that it names is read.")
 _database = click.option("--database", metavar="URL", help="The record's database, as in [record] database.")
 
 
 @click.group()
 def audit() -> None:
-    """Read the record of the broker, and verify it."""
+    """Read and verify the broker's record."""
 
 
 @audit.command()
 @_config
 @_database
-@click.option("--export", type=_file, help="A record that was exported as jsonl.")
-@click.option("--public-key", type=_file, required=True, help="Who may have signed checkpoints: Ed25519, PEM.")
-@click.option("--anchors", type=_file, help="Rows or checkpoints kept elsewhere, as JSON lines.")
-@click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
+@click.option("--export", type=_file, help="A record exported as jsonl.")
+@click.option("--public-key", type=_file, required=True, help="Ed25519 keys that may have signed checkpoints, PEM.")
+@click.option("--anchors", type=_file, help="Rows or checkpoints that were kept elsewhere, as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @reports_errors
 def verify(
     config: Path | None,
@@ -43,7 +43,7 @@ def verify(
     anchors: Path | None,
     as_json: bool,
 ) -> int:
-    """Say whether the record holds: 0 if it does, 1 if not, 2 if that cannot be found out."""
+    """Verify the record. Ends with 0 if it holds, 1 if it does not, 2 if it cannot be read."""
     import msgspec
 
     from kiosk.broker.audit.anchors import anchors as read_anchors
@@ -57,7 +57,7 @@ def verify(
         source = ExportSource(export) if export else stack.enter_context(_opened(config, database))
         verdict = verified(source, keys, stack.enter_context(read_anchors(anchors, keys)))
     click.echo(msgspec.json.encode(verdict) if as_json else _in_words(verdict))
-    return 0 if verdict.holds else EXIT_FAILED
+    return EXIT_DONE if verdict.holds else EXIT_FAILED
 
 
 @audit.command()
@@ -66,11 +66,11 @@ def verify(
 @click.option("--person", help="Part of a name or address, or an object id.")
 @click.option("--device", help="Serial number, name or id of a Mac.")
 @click.option("--since", metavar="WHEN", help="monday, today, 7d, 12h, 2026-11-20, 2026-11-20T08:00 (UTC).")
-@click.option("--until", metavar="WHEN", help="The same; a day counts to its end.")
-@click.option("--event", help="An event, such as release.done, or the first part of several, such as release.")
-@click.option("--outcome", help="ok, or the code of a refusal, or how a reveal ended.")
-@click.option("--seen", is_flag=True, help="Only what must be taken for a key that was seen.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, complete.")
+@click.option("--until", metavar="WHEN", help="In the same forms; a day includes all of it.")
+@click.option("--event", help="An event, such as release.done, or a prefix, such as release.")
+@click.option("--outcome", help="ok, the code of a refusal, or how a reveal ended.")
+@click.option("--seen", is_flag=True, help="Only keys that somebody saw or may have seen.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
 @reports_errors
 def show(
     config: Path | None,
@@ -109,11 +109,11 @@ def show(
 @audit.command()
 @_config
 @_database
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv has the rows only.")
-@click.option("--output", type=_file, help="A new file, for its owner only; standard output if not given.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv holds the rows only.")
+@click.option("--output", type=_file, help="A new file that only its owner can read; default: standard output.")
 @reports_errors
 def export(config: Path | None, database: str | None, form: str, output: Path | None) -> None:
-    """Write the whole record; as jsonl with its checkpoints, so that it can be verified elsewhere."""
+    """Write the whole record. As jsonl it includes the checkpoints, so that it can be verified elsewhere."""
     from kiosk.broker.audit import export
 
     _one_of(config=config, database=database)

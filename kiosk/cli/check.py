@@ -1,4 +1,4 @@
-"""``kiosk check``: one command for both sides, which sees from the file which side it is for."""
+"""``kiosk check``: one command for both sides. The file tells which side it is for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kiosk.cli.command_errors import reports_errors
-from kiosk.process.exit_codes import EXIT_FAILED
+from kiosk.process.exit_codes import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     from kiosk.checks.result import Run
@@ -23,14 +23,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.option("--config", "path", type=_file, required=True, help="kiosk.toml or broker.toml.")
-@click.option("--side", type=click.Choice(["kiosk", "broker"]), help="Whose file it is, where that cannot be seen.")
-@click.option("--public-key", type=_file, help="Who may have signed checkpoints; the key in use if not given.")
-@click.option("--json", "as_json", is_flag=True, help="Say it as one JSON object.")
+@click.option("--side", type=click.Choice(["kiosk", "broker"]), help="Whose file it is, if its tables do not tell.")
+@click.option("--public-key", type=_file, help="Who may have signed checkpoints; default: the key in use.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @reports_errors
 def check(path: Path, side: str | None, public_key: Path | None, as_json: bool) -> int:
-    """Say what is wrong with one side and how to put it right: 0 if nothing fails, 1 if something does.
+    """Find out what is wrong with the kiosk or the broker, and how to fix it. Ends with 1 if a check fails.
 
-    Changes nothing, asks for no key, and can be run at any time.
+    Changes nothing, asks for no key, and is safe at any time.
     """
     import msgspec
 
@@ -44,15 +44,15 @@ def check(path: Path, side: str | None, public_key: Path | None, as_json: bool) 
     if public_key and side == "kiosk":
         raise click.UsageError("--public-key is for the broker's side")
     harden()
-    # What the programs log while they are tried is in the results.
+    # The results say what the programs would log while they are tried.
     logging.disable(logging.CRITICAL)
     run = _checks(side, path, public_key)
-    results = list(run if as_json else _told(run))
+    results = list(run if as_json else _echoed(run))
     whole = report.report(side, str(path), results)
     click.echo(msgspec.json.encode(whole) if as_json else report.summary(results))
-    code = EXIT_FAILED if whole.level is Level.FAIL else 0
+    code = EXIT_FAILED if whole.level is Level.FAIL else EXIT_DONE
     if run.given_up:
-        # Leaving in order would wait for what has just been given up.
+        # A normal exit would wait for the threads that were given up.
         sys.stdout.flush()
         os._exit(code)
     return code
@@ -70,8 +70,8 @@ def _checks(side: str, path: Path, public_key: Path | None) -> Run[Any]:
     return Run(kiosk_side.CHECKS, kiosk_side.Kiosk(path))
 
 
-def _told(run: Run[Any]) -> Iterable[Any]:
-    """Each result, written as it comes."""
+def _echoed(run: Run[Any]) -> Iterable[Any]:
+    """Yield each result and write it as soon as it is there."""
     from kiosk.checks.report import line
 
     fix = ""

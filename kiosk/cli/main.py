@@ -16,12 +16,12 @@ _config = click.option(
     "--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The configuration file."
 )
 _until_stdin_closes = click.option(
-    "--until-stdin-closes", is_flag=True, help="Stop when standard input ends, for programs that start this one."
+    "--until-stdin-closes", is_flag=True, help="Stop when standard input closes, for programs that start this one."
 )
 
 
 class _Commands(click.Group):
-    """With commands that are loaded when they are asked for."""
+    """A group whose larger commands are imported when they are called."""
 
     _later: ClassVar[dict[str, str]] = {"audit": "kiosk.cli.audit", "check": "kiosk.cli.check"}
 
@@ -38,7 +38,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kiosk")
 def cli() -> None:
-    """The recovery key desk: a person reads the FileVault recovery key of their own managed Mac."""
+    """A kiosk where people read the FileVault recovery key of their own managed Mac."""
 
 
 _linear = click.option("--linear", is_flag=True, help="Plain lines of text, for screen readers and braille.")
@@ -54,9 +54,11 @@ def run(path: Path, linear: bool) -> int:
 
 
 @cli.command()
-@click.option("--person", help="The simulated phone approves by itself, as this person.")
+@click.option("--person", help="Every sign-in is approved after a second, as this person.")
 @click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
-@click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="When an unattended visit locks itself.")
+@click.option(
+    "--idle-seconds", type=click.IntRange(1, 86_400), help="Without a key press a visit locks after this time."
+)
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
 @_linear
 @reports_errors
@@ -76,7 +78,10 @@ def demo(
 @_until_stdin_closes
 @reports_errors
 def broker(path: Path, until_stdin_closes: bool) -> None:
-    """Run the broker, which decides, writes down and releases."""
+    """Run the broker, which decides on releases, records them and fetches keys."""
+    from kiosk.process.preload import skip_httpx_cli
+
+    skip_httpx_cli()
     from kiosk.broker.server import serve
     from kiosk.config.broker import BrokerConfig
     from kiosk.config.loading import load
@@ -93,10 +98,14 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
 
 @cli.command()
 @click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
-@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where the files for clients go.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the clients' files.",
+)
 @click.option("--port", type=click.IntRange(0, 65_535), help="TCP port on loopback; 0 takes a free one.")
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
-@click.option("--approve", metavar="NAME", help="Approve every sign-in by itself, as this person.")
+@click.option("--approve", metavar="NAME", help="Approve every sign-in after a second, as this person.")
 @_until_stdin_closes
 @reports_errors
 def sandbox(
