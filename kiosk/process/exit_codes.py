@@ -1,4 +1,4 @@
-"""Exit codes of all programs; ``docs/configuration.md`` lists them. Those from 64 to 78 are from sysexits.h.
+"""Exit codes of all programs; ``docs/startup.md`` lists them. Those from 64 to 78 are from sysexits.h.
 
 Some are for the supervisor alone: a visit ends with them, the program does not.
 """

@@ -1,4 +1,4 @@
-"""Every program ends with the exit codes that ``docs/configuration.md`` lists, and with one meaning for each."""
+"""Every program ends with the exit codes that ``docs/startup.md`` lists, and with one meaning for each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ended(*words: str) -> subprocess.CompletedProcess[str]:
 def test_no_two_codes_are_the_same_and_each_that_a_program_ends_with_is_documented() -> None:
     codes = {name: int(code) for name, code in vars(exit_codes).items() if name.startswith("EXIT_")}
     assert len(set(codes.values())) == len(codes)
-    section = (ROOT / "docs/configuration.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
+    section = (ROOT / "docs/startup.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
     assert documented == {code for name, code in codes.items() if name not in FOR_THE_SUPERVISOR} | {143}
 
