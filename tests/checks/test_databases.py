@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import msgspec
 import psycopg
@@ -16,11 +17,11 @@ from kiosk.broker.record.writer import open_record
 from kiosk.checks import record
 from kiosk.checks.database import database as check_database
 from kiosk.checks.report import Report
-from kiosk.checks.result import Level
-from kiosk.cli.check import EXIT_FAILED
+from kiosk.checks.result import Finding, Level
 from kiosk.clock import SystemClock
 from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.config.loading import load
+from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
 from tests.support.checks import Stage
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
@@ -54,7 +55,7 @@ def test_postgresql(healthy: Stage) -> None:
 def test_a_disk_that_is_full(healthy: Stage) -> None:
     small = healthy.place / "small"
     small.mkdir(0o700)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", small]
+    mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", small]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         pytest.skip("only root can mount a small disk")
     try:
@@ -91,7 +92,7 @@ def test_of_a_large_record_the_newest_rows_are_read(healthy: Stage) -> None:
         assert "row 14 is the last" in newest(config.record).found
 
 
-def newest(settings: RecordSettings) -> record.Finding:
+def newest(settings: RecordSettings) -> Finding:
     return record.record(settings, None, whole=5)
 
 

@@ -18,7 +18,7 @@ from kiosk import __version__
 from kiosk.checks import broker_side, kiosk_side
 from kiosk.checks.report import Report, line
 from kiosk.checks.result import Check, Level, Result, Run, failed, passed
-from kiosk.cli.check import EXIT_FAILED
+from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
 from tests.support.checks import CURVE, RSA, Stage, certificate, server
 from tests.support.terminal import KIOSK

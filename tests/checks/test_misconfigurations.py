@@ -75,7 +75,7 @@ def own(content: bytes) -> Seed:
     return lambda stage: stage.certificate(content)
 
 
-def shown(name: str = "localhost", *, trusted: bool = True, **dates: float) -> Seed:
+def shown(name: str = "localhost", *, trusted: bool = True, **dates: Any) -> Seed:
     """A sign-in service with another certificate."""
 
     def seed(stage: Stage) -> None:
@@ -338,7 +338,7 @@ def open_socket(stage: Stage) -> None:
     stage.broker["listen"]["url"] = f"unix:{path}"
 
 
-def https(key: Any = CURVE, signer: Any = None, **dates: float) -> Seed:
+def https(key: Any = CURVE, signer: Any = None, **dates: Any) -> Seed:
     """A broker on https, which does not run."""
 
     def seed(stage: Stage) -> None:

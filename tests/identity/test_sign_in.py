@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -90,7 +91,7 @@ async def test_an_expired_code_says_so(sandbox: RunningSandbox, sign_in: SignIn)
     ids=lambda fault: str(fault.get("status", fault["kind"])),
 )
 async def test_a_service_that_fails_at_the_start_is_unreachable_and_works_again_at_once(
-    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, object]
+    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, Any]
 ) -> None:
     sandbox.fault("/*/oauth2/v2.0/devicecode", times=1, **fault)
     with pytest.raises(SignInUnreachable):
@@ -101,7 +102,7 @@ async def test_a_service_that_fails_at_the_start_is_unreachable_and_works_again_
 
 @pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 503}, {"kind": "html"}])
 async def test_a_network_that_fails_while_waiting_is_waited_out_with_the_same_code(
-    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, object]
+    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, Any]
 ) -> None:
     code = await sign_in.begin()
     sandbox.fault("/*/oauth2/v2.0/token", times=2, **fault)

@@ -131,7 +131,7 @@ def test_an_id_that_is_none_is_refused_and_recorded(
 def test_claims_that_grow_are_refused_and_recorded(
     start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str
 ) -> None:
-    odd = dict.fromkeys(("tid", "oid", "name", "preferred_username"), "İ" * 99)
+    odd: dict[str, Any] = dict.fromkeys(("tid", "oid", "name", "preferred_username"), "İ" * 99)
     token = sandbox.token("ada", **odd, uti=None, iat=1e300, roles=["İ" * 99] * 4)
     with start(record=_record(postgresql_database, place)) as broker:
         assert problem_code(broker.ask("GET", "/v1/session", token)) == "token_tenant"
