@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kiosk.broker import logs
 from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
-from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import HEAD, SINK
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
@@ -41,7 +41,7 @@ class State(Collector):
         """Raises ConfigError."""
         self._config = config
         self._clock = clock
-        self._engine = open_engine(config.record.database)
+        self._engine = open_reader(config.record.database)
 
     def collect(self) -> Iterable[Metric]:
         yield self._days_left()
@@ -51,15 +51,14 @@ class State(Collector):
             "kiosk_broker_sink_backlog_rows", "Rows that a sink has not taken yet.", labels=["sink"]
         )
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
-            length = connection.scalar(select(HEAD.c.n))
-            sealed = connection.scalar(select(HEAD.c.sealed))
-            if length is not None and sealed is not None:
-                rows.add_metric([], length)
-                unsealed.add_metric([], length - sealed)
+            head = connection.execute(select(HEAD.c.n, HEAD.c.sealed)).first()
+            if head is not None:
+                rows.add_metric([], head.n)
+                unsealed.add_metric([], head.n - head.sealed)
                 reached = _reached(connection)
                 for sink in self._config.sink:
                     name = f"{sink.kind} {sink.url}".strip()
-                    backlog.add_metric([name], length - reached.get(name, 0))
+                    backlog.add_metric([name], head.n - reached.get(name, 0))
         yield from (rows, unsealed, backlog)
 
     def close(self) -> None:

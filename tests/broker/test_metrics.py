@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +17,13 @@ import pytest
 import yaml
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine, event
 
 from kiosk import __version__
 from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
+from kiosk.broker.record.writer import open_record
 from kiosk.clock import ManualClock, SystemClock
 from kiosk.errors import BY_CODE
 from kiosk.sandbox.certificates import make_certificates
@@ -134,10 +137,10 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
 
 def test_what_cannot_be_looked_up_is_missing(sandbox: RunningSandbox, place: Path) -> None:
     config = broker_config(sandbox.directory, place)
+    (place / "record.db").touch()
     with contextlib.closing(State(config, SystemClock())) as state:
         metrics = Metrics()
         metrics.watch(state)
-        # The file is there, and empty.
         assert value(samples(metrics.text().decode()), "record_rows") is None
         (place / "record.db").rename(place / "gone.db")
         found = samples(metrics.text().decode())
@@ -146,12 +149,40 @@ def test_what_cannot_be_looked_up_is_missing(sandbox: RunningSandbox, place: Pat
         assert value(found, "info", version=__version__) == 1
 
 
+def test_reading_them_and_writing_the_record_do_not_wait_for_each_other(sandbox: RunningSandbox, place: Path) -> None:
+    config = broker_config(sandbox.directory, place)
+    with open_record(config, SystemClock()).running():
+        pass
+    writer = sqlite3.connect(place / "record.db", isolation_level=None, timeout=0, check_same_thread=False)
+    written = []
+
+    def write(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM head" in statement:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("UPDATE head SET trials = trials + 1")
+            writer.execute("COMMIT")
+            written.append(statement)
+
+    with contextlib.closing(writer), contextlib.closing(State(config, SystemClock())) as state:
+        metrics = Metrics()
+        metrics.watch(state)
+        event.listen(Engine, "after_cursor_execute", write)
+        try:
+            assert value(samples(metrics.text().decode()), "record_rows") == 3
+        finally:
+            event.remove(Engine, "after_cursor_execute", write)
+        assert written
+        writer.execute("BEGIN IMMEDIATE")
+        assert value(samples(metrics.text().decode()), "record_rows") == 3
+
+
 def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox, place: Path) -> None:
     certificate, key = place / "tls.pem", place / "tls.key"
     served = make_certificates(datetime.now(UTC)).server
     certificate.write_bytes(served.cert_chain_pems[0].bytes())
     key.write_bytes(served.private_key_pem.bytes())
     listen = {"url": "https://localhost:1", "certificate": certificate, "key": key}
+    (place / "record.db").touch()
     state = State(broker_config(sandbox.directory, place, listen=listen), ManualClock(wall=datetime.now(UTC)))
     with contextlib.closing(state):
 

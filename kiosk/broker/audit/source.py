@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import quote
 
 import msgspec
-from sqlalchemy import (
-    URL,
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Result,
-    Select,
-    create_engine,
-    event,
-    func,
-    inspect,
-    select,
-    true,
-)
+from sqlalchemy import Column, ColumnElement, Connection, Result, Select, func, inspect, select, true
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from kiosk.broker.record.database import open_engine, sqlite_file, unusable
+from kiosk.broker.record.database import open_reader, unusable
 from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, VERSION
 from kiosk.errors import ConfigError
 
@@ -183,7 +165,7 @@ def read_line(line: bytes) -> Members:
 @contextlib.contextmanager
 def database(url: str) -> Iterator[DatabaseSource]:
     """A database, opened for reading only. Raises ConfigError."""
-    engine = _reader(url)
+    engine = open_reader(url)
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
@@ -210,31 +192,6 @@ def _expect_our_version(connection: Connection) -> None:
     version = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
     if version not in {VERSION, None}:
         raise unusable(f"expected a record of version {VERSION}, not {version}")
-
-
-def _reader(url: str) -> Engine:
-    path = sqlite_file(url)
-    if path is None:
-        return open_engine(url)
-    if not path.is_file():
-        raise unusable(f"expected a file with a record: {path}")
-    query = {"mode": "ro", "uri": "true"}
-    if not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK):
-        # A copy on a medium that cannot be written: nobody else changes it, and SQLite could not make its lock files.
-        query["immutable"] = "1"
-    engine = create_engine(URL.create("sqlite", database=f"file:{quote(str(path))}", query=query), poolclass=NullPool)
-
-    @event.listens_for(engine, "connect")
-    def as_it_is(connection: sqlite3.Connection, _pooled: Any) -> None:
-        connection.isolation_level = None
-        # What is no text any more must reach the comparison, not end the reading.
-        connection.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
 
 
 def _is_text(value: object) -> bool:

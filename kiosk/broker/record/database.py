@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import weakref
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from kiosk.errors import ConfigError
 
@@ -39,6 +41,35 @@ def open_engine(url: str) -> Engine:
         raise unusable(_EXPECTED) from None
     except ImportError as error:
         raise unusable(f"expected the driver to be installed: {error.name}") from None
+
+
+def open_reader(url: str) -> Engine:
+    """Open the configured address for reading; on SQLite this takes no lock that a writer waits for.
+
+    Raises ConfigError if the address is invalid or names a file that does not exist.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        return open_engine(url)
+    if not path.is_file():
+        raise unusable(f"expected a file with a record: {path}")
+    query = {"mode": "ro"}
+    if not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK):
+        # A copy on a read-only medium: nobody changes it, and SQLite could not create its lock files.
+        query["immutable"] = "1"
+    engine = create_engine(_existing(path, **query), poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def as_stored(connection: sqlite3.Connection, _pooled: Any) -> None:
+        connection.isolation_level = None
+        # Text that was damaged must reach the caller instead of ending the reading.
+        connection.text_factory = lambda found: found.decode("utf-8", "surrogateescape")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -81,9 +112,12 @@ def _sqlite(url: URL) -> Engine:
     path = Path(url.database)
     first = _made(path)
     # From here on the file is there: one that has vanished must be an error, not an empty new record.
-    existing = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     engine = create_engine(
-        existing, pool_size=1, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+        _existing(path, mode="rw"),
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_SECONDS},
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -109,6 +143,11 @@ def _sqlite(url: URL) -> Engine:
 
     _keep_number(engine, path)
     return engine
+
+
+def _existing(path: Path, **query: str) -> URL:
+    """Return SQLite's address of a file that it must not create."""
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", **query})
 
 
 def _made(path: Path) -> tuple[int, int]:
