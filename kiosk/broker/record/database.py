@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from kiosk.errors import ConfigError
+from kiosk.errors import ConfigError, RecordUnavailable
+from kiosk.process.logging import place_of
 
 BUSY_SECONDS = 2
 CONNECT_SECONDS = 5
@@ -26,6 +27,14 @@ _EXPECTED = "expected sqlite:////absolute/path or postgresql+psycopg://…"
 
 def unusable(expected: str) -> ConfigError:
     return ConfigError("broker.toml", expected, key="record.database")
+
+
+def unavailable(error: Exception) -> RecordUnavailable:
+    """Wrap an error of the database, or an unexpected one, for the request that met it."""
+    if not isinstance(error, SQLAlchemyError):
+        return RecordUnavailable(place_of(error))
+    origin = getattr(error, "orig", None) or error
+    return RecordUnavailable(f"{type(origin).__name__}: {origin}")
 
 
 def open_engine(url: str) -> Engine:

@@ -21,15 +21,16 @@ from kiosk.broker.record import subscribers as following
 from kiosk.broker.record.chain import Appended
 from kiosk.broker.record.checkpoints import Sealing, Signer
 from kiosk.broker.record.config_entry import configured
-from kiosk.broker.record.database import open_engine, sqlite_file, unusable
+from kiosk.broker.record.database import open_engine, sqlite_file, unavailable, unusable
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import Limit, Limits
+from kiosk.broker.record.lookup import Lookup
 from kiosk.broker.record.refusal_throttle import Flood
-from kiosk.broker.record.schema import Entry
+from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.subscribers import Follower
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig
-from kiosk.errors import ConfigError, KioskError, RecordUnavailable
+from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
 from kiosk.process.logging import place_of
 
 __all__ = ["Follower", "Limit", "Limits", "Record", "open_record"]
@@ -81,6 +82,7 @@ class Record:
         Without ``sealing`` no checkpoints are made; ``configuration`` is noted when it differs from the last one.
         """
         self.engine = open_engine(url)
+        self.lookup = Lookup(url)
         self._ledger = Ledger(clock, sealing, configuration)
         self._followers = followers
         self._flood = Flood(clock)
@@ -139,7 +141,15 @@ class Record:
         await self._in_turn(lambda connection: self._ledger.close(connection, entry))
 
     async def lose(self, entry: Entry) -> None:
-        """Note that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable."""
+        """Record that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable.
+
+        Anybody may report this, so the writer is asked only for the first report on a release that was made.
+        """
+        known = await self.lookup.events(entry.release_id)
+        if Event.DONE not in known:
+            raise ReleaseUnknown(f"no release {entry.release_id}")
+        if entry.event in known:
+            return
         await self._in_turn(lambda connection: self._ledger.lose(connection, entry))
 
     async def open(self, entry: Entry) -> None:
@@ -193,11 +203,11 @@ class Record:
                 for one in together:
                     self._write_and_settle([one])
                 return
-            failure = _unavailable(error)
+            failure = unavailable(error)
         except RecordUnavailable as error:
             failure = error
         except Exception as error:
-            failure = _unavailable(error)
+            failure = unavailable(error)
         for one in together:
             one.settle(failure)
 
@@ -219,7 +229,7 @@ class Record:
         try:
             self._commit(work)
         except SQLAlchemyError as error:
-            raise _unavailable(error) from None
+            raise unavailable(error) from None
 
     def _commit(self, work: _Work) -> None:
         """Do the work, and tell the followers what it added once that is durable. Raises SQLAlchemyError."""
@@ -263,15 +273,9 @@ class Record:
             logs.LOG.error("the record was not tended: %s", place_of(error))
 
     def _close(self) -> None:
+        self.lookup.close()
         self._writer.submit(self.engine.dispose).result()
         self._writer.shutdown()
-
-
-def _unavailable(error: Exception) -> RecordUnavailable:
-    if not isinstance(error, SQLAlchemyError):
-        return RecordUnavailable(place_of(error))
-    origin = getattr(error, "orig", None) or error
-    return RecordUnavailable(f"{type(origin).__name__}: {origin}")
 
 
 def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:
