@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def _branch(kind: type[KioskError]) -> type[KioskError]:
 
 
 def _row(kind: type[KioskError]) -> str:
-    origin = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+    origin = kind.origin
     if issubclass(kind, SignInError) and kind.aadsts:
         origin += f" AADSTS {', '.join(map(str, kind.aadsts))}"
     cells = (f"`{kind.code}`", f"**{kind.title}.** {kind.sentence}", kind.next_step, kind.who, origin)

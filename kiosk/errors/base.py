@@ -27,11 +27,12 @@ def new_reference() -> str:
 
 
 class KioskError(Exception):
-    """A fault of the program itself; the log names the place.
+    """Base of all errors. Raised itself for a fault of the program, with the place as its cause.
 
-    Base of all. ``cause`` is for the operator's log and holds no secret; it is never shown to the person. ``who`` can
-    put it right; with ``portal`` the Company Portal website helps; with ``final`` asking again soon changes nothing.
-    The ids are those under which Microsoft's own logs know what failed: the last request to Graph, and the sign-in.
+    ``cause`` is for the operator's log: it holds no secret and is never shown to the person. ``who`` can put it right.
+    ``portal`` says that the Company Portal website helps, ``final`` that trying again soon does not. ``origin`` tells
+    operators in docs/causes.md where the error comes from. The ids are those of the last request to Graph and of the
+    sign-in: Microsoft's support finds them in its own logs.
     """
 
     code: ClassVar[str] = "internal"
@@ -42,6 +43,7 @@ class KioskError(Exception):
     who: ClassVar[str] = SERVICE
     portal: ClassVar[bool] = False
     final: ClassVar[bool] = False
+    origin: ClassVar[str] = "A fault of the program itself; the log names the place."
 
     def __init__(self, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> None:
         super().__init__(cause or self.code)
@@ -54,8 +56,6 @@ class KioskError(Exception):
 
 
 class TerminalWatched(KioskError):
-    """The kiosk found a program of `[recorders]` around itself whose policy is `refuse`."""
-
     code = "terminal_watched"
     status = 403
     title = N_("No key is shown on this terminal")
@@ -63,6 +63,7 @@ class TerminalWatched(KioskError):
     next_step = N_("Use another terminal, and tell the helpdesk about this one.")
     who = KIOSK
     final = True
+    origin = "The kiosk found a program of `[recorders]` around itself whose policy is `refuse`."
 
 
 class ConfigError(KioskError):

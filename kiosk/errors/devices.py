@@ -1,4 +1,4 @@
-"""This device's key may not be released, or there is none. The first line of a leaf says how the broker knows."""
+"""Refusals to release the key of a device, and reasons why there is no key. ``origin`` says how the broker knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kiosk.i18n import N_
 
 
 class DeviceRefused(Refused):
-    """What all refusals of a device have in common; the list of Macs has these words for one that is new to it."""
+    """Base of all refusals of a device. The list of Macs shows these words for a code that it does not know."""
 
     title = N_("No recovery key here for this device")
     sentence = N_("The key of this device may not be shown here.")
@@ -18,145 +18,127 @@ class DeviceRefused(Refused):
 
 
 class DeviceNotFound(DeviceRefused):
-    """Graph has no device of this id any more."""
-
     code = "device_not_found"
     status = 404
     sentence = N_("Your organisation's device management no longer knows this device.")
     next_step = N_("Ask the helpdesk whether it was removed or enrolled anew.")
+    origin = "Graph has no device of this id any more."
 
 
 class DeviceNotYours(DeviceRefused):
-    """Graph: `userId`, or the primary user at `/users`, is somebody else."""
-
     code = "device_not_yours"
     sentence = N_("This device is registered to somebody else.")
     next_step = N_("If it is yours, ask the helpdesk to make you its primary user.")
+    origin = "Graph: `userId`, or the primary user at `/users`, is somebody else."
 
 
 class DeviceShared(DeviceRefused):
-    """Graph: the device has no primary user."""
-
     code = "device_shared"
     sentence = N_("This is a shared Mac without a primary user, so its key is not for self-service.")
     next_step = N_("Ask the helpdesk to read the key for you.")
+    origin = "Graph: the device has no primary user."
 
 
 class DevicePersonal(DeviceRefused):
-    """Graph: `managedDeviceOwnerType` is `personal`."""
-
     code = "device_personal"
     sentence = N_("This Mac is your own. Only you can read its key, on the Company Portal website.")
     next_step = N_("Open the Company Portal website on another device and choose this Mac there.")
     who = YOU
     portal = True
+    origin = "Graph: `managedDeviceOwnerType` is `personal`."
 
 
 class DeviceNotMac(DeviceRefused):
-    """Graph: `operatingSystem` is not `macOS`."""
-
     code = "device_not_mac"
     sentence = N_("This is not a Mac, so it has no FileVault recovery key.")
     next_step = N_("Ask the helpdesk how to recover this kind of device.")
+    origin = "Graph: `operatingSystem` is not `macOS`."
 
 
 class DeviceOtherAgent(DeviceRefused):
-    """Graph: `managementAgent` is neither `mdm` nor one of those that have a code of their own."""
-
     code = "device_other_agent"
     sentence = N_("This Mac is managed by another system, and its key is kept there.")
     next_step = N_("Ask the helpdesk to read the key there.")
+    origin = "Graph: `managementAgent` is neither `mdm` nor one of those that have a code of their own."
 
 
 class DeviceWithJamf(DeviceOtherAgent):
-    """Graph: `managementAgent` is `jamf`."""
-
     code = "device_jamf"
     sentence = N_("This Mac is managed by Jamf, and its key is kept there.")
     next_step = N_("Ask the helpdesk to read the key in Jamf.")
+    origin = "Graph: `managementAgent` is `jamf`."
 
 
 class DeviceWithConfigurationManager(DeviceOtherAgent):
-    """Graph: `managementAgent` begins with `configurationManagerClient`."""
-
     code = "device_configuration_manager"
     sentence = N_("This Mac is managed by Microsoft Configuration Manager, and its key is kept there.")
     next_step = N_("Ask the helpdesk to read the key in Configuration Manager.")
+    origin = "Graph: `managementAgent` begins with `configurationManagerClient`."
 
 
 class DeviceOwnerUnknown(DeviceRefused):
-    """Graph: `managedDeviceOwnerType` is neither `company` nor `personal`."""
-
     code = "device_owner_unknown"
     sentence = N_("It is not recorded that this Mac belongs to your organisation.")
     next_step = N_("Ask the helpdesk to mark it as company-owned, if it is.")
+    origin = "Graph: `managedDeviceOwnerType` is neither `company` nor `personal`."
 
 
 class DeviceNotManaged(DeviceRefused):
-    """Graph: `managementState` or `managementAgent` is unknown or new to us."""
-
     code = "device_not_managed"
     sentence = N_("This Mac is not fully managed by your organisation at the moment.")
     next_step = N_("Ask the helpdesk to look at how it is managed.")
+    origin = "Graph: `managementState` or `managementAgent` is unknown or new to us."
 
 
 class DeviceLeaving(DeviceRefused):
-    """What all devices that are leaving have in common."""
+    """Base of all refusals of a device that is leaving the organisation's management."""
 
     sentence = N_("This Mac is being erased or removed from management.")
     next_step = N_("Ask the helpdesk before you do anything with it.")
 
 
 class DeviceWiping(DeviceLeaving):
-    """Graph: `managementState` is `wipePending`, `wipeIssued` or `wipeFailed`."""
-
     code = "device_wiping"
     sentence = N_("Your organisation has ordered this Mac to be erased. What is on it may be lost.")
+    origin = "Graph: `managementState` is `wipePending`, `wipeIssued` or `wipeFailed`."
 
 
 class DeviceRetiring(DeviceLeaving):
-    """Graph: `managementState` is `retirePending`, `retireIssued` or `retireFailed`."""
-
     code = "device_retiring"
     sentence = N_("Your organisation is taking this Mac out of its management.")
+    origin = "Graph: `managementState` is `retirePending`, `retireIssued` or `retireFailed`."
 
 
 class DeviceDeleting(DeviceLeaving):
-    """Graph: `managementState` is `deletePending`."""
-
     code = "device_deleting"
     sentence = N_("Your organisation is deleting this Mac from its device management.")
+    origin = "Graph: `managementState` is `deletePending`."
 
 
 class DeviceBlocked(DeviceRefused):
-    """The broker's `blocked_devices` names the device."""
-
     code = "device_blocked"
     sentence = N_("The key of this Mac may not be read at a kiosk.")
     next_step = N_("Ask the helpdesk and quote the reference.")
+    origin = "The broker's `blocked_devices` names the device."
 
 
 class KeyNotEscrowed(DeviceRefused):
-    """Graph has no key, and nothing that Graph says about the device explains it."""
-
     code = "key_not_escrowed"
     status = 404
     sentence = N_("No recovery key of this Mac has been stored with your organisation.")
     next_step = N_("Ask the helpdesk. They can see whether and how this Mac was encrypted.")
+    origin = "Graph has no key, and nothing that Graph says about the device explains it."
 
 
 class KeyEscrowOff(KeyNotEscrowed):
-    """Graph has no key; encryption state: encrypted, `escrowNotEnabled`."""
-
     code = "key_escrow_off"
     sentence = N_("This Mac is encrypted, but it was never told to hand its recovery key over to your organisation.")
     next_step = N_("Did you write a key down when it was encrypted? Try that one. If not, ask the helpdesk.")
     who = DEVICES
+    origin = "Graph has no key; encryption state: encrypted, `escrowNotEnabled`."
 
 
 class KeyWithPerson(KeyNotEscrowed):
-    """Graph has no key; encryption state: `driveEncryptedByUser`."""
-
     code = "key_with_person"
     sentence = N_("You, or somebody before you, switched FileVault on by hand, so only that person was shown the key.")
     next_step = N_(
@@ -164,50 +146,45 @@ class KeyWithPerson(KeyNotEscrowed):
         " cannot find it, ask the helpdesk."
     )
     who = YOU
+    origin = "Graph has no key; encryption state: `driveEncryptedByUser`."
 
 
 class EncryptionDeferred(KeyNotEscrowed):
-    """Graph has no key; encryption state: `userDeferredEncryption`."""
-
     code = "key_encryption_deferred"
     sentence = N_("Encryption of this Mac was put off when it was offered, so there is no key yet.")
     next_step = N_(
         "A Mac without encryption needs no recovery key: ask the helpdesk to reset your password. Next time, accept"
         " when the Mac offers to switch FileVault on."
     )
+    origin = "Graph has no key; encryption state: `userDeferredEncryption`."
 
 
 class EncryptionNotStarted(KeyNotEscrowed):
-    """Graph has no key; encryption state: `notEncrypted`."""
-
     code = "key_not_encrypted"
     sentence = N_("As far as your organisation knows, this Mac is not encrypted, so there is no key.")
     next_step = N_("A Mac without encryption needs no recovery key: ask the helpdesk to reset your password.")
+    origin = "Graph has no key; encryption state: `notEncrypted`."
 
 
 class EncryptionNoPolicy(KeyNotEscrowed):
-    """Graph has no key; encryption state: the policy setting is `notAssigned` or `notApplicable`."""
-
     code = "key_no_policy"
     sentence = N_("Your organisation has not told this Mac to encrypt its disk, and so has not asked it for a key.")
     next_step = N_("If you switched FileVault on yourself, look for the key you were shown. If not, ask the helpdesk.")
     who = DEVICES
+    origin = "Graph has no key; encryption state: the policy setting is `notAssigned` or `notApplicable`."
 
 
 class KeyNeverReported(KeyNotEscrowed):
-    """Graph has no key, and `lastSyncDateTime` says never."""
-
     code = "key_never_reported"
     sentence = N_("This Mac has never reported to your organisation, so no key of it can have been stored.")
     next_step = N_(
         "If you can still get into the Mac, connect it to the network and leave it on for an hour. If not, ask the"
         " helpdesk."
     )
+    origin = "Graph has no key, and `lastSyncDateTime` says never."
 
 
 class KeyNotReported(KeyNotEscrowed):
-    """Graph has no key, and the device has not reported since its enrolment, or since its policy was assigned."""
-
     code = "key_not_reported"
     sentence = N_(
         "This Mac has not reported since it was enrolled or told to encrypt, so its key has not arrived at your"
@@ -217,23 +194,22 @@ class KeyNotReported(KeyNotEscrowed):
         "If you can still get into the Mac, connect it to the network and leave it on for an hour. If not, ask the"
         " helpdesk."
     )
+    origin = "Graph has no key, and the device has not reported since its enrolment, or since its policy was assigned."
 
 
 class KeyUnreadable(DeviceRefused):
-    """Graph's answer holds something that cannot be typed as a key."""
-
     code = "key_unreadable"
     status = 502
     sentence = N_("What is stored for this Mac does not look like a recovery key.")
     next_step = N_("Ask the helpdesk to look at the stored key.")
     who = DEVICES
+    origin = "Graph's answer holds something that cannot be typed as a key."
 
 
 class KeyRotated(KioskError):
-    """A warning beside a key: `rotateFileVaultKey` in `deviceActionResults` is later than `lastSyncDateTime`."""
-
     code = "key_rotated"
     title = N_("This key may be out of date")
     sentence = N_("A new key was ordered for this Mac after it last reported, so the stored key may no longer work.")
     next_step = N_("Try it. If the Mac does not take it, ask the helpdesk for the new one.")
     who = HELPDESK
+    origin = "A warning beside a key: `rotateFileVaultKey` in `deviceActionResults` is later than `lastSyncDateTime`."

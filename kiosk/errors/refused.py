@@ -1,4 +1,4 @@
-"""The broker decided against it (HTTP 4xx). The first line of a leaf says how the broker knows."""
+"""Refusals of a sign-in or a request by the broker (HTTP 4xx). ``origin`` says how the broker knows."""
 
 from __future__ import annotations
 
@@ -7,134 +7,120 @@ from kiosk.i18n import N_
 
 
 class Refused(KioskError):
-    """The broker decided against it."""
+    """Base of everything that the broker refuses."""
 
     status = 403
     title = N_("This cannot be done")
 
 
 class TokenRefused(Refused):
-    """The token is not one of this organisation's sign-ins: its form, version or claims are wrong."""
-
     code = "token_invalid"
     status = 401
     title = N_("Your sign-in was not accepted")
     sentence = N_("The sign-in that reached the recovery service is not valid here.")
     next_step = N_("Start again and sign in with your account of this organisation.")
     who = YOU
+    origin = "The token is not one of this organisation's sign-ins: its form, version or claims are wrong."
 
 
 class TokenMissing(TokenRefused):
-    """The request has no bearer token."""
-
     code = "token_missing"
+    origin = "The request has no bearer token."
 
 
 class TokenUnsigned(TokenRefused):
-    """The token has no signature."""
-
     code = "token_unsigned"
+    origin = "The token has no signature."
 
 
 class TokenBadSignature(TokenRefused):
-    """None of the tenant's signing keys has signed the token."""
-
     code = "token_signature"
+    origin = "None of the tenant's signing keys has signed the token."
 
 
 class TokenExpired(TokenRefused):
-    """The token's `exp` has passed."""
-
     code = "token_expired"
     title = N_("Your sign-in has run out")
     sentence = N_("Too much time has passed since you signed in.")
     next_step = N_("Start again and sign in once more.")
+    origin = "The token's `exp` has passed."
 
 
 class TokenNotYetValid(TokenRefused):
-    """The token's `nbf`, `iat` or `auth_time` lies ahead; a clock is wrong."""
-
     code = "token_not_yet_valid"
     sentence = N_("Your sign-in seems to come from the future: the clock of the recovery service may be wrong.")
     next_step = N_("Wait a minute and start again. If it happens again, ask the helpdesk and quote the reference.")
     who = SERVICE
+    origin = "The token's `nbf`, `iat` or `auth_time` lies ahead; a clock is wrong."
 
 
 class TokenStale(TokenExpired):
-    """The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or `iat` without it."""
-
     code = "token_stale"
     sentence = N_("You signed in too long ago on your phone or computer.")
     next_step = N_("Sign out there, then start again and sign in afresh.")
+    origin = "The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or `iat` without it."
 
 
 class TokenWrongAudience(TokenRefused):
-    """The token's `aud` is not `[tokens] audience`."""
-
     code = "token_audience"
     sentence = N_("The sign-in was made for another service than this one.")
     next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
     who = SERVICE
+    origin = "The token's `aud` is not `[tokens] audience`."
 
 
 class TokenWrongIssuer(TokenRefused):
-    """The token's `iss` is not the issuer in the authority's discovery document."""
-
     code = "token_issuer"
+    origin = "The token's `iss` is not the issuer in the authority's discovery document."
 
 
 class TokenWrongTenant(TokenRefused):
-    """The token's `tid` is not `[tokens] tenant`, or the person is a guest."""
-
     code = "token_tenant"
     sentence = N_("The account that you signed in with belongs to another organisation.")
+    origin = "The token's `tid` is not `[tokens] tenant`, or the person is a guest."
 
 
 class TokenWrongScope(TokenRefused):
-    """The token's `scp` has not `[tokens] scope`, or the token is an application's own."""
-
     code = "token_scope"
     sentence = N_("The sign-in does not give the right to use this kiosk.")
     next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
     who = ACCOUNTS
+    origin = "The token's `scp` has not `[tokens] scope`, or the token is an application's own."
 
 
 class TokenBound(TokenRefused):
-    """The record has the token with the key of another visit."""
-
     code = "token_bound"
     title = N_("Your sign-in was used elsewhere")
     sentence = N_("This sign-in has already been used by another visit to a kiosk.")
     next_step = N_("Start again and sign in once more. If it happens again, tell the helpdesk and quote the reference.")
+    origin = "The record has the token with the key of another visit."
 
 
 class RequestRefused(Refused):
-    """What all requests that are not served have in common."""
+    """Base of all refusals of a request."""
 
     sentence = N_("The recovery service does not do this at the moment.")
     next_step = N_("Ask the helpdesk and quote the reference.")
 
 
 class RequestInvalid(RequestRefused):
-    """The request does not have the form of the interface; kiosk and broker may be of different versions."""
-
     code = "request_invalid"
     status = 400
     sentence = N_("The kiosk and the recovery service do not understand each other.")
     final = True
+    origin = "The request does not have the form of the interface; kiosk and broker may be of different versions."
 
 
 class RouteUnknown(RequestRefused):
-    """The interface has no such address; kiosk and broker may be of different versions."""
-
     code = "route_unknown"
     status = 404
     sentence = N_("The kiosk and the recovery service do not understand each other.")
     final = True
+    origin = "The interface has no such address; kiosk and broker may be of different versions."
 
 
 class LimitReached(RequestRefused):
-    """What all limits have in common."""
+    """Base of all limits on the number of releases."""
 
     status = 429
     title = N_("Not again so soon")
@@ -145,90 +131,80 @@ class LimitReached(RequestRefused):
 
 
 class PersonLimit(LimitReached):
-    """`[rules] per_person`, counted from the record."""
-
     code = "limit_person"
     sentence = N_("You have read as many recovery keys as one person may in this time.")
+    origin = "`[rules] per_person`, counted from the record."
 
 
 class DeviceLimit(LimitReached):
-    """`[rules] per_device`, counted from the record."""
-
     code = "limit_device"
     sentence = N_("The key of this Mac has been read as often as it may be in this time.")
+    origin = "`[rules] per_device`, counted from the record."
 
 
 class KioskLimit(LimitReached):
-    """`[rules] per_kiosk`, counted from the record."""
-
     code = "limit_kiosk"
     sentence = N_("As many recovery keys have been read at this kiosk as may be in this time.")
     next_step = N_("Wait, go to another kiosk, or ask the helpdesk.")
+    origin = "`[rules] per_kiosk`, counted from the record."
 
 
 class OverallLimit(LimitReached):
-    """`[rules] overall`, counted from the record."""
-
     code = "limit_overall"
     sentence = N_("As many recovery keys have been read in your organisation as may be in this time.")
+    origin = "`[rules] overall`, counted from the record."
 
 
 class SelfServiceOff(RequestRefused):
-    """`[rules] self_service` is `nobody`."""
-
     code = "self_service_off"
     title = N_("Not at this kiosk")
     sentence = N_("Your organisation has switched off reading recovery keys at kiosks.")
     next_step = N_("Ask the helpdesk to read the key for you.")
     who = HELPDESK
     final = True
+    origin = "`[rules] self_service` is `nobody`."
 
 
 class SelfServiceNotYours(RequestRefused):
-    """`[rules] self_service` is `role`, and the token has not the app role `SelfService`."""
-
     code = "self_service_not_yours"
     title = N_("Not at this kiosk")
     sentence = N_("Your account is not among those that may read recovery keys here.")
     next_step = N_("Ask the helpdesk to read the key for you, or to let you in.")
     who = ACCOUNTS
     final = True
+    origin = "`[rules] self_service` is `role`, and the token has not the app role `SelfService`."
 
 
 class PersonBlocked(RequestRefused):
-    """`[rules] blocked_people` names the person."""
-
     code = "person_blocked"
     title = N_("Not at this kiosk")
     sentence = N_("Your account may not read recovery keys here.")
     next_step = N_("Ask the helpdesk and quote the reference.")
     who = HELPDESK
     final = True
+    origin = "`[rules] blocked_people` names the person."
 
 
 class ReasonRequired(RequestRefused):
-    """`[rules] reason` is `required`, and none was given."""
-
     code = "reason_required"
     status = 422
     title = N_("A reason is needed")
     sentence = N_("Your organisation asks for a reason before a key is shown.")
     next_step = N_("Ask the helpdesk for the reason or ticket number to give.")
     who = YOU
+    origin = "`[rules] reason` is `required`, and none was given."
 
 
 class ReasonUnfit(ReasonRequired):
-    """The reason does not match `[rules] reason_pattern`."""
-
     code = "reason_unfit"
     title = N_("Another reason is needed")
     sentence = N_("The reason does not have the form that your organisation asks for.")
     next_step = N_("Look at what is asked for and give the reason in that form.")
+    origin = "The reason does not match `[rules] reason_pattern`."
 
 
 class ReleaseUnknown(RequestRefused):
-    """The record has no release of this id to this person."""
-
     code = "release_unknown"
     status = 404
     sentence = N_("The recovery service does not know the key that was shown here.")
+    origin = "The record has no release of this id to this person."

@@ -43,6 +43,8 @@ _OTHERS = {
     "SealBroken",
     "TerminalWatched",
 }
+# A style, and what docs/causes.md tells operators.
+_UNSHOWN_FIELDS = {"DEFAULT_CSS", "origin"}
 _CODES = re.compile("|".join(rf"[(:] ?{code}\b" for code in ERRORS))
 _NOT_SHOWN = {"half blocks"}
 _TWO_WORDS = re.compile(r"[A-Za-z']{2,},? [a-z]{2,}")
@@ -126,9 +128,11 @@ def _unmarked(node: ast.AST) -> Iterator[str]:
             return
     if isinstance(node, ast.Assert):
         return
-    if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "DEFAULT_CSS" for target in node.targets):
+    if isinstance(node, ast.Assign) and any(getattr(target, "id", "") in _UNSHOWN_FIELDS for target in node.targets):
         return
-    if isinstance(node, ast.keyword) and node.arg in {"id", "classes"}:
+    if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") in _UNSHOWN_FIELDS:
+        return
+    if isinstance(node, ast.keyword) and node.arg in {"id", "classes", *_UNSHOWN_FIELDS}:
         return
     # A string that stands alone documents what is above it.
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
