@@ -80,7 +80,6 @@ from kiosk.errors.refused import (
     TokenWrongTenant,
 )
 from kiosk.errors.sign_in import (
-    BY_AADSTS,
     SignInBusy,
     SignInCodeUnknown,
     SignInDeclined,
@@ -89,6 +88,7 @@ from kiosk.errors.sign_in import (
     SignInGarbled,
     SignInUnreachable,
 )
+from kiosk.errors.sign_in_refusals import BY_AADSTS
 from kiosk.errors.unavailable import (
     BrokerGarbled,
     BrokerUnreachable,
