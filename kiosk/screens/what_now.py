@@ -45,11 +45,11 @@ class WhatNowScreen(KioskScreen[AfterCard]):
         with Vertical(id="page-1"):
             yield Prose(_("What now: at your Mac"), classes="headline")
             yield Facts(which_mac(self._device))
-            yield Facts(numbered(AT_THE_MAC), least=_NUMBER_CELLS, classes="numbered")
+            yield Facts(numbered(AT_THE_MAC), least=_NUMBER_CELLS)
             yield Prose(_("Page {page} of {pages}").format(page=1, pages=_PAGES), classes="label")
         with Vertical(id="page-2"):
             yield Prose(_("What now: if it does not work, and afterwards"), classes="headline")
-            yield Facts(numbered(AND_THEN), least=_NUMBER_CELLS, classes="numbered")
+            yield Facts(numbered(AND_THEN), least=_NUMBER_CELLS)
             yield Facts({_("Helpdesk"): self._helpdesk})
             yield Prose(_("Page {page} of {pages}").format(page=2, pages=_PAGES), classes="label")
 

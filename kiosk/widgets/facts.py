@@ -23,9 +23,9 @@ class Facts(Widget):
     Facts { width: 100%; height: auto; }
     """
 
-    def __init__(self, facts: Mapping[str, str], *, least: int = _NAME_CELLS, classes: str | None = None) -> None:
+    def __init__(self, facts: Mapping[str, str], *, least: int = _NAME_CELLS) -> None:
         """Names, and what stands beside them; ``least`` is how wide the column of names is where they are short."""
-        super().__init__(classes=classes)
+        super().__init__()
         self._facts = dict(facts)
         # As wide as the longest name, in any language; short ones stand alike on all screens.
         self._name_cells = max(least, *(cell_len(name) + _GAP for name in self._facts))
