@@ -29,6 +29,7 @@ from kiosk.sandbox.phone import Phone
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.working import WorkingScreen
+from kiosk.visit.context import VisitContext
 
 SIZE = (80, 24)
 PAGE = Path(__file__).with_name("screens.md")
@@ -191,7 +192,7 @@ async def _look_at_key(me: _Photographer, seen: str) -> None:
 async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
     """One visit, a picture of each of its screens."""
     config, clock = load(services.kiosk_toml, KioskConfig), _StillClock()
-    app = _Kiosk(config, clock, terminal="tty1")
+    app = _Kiosk(VisitContext(config=config, clock=clock, terminal="tty1"))
     sign_in_host = config.sign_in.authority.rpartition("/")[0]
     try:
         async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
@@ -205,7 +206,7 @@ async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = S
 async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
     """What this visit did not show."""
     clock = _StillClock()
-    app = _Stage(load(services.kiosk_toml, KioskConfig), clock)
+    app = _Stage(VisitContext(config=load(services.kiosk_toml, KioskConfig), clock=clock))
     async with app.run_test(size=size) as pilot:
         me = _Photographer(app, pilot, clock, folder)
         seldom: dict[str, KioskScreen[Any]] = {

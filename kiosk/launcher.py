@@ -21,9 +21,10 @@ from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
 from kiosk.process.hardening import harden, lock_memory
 from kiosk.process.logging import to_syslog
-from kiosk.supervisor import Supervisor, VisitContext
+from kiosk.supervisor import Supervisor
 from kiosk.terminal.recorders import find_recorders
 from kiosk.terminal.terminal import NotATerminal, Terminal
+from kiosk.visit.context import VisitContext, VisitStart
 from kiosk.visit.demo_phone import DemoPhone
 from kiosk.visit.guard import VisitGuard
 
@@ -31,16 +32,16 @@ from kiosk.visit.guard import VisitGuard
 _OTHER_UI_SECONDS = 300.0
 
 
-class Visiting(Protocol):
+class VisitApp(Protocol):
     """One visit in either UI."""
 
     guard: VisitGuard
 
     async def run_visit(self) -> int:
-        """Run until the visit ends. Returns the exit code."""
+        """Run the visit until it ends; returns the exit code."""
 
     def leave_now(self, code: int) -> None:
-        """End at once, without a farewell."""
+        """End the process with this code, without a goodbye."""
 
 
 def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] | None = None, note: str = "") -> int:
@@ -66,23 +67,19 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
 
-    def visit(context: VisitContext) -> int:
-        ui = _ui(linear=context.linear)
+    def visit(start: VisitStart) -> int:
+        app = _app(linear=start.linear)
         lock_memory()
-        visiting = ui(
-            config,
-            SystemClock(),
+        context = VisitContext(
+            config=config,
+            clock=SystemClock(),
             terminal=name,
-            look=partial(find_recorders, config.recorders, terminal.name),
+            find_recorders=partial(find_recorders, config.recorders, terminal.name),
             phone=phone() if phone else None,
-            reference=context.reference,
-            failed=context.failed,
-            disturbed=context.disturbed,
-            open_reveals=context.open_reveals,
-            first_frame=context.first_frame,
             note=note,
+            start=start,
         )
-        return _run_visit(visiting, other_ui=context.linear is not linear)
+        return _run_visit(app(context), other_ui=start.linear is not linear)
 
     def lost(release_ids: list[str], how: Ending) -> None:
         # Imported late: it loads the network side, which a supervisor needs only when something went wrong.
@@ -93,7 +90,7 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
     return Supervisor(terminal, visit, lost, once=once, linear=linear).run()
 
 
-def _ui(*, linear: bool) -> Callable[..., Visiting]:
+def _app(*, linear: bool) -> Callable[[VisitContext], VisitApp]:
     if linear:
         from kiosk.linear.app import LinearKiosk
 
@@ -103,18 +100,18 @@ def _ui(*, linear: bool) -> Callable[..., Visiting]:
     return KioskApp
 
 
-def _run_visit(visiting: Visiting, *, other_ui: bool) -> NoReturn:
+def _run_visit(app: VisitApp, *, other_ui: bool) -> NoReturn:
     async def back() -> None:
-        await visiting.guard.clock.sleep(_OTHER_UI_SECONDS)
-        if visiting.guard.visit is None:
-            visiting.leave_now(EXIT_OTHER_UI)
+        await app.guard.clock.sleep(_OTHER_UI_SECONDS)
+        if app.guard.visit is None:
+            app.leave_now(EXIT_OTHER_UI)
 
     async def until_it_ends() -> NoReturn:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, visiting.leave_now, 128 + number)
+            loop.add_signal_handler(number, app.leave_now, 128 + number)
         going_back = asyncio.ensure_future(back()) if other_ui else None
-        code = await visiting.run_visit()
+        code = await app.run_visit()
         if going_back:
             going_back.cancel()
         # Do not wait for threads that still work, such as a request to the sign-in service.

@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
@@ -22,6 +21,7 @@ from kiosk.process.hardening import die_with_parent, harden
 from kiosk.process.logging import place_of
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.terminal import Terminal
+from kiosk.visit.context import VisitStart
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.wording import fault, out_of_order
 
@@ -36,29 +36,13 @@ _IN_ORDER = frozenset({EXIT_DONE, EXIT_DISTURBED, EXIT_OTHER_UI, EXIT_LOST})
 _TELLING_SECONDS = 8
 
 
-@dataclass(frozen=True)
-class VisitContext:
-    """What a visit is sent with: a reference for the log, the reference of a visit that has just failed,
-    what it shares with us.
-
-    ``linear``: it is shown as plain lines. ``disturbed``: the visit before ended without a network.
-    """
-
-    reference: str
-    failed: str
-    open_reveals: OpenReveals
-    first_frame: FirstFrame
-    linear: bool = False
-    disturbed: bool = False
-
-
 class Supervisor:
     """Runs visits on one terminal until told to stop."""
 
     def __init__(
         self,
         terminal: Terminal,
-        visit: Callable[[VisitContext], int],
+        visit: Callable[[VisitStart], int],
         lost: Callable[[list[str], Ending], None],
         *,
         once: bool,
@@ -73,6 +57,7 @@ class Supervisor:
         self._lost = lost
         self._once = once
         self._linear = linear
+        self._first_frame = FirstFrame()
         self._child = 0
         self._stopped_by = 0
 
@@ -85,14 +70,20 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         failures = 0
         failed, disturbed, other_ui = "", False, False
-        first_frame = FirstFrame()
         while not self._stopped_by:
             quick, reference = Deadline.after(SystemClock(), _QUICK_SECONDS), new_reference()
-            linear = self._linear is not other_ui
-            context = VisitContext(reference, failed, OpenReveals(), first_frame, linear, disturbed)
-            code = self._one_visit(context)
+            open_reveals = OpenReveals()
+            start = VisitStart(
+                reference=reference,
+                failed=failed,
+                disturbed=disturbed,
+                linear=self._linear is not other_ui,
+                open_reveals=open_reveals,
+                first_frame=self._first_frame,
+            )
+            code = self._one_visit(start)
             self._terminal.reset()
-            if left_open := context.open_reveals.left_open():
+            if left_open := open_reveals.left_open():
                 chosen = code in _IN_ORDER or code == 128 + signal.SIGTERM
                 self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
             other_ui = code == EXIT_OTHER_UI and not other_ui
@@ -136,7 +127,7 @@ class Supervisor:
                 os._exit(0)
         os.waitpid(child, 0)
 
-    def _one_visit(self, context: VisitContext) -> int:
+    def _one_visit(self, start: VisitStart) -> int:
         parent = os.getpid()
         gc.freeze()
         # A signal between fork and the note of the child's number would stop nobody.
@@ -145,41 +136,42 @@ class Supervisor:
             return EXIT_DONE
         child = os.fork()
         if child == 0:
-            self._in_child(parent, context)
+            self._in_child(parent, start)
         self._child = child
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         if not self._once:
-            self._load_for_the_next(context, child)
+            self._load_for_the_next(start, child)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _load_for_the_next(self, context: VisitContext, child: int) -> None:
+    def _load_for_the_next(self, start: VisitStart, child: int) -> None:
         """The first visit loads what it draws itself: forked with it, every page that it touches would be copied.
 
         The next ones have more to gain from finding everything here.
         """
-        context.open_reveals.wait_until_drawn(child, _DRAWN_SECONDS)
+        if start.open_reveals:
+            start.open_reveals.wait_until_drawn(child, _DRAWN_SECONDS)
         (preload.load_linear if self._linear else preload.load_full_screen)()
         # What is loaded now is shared by all visits; the collector must not touch and so copy it.
         gc.collect()
         gc.freeze()
 
-    def _in_child(self, parent: int, context: VisitContext) -> NoReturn:
+    def _in_child(self, parent: int, start: VisitStart) -> NoReturn:
         code = EXIT_CRASH
         try:
             for number in _STOPPING:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-            if not context.failed and not context.linear:
-                context.first_frame.draw()
+            if not start.failed and not start.linear:
+                self._first_frame.draw()
             harden()
             # Nothing that is loaded for the first screen is garbage; see kiosk/process/preload.py.
             gc.disable()
-            code = self._visit(context)
+            code = self._visit(start)
         except BaseException as error:
-            log.error("%s a visit broke: %s", context.reference, place_of(error))
+            log.error("%s a visit broke: %s", start.reference, place_of(error))
         finally:
             os._exit(code)
 

@@ -8,8 +8,7 @@ import sys
 BEGIN = """
 import signal, time
 from kiosk import supervisor
-from kiosk.terminal.first_frame import FirstFrame
-from kiosk.visit.open_reveals import OpenReveals
+from kiosk.visit.context import VisitStart
 
 def supervise(visit=lambda _: 9, lost=lambda *_: None):
     return supervisor.Supervisor(None, visit, lost, once=True, linear=False)
@@ -25,7 +24,7 @@ def test_a_stop_before_a_visit_begins_begins_none() -> None:
     code = """
 made = supervise()
 made._stop(signal.SIGTERM, None)
-print(made._one_visit(supervisor.VisitContext("R", "", OpenReveals(), FirstFrame())))
+print(made._one_visit(VisitStart()))
 """
     assert said(code) == "0"
 

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import events, work
@@ -19,8 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from kiosk import i18n
-from kiosk.clock import Clock, Deadline
-from kiosk.config.kiosk import KioskConfig
+from kiosk.clock import Deadline
 from kiosk.fullscreen.driver import FROM_THE_LINE, KioskDriver
 from kiosk.fullscreen.ui import FullScreenUI
 from kiosk.i18n import _
@@ -29,25 +28,20 @@ from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.logging import place_of
-from kiosk.screens.base import KioskScreen
+from kiosk.screens.base import Answer, KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import PhoneScreen
 from kiosk.screens.welcome import WelcomeScreen
-from kiosk.terminal.first_frame import FirstFrame
-from kiosk.terminal.recorders import Recorders
-from kiosk.visit.demo_phone import DemoPhone
+from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
-from kiosk.visit.open_reveals import OpenReveals
 from kiosk.widgets.key_view import forget_drawings
 
 if TYPE_CHECKING:
     from kiosk.visit.visit import Visit
 
 log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
 
 _UNDISTURBED_SECONDS = 0.5
 
@@ -73,61 +67,37 @@ class KioskApp(App[None], inherit_bindings=False):
         Binding("f12", "end_demo", show=False),
     ]
 
-    def __init__(
-        self,
-        config: KioskConfig,
-        clock: Clock,
-        *,
-        terminal: str = "",
-        look: Callable[[], Recorders] = Recorders,
-        phone: DemoPhone | None = None,
-        reference: str = "",
-        failed: str = "",
-        open_reveals: OpenReveals | None = None,
-        first_frame: FirstFrame | None = None,
-        note: str = "",
-        disturbed: bool = False,
-    ) -> None:
-        """``terminal`` names this place in the broker's record, ``reference`` this visit in the log.
-
-        ``look`` tells what may be recording; ``failed`` is the reference of a visit before this one that failed,
-        ``note`` is said on all screens.
-        ``disturbed``: the last visit ended without a network.
-        """
+    def __init__(self, context: VisitContext) -> None:
         super().__init__(driver_class=KioskDriver)
         # Layers of every screen for what a kiosk never shows: toasts, and tips under a mouse.
         self._disable_notifications = self._disable_tooltips = True
-        i18n.use(config.look.language)
+        i18n.use(context.config.look.language)
         self.few_colours = self.console.color_system == "standard"
         for theme in themes.THEMES.values():
             self.register_theme(theme)
         # Without its watcher, which would have all styles computed once more.
-        self.set_reactive(App.theme, themes.first(config.look.theme, few_colours=self.few_colours))
+        self.set_reactive(App.theme, themes.first(context.config.look.theme, few_colours=self.few_colours))
         self.stylesheet.set_variables(self.get_css_variables())
-        self.config = config
-        self.clock = clock
-        self.phone = phone
+        self.config = context.config
+        self.clock = context.clock
+        self._phone = context.phone
+        self._note = context.note
+        self._start = context.start
         self.guard = VisitGuard(
-            config,
-            clock,
+            self.config,
+            self.clock,
             began=self._begin_ticking,
             over=self._over,
-            terminal=terminal,
-            look=look,
-            open_reveals=open_reveals,
+            terminal=context.terminal,
+            look=context.find_recorders,
+            open_reveals=self._start.open_reveals,
         )
-        self.failed = failed
-        self.note = note
-        self._disturbed = disturbed
         self._changing = asyncio.Lock()
-        self._reference = reference
-        self._open_reveals = open_reveals
-        self._first_frame = first_frame
-        self.charset = charset.choose(config.look.type, os.environ.get("TERM", ""))
+        self.charset = charset.choose(self.config.look.type, os.environ.get("TERM", ""))
         self._substitutes = charset.Substitutes(self.charset)
         self._ticking: Timer | None = None
         self._user_code = ""
-        self._ui = FullScreenUI(self)
+        self._ui = FullScreenUI(self, context, ticket=self.guard.ticket)
 
     def on_app_blur(self) -> None:
         """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
@@ -163,8 +133,8 @@ class KioskApp(App[None], inherit_bindings=False):
             self.call_after_refresh(self._first_screen_stands)
 
     def _first_screen_stands(self) -> None:
-        if self._open_reveals:
-            self._open_reveals.drawn()
+        if self._start.open_reveals:
+            self._start.open_reveals.drawn()
         self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
         threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
 
@@ -172,15 +142,16 @@ class KioskApp(App[None], inherit_bindings=False):
         """For the next visit, if nobody has touched a key yet."""
         size = (self.size.width, self.size.height)
         touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
-        as_ever = not self.failed and not self._disturbed
-        if self._first_frame and not touched and as_ever and not self._first_frame.fits(size):
+        usual = not self._start.failed and not self._start.disturbed
+        first_frame = self._start.first_frame
+        if first_frame and not touched and usual and not first_frame.fits(size):
             whole = self.screen._compositor.render_full_update()
-            self._first_frame.keep(whole.render_segments(self.console), size)
+            first_frame.keep(whole.render_segments(self.console), size)
 
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
         try:
-            await Flow(self._ui, self.guard, disturbed=self._disturbed).run()
+            await Flow(self._ui, self.guard, disturbed=self._start.disturbed).run()
         except VisitOver as over:
             self.guard.end(over.how)
         except Exception as error:
@@ -203,7 +174,7 @@ class KioskApp(App[None], inherit_bindings=False):
         screen.organisation = self.config.organisation.name
         screen.charset = self.charset
         screen.band = self.config.look.accent or ""
-        screen.note = _(self.note)
+        screen.note = _(self._note)
         screen.update_classes(screen.classes_for(self.size), update=False)
         return screen
 
@@ -287,17 +258,17 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def action_end_demo(self) -> None:
         """Demo only: there has to be a way out for those who try the program."""
-        if self.note and isinstance(self.screen, WelcomeScreen):
+        if self._note and isinstance(self.screen, WelcomeScreen):
             self._leave(EXIT_ENOUGH)
 
     @work(group="phone", exit_on_error=False)
     async def on_sign_in_screen_phone_wanted(self) -> None:
         """Demo only: play the other device."""
-        if self.phone is None or isinstance(self.screen, PhoneScreen):
+        if self._phone is None or isinstance(self.screen, PhoneScreen):
             return
-        person = await self.push_screen_wait(PhoneScreen(await self.phone.people()))
+        person = await self.push_screen_wait(PhoneScreen(await self._phone.people()))
         if person and self._user_code:
-            await self.phone.approve(self._user_code, person.oid)
+            await self._phone.approve(self._user_code, person.oid)
 
     def remember_code(self, user_code: str) -> None:
         """For the simulated phone: the code that it has to approve; empty when there is none."""
@@ -325,7 +296,7 @@ class KioskApp(App[None], inherit_bindings=False):
         # The original prints a traceback with local variables, the key among them, on the main screen.
         self.guard.wipe()
         error = self._exception
-        log.error("%s crash: %s", self._reference, place_of(error))
+        log.error("%s crash: %s", self._start.reference, place_of(error))
         self._return_code = EXIT_CRASH
         self._close_messages_no_wait()
 

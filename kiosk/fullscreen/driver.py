@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 import select
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 from textual import events
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.messages import TerminalSupportsSynchronizedOutput
 
+from kiosk.clock import Clock
 from kiosk.fullscreen.keyboard import Keyboard
 from kiosk.terminal.terminal import OVERPRINT_AND_ERASE, window_size
-
-if TYPE_CHECKING:
-    from kiosk.fullscreen.app import KioskApp
 
 _POLL_MILLISECONDS = 50
 _READ_BYTES = 4096
@@ -28,12 +27,23 @@ FROM_THE_LINE = (events.Key, events.AppBlur, events.AppFocus)
 _BELIEVED = (*FROM_THE_LINE, TerminalSupportsSynchronizedOutput)
 
 
+@runtime_checkable
+class DriverHost(Protocol):
+    """What the driver needs of its app."""
+
+    clock: Clock
+
+    def terminal_lost(self) -> None:
+        """Wipe and end: the terminal has gone away. Called from the input thread."""
+
+
 class KioskDriver(LinuxDriver):
     """The terminal, with nothing believed that comes over the wire but keys."""
 
-    def __init__(self, app: KioskApp, **options: Any) -> None:
+    def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._kiosk = app
+        assert isinstance(app, DriverHost)
+        self._host: DriverHost = app
         # Whether a key was pressed; the answers that a terminal gives by itself are none.
         self.heard = False
         # Each is written by one thread only.
@@ -76,7 +86,7 @@ class KioskDriver(LinuxDriver):
         Unlike the original this survives invalid UTF-8 (textual #6456) and sequences that its parser chokes on, takes
         no more than a person types, and ends at end of file instead of spinning (textual PR #6690).
         """
-        keyboard = Keyboard(self._kiosk.clock, lambda: self._sent - self._handled)
+        keyboard = Keyboard(self._host.clock, lambda: self._sent - self._handled)
         poll = select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():
@@ -87,7 +97,7 @@ class KioskDriver(LinuxDriver):
                 except OSError:
                     data = b""
             if data == b"":
-                self._kiosk.terminal_lost()
+                self._host.terminal_lost()
                 return
             for event in keyboard.typed(data) if data else ():
                 self.process_message(event)

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from kiosk import i18n
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
+from kiosk.screens.base import Answer, KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.context import VisitContext
 from kiosk.wording import key_warning
 
 if TYPE_CHECKING:
-    from kiosk.fullscreen.app import KioskApp
     from kiosk.identity import DeviceCode
     from kiosk.visit.reveal import Reveal
 
 
-class FullScreenUI:
-    """What ``kiosk.visit.ui.VisitUI`` describes, on an app."""
+class ScreenHost(Protocol):
+    """What the UI needs of the app."""
 
-    def __init__(self, app: KioskApp) -> None:
-        self._app = app
-        self._organisation = app.config.organisation
+    async def show(self, screen: KioskScreen[Answer]) -> Answer:
+        """Show a screen in place of the current one; returns its answer."""
+
+    def remember_code(self, user_code: str) -> None:
+        """Remember the sign-in code for the simulated phone; empty while there is no code."""
+
+
+class FullScreenUI:
+    """Implements ``kiosk.visit.ui.VisitUI`` with screens."""
+
+    def __init__(
+        self, host: ScreenHost, context: VisitContext, *, ticket: Callable[[KioskError, Device | None], str]
+    ) -> None:
+        """``ticket`` returns the text for a ticket about an error."""
+        self._host = host
+        self._context = context
+        self._ticket = ticket
+        self._clock = context.clock
+        self._organisation = context.config.organisation
         self._welcome: WelcomeScreen | None = None
 
     def first_screen(self) -> WelcomeScreen:
         """Welcome, before anybody asks for it."""
-        organisation, offered = self._organisation, self._app.config.look.languages
+        organisation, offered = self._organisation, self._context.config.look.languages
         self._welcome = WelcomeScreen(
-            self._app.clock,
+            self._clock,
             organisation.helpdesk,
             organisation.portal,
             languages={code: name for code, name in i18n.available().items() if code in offered},
             notice=organisation.notice or "",
-            failed=self._app.failed,
-            demo=bool(self._app.note),
+            failed=self._context.start.failed,
+            demo=bool(self._context.note),
         )
         return self._welcome
 
     async def welcome(self) -> None:
-        await self._app.show(self._welcome or self.first_screen())
+        await self._host.show(self._welcome or self.first_screen())
 
     def network(self, network: Network) -> None:
         if self._welcome:
@@ -51,40 +68,40 @@ class FullScreenUI:
     async def working(self, words: str, step: int) -> None:
         from kiosk.screens.working import WorkingScreen
 
-        await self._app.show(WorkingScreen(words, step=step))
+        await self._host.show(WorkingScreen(words, step=step))
 
     async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
         from kiosk.screens.sign_in import SignInScreen
 
-        phone = self._app.phone is not None
-        self._app.remember_code(code.user_code)
+        phone = self._context.phone is not None
+        self._host.remember_code(code.user_code)
         try:
-            return await self._app.show(
+            return await self._host.show(
                 SignInScreen(code.user_code, code.address, code.deadline, renewed=renewed, phone=phone)
             )
         finally:
-            self._app.remember_code("")
+            self._host.remember_code("")
 
     async def confirm(self, person: Person) -> Identity:
         from kiosk.screens.confirm import ConfirmScreen
 
-        return await self._app.show(ConfirmScreen(person, self._app.clock))
+        return await self._host.show(ConfirmScreen(person, self._clock))
 
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
         from kiosk.screens.devices import DevicesScreen
 
-        helpdesk, now = self._organisation.helpdesk, self._app.clock.utc()
-        return await self._app.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
+        helpdesk, now = self._organisation.helpdesk, self._clock.utc()
+        return await self._host.show(DevicesScreen(devices, helpdesk, now, chosen=chosen))
 
     async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
         from kiosk.screens.reason import ReasonScreen
 
-        return await self._app.show(ReasonScreen(prompt, required=required, typed=typed))
+        return await self._host.show(ReasonScreen(prompt, required=required, typed=typed))
 
     async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
         from kiosk.screens.reveal import RevealScreen
 
-        return await self._app.show(
+        return await self._host.show(
             RevealScreen(
                 reveal,
                 warning=key_warning(reveal.warning, recorders),
@@ -97,23 +114,23 @@ class FullScreenUI:
 
         check = reveal.copy_check
         assert check is not None, "a key of unusual form has no groups to check"
-        return await self._app.show(CopyCheckScreen(reveal, check, self._app.clock))
+        return await self._host.show(CopyCheckScreen(reveal, check, self._clock))
 
     async def what_now(self, device: Device) -> AfterCard:
         from kiosk.screens.what_now import WhatNowScreen
 
-        return await self._app.show(WhatNowScreen(device, self._organisation.helpdesk))
+        return await self._host.show(WhatNowScreen(device, self._organisation.helpdesk))
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         from kiosk.screens.trouble import TroubleScreen
 
-        return await self._app.show(
+        return await self._host.show(
             TroubleScreen(
                 error,
                 self._organisation,
                 leave=leave,
                 step=step,
                 device=device,
-                ticket=self._app.guard.ticket(error, device),
+                ticket=self._ticket(error, device),
             )
         )

@@ -8,11 +8,10 @@ import errno
 import logging
 import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 
 from kiosk import i18n
-from kiosk.clock import Clock, Deadline
-from kiosk.config.kiosk import KioskConfig
+from kiosk.clock import Deadline
 from kiosk.i18n import _
 from kiosk.linear.keys import BLUR
 from kiosk.linear.page import Page
@@ -23,67 +22,42 @@ from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.logging import place_of
-from kiosk.terminal.first_frame import FirstFrame
-from kiosk.terminal.recorders import Recorders
-from kiosk.visit.demo_phone import DemoPhone
+from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
-from kiosk.visit.open_reveals import OpenReveals
 from kiosk.wording import goodbye
 
 log = logging.getLogger(__name__)
+
+# Standard input and output: the terminal.
+_INPUT, _OUTPUT = 0, 1
 
 
 class LinearKiosk:
     """One visit, from the first question to the lock."""
 
-    def __init__(
-        self,
-        config: KioskConfig,
-        clock: Clock,
-        *,
-        terminal: str = "",
-        look: Callable[[], Recorders] = Recorders,
-        phone: DemoPhone | None = None,
-        reference: str = "",
-        failed: str = "",
-        open_reveals: OpenReveals | None = None,
-        first_frame: FirstFrame | None = None,
-        note: str = "",
-        disturbed: bool = False,
-        descriptors: tuple[int, int] = (0, 1),
-    ) -> None:
-        """As for the app of the other face, whose ``first_frame`` is of no use here.
-
-        ``descriptors`` are the terminal to read from and to write to.
-        """
-        i18n.use(config.look.language)
+    def __init__(self, context: VisitContext) -> None:
+        i18n.use(context.config.look.language)
+        self._clock = context.clock
+        self._start = context.start
         self.guard = VisitGuard(
-            config,
-            clock,
+            context.config,
+            context.clock,
             began=self._begin_ticking,
             over=self._over,
-            terminal=terminal,
-            look=look,
-            open_reveals=open_reveals,
+            terminal=context.terminal,
+            look=context.find_recorders,
+            open_reveals=self._start.open_reveals,
         )
-        self._clock = clock
-        self._reference = reference
-        self._open_reveals = open_reveals
-        self._disturbed = disturbed
-        self._tty = Tty(descriptors[0], pressed=self._pressed, lost=self._terminal_lost)
-        self._page = Page(descriptors[1], self._tty.size)
-        self._talk = Talk(self._page, helpdesk=config.organisation.helpdesk, lock=self._lock)
+        self._tty = Tty(_INPUT, pressed=self._pressed, lost=self._terminal_lost)
+        self._page = Page(_OUTPUT, self._tty.size)
+        self._talk = Talk(self._page, helpdesk=context.config.organisation.helpdesk, lock=self._lock)
         self._ui = LinearUI(
             self._talk,
-            config,
-            clock,
+            context,
             ticket=self.guard.ticket,
             other_ui=lambda: self.leave_now(EXIT_OTHER_UI),
-            end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if note else None,
-            phone=phone,
-            failed=failed,
-            note=note,
+            end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if context.note else None,
         )
         self._flow: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -105,8 +79,8 @@ class LinearKiosk:
         return await self._code
 
     def _first_page_stands(self) -> None:
-        if self._open_reveals:
-            self._open_reveals.drawn()
+        if self._start.open_reveals:
+            self._start.open_reveals.drawn()
         threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
 
     def leave_now(self, code: int) -> None:
@@ -129,7 +103,7 @@ class LinearKiosk:
 
     async def _follow_flow(self) -> None:
         try:
-            await Flow(self._ui, self.guard, disturbed=self._disturbed).run()
+            await Flow(self._ui, self.guard, disturbed=self._start.disturbed).run()
         except VisitOver as over:
             self.guard.end(over.how)
 
@@ -204,7 +178,7 @@ class LinearKiosk:
         if isinstance(error, OSError) and error.errno == errno.EIO:
             self._leave(EXIT_LOST)
             return
-        log.error("%s crash: %s", self._reference, place_of(error))
+        log.error("%s crash: %s", self._start.reference, place_of(error))
         self._leave(EXIT_CRASH)
 
     def _clean(self) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kiosk import i18n
-from kiosk.clock import Clock, Deadline
-from kiosk.config.kiosk import KioskConfig
+from kiosk.clock import Deadline
 from kiosk.errors import DeviceRefused, KioskError, kind_of
 from kiosk.i18n import _
 from kiosk.linear.choosing import choose
@@ -32,6 +31,7 @@ from kiosk.visit.answers import (
     Network,
     SignInOutcome,
 )
+from kiosk.visit.context import VisitContext
 from kiosk.visit.demo_phone import DemoPerson, DemoPhone
 from kiosk.wording import (
     AND_THEN,
@@ -71,32 +71,28 @@ class LinearUI:
     def __init__(
         self,
         talk: Talk,
-        config: KioskConfig,
-        clock: Clock,
+        context: VisitContext,
         *,
         ticket: Callable[[KioskError, Device | None], str],
         other_ui: Callable[[], None],
         end_demo: Callable[[], None] | None,
-        phone: DemoPhone | None = None,
-        failed: str = "",
-        note: str = "",
     ) -> None:
-        """``ticket`` makes the text for one, ``other_ui`` changes to full screen, ``end_demo`` is there in the demo.
-
-        The rest is as for the app.
+        """``ticket`` returns the text for a ticket about an error. ``other_ui`` changes to the full screen.
+        ``end_demo`` ends the demo; None where this is no demo.
         """
         self._talk = talk
-        self._organisation = config.organisation
+        self._organisation = context.config.organisation
         self._network: Network | None = None
         self._at_first = i18n.language()
-        self._languages = {code: name for code, name in i18n.available().items() if code in config.look.languages}
-        self._clock = clock
+        offered = context.config.look.languages
+        self._languages = {code: name for code, name in i18n.available().items() if code in offered}
+        self._clock = context.clock
         self._ticket = ticket
         self._other_ui = other_ui
         self._end_demo = end_demo
-        self._phone = phone
-        self._failed = failed
-        self._note = note
+        self._phone = context.phone
+        self._failed = context.start.failed
+        self._note = context.note
 
     def network(self, network: Network) -> None:
         self._network = network

@@ -32,8 +32,7 @@ async def test_every_scene(language: str, request: pytest.FixtureRequest) -> Non
     """One app for all of them, as starting one takes longer than drawing."""
     faults: list[str] = []
     drawn: list[str] = []
-    app = Stage()
-    app.note = "DEMO - simulated organisation"
+    app = Stage(note="DEMO - simulated organisation")
     i18n.use(language)
     async with app.run_test(size=(80, 24)) as pilot:
         # Nor is the app itself garbage, see tests/conftest.py.

@@ -102,8 +102,7 @@ def _english_again() -> Iterator[None]:
 @pytest.mark.usefixtures("_english_again")
 async def test_what_is_drawn_is_marked() -> None:
     faults: list[str] = []
-    app = Stage()
-    app.note = "DEMO - simulated organisation"
+    app = Stage(note="DEMO - simulated organisation")
     i18n.speak(Redacted())
     async with app.run_test(size=(80, 24)) as pilot:
         for name in SCENES:

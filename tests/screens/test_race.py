@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from kiosk.fullscreen.ui import FullScreenUI
 from kiosk.models import Ending
 from kiosk.recovery_key.copy_check import Answer
 from kiosk.screens.goodbye import GoodbyeScreen
@@ -22,7 +21,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
-        flow = Flow(FullScreenUI(app), app.guard)
+        flow = Flow(app._ui, app.guard)
 
         async def answer() -> int:
             await asyncio.sleep(_PATIENCE_SECONDS + late)

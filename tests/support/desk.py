@@ -13,6 +13,7 @@ from kiosk.clock import SystemClock
 from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Ending
 from kiosk.terminal.recorders import Recorders
+from kiosk.visit.context import VisitContext
 from tests.support.stage import rows
 from tests.support.time_limit import TimeLimit
 from tests.support.whole import Whole
@@ -96,7 +97,8 @@ async def desk(
 ) -> AsyncIterator[Desk]:
     """A kiosk on its welcome screen."""
     clock = PhoneClock()
-    app = KioskApp(running.config, clock, terminal=terminal, look=look)
+    context = VisitContext(config=running.config, clock=clock, terminal=terminal, find_recorders=look)
+    app = KioskApp(context)
     try:
         async with app.run_test(size=(80, 24)) as pilot:
             yield Desk(app, pilot, running, clock)

@@ -17,6 +17,7 @@ from kiosk.linear.ui import LinearUI
 from kiosk.secret import SecretBuffer
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCheck, AfterReveal
+from kiosk.visit.context import VisitContext
 from kiosk.visit.reveal import Reveal, Times
 from tests.support.stage import CONFIG, KEY, device
 
@@ -36,8 +37,7 @@ class Paper:
         self.left: list[str] = []
         self.ui = LinearUI(
             self.talk,
-            CONFIG,
-            self.clock,
+            VisitContext(config=CONFIG, clock=self.clock),
             ticket=lambda error, _device: f"ticket {error.code}",
             other_ui=lambda: self.left.append("other face"),
             end_demo=None,

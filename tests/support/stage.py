@@ -17,6 +17,7 @@ from kiosk.models import Device, Ending, Person
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
+from kiosk.visit.context import VisitContext
 from kiosk.visit.reveal import Reveal, Times
 
 CONFIG = KioskConfig(
@@ -44,10 +45,10 @@ def device(name: str = "Astrid's MacBook Pro", **changes: Any) -> Device:
 class Stage(KioskApp):
     """Shows what it is given; asks nobody."""
 
-    def __init__(self, config: KioskConfig = CONFIG) -> None:
+    def __init__(self, config: KioskConfig = CONFIG, *, note: str = "") -> None:
         self.hand = ManualClock()
         self.endings: list[Ending] = []
-        super().__init__(config, self.hand)
+        super().__init__(VisitContext(config=config, clock=self.hand, note=note))
 
     def _follow_flow(self) -> None:  # type: ignore[override]
         return

@@ -38,13 +38,15 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.linear.app import LinearKiosk
+from kiosk.visit.context import VisitContext
 
 class Fast(SystemClock):
     def now(self):
         return super().now() * 10
 
 async def visit():
-    kiosk = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Fast(), terminal="tty-fast")
+    config = load(Path(sys.argv[1]), KioskConfig)
+    kiosk = LinearKiosk(VisitContext(config=config, clock=Fast(), terminal="tty-fast"))
     kiosk.guard.guarded = False
     return await kiosk.run_visit()
 

@@ -22,6 +22,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.launcher import _run_visit
 from kiosk.linear.app import LinearKiosk
+from kiosk.visit.context import VisitContext
 
 class Told(ManualClock):
     async def sleep(self, seconds):
@@ -34,7 +35,7 @@ class Told(ManualClock):
         # In the title, where it is in nobody's way.
         print(f"\x1b]0;{self.time:.0f} s\x07", end="", flush=True)
 
-visiting = LinearKiosk(load(Path(sys.argv[1]), KioskConfig), Told(), terminal="tty-told")
+visiting = LinearKiosk(VisitContext(config=load(Path(sys.argv[1]), KioskConfig), clock=Told(), terminal="tty-told"))
 visiting.guard.guarded = False
 _run_visit(visiting, other_ui=True)
 """

@@ -1,0 +1,45 @@
+"""What a visit is started with. Both UIs are built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kiosk.clock import Clock
+from kiosk.config.kiosk import KioskConfig
+from kiosk.terminal.first_frame import FirstFrame
+from kiosk.terminal.recorders import Recorders
+from kiosk.visit.demo_phone import DemoPhone
+from kiosk.visit.open_reveals import OpenReveals
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitStart:
+    """What the supervisor tells a visit, and the memory and the pipe that it shares with it."""
+
+    # Names this visit in the log.
+    reference: str = ""
+    # The reference of the visit before this one, if that one failed.
+    failed: str = ""
+    # Whether the visit before this one ended without a network.
+    disturbed: bool = False
+    # Whether this visit is shown as plain lines.
+    linear: bool = False
+    open_reveals: OpenReveals | None = None
+    first_frame: FirstFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitContext:
+    """Everything that one visit is started with."""
+
+    config: KioskConfig
+    clock: Clock
+    # Names this terminal in the broker's record.
+    terminal: str = ""
+    find_recorders: Callable[[], Recorders] = Recorders
+    # Only in the demo.
+    phone: DemoPhone | None = None
+    # Shown on every screen; only in the demo.
+    note: str = ""
+    start: VisitStart = VisitStart()
