@@ -1,4 +1,4 @@
-"""Cleaning of every foreign string, at the edge where it comes in."""
+"""Cleans foreign strings at the edge where they come in, and measures text in cells of a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 LONGEST = 64
 _MARKS_IN_A_ROW = 2
 _KEPT = frozenset("LNPS")
+_EMOJI_PRESENTATION = "\N{VARIATION SELECTOR-16}"
 
 
 def clean(text: object, limit: int = LONGEST) -> str:
@@ -40,3 +41,22 @@ def clean(text: object, limit: int = LONGEST) -> str:
             kept.append(piece)
     cleaned = "".join(kept).strip()
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
+
+
+def cell_width(text: str) -> int:
+    """The most cells that any terminal needs for a text, so that a row is never longer than counted.
+
+    Terminals disagree on what they join: on spacing marks, emoji with a skin tone, and the emoji variation selector.
+    """
+    if text.isascii():
+        return len(text)
+    # Most text is ASCII, and importing the tables takes longer than drawing a page.
+    from wcwidth import wcswidth
+
+    # One character at a time, as terminals without clusters do. Not with ``wcwidth``: that one remembers what it was
+    # asked last, and the words of a spelled key are measured here as well.
+    return sum(1 if _has_own_cell(character) else max(0, wcswidth(character)) for character in text)
+
+
+def _has_own_cell(character: str) -> bool:
+    return character == _EMOJI_PRESENTATION or unicodedata.category(character) == "Mc"

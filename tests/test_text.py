@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import unicodedata
 
 import pytest
 
-from kiosk.text import LONGEST, clean
+from kiosk.text import LONGEST, cell_width, clean
 
 HOSTILE = {
     "colour": "\x1b[31mred",
@@ -70,3 +72,31 @@ def test_what_changes(text: object, cleaned: str) -> None:
 def test_cleaning_twice_is_cleaning_once() -> None:
     for payload in HOSTILE.values():
         assert clean(clean(payload)) == clean(payload)
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("", 0),
+        ("HJ4W-7QXB", 9),
+        ("Düsseldorf", 10),
+        ("e\u0301", 1),
+        ("กิ่ง", 2),
+        ("倉庫 A", 6),
+        ("\N{TRIGRAM FOR HEAVEN}", 2),
+        # A spacing mark has a cell of its own in many terminals.
+        ("कि", 2),
+        # With the variation selector of emoji some terminals draw two cells, others one.
+        ("\N{HEAVY BLACK HEART}\ufe0f", 2),
+        # Not every terminal draws a skin tone on the character before it.
+        ("\N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}", 4),
+        ("é\x1b", 1),
+    ],
+)
+def test_cells_are_as_many_as_any_terminal_takes(text: str, cells: int) -> None:
+    assert cell_width(text) == cells
+
+
+def test_ascii_is_measured_without_the_tables() -> None:
+    code = "import sys; from kiosk.text import cell_width; cell_width('ASCII'); sys.exit('wcwidth' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kiosk.linear.keys import BACKSPACE
-from kiosk.linear.page import Page, cells
+from kiosk.linear.page import Page
+from kiosk.text import cell_width
 
 
 class Entry:
@@ -23,16 +24,16 @@ class Entry:
     @property
     def height(self) -> int:
         """Rows that it may come to take, if all of it is typed. (Wide characters take more: that turns the page.)"""
-        return 1 + (cells(self._prompt) + self._limit) // self._page.columns
+        return 1 + (cell_width(self._prompt) + self._limit) // self._page.columns
 
     def write(self) -> None:
         """Prompt and text, as they are now; also after something else was said in between."""
         if self._page.room < self.height:
             self._page.turn()
         whole, self._column = self._prompt + self.text, 0
-        if cells(whole) <= self._page.columns:
+        if cell_width(whole) <= self._page.columns:
             self._page.write(whole)
-            self._column = cells(whole)
+            self._column = cell_width(whole)
             return
         for character in whole:
             self._echo(character)
@@ -55,7 +56,7 @@ class Entry:
             self._page.write("\a")
 
     def _echo(self, character: str) -> None:
-        width = cells(character)
+        width = cell_width(character)
         if self._column + width > self._page.columns:
             self._page.newline()
             self._column = 0
@@ -68,7 +69,7 @@ class Entry:
         self._full = False
         gone = self.text[-1]
         self.text = self.text[:-1]
-        width = cells(gone)
+        width = cell_width(gone)
         if width and width <= self._column:
             self._page.write("\b \b" * width)
             self._column -= width

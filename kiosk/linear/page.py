@@ -7,14 +7,15 @@ So a page that is full is erased, and the next line is its first one again.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from kiosk.terminal.terminal import OVERPRINT_AND_ERASE
+from kiosk.text import cell_width
 
-# Without colours, in the alternate screen where there is one, with the cursor to be seen; told when the focus is lost.
-BEGIN: Final = "\x1b[?1004h\x1b[?1049h\x1b[m\x1b[?25h"
+# Focus reports on; the alternate screen where there is one; no colours, a visible cursor. No automatic wrapping: a
+# character that a terminal draws wider than it was counted is cut off at the margin and scrolls nothing.
+BEGIN: Final = "\x1b[?1004h\x1b[?1049h\x1b[m\x1b[?25h\x1b[?7l"
 _HOME = "\x1b[H"
 _ERASE_LINE = "\x1b[2K"
 _NEWLINE = "\r\n"
@@ -22,13 +23,6 @@ _SECRET_BYTES = 4096
 
 # The parts of one word of a line, each a constant.
 Word = Sequence[str]
-
-
-def cells(text: str) -> int:
-    """How many columns a terminal takes for it."""
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
-    )
 
 
 class Page:
@@ -149,7 +143,7 @@ class Page:
                 end += 1
 
         for word in words:
-            width = sum(map(cells, word))
+            width = sum(map(cell_width, word))
             if column and column + 1 + width > self.columns:
                 put(_NEWLINE)
                 self._used += 1
@@ -167,7 +161,7 @@ class Page:
     def _breaks(self, words: Iterable[Word]) -> Iterator[int]:
         column = 0
         for place, word in enumerate(words):
-            width = sum(map(cells, word))
+            width = sum(map(cell_width, word))
             if column and column + 1 + width > self.columns:
                 yield place
                 column = width
@@ -178,11 +172,11 @@ class Page:
         for paragraph in text.split("\n"):
             row = ""
             for word in paragraph.split():
-                if row and cells(row) + 1 + cells(word) > self.columns:
+                if row and cell_width(row) + 1 + cell_width(word) > self.columns:
                     yield row
                     row = ""
                 row = f"{row} {word}" if row else word
-                while cells(row) > self.columns:
+                while cell_width(row) > self.columns:
                     head = self._head(row)
                     yield head
                     row = row[len(head) :]
@@ -191,6 +185,6 @@ class Page:
     def _head(self, text: str) -> str:
         """As much as fits on a row."""
         end = 1
-        while end < len(text) and cells(text[: end + 1]) <= self.columns:
+        while end < len(text) and cell_width(text[: end + 1]) <= self.columns:
             end += 1
         return text[:end]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import import_module
 
 _NETWORK = ("msal.application", "kiosk.visit.visit")
-_LINEAR = ("kiosk.linear.app", "kiosk.linear.copy_check", *_NETWORK)
+_LINEAR = ("kiosk.linear.app", "kiosk.linear.copy_check", "wcwidth", *_NETWORK)
 _FULL_SCREEN = (
     "kiosk.fullscreen.app",
     *(

@@ -51,6 +51,22 @@ def test_a_pause_tells_esc_from_a_sequence() -> None:
     assert keys.feed(b"a") == ["a"]
 
 
+def test_what_newer_terminals_draw_wide_does_not_scroll(paper: Paper) -> None:
+    """Unicode 16 made the trigrams wide; Python 3.11 does not know that yet."""
+    for _ in range(30):
+        paper.page.line("\N{TRIGRAM FOR HEAVEN}" * 300)
+        assert paper.text
+
+
+def test_a_row_that_is_longer_than_counted_is_cut_and_does_not_scroll(paper: Paper) -> None:
+    """As on a terminal that draws a character wider than any table says."""
+    paper.page.begin()
+    for _ in range(paper.page.rows):
+        paper.page.line("x")
+    paper.page.write("y" * 200)
+    assert paper.text.splitlines()[-1] == "y" * 80
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (20, 5), (10, 2)])
 def test_no_line_ever_scrolls_off(columns: int, rows: int) -> None:
     paper = Paper(columns, rows)
