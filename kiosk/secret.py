@@ -35,6 +35,11 @@ def overwrite(value: bytes) -> None:
         ctypes.memset(id(value) + _BYTES_HEADER, 0, len(value))
 
 
+def zero(value: bytearray) -> None:
+    """Zero a ``bytearray`` in place; it keeps its length."""
+    value[:] = bytes(len(value))
+
+
 class SecretBuffer:
     """A page outside the Python heap: locked against swap where allowed, left out of cores, zeroed by ``wipe``."""
 

@@ -256,11 +256,6 @@ def key_warning(code: str | None, recorders: Recorders) -> str:
     return " ".join(said)
 
 
-def is_final(error: KioskError) -> bool:
-    """Whether trying again would not help."""
-    return error.final
-
-
 def again(error: KioskError) -> str:
     """What trying again after an error means, marked."""
     return N_("New code") if isinstance(error, SignInError | TokenRefused) else N_("Try again")

@@ -16,6 +16,7 @@ from kiosk.secret import (
     overwrite,
     public_key_from_bytes,
     release_info,
+    zero,
 )
 
 INFO = release_info(tid="t", oid="o", device_id="d", release_id="r")
@@ -87,3 +88,10 @@ def test_overwrite_zeroes_in_place_and_leaves_shared_objects_alone() -> None:
     overwrite(b"")
     overwrite(fresh("a"))
     assert fresh("a") == b"a"
+
+
+def test_zero_clears_all_bytes_where_they_are() -> None:
+    secret = bytearray(b"HJ4W")
+    with memoryview(secret) as before:
+        zero(secret)
+        assert bytes(before) == bytes(4)

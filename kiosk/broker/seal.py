@@ -8,7 +8,7 @@ import msgspec
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from kiosk.errors import GraphGarbled, KeyNotEscrowed, KeyUnreadable
-from kiosk.secret import SUITE, overwrite
+from kiosk.secret import SUITE, overwrite, zero
 
 USUAL_FORM = re.compile(rb"[A-Z0-9]{4}(-[A-Z0-9]{4}){5}")
 _LONGEST = 64
@@ -32,8 +32,8 @@ def seal(body: bytearray, public_key: MLKEM768X25519PublicKey, info: bytes) -> t
         key = _key(body)
         return SUITE.encrypt(key, public_key, info=info), USUAL_FORM.fullmatch(key) is not None
     finally:
-        _wipe(key)
-        _wipe(body)
+        zero(key)
+        zero(body)
 
 
 def _key(body: bytearray) -> bytearray:
@@ -48,11 +48,11 @@ def _key(body: bytearray) -> bytearray:
         # These messages name a position in the answer and never quote it.
         raise GraphGarbled(f"Graph: key answer: {type(error).__name__}: {error}") from None
     key = whole.strip()
-    _wipe(whole)
+    zero(whole)
     if not key:
         raise KeyNotEscrowed("value is empty")
     if len(key) > _LONGEST or not all(character in _PRINTABLE for character in key):
-        _wipe(key)
+        zero(key)
         raise KeyUnreadable(f"value has {len(key)} bytes, or some that cannot be typed")
     return key
 
@@ -63,7 +63,3 @@ def _unescaped(raw: memoryview) -> bytearray:
     whole = bytearray(encoded)
     overwrite(encoded)
     return whole
-
-
-def _wipe(secret: bytearray) -> None:
-    secret[:] = bytes(len(secret))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kiosk.i18n import _
-from kiosk.linear.entry import Hidden
+from kiosk.linear.hidden import Hidden
 from kiosk.linear.talk import Step, Talk
-from kiosk.linear.texts import READ_BACK_HELP
-from kiosk.recovery_key.copy_check import Answer, CopyCheck, is_between, may_occur
+from kiosk.linear.texts import COPY_CHECK_HELP
+from kiosk.recovery_key.copy_check import CopyCheck, Verdict, is_between, may_occur
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
 from kiosk.visit.answers import AfterCheck
 from kiosk.wording import copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
@@ -22,7 +22,7 @@ class Check:
     async def run(self) -> AfterCheck:
         """Until all groups are right, or the person wants no more of it."""
         talk = self._talk
-        talk.begin(Step(READ_BACK_HELP, lambda: True))
+        talk.begin(Step(COPY_CHECK_HELP, lambda: True))
         talk.say(_("Check your copy"))
         talk.say(_("The key is hidden. Type what stands on your paper, group by group."))
         while number := self._next():
@@ -50,11 +50,11 @@ class Check:
         if hidden.refused:
             self._talk.say(never_in_a_key())
             return
-        answer = self._check.check(number, hidden.taken())
-        if answer is Answer.RIGHT:
+        verdict = self._check.check(number, hidden.taken())
+        if verdict is Verdict.RIGHT:
             self._talk.say(_("Group {number} is right.").format(number=number))
-        elif answer is Answer.WRONG:
+        elif verdict is Verdict.WRONG:
             left = self._check.tries_left(number)
             self._talk.say(group_wrong(number, left) if left else group_spent(number))
-        elif answer is Answer.FORGOTTEN:
+        elif verdict is Verdict.FORGOTTEN:
             self._talk.say(_("This copy can no longer be checked."))

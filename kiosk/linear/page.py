@@ -110,14 +110,17 @@ class Page:
 
         The caller has seen to it that there is room for them.
         """
+        # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
+        from kiosk.secret import zero
+
         self.holds_secret = True
-        paper = bytearray(_SECRET_BYTES)
+        buffer = bytearray(_SECRET_BYTES)
         try:
             for words in lines:
-                length = self._lay(paper, words)
-                self._send(memoryview(paper)[:length])
+                length = self._lay(buffer, words)
+                self._send(memoryview(buffer)[:length])
         finally:
-            paper[:] = bytes(_SECRET_BYTES)
+            zero(buffer)
 
     def secret_height(self, lines: Iterable[Iterable[Word]]) -> int:
         """Rows that these lines take."""
@@ -132,14 +135,14 @@ class Page:
         while content:
             content = content[os.write(self._output, content) :]
 
-    def _lay(self, paper: bytearray, words: Iterable[Word]) -> int:
+    def _lay(self, buffer: bytearray, words: Iterable[Word]) -> int:
         """Put the words of a line into the buffer; returns how many bytes they take."""
         end = column = 0
 
         def put(part: str) -> None:
             nonlocal end
             for byte in part.encode():
-                paper[end] = byte
+                buffer[end] = byte
                 end += 1
 
         for word in words:

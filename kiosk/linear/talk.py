@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kiosk.i18n import _
 from kiosk.linear.commands import BY_KEY, Command, find
-from kiosk.linear.entry import Entry, Hidden, HiddenEntry
+from kiosk.linear.entry import Entry
 from kiosk.linear.keys import ENTER, ESCAPE
 from kiosk.linear.page import Page
+
+if TYPE_CHECKING:
+    from kiosk.linear.hidden import Hidden
 
 LONGEST_ANSWER: Final = 60
 # Of words that are typed: what is asked below a full page must not need more rows than that leaves.
@@ -159,6 +162,9 @@ class Talk:
 
     async def ask_hidden(self, prompt: str, hidden: Hidden) -> bool:
         """Have something typed that is not seen, up to Enter; False to go back. No words here, only keys."""
+        # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
+        from kiosk.linear.hidden import HiddenEntry
+
         while True:
             answer = await self._answered(HiddenEntry(self.page, prompt, hidden))
             if answer is None:

@@ -34,7 +34,7 @@ REVEAL_HELP: Final = N_(
     "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
     " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves."
 )
-READ_BACK_HELP: Final = N_(
+COPY_CHECK_HELP: Final = N_(
     "Type the four characters of a group as they stand on your paper, and press Enter. Capitals or small letters,"
     " dashes and blanks do not matter. A star stands for each character; nobody hears what you type.\n"
     "Each group is right or wrong. You have five tries for each.\n"

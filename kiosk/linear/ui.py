@@ -49,7 +49,6 @@ from kiosk.wording import (
     fault,
     help_with,
     how_many,
-    is_final,
     key_warning,
     name,
     named,
@@ -348,7 +347,7 @@ class LinearUI:
         ticket = self._ticket(error, device)
         if ticket:
             lines.append(_("Type {ticket} for what a ticket needs.").format(ticket=Command.TICKET.word))
-        if is_final(error):
+        if error.final:
             back = _("Press Enter to go back to the list.")
             lines.append(back if device else f"{_('Enter')}: {_(leave)}.")
         else:
@@ -361,7 +360,7 @@ class LinearUI:
             if typed is None:
                 return Choice.LEAVE
             if not typed:
-                return Choice.LEAVE if is_final(error) else Choice.AGAIN
+                return Choice.LEAVE if error.final else Choice.AGAIN
             if find(typed) is Command.TICKET and ticket:
                 self._begin(self._talk.step, step)
                 heard = await self._talk.read_out(_("For a ticket"), ticket)

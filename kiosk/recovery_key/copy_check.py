@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Final
 
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, is_usual, position
-from kiosk.secret import SecretBuffer, overwrite
+from kiosk.secret import SecretBuffer, overwrite, zero
 
 TRIES: Final = 5
 BITS: Final = 10
@@ -26,7 +26,7 @@ _BETWEEN_GROUPS = frozenset("- \u2010\u2011\u2012\u2013\u2014\u00a0")
 _CASE_BIT = 0x20
 
 
-class Answer(Enum):
+class Verdict(Enum):
     """What is said of one group. Never which of its characters is wrong."""
 
     RIGHT = auto()
@@ -93,27 +93,27 @@ class CopyCheck:
         """How often group 1 to 6 may still be wrong."""
         return self._tries[number - 1]
 
-    def check(self, number: int, typed: bytearray) -> Answer:
+    def check(self, number: int, typed: bytearray) -> Verdict:
         """Compare group 1 to 6 with what was typed, and zero that."""
         group = number - 1
         characters = _plain(typed)
         try:
             if not len(self._kept):
-                return Answer.FORGOTTEN
+                return Verdict.FORGOTTEN
             if not self._tries[group]:
-                return Answer.OUT_OF_TRIES
+                return Verdict.OUT_OF_TRIES
             if len(characters) != GROUP_LENGTH:
-                return Answer.INCOMPLETE
+                return Verdict.INCOMPLETE
             if self._same(group, characters):
                 self._right[group] = True
-                return Answer.RIGHT
+                return Verdict.RIGHT
             self._tries[group] -= 1
-            return Answer.WRONG
+            return Verdict.WRONG
         except IndexError:
             # Another thread has wiped it while it was read.
-            return Answer.FORGOTTEN
+            return Verdict.FORGOTTEN
         finally:
-            _zero(characters)
+            zero(characters)
 
     def _same(self, group: int, characters: bytearray) -> bool:
         salt = bytes(self._kept[place] for place in range(_SALT_BYTES))
@@ -140,7 +140,7 @@ def _kept(key: SecretBuffer) -> SecretBuffer:
         kept += tag
         overwrite(tag)
     buffer = SecretBuffer(bytes(kept))
-    _zero(kept)
+    zero(kept)
     overwrite(salt)
     return buffer
 
@@ -149,7 +149,7 @@ def _tag(salt: bytes, group: int, characters: bytearray) -> bytes:
     """Ten bits that depend on all of salt, number and characters; the characters are zeroed."""
     # CPython zeroes the state of BLAKE2 when it frees it.
     found = hashlib.blake2s(characters, digest_size=_TAG_BYTES, key=salt, salt=bytes([group])).digest()
-    _zero(characters)
+    zero(characters)
     number = int.from_bytes(found, "big") >> _SPARE_BITS
     overwrite(found)
     return number.to_bytes(_TAG_BYTES, "big")
@@ -163,10 +163,6 @@ def _plain(typed: bytearray) -> bytearray:
         if not is_between(chr(value)):
             plain[length] = value & ~_CASE_BIT if chr(value).isascii() and chr(value).isalpha() else value
             length += 1
-    _zero(typed)
+    zero(typed)
     del plain[length:]
     return plain
-
-
-def _zero(value: bytearray) -> None:
-    value[:] = bytes(len(value))

@@ -11,9 +11,10 @@ from textual.widget import Widget
 
 from kiosk.clock import Clock
 from kiosk.i18n import N_, _
-from kiosk.recovery_key.copy_check import Answer, CopyCheck, is_between, may_occur
+from kiosk.recovery_key.copy_check import CopyCheck, Verdict, is_between, may_occur
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
 from kiosk.screens.base import KioskScreen
+from kiosk.secret import zero
 from kiosk.visit.answers import AfterCheck
 from kiosk.visit.reveal import Reveal
 from kiosk.widgets.group_boxes import Box, GroupBoxes, Mark
@@ -126,20 +127,20 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
     def _compare(self) -> None:
         group, typed = self._group, self._typed
         # Zeroed by whoever compares it.
-        answer = self._check.check(group, typed)
+        verdict = self._check.check(group, typed)
         self._typed, self._length = bytearray(GROUP_LENGTH), 0
-        if answer is Answer.RIGHT:
+        if verdict is Verdict.RIGHT:
             self._wrong.discard(group)
             self._group = self._next(group)
             self._say(self._wanted())
         else:
             self._wrong.add(group)
             self._quiet_until = self._clock.now() + PAUSE_SECONDS
-            self._say(self._about(group, answer), wrong=True)
+            self._say(self._about(group, verdict), wrong=True)
 
-    def _about(self, group: int, answer: Answer) -> str:
+    def _about(self, group: int, verdict: Verdict) -> str:
         left = self._check.tries_left(group)
-        if answer is Answer.FORGOTTEN:
+        if verdict is Verdict.FORGOTTEN:
             return _("This copy can no longer be checked.")
         return group_wrong(group, left) if left else group_spent(group)
 
@@ -178,7 +179,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         return Mark.WRONG if number in self._wrong and not typing else Mark.OPEN
 
     def _empty(self) -> None:
-        self._typed[:] = bytes(GROUP_LENGTH)
+        zero(self._typed)
         self._length = 0
         self._quiet_until = None
 

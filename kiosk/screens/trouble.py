@@ -19,7 +19,7 @@ from kiosk.visit.answers import Choice
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.wording import TROUBLE_HELP, again, help_with, is_final, named, waiting
+from kiosk.wording import TROUBLE_HELP, again, help_with, named, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):
@@ -45,7 +45,7 @@ class TroubleScreen(KioskScreen[Choice]):
         self._organisation = organisation
         self._device = device
         self._ticket = ticket
-        self._final = is_final(error)
+        self._final = error.final
         ways = (("Enter", leave),) if self._final else (("Enter", again(error)), ("Esc", leave))
         self.key_hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
 

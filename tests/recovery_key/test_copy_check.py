@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.recovery_key.copy_check import BITS, TRIES, Answer, CopyCheck, Outcome, is_between, may_occur
+from kiosk.recovery_key.copy_check import BITS, TRIES, CopyCheck, Outcome, Verdict, is_between, may_occur
 from kiosk.secret import SecretBuffer
 from tests.support.memory import scan
 
@@ -37,7 +37,7 @@ def test_a_right_copy_is_right_after_the_key_is_gone() -> None:
     check = CopyCheck(key)
     key.wipe()
     assert [check.check(number, bytearray(group.encode())) for number, group in enumerate(GROUPS, 1)] == [
-        Answer.RIGHT
+        Verdict.RIGHT
     ] * 6
     assert check.outcome == Outcome(right=6, out_of_tries=0)
     assert check.outcome.complete
@@ -45,17 +45,17 @@ def test_a_right_copy_is_right_after_the_key_is_gone() -> None:
 
 @pytest.mark.parametrize("typed", ["hj4w", "HJ4W-", " h j-4 w ", "HJ\u00a04W"])
 def test_case_dashes_and_blanks_do_not_matter(typed: str) -> None:
-    assert CopyCheck(held()).check(1, bytearray(typed.encode("latin-1"))) is Answer.RIGHT
+    assert CopyCheck(held()).check(1, bytearray(typed.encode("latin-1"))) is Verdict.RIGHT
 
 
 def test_a_key_in_small_letters_is_the_same_key() -> None:
-    assert CopyCheck(held(KEY.lower())).check(1, bytearray(b"HJ4W")) is Answer.RIGHT
+    assert CopyCheck(held(KEY.lower())).check(1, bytearray(b"HJ4W")) is Verdict.RIGHT
 
 
 @pytest.mark.parametrize("typed", ["", "HJ4", "HJ4WX", "---", "HJ4W-7QXB"])
 def test_what_is_no_group_costs_no_try(typed: str) -> None:
     check = CopyCheck(held())
-    assert check.check(1, bytearray(typed.encode())) is Answer.INCOMPLETE
+    assert check.check(1, bytearray(typed.encode())) is Verdict.INCOMPLETE
     assert check.tries_left(1) == TRIES
 
 
@@ -63,10 +63,10 @@ def test_a_group_has_few_tries_and_then_answers_no_more() -> None:
     check = CopyCheck(held())
     mistake = wrong(check, 2)
     answers = [check.check(2, bytearray(mistake)) for _ in range(TRIES)]
-    assert answers == [Answer.WRONG] * TRIES
+    assert answers == [Verdict.WRONG] * TRIES
     assert check.tries_left(2) == 0
-    assert check.check(2, bytearray(GROUPS[1].encode())) is Answer.OUT_OF_TRIES
-    assert check.check(3, bytearray(GROUPS[2].encode())) is Answer.RIGHT
+    assert check.check(2, bytearray(GROUPS[1].encode())) is Verdict.OUT_OF_TRIES
+    assert check.check(3, bytearray(GROUPS[2].encode())) is Verdict.RIGHT
     assert check.outcome == Outcome(right=1, out_of_tries=1)
     assert not check.outcome.complete
 
@@ -81,10 +81,10 @@ def test_a_group_is_right_in_its_own_place_only() -> None:
 
 def test_after_a_wipe_only_the_outcome_is_known() -> None:
     check = CopyCheck(held())
-    assert check.check(1, bytearray(b"HJ4W")) is Answer.RIGHT
+    assert check.check(1, bytearray(b"HJ4W")) is Verdict.RIGHT
     check.wipe()
     check.wipe()
-    assert check.check(1, bytearray(b"HJ4W")) is Answer.FORGOTTEN
+    assert check.check(1, bytearray(b"HJ4W")) is Verdict.FORGOTTEN
     assert check.outcome == Outcome(right=1, out_of_tries=0)
 
 
@@ -139,7 +139,7 @@ def test_nothing_of_it_is_in_a_repr() -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from kiosk.recovery_key.copy_check import Answer, CopyCheck
+from kiosk.recovery_key.copy_check import Verdict, CopyCheck
 from kiosk.secret import SecretBuffer
 
 def rest(word):
@@ -153,7 +153,7 @@ for number in range(1, 7):
     typed = bytearray(4)
     for place in range(4):
         typed[place] = key[(number - 1) * 5 + place]
-    assert check.check(number, typed) is Answer.RIGHT
+    assert check.check(number, typed) is Verdict.RIGHT
 key.wipe()
 rest("checked")
 check.wipe()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kiosk.models import Ending
-from kiosk.recovery_key.copy_check import Answer
+from kiosk.recovery_key.copy_check import Verdict
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
@@ -71,4 +71,4 @@ async def test_a_key_that_came_too_late_is_forgotten_whole() -> None:
     assert app.endings == [Ending.NOT_SHOWN]
     check = late.result().copy_check
     assert check
-    assert check.check(1, bytearray(b"AAAA")) is Answer.FORGOTTEN
+    assert check.check(1, bytearray(b"AAAA")) is Verdict.FORGOTTEN

@@ -6,7 +6,7 @@ import math
 
 from kiosk.clock import ManualClock
 from kiosk.models import Device, Ending
-from kiosk.recovery_key.copy_check import Answer
+from kiosk.recovery_key.copy_check import Verdict
 from kiosk.secret import SecretBuffer
 from kiosk.visit.reveal import Reveal, Times
 
@@ -101,9 +101,9 @@ def test_a_copy_can_be_checked_when_the_time_is_over_and_not_when_all_is_wiped()
     told.clock.advance(100)
     told.reveal.tick()
     assert told.reveal.over
-    assert check.check(1, bytearray(b"hj4w")) is Answer.RIGHT
+    assert check.check(1, bytearray(b"hj4w")) is Verdict.RIGHT
     told.reveal.wipe()
-    assert check.check(2, bytearray(b"7qxb")) is Answer.FORGOTTEN
+    assert check.check(2, bytearray(b"7qxb")) is Verdict.FORGOTTEN
     assert check.outcome.right == 1
 
 
