@@ -122,12 +122,12 @@ AND_THEN = (
 
 
 def numbered(steps: Sequence[str]) -> dict[str, str]:
-    """Marked steps with their numbers, in the language of the visit."""
+    """Return marked steps by number, in the language of the visit."""
     return {str(number): _(step) for number, step in enumerate(steps, 1)}
 
 
 def which_mac(device: Device) -> dict[str, str]:
-    """How to find the Mac that a key belongs to: by what stands on it, and in its own help text."""
+    """Return facts by which to recognise the Mac of a key."""
     facts = {_("Mac"): ", ".join(part for part in (name(device), device.model) if part)}
     if device.serial:
         shown = _("{serial}   (the Mac shows it, too, when you click the question mark)")
@@ -136,12 +136,12 @@ def which_mac(device: Device) -> dict[str, str]:
 
 
 def group_wanted(number: int) -> str:
-    """What to type now."""
+    """Say which group to type."""
     return _("Group {number}: type the four characters that stand on your paper.").format(number=number)
 
 
 def group_wrong(number: int, tries: int) -> str:
-    """That a group is not right, and how often it may still be wrong."""
+    """Say that a group is not right, and how many tries are left."""
     return ngettext(
         "Group {number} is not right. Look at your paper, then type it again. One try is left.",
         "Group {number} is not right. Look at your paper, then type it again. {tries} tries are left.",
@@ -150,39 +150,39 @@ def group_wrong(number: int, tries: int) -> str:
 
 
 def group_spent(number: int) -> str:
-    """That a group was wrong too often."""
+    """Say that no tries are left for a group."""
     words = _("No tries are left for group {number}. Press Esc, show the key, and compare that group with your paper.")
     return words.format(number=number)
 
 
 def never_in_a_key() -> str:
-    """Of a character that cannot be right."""
+    """Say that a character cannot be in a key."""
     return _("That cannot be in a key. It has only letters from A to Z and digits from 0 to 9.")
 
 
 def copy_right() -> str:
-    """That all groups are right."""
+    """Say that all groups are right."""
     return _("Your copy is right. Walk back to your Mac.")
 
 
 def goodbye(how: Ending) -> str:
-    """Why the visit is over."""
+    """Say why the visit is over."""
     return _(_GOODBYE.get(how, _FAREWELL))
 
 
 def fault(reference: str) -> str:
-    """On the first screen after a visit that failed."""
+    """Say that the visit before failed."""
     return _("The last visit ended with a fault and was wiped. Reference {reference}").format(reference=reference)
 
 
 def out_of_order(reference: str) -> str:
-    """Where visits keep failing."""
+    """Say that visits keep failing."""
     words = _("This terminal is out of order for a moment and tries again by itself. Reference {reference}")
     return words.format(reference=reference)
 
 
 def waiting(seconds: float) -> str:
-    """A waiting time as a person says it, rounded up."""
+    """Return a waiting time in words, rounded up."""
     minutes = -int(-seconds // 60)
     if minutes < 90:
         count = max(1, minutes)
@@ -192,7 +192,7 @@ def waiting(seconds: float) -> str:
 
 
 def seen(last: datetime | None, now: datetime) -> str:
-    """When a device last reported, as a person says it."""
+    """Return in words when a device last reported."""
     if last is None:
         return _("never")
     days = (now.date() - last.date()).days
@@ -206,20 +206,20 @@ def seen(last: datetime | None, now: datetime) -> str:
 
 
 def day(when: date) -> str:
-    """A date in figures, in the order in which the language writes it."""
+    """Return a date in figures, in the order of the language."""
     # Translators: a date in figures, as short as your language writes it, such as {day}.{month}.{year}
     return _("{year}-{month}-{day}").format(year=when.year, month=f"{when.month:02}", day=f"{when.day:02}")
 
 
 def how_many(macs: int) -> str:
-    """Above the list of Macs."""
+    """Say how many Macs the list has."""
     return ngettext(
         "One Mac is registered to you.", "{count} Macs are registered to you. Type to shorten the list.", macs
     ).format(count=macs)
 
 
 def about(device: Device) -> str:
-    """Model, system and serial number, on one line."""
+    """Return model, system and serial number on one line."""
     parts = [
         device.model,
         f"macOS {device.os_version}".strip(),
@@ -229,18 +229,18 @@ def about(device: Device) -> str:
 
 
 def named(device: Device) -> str:
-    """Name, model and serial number, on one line."""
+    """Return name, model and serial number on one line."""
     numbered = _("serial number {serial}").format(serial=serial(device))
     return ", ".join(part for part in (name(device), device.model, numbered) if part)
 
 
 def name(device: Device) -> str:
-    """The name of a Mac, or that it has none."""
+    """Return the name of a Mac, or words for none."""
     return device.name or _("(no name)")
 
 
 def serial(device: Device) -> str:
-    """The serial number of a Mac, or that it is not known."""
+    """Return the serial number of a Mac, or words for none."""
     return device.serial or _("unknown")
 
 
@@ -257,12 +257,12 @@ def key_warning(code: str | None, recorders: Recorders) -> str:
 
 
 def again(error: KioskError) -> str:
-    """What trying again after an error means, marked."""
+    """Return the marked label for trying again after an error."""
     return N_("New code") if isinstance(error, SignInError | TokenRefused) else N_("Try again")
 
 
 def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:
-    """Who can help, where, and what to quote there."""
+    """Return who can help, where, and what to quote."""
     facts = {_("Who can help"): _(error.who)}
     facts |= {_("Helpdesk"): organisation.helpdesk}
     facts |= {_("Reference"): f"{error.reference}  ({error.code})"}
@@ -270,14 +270,14 @@ def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:
 
 
 def _microsofts(error: KioskError) -> str:
-    """What Microsoft's own support asks for after a refused sign-in."""
+    """Return what Microsoft's support asks for after a refused sign-in."""
     if not isinstance(error, SignInError):
         return ""
     return "  ".join(part for part in (error.support, error.correlation_id, error.at) if part)
 
 
 def narrowed(devices: Sequence[Device], wanted: str) -> tuple[Device, ...]:
-    """Those in whose name, model or serial number every word of ``wanted`` occurs."""
+    """Return the devices whose name, model and serial number contain every word of ``wanted``."""
     words = wanted.casefold().split()
     return tuple(
         device

@@ -1,4 +1,4 @@
-"""The kiosk on one terminal: key bindings, the idle lock, the end of a visit, and last words when something breaks."""
+"""The full-screen app: key bindings, changes of screens, the end of a visit, and what happens after a crash."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _UNDISTURBED_SECONDS = 0.5
 
 
 def stylesheet() -> Path:
-    """``kiosk.tcss``: inside the installed package, or at the top of a checkout."""
+    """Return the path of ``kiosk.tcss``: inside the installed package, or at the top of a checkout."""
     packaged = Path(__file__).parents[1] / "kiosk.tcss"
     return packaged if packaged.exists() else Path(__file__).parents[2] / "kiosk.tcss"
 
@@ -69,13 +69,13 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def __init__(self, context: VisitContext) -> None:
         super().__init__(driver_class=KioskDriver)
-        # Layers of every screen for what a kiosk never shows: toasts, and tips under a mouse.
+        # Each would add a layer to every screen: toasts, and tips under a mouse.
         self._disable_notifications = self._disable_tooltips = True
         i18n.use(context.config.look.language)
         self.few_colours = self.console.color_system == "standard"
         for theme in themes.THEMES.values():
             self.register_theme(theme)
-        # Without its watcher, which would have all styles computed once more.
+        # Without its watcher, which would compute all styles a second time.
         self.set_reactive(App.theme, themes.first(context.config.look.theme, few_colours=self.few_colours))
         self.stylesheet.set_variables(self.get_css_variables())
         self.config = context.config
@@ -100,29 +100,29 @@ class KioskApp(App[None], inherit_bindings=False):
         self._ui = FullScreenUI(self, context, ticket=self.guard.ticket)
 
     def on_app_blur(self) -> None:
-        """The terminal has lost the focus, where it says so: whoever is there looks elsewhere."""
+        """Hide the key when the terminal reports that it lost the focus: the person looks elsewhere."""
         if self.visit:
             self.visit.hide()
             self.tick()
 
     @property
     def visit(self) -> Visit | None:
-        """The visit under way."""
+        """The current visit; None until somebody begins."""
         return self.guard.visit
 
     async def run_visit(self) -> int:
-        """Until it ends; returns the exit code."""
+        """Run the visit until it ends; returns the exit code."""
         await self.run_async(mouse=False)
-        # Textual leaves the code open when its input thread dies: an end that nobody chose is a crash.
+        # Textual sets no code when its input thread dies: an end that nobody chose is a crash.
         return EXIT_CRASH if self.return_code is None else self.return_code
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *([self._substitutes] if self._substitutes.enabled else [])]
 
     def get_default_screen(self) -> Screen[Any]:
-        # Over a blank one it would be the second that is drawn.
-        first = self._dressed(self._ui.first_screen())
-        # One that was never pushed cannot be switched away from: textual #2650.
+        # Returned as the default, it is the first screen that is drawn. Pushed over a blank one it would be the second.
+        first = self._prepared(self._ui.first_screen())
+        # Textual cannot switch away from a screen that was never pushed: textual #2650.
         first._push_result_callback(self, None)
         return first
 
@@ -130,16 +130,16 @@ class KioskApp(App[None], inherit_bindings=False):
         self._follow_flow()
         self.guard.guarded = not self.is_headless
         if not self.is_headless:
-            self.call_after_refresh(self._first_screen_stands)
+            self.call_after_refresh(self._first_screen_drawn)
 
-    def _first_screen_stands(self) -> None:
+    def _first_screen_drawn(self) -> None:
         if self._start.open_reveals:
             self._start.open_reveals.drawn()
         self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
         threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
 
     def _keep_first_screen(self) -> None:
-        """For the next visit, if nobody has touched a key yet."""
+        """Keep the first frame for the next visit, if nobody has pressed a key yet."""
         size = (self.size.width, self.size.height)
         touched = not isinstance(self._driver, KioskDriver) or self._driver.heard
         usual = not self._start.failed and not self._start.disturbed
@@ -158,19 +158,19 @@ class KioskApp(App[None], inherit_bindings=False):
             self._handle_exception(error)
 
     def _begin_ticking(self) -> None:
-        # Nothing ticks on the welcome screen: it may stand there for days.
+        # Not on the welcome screen, which may be shown for days.
         self._ticking = self.set_interval(TICK_SECONDS, self.tick)
 
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
-        """Put a screen in place of the one that is shown, and wait for its answer."""
-        self._dressed(screen)
-        # Whoever asks may be cancelled at any moment; a change of screens that is cut in half ends the whole app, as
-        # Textual raises the cancellation inside its own message pump.
+        """Show a screen in place of the current one; returns its answer."""
+        self._prepared(screen)
+        # The caller may be cancelled at any moment. A cancelled change of screens would end the whole app: Textual
+        # raises the cancellation inside its own message pump.
         await asyncio.shield(asyncio.ensure_future(self._put(screen)))
         return await screen.answered
 
-    def _dressed(self, screen: KioskScreen[Answer]) -> KioskScreen[Answer]:
-        """With what all screens show, and in the form that fits this terminal."""
+    def _prepared(self, screen: KioskScreen[Answer]) -> KioskScreen[Answer]:
+        """Give a screen what all screens show, and the form that fits this terminal; returns it."""
         screen.organisation = self.config.organisation.name
         screen.charset = self.charset
         screen.band = self.config.look.accent or ""
@@ -187,14 +187,14 @@ class KioskApp(App[None], inherit_bindings=False):
                 self.call_after_refresh(forget_drawings)
 
     def tick(self) -> None:
-        """Hold everything that has a deadline against the clock."""
+        """Check every deadline against the clock."""
         if not self.is_running:
-            # On the way out the screens lose their widgets one by one, and the timer goes on for a while.
+            # During shutdown the screens lose their widgets one by one while the timer still runs.
             return
         shown = self._shown_screen()
         left = self.guard.tick(idle_counts=shown is not None and shown.idle_counts)
         for screen in list(self.screen_stack):
-            # A screen that is being put up has no widgets yet; its next tick is near.
+            # A screen that is being mounted has no widgets yet; its next tick comes soon.
             if isinstance(screen, KioskScreen) and screen.is_mounted:
                 screen.tick()
         if shown is None or not shown.is_mounted or self.guard.ending:
@@ -211,10 +211,10 @@ class KioskApp(App[None], inherit_bindings=False):
         return None
 
     async def on_event(self, event: events.Event) -> None:
-        """Every key passes here first: one that comes after a limit only locks."""
+        """See every key first: a key that comes after a limit only locks."""
         guard, driver = self.guard, self._driver
         if isinstance(event, FROM_THE_LINE) and not event.is_forwarded and isinstance(driver, KioskDriver):
-            driver.looked_at()
+            driver.handled_one()
         if isinstance(event, events.Key) and not event.is_forwarded and guard.visit and not guard.ending:
             self.tick()
             if guard.ending:
@@ -223,13 +223,13 @@ class KioskApp(App[None], inherit_bindings=False):
         await super().on_event(event)
 
     def action_explain(self) -> None:
-        """Lay the help of this screen over it."""
+        """Show the help of this screen on top of it."""
         shown = self.screen
         if isinstance(shown, KioskScreen) and shown.help_text:
             self.push_screen(HelpScreen(_(shown.help_text), self.config.organisation.helpdesk))
 
     def action_look(self) -> None:
-        """Other colours, for this visit."""
+        """Change to the next theme, for this visit."""
         self.theme = themes.following(self.theme, few_colours=self.few_colours)
 
     def action_lock(self) -> None:
@@ -252,18 +252,18 @@ class KioskApp(App[None], inherit_bindings=False):
         self._leave(EXIT_DISTURBED if self.guard.disturbed else EXIT_DONE)
 
     def action_other_ui(self) -> None:
-        """On the first screen only: a visit keeps the face that it began with."""
+        """Change to linear mode, from the first screen only: a visit keeps the UI that it began with."""
         if self.visit is None and isinstance(self.screen, WelcomeScreen):
             self._leave(EXIT_OTHER_UI)
 
     def action_end_demo(self) -> None:
-        """Demo only: there has to be a way out for those who try the program."""
+        """End the demo from its first screen, so that people who try the program can leave it."""
         if self._note and isinstance(self.screen, WelcomeScreen):
             self._leave(EXIT_ENOUGH)
 
     @work(group="phone", exit_on_error=False)
     async def on_sign_in_screen_phone_wanted(self) -> None:
-        """Demo only: play the other device."""
+        """Play the phone of the demo."""
         if self._phone is None or isinstance(self.screen, PhoneScreen):
             return
         person = await self.push_screen_wait(PhoneScreen(await self._phone.people()))
@@ -271,29 +271,29 @@ class KioskApp(App[None], inherit_bindings=False):
             await self._phone.approve(self._user_code, person.oid)
 
     def remember_code(self, user_code: str) -> None:
-        """For the simulated phone: the code that it has to approve; empty when there is none."""
+        """Remember the code that the simulated phone has to approve; empty while there is no code."""
         self._user_code = user_code
 
     def leave_now(self, code: int) -> None:
-        """End without a word, as on a signal."""
+        """Wipe and end without a goodbye, as on a signal."""
         self.guard.wipe()
         self._leave(code)
 
     def _leave(self, code: int) -> None:
         self.guard.stop()
         if not self.is_headless:
-            # Textual's own way out writes to a terminal that may be gone or stuck; the supervisor cleans it anyway.
+            # Textual's own exit writes to a terminal that may be gone or blocked; the supervisor cleans up anyway.
             os._exit(code)
         self.exit(return_code=code)
 
     def terminal_lost(self) -> None:
-        """Called from the input thread when the terminal has gone away."""
+        """Wipe and end: the terminal has gone away. Called from the input thread."""
         self.guard.wipe()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self.leave_now, EXIT_LOST)
 
     def _fatal_error(self) -> None:
-        # The original prints a traceback with local variables, the key among them, on the main screen.
+        # The original prints a traceback with local variables, including the key, on the main screen.
         self.guard.wipe()
         error = self._exception
         log.error("%s crash: %s", self._start.reference, place_of(error))
@@ -301,8 +301,8 @@ class KioskApp(App[None], inherit_bindings=False):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: RenderableType) -> None:
-        """End without printing what Textual wants to show."""
+        """End without printing the traceback that Textual would show."""
         self._fatal_error()
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Nothing leaves through the terminal's clipboard."""
+        """Do nothing: text must not leave through the terminal's clipboard."""

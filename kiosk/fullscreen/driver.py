@@ -1,6 +1,6 @@
-"""Every workaround for Textual's terminal driver (8.2.8), each with the reason; the terminal tests guard them.
+"""All workarounds for Textual's terminal driver (8.2.8), each with its reason; the terminal tests cover them.
 
-It leans on private names of LinuxDriver, which is why Textual is pinned exactly.
+They use private names of LinuxDriver, which is why Textual is pinned exactly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kiosk.terminal.terminal import OVERPRINT_AND_ERASE, window_size
 
 _POLL_MILLISECONDS = 50
 _READ_BYTES = 4096
-# Forged focus reports are let through: at most they hide something.
+# Focus reports may be forged, and pass: the most that they do is hide the key.
 FROM_THE_LINE = (events.Key, events.AppBlur, events.AppFocus)
 _BELIEVED = (*FROM_THE_LINE, TerminalSupportsSynchronizedOutput)
 
@@ -38,18 +38,18 @@ class DriverHost(Protocol):
 
 
 class KioskDriver(LinuxDriver):
-    """The terminal, with nothing believed that comes over the wire but keys."""
+    """Accepts keys and focus reports from the terminal, and nothing else."""
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         assert isinstance(app, DriverHost)
         self._host: DriverHost = app
-        # Whether a key was pressed; the answers that a terminal gives by itself are none.
+        # Whether a key was pressed. What a terminal sends by itself does not count.
         self.heard = False
-        # Each is written by one thread only.
+        # Events sent to the app, and events that it has handled. Each is written by one thread only.
         self._sent = self._handled = 0
-        # The handler for SIGCONT starts the driver anew even when it was never stopped, and the one for SIGTSTP stops
-        # the process for good: there is no shell that would continue it. No upstream thread is known.
+        # Textual's handler for SIGCONT restarts the driver even if it was never stopped. Its handler for SIGTSTP stops
+        # the process for good: there is no shell to continue it. No upstream issue is known.
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
@@ -57,34 +57,34 @@ class KioskDriver(LinuxDriver):
         return window_size(self.fileno)
 
     def _query_in_band_window_resize(self) -> None:
-        # A resize report over the wire is believed without limit: 25 bytes make a screen of gigabytes.
+        # Textual accepts any size from a resize report: 25 bytes would make a screen of gigabytes.
         pass
 
     def _request_terminal_sync_mode_support(self) -> None:
-        # The Linux console prints the end of this question on the screen.
+        # The Linux console prints the end of this query on the screen.
         if os.environ.get("TERM") != "linux":
             super()._request_terminal_sync_mode_support()
 
     def process_message(self, message: Message) -> None:
-        """Let through what a keyboard sends: no mouse, resize, paste or cursor position comes over the wire."""
+        """Pass on what a keyboard sends; drop mouse, resize, paste and cursor reports."""
         if isinstance(message, _BELIEVED):
             super().process_message(message)
 
     def send_message(self, message: Message) -> None:
-        """Hand it to the app, and take note of it until the app has looked at it."""
+        """Send to the app, and count what the app has not handled yet."""
         self.heard = self.heard or isinstance(message, events.Key)
         self._sent += isinstance(message, FROM_THE_LINE)
         super().send_message(message)
 
-    def looked_at(self) -> None:
-        """The app has had one more event from the line."""
+    def handled_one(self) -> None:
+        """Note that the app has handled one more event."""
         self._handled += 1
 
     def run_input_thread(self) -> None:
         """Read keys until told to stop or until the terminal is gone.
 
-        Unlike the original this survives invalid UTF-8 (textual #6456) and sequences that its parser chokes on, takes
-        no more than a person types, and ends at end of file instead of spinning (textual PR #6690).
+        Unlike the original this survives invalid UTF-8 (textual #6456) and sequences on which Textual's parser fails,
+        accepts no more than a person types, and ends at end of file instead of spinning (textual PR #6690).
         """
         keyboard = Keyboard(self._host.clock, lambda: self._sent - self._handled)
         poll = select.poll()
@@ -105,6 +105,6 @@ class KioskDriver(LinuxDriver):
                 self.process_message(event)
 
     def stop_application_mode(self) -> None:
-        """Leave an empty screen behind: the last frame stays in the alternate one, and some terminals have none."""
+        """Erase the screen first: the last frame would stay in the alternate screen, or on terminals without one."""
         self.write(OVERPRINT_AND_ERASE)
         super().stop_application_mode()

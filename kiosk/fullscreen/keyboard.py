@@ -1,7 +1,7 @@
-"""Makes keys of the bytes that come over the line: none of pasted text, and no faster than somebody types.
+"""Turns bytes from the terminal into keys: drops pasted text and anything faster than a person types.
 
-Textual's own parser does the reading. It keeps a paste without an end for ever, takes any rate, and breaks on some
-sequences; so it sees neither pastes nor floods, and is replaced when it breaks.
+Textual's own parser reads the sequences. It buffers an unfinished paste without limit, accepts any rate, and fails on
+some sequences. So it gets neither pastes nor floods, and is replaced when it fails.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from textual.message import Message
 
 from kiosk.clock import Clock
 
-# In characters, of which a key has up to seven: far more than fingers, a held key, or a terminal's own reports.
+# In characters; a key is up to seven. Far more than fingers, a held key or a terminal's own reports produce.
 BURST_CHARACTERS = 1000
 CHARACTERS_PER_SECOND = 500
-# A key that acts long after it was pressed is worse than one that is lost.
+# A key that acts long after it was pressed is worse than a lost one.
 MOST_WAITING = 50
 FLOOD_QUIET_SECONDS = 0.1
 PASTE_QUIET_SECONDS = 1.0
@@ -27,10 +27,10 @@ _MARKER = len(BRACKETED_PASTE_START)
 
 
 class Keyboard:
-    """One line of input. What is dropped is not kept, and once the line has been quiet the next key counts again."""
+    """The input of one terminal. Dropped input is gone; after a short silence the next key counts again."""
 
     def __init__(self, clock: Clock, waiting: Callable[[], int]) -> None:
-        """``waiting`` tells how many of the events given out nobody has looked at yet."""
+        """``waiting`` returns how many of the returned events the app has not handled yet."""
         self._clock = clock
         self._waiting = waiting
         self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
@@ -39,11 +39,11 @@ class Keyboard:
         self._heard = clock.now()
         self._flooded = False
         self._pasting_since: float | None = None
-        # A marker of a paste may come in two pieces.
+        # A paste marker may arrive in two pieces.
         self._tail = ""
 
     def typed(self, data: bytes) -> Iterator[Message]:
-        """What these bytes mean."""
+        """Yield the events in these bytes."""
         now = self._clock.now()
         self._notice_silence(now)
         self._budget = min(BURST_CHARACTERS, self._budget + (now - self._heard) * CHARACTERS_PER_SECOND)
@@ -68,12 +68,12 @@ class Keyboard:
                     self._forget(flooded=True)
 
     def tick(self) -> Iterator[Message]:
-        """What a silence means, such as that Escape was a key of its own. To be called again and again."""
+        """Yield the events that a silence means, such as a lone Escape. Call this often."""
         now = self._clock.now()
         self._notice_silence(now)
         if self._parser._timeout_time is None or now - self._heard < ESCAPE_DELAY:
             return
-        # The parser has a clock of its own, to which its time is now over.
+        # The parser has a clock of its own; this makes its time limit pass.
         self._parser._timeout_time = 0.0
         try:
             yield from self._parser.tick()
@@ -103,7 +103,7 @@ class Keyboard:
             self._parser = XTermParser()
 
     def _forget(self, *, flooded: bool = False) -> None:
-        """Begin anew: with the next key or, in a flood, when it is over."""
+        """Start over: with the next key or, in a flood, when it is over."""
         self._parser = XTermParser()
         self._pasting_since = None
         self._tail = ""

@@ -45,7 +45,7 @@ class FullScreenUI:
         self._welcome: WelcomeScreen | None = None
 
     def first_screen(self) -> WelcomeScreen:
-        """Welcome, before anybody asks for it."""
+        """Return the welcome screen, made before the flow asks for it."""
         organisation, offered = self._organisation, self._context.config.look.languages
         self._welcome = WelcomeScreen(
             self._clock,

@@ -1,4 +1,4 @@
-"""The kiosk in linear mode: keys, clocks, the end of a visit, and last words when something breaks."""
+"""The linear app: keys, clocks, the end of a visit, and what happens after a crash."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LinearKiosk:
         self._code: asyncio.Future[int] | None = None
 
     async def run_visit(self) -> int:
-        """Until it ends; returns the exit code."""
+        """Run the visit until it ends; returns the exit code."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._broken)
         loop.add_signal_handler(signal.SIGWINCH, self._resized)
@@ -75,16 +75,16 @@ class LinearKiosk:
         self._page.begin()
         self._flow = asyncio.ensure_future(self._guarded(self._follow_flow()))
         # The first page is written with the flow's first step.
-        loop.call_soon(self._first_page_stands)
+        loop.call_soon(self._first_page_written)
         return await self._code
 
-    def _first_page_stands(self) -> None:
+    def _first_page_written(self) -> None:
         if self._start.open_reveals:
             self._start.open_reveals.drawn()
         threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
 
     def leave_now(self, code: int) -> None:
-        """End without a word, as on a signal."""
+        """Wipe and end without a goodbye, as on a signal."""
         self.guard.wipe()
         self._leave(code)
 
@@ -93,7 +93,7 @@ class LinearKiosk:
         self._talk.step.tick()
 
     def tick(self) -> None:
-        """Hold everything that has a deadline against the clock."""
+        """Check every deadline against the clock."""
         left = self.guard.tick(idle_counts=self._talk.step.idle_counts())
         self._talk.step.tick()
         if left is not None and not self._warned:
@@ -114,7 +114,7 @@ class LinearKiosk:
             self._crash(error)
 
     def _begin_ticking(self) -> None:
-        # Nothing ticks while nobody is there: that may be for days.
+        # Not before somebody begins, which may take days.
         self._ticking = asyncio.ensure_future(self._guarded(self._tick_on()))
 
     async def _tick_on(self) -> None:
@@ -123,7 +123,7 @@ class LinearKiosk:
             await asyncio.sleep(TICK_SECONDS)
 
     def _pressed(self, key: str) -> None:
-        """Every key passes here first: one that comes after a limit only locks."""
+        """See every key first: a key that comes after a limit only locks."""
         guard = self.guard
         if key == BLUR:
             if guard.visit:
@@ -168,7 +168,7 @@ class LinearKiosk:
         self.leave_now(EXIT_LOST)
 
     def _broken(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """What broke outside of any task. (Of a task that nobody waits for, its own work has logged what matters.)"""
+        """Handle an error outside any task. (A task that nobody awaits has logged its own.)"""
         error = context.get("exception")
         if "handle" in context and isinstance(error, BaseException):
             self._crash(error)

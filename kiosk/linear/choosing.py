@@ -1,4 +1,4 @@
-"""A numbered list: by number, or by words that shorten it."""
+"""Chooses from a numbered list: by number, or by words that shorten it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kiosk.linear.talk import Talk
 
 Item = TypeVar("Item")
 
-# Left free below a list: for the word that there is more, and for what is asked.
+# Left free below a list: for the note that there is more, and for the question.
 _SPARE_ROWS = 4
 
 
@@ -24,7 +24,7 @@ async def choose(
     narrow: Callable[[Sequence[Item], str], Sequence[Item]],
     nothing: str,
 ) -> Item | None:
-    """The one that the person takes; None to go back. ``nothing`` is said where no item fits what was typed."""
+    """Return the chosen item, or None to go back. ``nothing`` is said if no item matches what was typed."""
     shown, first = list(items), 0
     after = _list(talk, shown, describe, first)
     while True:
@@ -50,7 +50,7 @@ async def choose(
 
 
 def _list(talk: Talk, shown: Sequence[Item], describe: Callable[[Item], str], first: int) -> int:
-    """Say as many as fit on the page, at least one; returns the place of the next one."""
+    """Say as many items as fit on the page, at least one; returns the index of the next one."""
     page = talk.page
     for place, item in enumerate(shown[first:], first):
         row = _("{number}. {item}").format(number=place + 1, item=describe(item))

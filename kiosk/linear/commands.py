@@ -1,4 +1,4 @@
-"""Words that are typed in place of keys: not every braille terminal has function keys, or Esc."""
+"""Words that people type in place of keys: not every braille terminal has function keys or Esc."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kiosk.i18n import N_, _
 
 
 class Command(Enum):
-    """Its value is the word, marked. English is understood in every language."""
+    """A command; its value is the marked English word, which works in every language."""
 
     # Translators: these are words that are typed. One short word each, all different, in small letters.
     HELP = N_("help")
@@ -32,11 +32,11 @@ class Command(Enum):
 
     @property
     def word(self) -> str:
-        """As it is typed in the language of the visit."""
+        """The word in the language of the visit."""
         return _(self.value)
 
 
-# Keys that do what a word does: F1 and F10 everywhere, the others where a question takes them.
+# Keys that act like a word: F1 and F10 everywhere, the others where a question accepts them.
 BY_KEY = {
     "f1": Command.HELP,
     "f3": Command.FULL,
@@ -48,7 +48,7 @@ BY_KEY = {
 
 
 def find(typed: str) -> Command | None:
-    """The command that was typed, if it is one."""
+    """Return the command that was typed, or None."""
     wanted = typed.strip().casefold()
     if wanted == "?":
         return Command.HELP

@@ -1,4 +1,4 @@
-"""The check of a copy, line by line: each group is typed unseen, and answered with right or wrong."""
+"""The copy check of linear mode: each group is typed unseen and answered with right or wrong."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kiosk.wording import copy_right, group_spent, group_wanted, group_wrong, ne
 
 
 class Check:
-    """Goes through the groups that are not right yet, again and again, while there are tries."""
+    """Asks for the groups that are not right yet, again and again, while there are tries."""
 
     def __init__(self, talk: Talk, check: CopyCheck) -> None:
         self._talk = talk
         self._check = check
 
     async def run(self) -> AfterCheck:
-        """Until all groups are right, or the person wants no more of it."""
+        """Run until all groups are right or the person stops."""
         talk = self._talk
         talk.begin(Step(COPY_CHECK_HELP, lambda: True))
         talk.say(_("Check your copy"))
@@ -42,7 +42,7 @@ class Check:
         return AfterCheck.BACK if await talk.ask(_("Press Enter: ")) is None else AfterCheck.GO_ON
 
     def _next(self) -> int:
-        """The first group that is not right and has tries left; 0 if there is none."""
+        """Return the first group that is not right and has tries left, or 0."""
         groups = range(1, GROUPS + 1)
         return next((one for one in groups if not self._check.is_right(one) and self._check.tries_left(one)), 0)
 

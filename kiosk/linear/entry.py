@@ -1,4 +1,4 @@
-"""A line that is being typed: echoed where the cursor stands, mended with Backspace, never repainted."""
+"""A line of input: echoed at the cursor, corrected with Backspace, never repainted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from kiosk.text import cell_width
 
 
 class Entry:
-    """Begins with a prompt. What is longer than a row goes on in the next one."""
+    """A prompt and what is typed after it; continues in the next row where a row is full."""
 
     def __init__(self, page: Page, prompt: str, text: str, limit: int) -> None:
-        """``text`` is there from the start; ``limit`` is how many characters it can become."""
+        """``text`` is there from the start; ``limit`` is the most characters that it can become."""
         self._page = page
         self._prompt = prompt
         self.text = text[:limit]
@@ -21,11 +21,11 @@ class Entry:
 
     @property
     def height(self) -> int:
-        """Rows that it may come to take, if all of it is typed. (Wide characters take more: that turns the page.)"""
+        """Rows that the entry needs if it is filled. (Wide characters need more, which turns the page.)"""
         return 1 + (cell_width(self._prompt) + self._limit) // self._page.columns
 
     def write(self) -> None:
-        """Prompt and text, as they are now; also after something else was said in between."""
+        """Write prompt and text as they are now; also after something else was said in between."""
         if self._page.room < self.height:
             self._page.turn()
         whole, self._column = self._prompt + self.text, 0
@@ -37,7 +37,7 @@ class Entry:
             self._echo(character)
 
     def press(self, key: str) -> None:
-        """A printable character or Backspace."""
+        """Handle a printable character or Backspace."""
         if key == BACKSPACE:
             self._erase()
         elif len(self.text) < self._limit:
@@ -47,9 +47,9 @@ class Entry:
             self.refuse()
 
     def refuse(self) -> None:
-        """Nothing more fits, or can be taken."""
+        """Beep: nothing more fits, or can be accepted."""
         if not self._full:
-            # Once: a flood must not make a flood.
+            # Once: a flood of keys must not cause a flood of output.
             self._full = True
             self._page.write("\a")
 
@@ -72,6 +72,6 @@ class Entry:
             self._page.write("\b \b" * width)
             self._column -= width
         else:
-            # It stands in the row above, or is a mark on the character before: said anew rather than painted over.
+            # The character is on the previous row or is a combining mark: rewrite the line below.
             self._page.newline()
             self.write()

@@ -11,19 +11,19 @@ from kiosk.secret import zero
 
 
 class Hidden:
-    """What is typed unseen, in bytes that are zeroed."""
+    """The characters that were typed, in bytes that are zeroed."""
 
     def __init__(self, most: int, may: Callable[[str], bool], ignored: Callable[[str], bool]) -> None:
-        """At most so many characters; ``may`` tells which can be taken, ``ignored`` which do not matter."""
+        """Hold at most ``most`` characters. ``may`` says which are accepted, ``ignored`` which do not matter."""
         self._typed = bytearray(most)
         self._may = may
         self.ignored = ignored
         self.length = 0
-        # Whether something was typed that cannot be taken.
+        # Whether the last character was not accepted.
         self.refused = False
 
     def put(self, character: str) -> bool:
-        """Take a character; False if it is not one more."""
+        """Add a character. Returns False if it was not added."""
         self.refused = self.refused or not self._may(character)
         if self.refused or self.length == len(self._typed):
             return False
@@ -32,9 +32,9 @@ class Hidden:
         return True
 
     def erase(self) -> bool:
-        """Take the last one back; False if there is none that was taken."""
+        """Remove the last character. Returns False if nothing was removed."""
         if self.refused:
-            # What cannot be taken came last, and no star stands for it.
+            # The refused character came last, and has no star.
             self.refused = False
             return False
         if not self.length:
@@ -44,20 +44,20 @@ class Hidden:
         return True
 
     def taken(self) -> bytearray:
-        """What was typed; nothing of it is kept here."""
+        """Return what was typed, and keep nothing of it."""
         typed = self._typed[: self.length]
         self.wipe()
         return typed
 
     def wipe(self) -> None:
-        """Zero it."""
+        """Zero what was typed."""
         zero(self._typed)
         self.length = 0
         self.refused = False
 
 
 class HiddenEntry(Entry):
-    """Shows a star for each character."""
+    """An entry that shows a star for each character."""
 
     def __init__(self, page: Page, prompt: str, hidden: Hidden) -> None:
         super().__init__(page, prompt, "", 0)

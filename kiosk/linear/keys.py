@@ -1,4 +1,4 @@
-"""What came over the wire, as keys. Nothing is believed but characters and a few function keys."""
+"""Turns bytes from the terminal into keys: characters and a few function keys, nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLUR: Final = "blur"
 
 _ESC = "\x1b"
 _CONTROLS: Final = {"\r": ENTER, "\n": ENTER, "\b": BACKSPACE, "\x7f": BACKSPACE}
-# As xterm, as VT220 and rxvt, and as the Linux console send them.
+# As sent by xterm, by VT220 and rxvt, and by the Linux console.
 _FUNCTION_KEYS: Final = {
     "[O": BLUR,
     "OP": "f1", "[11~": "f1", "[[A": "f1",
@@ -21,13 +21,13 @@ _FUNCTION_KEYS: Final = {
     "OR": "f3", "[13~": "f3", "[[C": "f3",
     "[20~": "f9", "[21~": "f10", "[24~": "f12",
 }  # fmt: skip
-# OSC, DCS, SOS, PM, APC: these go on until they are ended.
+# OSC, DCS, SOS, PM, APC: these last until their terminator.
 _STRINGS: Final = frozenset("]PX^_")
 _LONGEST_SEQUENCE = 256
 
 
 class Keys:
-    """Each key is a printable character, or a name of more than one."""
+    """Reads keys: each is a printable character, or a name of several characters."""
 
     def __init__(self) -> None:
         self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
@@ -35,11 +35,11 @@ class Keys:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it takes a pause to tell what this is: Esc, or the first byte of something longer."""
+        """Whether only a pause can tell Esc from the first byte of a sequence."""
         return bool(self._begun)
 
     def feed(self, data: bytes) -> list[str]:
-        """The keys in a piece of input."""
+        """Return the keys in a piece of input."""
         found: list[str] = []
         for character in self._decode(data):
             if self._begun:
@@ -51,7 +51,7 @@ class Keys:
         return found
 
     def pause(self) -> list[str]:
-        """Nothing came for a moment: a lone Esc is the key, anything else that was begun is dropped."""
+        """Return what a pause means: a lone Esc is a key; anything else that is unfinished is dropped."""
         begun, self._begun = self._begun, ""
         return [ESCAPE] if begun == _ESC else []
 
@@ -63,13 +63,13 @@ class Keys:
 
     def _go_on(self, character: str, found: list[str]) -> None:
         if self._begun == _ESC and character in _CONTROLS:
-            # Two keys, however close.
+            # Two keys, however close together.
             self._begun = ""
             found += [ESCAPE, _CONTROLS[character]]
         elif self._begun == _ESC and character == _ESC:
             found.append(ESCAPE)
         elif character == _ESC:
-            # The end of a string, or a sequence that was cut off.
+            # The end of a string, or a new sequence after an unfinished one.
             self._begun = _ESC
         else:
             self._begun += character

@@ -1,7 +1,7 @@
-"""The paper of linear mode: lines from the top of the screen downwards, and never one more than the screen has.
+"""The page of linear mode: lines from the top of the screen down, and never more than the screen has.
 
 A line that scrolls off the top goes into the history of the terminal or of a multiplexer, where nothing can erase it.
-So a page that is full is erased, and the next line is its first one again.
+So a full page is erased, and the next line is the first one again.
 """
 
 from __future__ import annotations
@@ -21,61 +21,61 @@ _ERASE_LINE = "\x1b[2K"
 _NEWLINE = "\r\n"
 _SECRET_BYTES = 4096
 
-# The parts of one word of a line, each a constant.
+# The parts of one word, each a constant.
 Word = Sequence[str]
 
 
 class Page:
-    """What stands on the screen, counted."""
+    """Writes lines and counts the rows that they use."""
 
     def __init__(self, output: int, size: Callable[[], tuple[int, int]]) -> None:
-        """``output`` is the terminal's descriptor; ``size`` tells its columns and rows."""
+        """``output`` is the terminal's descriptor; ``size`` returns its columns and rows."""
         self._output = output
         self._size = size
         self._used = 0
-        # Whether nothing stands on it yet.
+        # Whether the page is empty.
         self.fresh = True
-        # Whether a key, or a part of it, may stand on the page.
+        # Whether a key, or a part of one, may be on the page.
         self.holds_secret = False
 
     @property
     def columns(self) -> int:
-        """The last one is left free: terminals differ in what follows a character there."""
+        """Usable columns. The last one stays free: terminals differ in what follows a character there."""
         return max(2, self._size()[0] - 1)
 
     @property
     def rows(self) -> int:
-        """Lines of a whole page; the cursor stands on the row below them."""
+        """Rows of a whole page. The cursor waits on the row below them."""
         return max(1, self._size()[1] - 1)
 
     @property
     def room(self) -> int:
-        """Lines that are left."""
+        """Rows that are left."""
         return self.rows - self._used
 
     def height(self, text: str) -> int:
-        """Lines that a text takes."""
+        """Return how many rows a text needs."""
         return len(list(self._wrapped(text)))
 
     def begin(self) -> None:
-        """Take the screen."""
+        """Set the terminal up and erase it."""
         self.write(BEGIN)
         self._erase()
 
     def turn(self) -> None:
-        """Begin an empty page."""
+        """Start an empty page."""
         if self.holds_secret:
             self.wipe()
         else:
             self._erase()
 
     def wipe(self) -> None:
-        """Print over every cell and erase: erasing alone moves what stands there into the history of some terminals."""
+        """Overprint every cell, then erase: erasing alone moves the text into the history of some terminals."""
         self._start(OVERPRINT_AND_ERASE)
         self.holds_secret = False
 
     def _erase(self) -> None:
-        # Line by line: GNU screen, and terminals with it, move a screen that is erased at once into the history.
+        # Line by line: GNU screen and others move a screen that is erased at once into the history.
         lines = [_ERASE_LINE] * (self.rows + 1)
         self._start(_HOME + _NEWLINE.join(lines) + _HOME)
 
@@ -84,7 +84,7 @@ class Page:
         self._used, self.fresh = 0, True
 
     def resized(self) -> None:
-        """Nobody knows what the terminal did with its lines: the next one goes on an empty page."""
+        """Start an empty page with the next line: nobody knows what the terminal did with the old ones."""
         if self.holds_secret:
             self.wipe()
         self._used = self.rows
@@ -98,7 +98,7 @@ class Page:
             self._used += 1
 
     def newline(self) -> None:
-        """End the row on which the cursor stands."""
+        """End the row of the cursor."""
         if self.room < 1:
             self.turn()
         else:
@@ -106,9 +106,9 @@ class Page:
             self._used += 1
 
     def secret(self, lines: Iterable[Iterable[Word]]) -> None:
-        """Write lines of which no copy is kept, not even as one string: they go through a buffer that is zeroed.
+        """Write lines without keeping a copy, not even as one string: they go through a buffer that is zeroed.
 
-        The caller has seen to it that there is room for them.
+        The caller makes sure that there is room for them.
         """
         # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
         from kiosk.secret import zero
@@ -123,11 +123,11 @@ class Page:
             zero(buffer)
 
     def secret_height(self, lines: Iterable[Iterable[Word]]) -> int:
-        """Rows that these lines take."""
+        """Return how many rows these lines need."""
         return sum(len(list(self._breaks(words))) + 1 for words in lines)
 
     def write(self, text: str) -> None:
-        """Send to the terminal as it is. Blocks while that does not read, until the watchdog ends the process."""
+        """Send text unchanged. Blocks while the terminal does not read, until the watchdog ends the process."""
         self._send(memoryview(text.encode("utf-8", "replace")))
 
     def _send(self, content: memoryview) -> None:
@@ -136,7 +136,7 @@ class Page:
             content = content[os.write(self._output, content) :]
 
     def _lay(self, buffer: bytearray, words: Iterable[Word]) -> int:
-        """Put the words of a line into the buffer; returns how many bytes they take."""
+        """Put the words of a line into the buffer; returns the number of bytes."""
         end = column = 0
 
         def put(part: str) -> None:
@@ -186,7 +186,7 @@ class Page:
             yield row
 
     def _head(self, text: str) -> str:
-        """As much as fits on a row."""
+        """Return as much of the text as fits on a row."""
         end = 1
         while end < len(text) and cell_width(text[: end + 1]) <= self.columns:
             end += 1

@@ -1,4 +1,4 @@
-"""The lines of a key, made of constants and never put together; and which of them stand on the page."""
+"""Writes a key on the page, in pieces that are constants and never joined, and takes it off again."""
 
 from __future__ import annotations
 
@@ -14,39 +14,38 @@ if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
     from kiosk.visit.reveal import Reveal
 
-# Left free below a key: for the time that is left, and for what is asked.
+# Left free below a key: for the remaining time and the question.
 _SPARE_ROWS = 4
 
 
 class Reading:
-    """Puts a key on the page and takes it off. It is open in memory only while a part of it stands there."""
+    """Shows and hides a key. The key is open in memory only while a part of it is on the page."""
 
     def __init__(self, reveal: Reveal, page: Page, *, masked: bool) -> None:
-        """``masked`` allows one group at a time."""
+        """``masked`` allows only one group at a time."""
         self._reveal = reveal
         self._page = page
         self._alphabet = alphabet(language())
         self._masked = masked
-        # A key of another form has no groups; it is read as one line. Told without the key itself, which is hidden when
-        # somebody comes back to it.
+        # A key of unusual form has no groups and is read as one line. Known without the key, which may be hidden now.
         self.usual = reveal.copy_check is not None
 
     def whole(self, heading: str, *, spelled: bool) -> bool:
-        """All of it, on an empty page; False where that does not fit, or must not stand there together."""
+        """Show the whole key on an empty page. Returns False if it does not fit or must not be shown at once."""
         return not self._masked and self._put(heading, range(GROUPS) if self.usual else [0], spelled=spelled)
 
     def group(self, number: int, heading: str) -> bool:
-        """One group, spelled, on an empty page; ``number`` counts from 1. False where it does not fit."""
+        """Show one group, spelled, on an empty page. ``number`` counts from 1. Returns False if it does not fit."""
         return self._put(heading, [number - 1], spelled=True)
 
     def hide(self) -> None:
-        """Off the page, and out of memory; the sealed one stays until the time is over."""
+        """Remove the key from page and memory; the sealed key stays until its time is over."""
         self._reveal.hide()
         if self._page.holds_secret:
             self._page.wipe()
 
     def follow(self) -> bool:
-        """Hide the key if it should not be there any more, or is not; whether that was so."""
+        """Hide the key when page and memory disagree. Returns True if it had to."""
         apart = self._page.holds_secret is not self._reveal.visible
         if apart:
             self.hide()

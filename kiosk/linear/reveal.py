@@ -1,4 +1,4 @@
-"""The step with the key: what can be asked of it, and what is said when its time runs out."""
+"""The reveal step of linear mode: the commands it accepts, and what is said when the time runs out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kiosk.visit.answers import AfterReveal
 from kiosk.visit.reveal import Reveal
 from kiosk.wording import name, serial
 
-# What is announced takes a row, and one for the line that was being typed.
+# An announcement takes one row, and one for the line that was being typed.
 _ROWS_TO_COME = 2 + 2 * len(MARKS)
 
 
 class RevealStep:
-    """One showing, from its first line to the way back."""
+    """Shows one reveal until the person goes back or on."""
 
     def __init__(self, talk: Talk, reveal: Reveal, *, warning: str, masked: bool, note: str = "") -> None:
-        """``masked`` shows one group at a time; ``note`` stands above it."""
+        """``masked`` shows one group at a time; ``note`` is part of the heading."""
         self._talk = talk
         self._reveal = reveal
         self._warning = warning
@@ -38,11 +38,11 @@ class RevealStep:
         self._heading = ", ".join(part for part in (note, title, numbered) if part)
 
     async def run(self) -> AfterReveal:
-        """Until the person goes back, or wants a key anew whose time is over."""
+        """Run until the person goes back, on, or fetches the key again after its time is over."""
         talk, reveal = self._talk, self._reveal
         # Somebody who copies 24 characters presses no key.
         talk.begin(Step(REVEAL_HELP, lambda: not reveal.visible, self.follow))
-        # Its time may have run out during the check, or the card.
+        # The time may have run out during the copy check or the card.
         reveal.tick()
         if reveal.over:
             talk.say(self._heading)
@@ -68,14 +68,14 @@ class RevealStep:
             self._reading.hide()
 
     def _way_on(self, typed: str) -> AfterReveal | None:
-        """Also when the time is over."""
+        """Return the step that a command leads to, if it does; also when the time is over."""
         command = find(typed)
         if command is Command.CHECK and self._reveal.copy_check:
             return AfterReveal.CHECK
         return AfterReveal.WHAT_NOW if command is Command.NEXT else None
 
     def follow(self) -> None:
-        """Look at the clock: take the key away when its time is over, announce what is left."""
+        """Check the clock: hide the key when its time is over, announce the time that is left."""
         reveal = self._reveal
         reveal.tick()
         gone = self._reading.follow()
@@ -135,14 +135,14 @@ class RevealStep:
             self._talk.say(self._too_small())
 
     def _look_alikes(self) -> list[str]:
-        """What there is to say of them; where there are both of a pair, nothing marks the digit here."""
+        """Return sentences on look-alikes, except where a key has both of a pair: nothing marks the digit here."""
         key = self._reveal.key
         if key is None or not self._reading.usual:
             return []
         return sentences(pair for pair in look_alikes(key) if pair.absent)
 
     def _add_below(self, *texts: str, spare: int = 2) -> None:
-        """As far as there is room, with ``spare`` rows left: the key is not pushed off its page."""
+        """Write the texts that leave ``spare`` rows free, so that they do not push the key off its page."""
         page = self._talk.page
         for text in texts:
             if text and page.height(text) + spare <= page.room:

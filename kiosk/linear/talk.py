@@ -1,4 +1,4 @@
-"""The conversation on a page: what is said, what is asked, and what is announced while somebody types."""
+"""The conversation on a page: texts, questions, and announcements while somebody types."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from kiosk.linear.hidden import Hidden
 
 LONGEST_ANSWER: Final = 60
-# Of words that are typed: what is asked below a full page must not need more rows than that leaves.
+# For commands: a question below a full page must fit in the rows that are left.
 LONGEST_WORD: Final = 12
-# Rows that a long text leaves free, for what is asked after it.
+# Rows that a long text leaves free for the question after it.
 _SPARE_ROWS = 3
 
 
 class StepOver(Exception):
-    """The time of a step has run out while it was asking."""
+    """The time of a step ran out while it was asking."""
 
 
 def _never() -> bool:
@@ -37,7 +37,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """What the conversation knows of the step that it is in; like a screen of the other face."""
+    """The current step of the visit: its help text, its clock, and whether idleness counts."""
 
     help: str = ""
     idle_counts: Callable[[], bool] = _never
@@ -45,7 +45,7 @@ class Step:
 
 
 class Talk:
-    """One question at a time. What is typed while nothing is asked is not kept for later."""
+    """Asks one question at a time. Keys that come while nothing is asked are dropped."""
 
     def __init__(self, page: Page, *, helpdesk: str, lock: Callable[[], None]) -> None:
         self.page = page
@@ -54,32 +54,32 @@ class Talk:
         self._lock = lock
         self._entry: Entry | None = None
         self._answer: asyncio.Future[str | None] | None = None
-        # The function keys that the question takes, beside those that are for every step.
+        # The function keys that the question accepts, beside those of every step.
         self._keys: Collection[str] = ()
         self._over = False
         # How many keys were pressed.
         self.pressed = 0
 
     def begin(self, step: Step) -> None:
-        """Enter a step, on an empty page."""
-        # What was asked before may have been cancelled and not know it yet.
+        """Begin a step on an empty page."""
+        # The question before may be cancelled but not have run its cleanup yet.
         self.stop()
         self.step = step
         self._over = False
         self.page.turn()
 
     def end_step(self) -> None:
-        """Its time is over: what it asks, now or next, raises StepOver."""
+        """End the step: its current or next question raises StepOver."""
         self._over = True
         if self._answer and not self._answer.done():
             self._answer.set_exception(StepOver())
 
     def stop(self) -> None:
-        """Nothing is asked any more, and what was being typed is forgotten."""
+        """Drop the question and what was being typed."""
         self._entry = self._answer = None
 
     def press(self, key: str) -> None:
-        """Take one key."""
+        """Handle one key."""
         self.pressed += 1
         entry, answer = self._entry, self._answer
         if key == "f10":
@@ -93,17 +93,17 @@ class Talk:
         elif key == "f1" or key in self._keys:
             answer.set_result(BY_KEY[key].value)
         elif key in BY_KEY:
-            # Its word would be taken for what was typed.
+            # The key's word would be mistaken for typed text.
             entry.refuse()
         else:
             entry.press(key)
 
     def say(self, text: str) -> None:
-        """A line, now. If something is being typed, it goes on below."""
+        """Write a text now. A line that is being typed continues below it."""
         entry = self._entry
         if entry and not self.page.fresh:
             self.page.newline()
-        # What is asked next would otherwise turn the page, and take away what was just said.
+        # Otherwise the next question would turn the page and erase this text at once.
         spare = entry.height if entry else min(_SPARE_ROWS, self.page.rows // 2)
         if self.page.height(text) + spare > self.page.room and not self.page.fresh:
             self.page.turn()
@@ -112,11 +112,11 @@ class Talk:
             entry.write()
 
     async def read_out(self, *texts: str) -> bool:
-        """Say what may be more than a page holds; wait before each new one. False to go back before the end."""
+        """Say texts that may need several pages; wait before each page. Returns False to go back before the end."""
         return await self._read_out(texts, self.ask) is None
 
     async def _read_out(self, texts: Iterable[str], ask: Callable[..., Awaitable[str | None]]) -> Command | None:
-        """Returns what it was ended with: back, or help that ``ask`` did not see to."""
+        """Return the command that ended it early: back, or help if ``ask`` does not handle that. None at the end."""
         page = self.page
         paragraphs = [paragraph for text in texts for paragraph in text.split("\n") if paragraph.strip()]
         for paragraph in paragraphs:
@@ -133,9 +133,9 @@ class Talk:
     async def ask(
         self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
     ) -> str | None:
-        """What is typed in answer, without blanks around it; None to go back. Help and lock are seen to here.
+        """Return what was typed, without blanks around it, or None to go back. Handles help and lock.
 
-        ``keys`` are the function keys that stand for their words here.
+        ``keys`` are the function keys that act like their words here.
         """
         while True:
             typed = await self._ask(prompt, text=text, limit=limit, keys=keys)
@@ -147,7 +147,7 @@ class Talk:
     async def _ask(
         self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
     ) -> str | None:
-        """As above, but help is an answer."""
+        """Ask like ``ask``, but return help as an answer."""
         while True:
             typed = await self._answered(Entry(self.page, prompt, text, limit), keys)
             command = find(typed or "")
@@ -156,12 +156,12 @@ class Talk:
             if command is not Command.LOCK:
                 return typed
             self._lock()
-            # If that was the end, it is here that this is cancelled.
+            # If that ended the visit, this task is cancelled here.
             await asyncio.sleep(0)
             text = ""
 
     async def ask_hidden(self, prompt: str, hidden: Hidden) -> bool:
-        """Have something typed that is not seen, up to Enter; False to go back. No words here, only keys."""
+        """Ask for input that is not echoed. Returns False to go back. Accepts no commands, only keys."""
         # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
         from kiosk.linear.hidden import HiddenEntry
 
@@ -171,19 +171,19 @@ class Talk:
                 return False
             if find(answer) is None:
                 return True
-            # The new line shows nothing, so nothing may be there.
+            # The new line shows no stars, so the input must be empty.
             hidden.wipe()
             await self.explain()
 
     async def explain(self) -> None:
-        """The help of the step."""
+        """Say the help of the step."""
         help_text, helpdesk = _(self.step.help), f"{_('Helpdesk')}: {self._helpdesk}"
         words = _("You can always type {help} for this text, {back} for a step back, {lock} to lock this terminal.")
         always = words.format(help=Command.HELP.word, back=Command.BACK.word, lock=Command.LOCK.word)
         texts = (help_text, helpdesk, always)
         if sum(map(self.page.height, texts)) > self.page.room - _SPARE_ROWS:
             self.page.turn()
-        # Help that is asked for within it begins anew, and does not wait behind itself.
+        # Asking for help inside help restarts the text instead of nesting.
         while await self._read_out(texts, self._ask) is Command.HELP:
             self.page.turn()
 

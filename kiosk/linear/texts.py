@@ -1,4 +1,4 @@
-"""The help of those steps that are used otherwise than in full screen."""
+"""Help texts of the steps that work differently than in the full screen."""
 
 from __future__ import annotations
 

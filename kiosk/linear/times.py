@@ -1,4 +1,4 @@
-"""Times in words, and the moments at which they are announced."""
+"""Times in words, and when to announce them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IN_SECONDS = 90
 
 
 def spoken(seconds: float) -> str:
-    """A span of time as it is said; a begun second counts."""
+    """Return a duration in words, rounded up to a second."""
     whole = math.ceil(seconds)
     if whole <= _IN_SECONDS:
         return _seconds(whole)
@@ -27,15 +27,15 @@ def _seconds(count: int) -> str:
 
 
 class Announcer:
-    """Says once for each mark that so many seconds are left; again when time was added."""
+    """Tells once for each mark that so many seconds are left; again after time was added."""
 
     def __init__(self, left: Callable[[], float]) -> None:
-        """``left`` tells the seconds that are left."""
+        """``left`` returns the seconds that are left."""
         self._left = left
         self._seen = left()
 
     def due(self) -> int | None:
-        """The mark that was passed since the last call. After a leap it is the nearest; the others are past."""
+        """Return the mark that was passed since the last call, if any. After a leap it is the last one."""
         left, before = self._left(), self._seen
         self._seen = left
         passed = [mark for mark in MARKS if left <= mark < before]

@@ -1,4 +1,4 @@
-"""The terminal of linear mode: its size, its keys, and that it is still there."""
+"""The terminal of linear mode: its size, its keys, and whether it is still there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class Tty:
-    """Reads keys on the event loop. Nothing is echoed by the terminal itself, and no key of it stops the program."""
+    """Reads keys on the event loop. The terminal itself echoes nothing, and no key sends a signal."""
 
     def __init__(self, descriptor: int, *, pressed: Callable[[str], None], lost: Callable[[], None]) -> None:
         """``lost`` is called once, when the terminal has gone away."""
@@ -26,16 +26,16 @@ class Tty:
         self._pausing: asyncio.TimerHandle | None = None
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows, as the kernel knows them."""
+        """Return columns and rows, as the kernel knows them."""
         return window_size(self._descriptor)
 
     def open(self) -> None:
-        """Raw mode; what was typed before is dropped. The settings are restored by whoever has started this process."""
+        """Set raw mode and drop what was typed before. The supervisor restores the settings."""
         tty.setraw(self._descriptor)
         asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
         if self._pausing:
             self._pausing.cancel()

@@ -1,4 +1,4 @@
-"""The linear face: each step of a visit as lines, a question, and what was typed in answer."""
+"""The linear UI: each step of a visit is some lines, a question, and the typed answer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 
 class LinearUI:
-    """What ``kiosk.visit.ui.VisitUI`` describes, on a page."""
+    """Implements ``kiosk.visit.ui.VisitUI`` on a page."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class LinearUI:
                 forgetting.cancel()
 
     async def _first_page(self) -> bool:
-        """Once, with what was typed there; whether somebody begins."""
+        """Show the first page once and obey what is typed. Returns whether somebody begins."""
         self._begin(Step(WELCOME_HELP))
         await self._talk.read_out(*self._greeting())
         keys = ("f3", "f12") if self._end_demo else ("f3",)
@@ -123,12 +123,12 @@ class LinearUI:
             self._other_ui()
         elif command is Command.END and self._end_demo:
             self._end_demo()
-        # If that was the end, it is here that this is cancelled.
+        # If that ended the process, this task is cancelled here.
         await asyncio.sleep(0)
         return False
 
     async def _forget_language(self) -> None:
-        """Somebody who chose a language and walked away leaves it to nobody."""
+        """Return to the first language when somebody chose another one and walked away."""
         pressed = -1
         while i18n.language() != self._at_first and pressed != self._talk.pressed:
             pressed = self._talk.pressed
@@ -148,7 +148,7 @@ class LinearUI:
             f"{_('Online')}: {organisation.portal}",
             _("Type {help} at any time to hear what can be done.").format(help=Command.HELP.word),
             _("Type {screen} for the full-screen display.").format(screen=Command.FULL.word),
-            # In English beside the visit's own language: who needs it may not read that one.
+            # The command in English: a person who needs it may not read the current language.
             f"{Command.LANGUAGE.value}: {', '.join(self._languages.values())}" if len(self._languages) > 1 else "",
             _("Type {end} to end the demo.").format(end=Command.END.word) if self._end_demo else "",
         ]
@@ -315,7 +315,7 @@ class LinearUI:
         return await RevealStep(self._talk, reveal, warning=warning, masked=recorders.masks, note=self._note).run()
 
     async def copy_check(self, reveal: Reveal) -> AfterCheck:
-        # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first page.
+        # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
         from kiosk.linear.copy_check import Check
 
         assert reveal.copy_check is not None, "a key of unusual form has no groups to check"
@@ -369,7 +369,7 @@ class LinearUI:
             self._begin(self._talk.step, step)
 
     def _begin(self, step: Step, number: int = 0) -> None:
-        """An empty page, with whose desk this is and where in the visit."""
+        """Begin a step on an empty page, headed by the organisation and the number of the step."""
         self._talk.begin(step)
         top = [self._organisation.name, self._note]
         if number:

@@ -1,4 +1,4 @@
-"""What a terminal can draw, and what stands for the rest: nobody sees the box that a font has in its place."""
+"""Chooses the charset of a terminal, and replaces characters that the terminal cannot draw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textual.filter import LineFilter
 from kiosk.look.glyphs import Charset
 
 AUTO = "auto"
-# Made before Unicode, or by the description of such a one.
+# Terminals from before Unicode, and those that are described like one.
 _ASCII_TERMINAL = re.compile(r"(vt[1-5][0-9]{2}|ansi|dumb)\b.*")
 
 # Debian's console fonts draw heavy and double lines like single ones, and have no ellipsis.
@@ -51,7 +51,7 @@ _INSTEAD = {Charset.CONSOLE: _CONSOLE, Charset.LINES: _LINES, Charset.ASCII: _AS
 
 
 def choose(wanted: str, terminal: str) -> Charset:
-    """The configured one, or the one that suits a terminal of this name."""
+    """Return the configured charset, or the one that suits a terminal of this name."""
     if wanted != AUTO:
         return Charset(wanted)
     if terminal == "linux":
@@ -61,7 +61,7 @@ def choose(wanted: str, terminal: str) -> Charset:
 
 @cache
 def _instead(charset: Charset, character: str) -> str:
-    """As wide as the character that it stands for."""
+    """Return a substitute of the same width."""
     found = _INSTEAD[charset].get(character, character)
     if charset is not Charset.ASCII or found.isascii():
         return found
@@ -70,14 +70,14 @@ def _instead(charset: Charset, character: str) -> str:
 
 
 class Substitutes(LineFilter):
-    """Draws every line with what the terminal has."""
+    """Draws every line with characters that the terminal has."""
 
     def __init__(self, charset: Charset) -> None:
         super().__init__(enabled=charset in _INSTEAD)
         self._charset = charset
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same line; a piece that needs no substitute stays the same object, so that no copy of it is made."""
+        """Return the line with substitutes. A segment without any stays the same object, so that no copy is made."""
         return [
             segment
             if segment.text.isascii()

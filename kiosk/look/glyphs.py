@@ -1,4 +1,4 @@
-"""Letters and digits in large type, drawn for telling them apart. Data and two functions; nothing here draws.
+"""Letters and digits in large type, designed to be hard to confuse. Data and lookups; nothing here draws.
 
 The zero is narrow and has a stroke through it, the O is wide; D is pointed, Q stands on its tail. The one has a flag
 and a foot, the I two serifs. The eight is an hourglass, B has a straight back; Z has a bar, 2 has none.
@@ -23,26 +23,26 @@ class Charset(Enum):
 
     @property
     def has_half_blocks(self) -> bool:
-        """What a QR code is drawn with."""
+        """Whether it has half blocks, which a QR code needs."""
         return self in {Charset.HALF_BLOCKS, Charset.CONSOLE}
 
 
 @dataclass(frozen=True)
 class Typeface:
-    """One form of all characters, each ``width`` cells wide and ``rows`` high."""
+    """Glyphs for all characters, each ``width`` cells wide and ``rows`` high."""
 
     width: int
     rows: int
     glyphs: dict[str, tuple[str, ...]]
     hidden: tuple[str, ...]
     unknown: tuple[str, ...]
-    # Stands beneath a digit, and beneath nothing else.
+    # Drawn below digits only.
     digit_bar: str
     # In place of a character in the plain line.
     dot: str
 
     def glyph(self, character: str) -> tuple[str, ...]:
-        """The rows of one character; a filled box stands for what has no glyph."""
+        """Return the rows of one character; a filled box for a character without a glyph."""
         return self.glyphs.get(character.upper(), self.unknown)
 
 
@@ -223,7 +223,7 @@ def _halves(dots: list[str]) -> tuple[str, ...]:
 
 
 def _filled(dots: list[str], mark: str) -> tuple[str, ...]:
-    """One cell for each dot, with broad uprights: cells are narrow."""
+    """Return one cell for each dot, with wide uprights: cells are narrow."""
     return tuple(
         "".join((mark if dot == "#" else " ") * cells for dot, cells in zip(row, _STRETCH, strict=True)) for row in dots
     )
@@ -268,7 +268,7 @@ def _typeface(glyphs: dict[str, tuple[str, ...]], *, full: str, spot: str, bar: 
 
 @cache
 def typeface_for(charset: Charset, *, large: bool) -> Typeface:
-    """The form of the characters for a terminal and for the room there is. Small: 5 by 4 cells; large: 8 by 6 or 7."""
+    """Return the typeface for a charset. Small: 5 by 4 cells; large: 8 by 6 or 7."""
     small = _one_a_line(_SMALL_DOTS)
     if charset.has_half_blocks:
         dots = _side_by_side(_LARGE_DOTS, 11) if large else small

@@ -1,6 +1,6 @@
-"""How the kiosk looks: dark, light, high contrast, and the sixteen colours of a console; which one, and the next one.
+"""The themes: dark, light, high contrast, and the sixteen colours of a console.
 
-Colours of text have at least 4.5:1 on everything that they stand on, in the high contrast look at least 7:1 (WCAG 2.2).
+Text has a contrast of at least 4.5:1 on every background, in the high-contrast theme at least 7:1 (WCAG 2.2).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CONTRAST = Theme(
     surface="#000000",
     panel="#595959",
 )
-# The terminal's own palette: only its bright half can be told from black on every console.
+# The terminal's own palette. Only its bright half is distinct from black on every console.
 ANSI = Theme(
     name="ansi",
     ansi=True,
@@ -66,34 +66,34 @@ ANSI = Theme(
     surface="ansi_black",
     panel="ansi_white",
     boost="ansi_black",
-    # Textual's own rules for such themes ask for more names than a theme has colours.
+    # Textual's own rules for such themes need more variables than a theme has colours.
     variables=BUILTIN_THEMES["ansi-dark"].variables,
 )
-THEMES = {look.name: look for look in (DARK, LIGHT, CONTRAST, ANSI)}
+THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST, ANSI)}
 _OF_FEW_COLOURS = (ANSI.name, CONTRAST.name)
 
 
 def first(wanted: str, *, few_colours: bool) -> str:
-    """The look to begin with: the configured one, or the one that suits a terminal."""
+    """Return the first theme: the configured one, or the one that suits the terminal."""
     if wanted != AUTO:
         return wanted
     return ANSI.name if few_colours else DARK.name
 
 
-def following(look: str, *, few_colours: bool) -> str:
-    """The look after this one; on a terminal of sixteen colours only those that suit it."""
+def following(theme: str, *, few_colours: bool) -> str:
+    """Return the theme after this one; on a terminal of sixteen colours only those that suit it."""
     names = _OF_FEW_COLOURS if few_colours else tuple(THEMES)
-    return names[(names.index(look) + 1) % len(names)] if look in names else names[0]
+    return names[(names.index(theme) + 1) % len(names)] if theme in names else names[0]
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colours by WCAG 2.2, from 1 to 21."""
+    """Return the contrast of two colours by WCAG 2.2, from 1 to 21."""
     brighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (brighter + 0.05) / (darker + 0.05)
 
 
 def legible_on(background: str) -> str:
-    """Black or white, whichever can be read better on this colour: at least 4.5:1."""
+    """Return black or white, whichever has more contrast on this colour: at least 4.5:1."""
     return max(("#000000", "#ffffff"), key=lambda text: contrast(text, background))
 
 

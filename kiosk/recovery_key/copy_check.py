@@ -1,8 +1,8 @@
-"""Checks what somebody has copied, group by group, also after the key is wiped: of the key it keeps ten bits a group.
+"""Checks a copy of the key group by group, also after the key is wiped. It keeps ten bits of each group.
 
-A group of a FileVault key has twenty bits, so a hash of it, however slow, would be the group again to whoever reads it
-and tries all groups. What is kept here is too short for that: half of each group, sixty bits of the key, nobody can
-find out from it. The price is that one mistake in 1024 is taken for right.
+A group of a FileVault key has twenty bits, so any full hash, however slow, would reveal the group to an attacker who
+tries all groups. Ten bits are too few for that: they leave half of each group, sixty bits of the key, unknown. The
+price is that one mistake in 1024 passes as right.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ _CASE_BIT = 0x20
 
 
 class Verdict(Enum):
-    """What is said of one group. Never which of its characters is wrong."""
+    """The result for one group. It never says which character is wrong."""
 
     RIGHT = auto()
     WRONG = auto()
-    # Not four characters: costs no try.
+    # Not four characters; costs no try.
     INCOMPLETE = auto()
     OUT_OF_TRIES = auto()
-    # All was wiped; nothing is known any more.
+    # The check was wiped.
     FORGOTTEN = auto()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that may be written down of a check."""
+    """The result of a check, as it may be recorded."""
 
     right: int
     out_of_tries: int
 
     @property
     def complete(self) -> bool:
-        """Whether the whole key was copied right."""
+        """Whether all groups were right."""
         return self.right == GROUPS
 
 
 def may_occur(character: str) -> bool:
-    """Whether a key can have this character, in small or capital letters; anything else is refused as it is typed."""
+    """Whether a key can contain this character, as a small or capital letter. Others are refused while typing."""
     return len(character) == 1 and character.isascii() and character.isalnum()
 
 
 def is_between(character: str) -> bool:
-    """Whether this is a dash or a blank, which do not matter."""
+    """Whether this is a dash or a blank, which are ignored."""
     return character in _BETWEEN_GROUPS
 
 
 class CopyCheck:
-    """What comparing needs, in wipeable memory: a random salt, and for each group ten bits of a keyed hash.
+    """Keeps what comparing needs in wipeable memory: a random salt, and ten bits of a keyed hash of each group.
 
-    Another one of the same key would keep ten other bits: wipe one before the next is made.
+    A second check of the same key would keep ten other bits: wipe the first before making another.
     """
 
     def __init__(self, key: SecretBuffer) -> None:
-        """Read the key once. Raises ValueError for a key of unusual form, which has no groups to check."""
+        """Read the key once. Raises ValueError for a key of unusual form, which has no groups."""
         if not is_usual(key):
             raise ValueError("no groups")
         self._tries = [TRIES] * GROUPS
@@ -94,7 +94,7 @@ class CopyCheck:
         return self._tries[number - 1]
 
     def check(self, number: int, typed: bytearray) -> Verdict:
-        """Compare group 1 to 6 with what was typed, and zero that."""
+        """Compare group 1 to 6 with ``typed``, which is zeroed."""
         group = number - 1
         characters = _plain(typed)
         try:
@@ -110,7 +110,7 @@ class CopyCheck:
             self._tries[group] -= 1
             return Verdict.WRONG
         except IndexError:
-            # Another thread has wiped it while it was read.
+            # Another thread wiped the check meanwhile.
             return Verdict.FORGOTTEN
         finally:
             zero(characters)
@@ -126,7 +126,7 @@ class CopyCheck:
         return same
 
     def wipe(self) -> None:
-        """Forget everything but the outcome. Safe to call again."""
+        """Zero everything but the outcome. Safe to call again."""
         self._kept.wipe()
 
 
@@ -146,8 +146,8 @@ def _kept(key: SecretBuffer) -> SecretBuffer:
 
 
 def _tag(salt: bytes, group: int, characters: bytearray) -> bytes:
-    """Ten bits that depend on all of salt, number and characters; the characters are zeroed."""
-    # CPython zeroes the state of BLAKE2 when it frees it.
+    """Return ten bits that depend on salt, group and characters. Zeroes the characters."""
+    # CPython zeroes the state of BLAKE2 on release.
     found = hashlib.blake2s(characters, digest_size=_TAG_BYTES, key=salt, salt=bytes([group])).digest()
     zero(characters)
     number = int.from_bytes(found, "big") >> _SPARE_BITS
@@ -156,7 +156,7 @@ def _tag(salt: bytes, group: int, characters: bytearray) -> bytes:
 
 
 def _plain(typed: bytearray) -> bytearray:
-    """Capitals without dashes and blanks; what was typed is zeroed."""
+    """Return capitals without dashes and blanks. Zeroes ``typed``."""
     plain = bytearray(len(typed))
     length = 0
     for value in typed:

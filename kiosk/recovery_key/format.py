@@ -1,4 +1,4 @@
-"""The form of a FileVault recovery key: six groups of four characters with dashes between. Makes no copy."""
+"""The form of a FileVault recovery key: six groups of four characters, separated by dashes. Copies no key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DASH = ord("-")
 
 
 def position(group: int, place: int) -> int:
-    """Where a character of a group stands; both count from 0."""
+    """Return the index of a character of a group; both arguments count from 0."""
     return group * (GROUP_LENGTH + 1) + place
 
 
 def is_usual(key: SecretBuffer) -> bool:
-    """Whether this has the form of a FileVault recovery key. A key of another form is shown all the same."""
+    """Whether this has the form of a FileVault recovery key. Keys of another form are shown as well."""
     between = GROUP_LENGTH + 1
     dashes = all((key[place] == _DASH) == (place % between == GROUP_LENGTH) for place in range(len(key)))
     return len(key) == KEY_LENGTH and dashes

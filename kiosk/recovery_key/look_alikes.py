@@ -1,6 +1,6 @@
-"""Which look-alikes there are in this very key, found by looking: nothing is taken for granted of any key.
+"""Finds the look-alikes in a key. Assumes nothing about which characters keys contain.
 
-What is found says a little about the key. It belongs beside the key, and goes from the screen with it.
+The result reveals a little about the key. Show it only beside the key, and remove it with the key.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # The worst first.
 LOOK_ALIKES: Final = (("O", "0"), ("I", "1"), ("S", "5"), ("B", "8"), ("Z", "2"), ("G", "6"))
-# More than this is not read by somebody who copies a key.
+# People who copy a key do not read more than this.
 MOST_SENTENCES: Final = 2
 _ROUND: Final = LOOK_ALIKES[0]
 
 
 class Present(Enum):
-    """Which of two look-alikes there are."""
+    """Which of two look-alikes a key contains."""
 
     NEITHER = auto()
     LETTER = auto()
@@ -41,17 +41,17 @@ class LookAlikePair:
 
     @property
     def absent(self) -> str:
-        """The one that there is not, if there is the other."""
+        """The character that the key lacks, if it contains the other."""
         return {Present.LETTER: self.digit, Present.DIGIT: self.letter}.get(self.present, "")
 
     @property
     def there(self) -> str:
-        """The one that there is, if the other is not."""
+        """The character that the key contains, if it lacks the other."""
         return {Present.LETTER: self.letter, Present.DIGIT: self.digit}.get(self.present, "")
 
 
 def look_alikes(key: SecretBuffer) -> list[LookAlikePair]:
-    """What there is to say about each pair in this key."""
+    """Return all pairs with what this key contains of them."""
     return [LookAlikePair(letter, digit, _present(key, letter, digit)) for letter, digit in LOOK_ALIKES]
 
 
@@ -67,7 +67,7 @@ def _contains(key: SecretBuffer, character: str) -> bool:
 
 
 def sentences(found: Iterable[LookAlikePair]) -> list[str]:
-    """The most useful of it in words, each short enough for one line."""
+    """Return the most useful findings as sentences, each short enough for one line."""
     given = list(found)
     single = [pair for pair in given if pair.absent]
     both = [f"{pair.letter}/{pair.digit}" for pair in given if pair.present is Present.BOTH]

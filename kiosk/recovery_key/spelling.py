@@ -1,7 +1,7 @@
-"""Spelling alphabets: a word for each letter and digit, for reading a key to somebody.
+"""Spelling alphabets: a word for each letter and digit, for reading a key aloud.
 
-A word is a constant and no secret; all words of a key in order are the key. So one word at a time is handed out, and
-nothing here puts two together.
+A word is a constant and not secret, but all words of a key in order are the key. So this module returns one word at
+a time and never joins two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS: Final = "0123456789"
 INTERNATIONAL: Final = "en"
 
-# Words for A to Z, then for 0 to 9. Digits are written small, as the numerals that they are.
+# Words for A to Z, then for 0 to 9. Digits are written in small letters, as numerals.
 _WORDS: Final = {
     # ICAO Annex 10, which is also NATO's and the ITU's. Digits as they are spoken off the air.
     "en": (
@@ -31,7 +31,7 @@ _WORDS: Final = {
         "nul en to tre fire fem seks syv otte ni",
     ),
     # DIN 5009:2022, the standard in force for business and administration. It replaced the postal table of first names
-    # (Anton, Berta, Cäsar), which many still know by heart; the letters stand beside the words in any case.
+    # (Anton, Berta, Cäsar), which many still know by heart; the letters are shown beside the words anyway.
     "de": (
         (
             "Aachen Berlin Chemnitz Düsseldorf Essen Frankfurt Goslar Hamburg Ingelheim Jena Köln Leipzig München"
@@ -49,7 +49,7 @@ _WORDS: Final = {
         "cero uno dos tres cuatro cinco seis siete ocho nueve",
     ),
     # The list of the Institute for the Languages of Finland. For Q, X and Z it has the letters' names alone; that of Q
-    # is all but the number six (kuu, kuusi), so Quintus stands there.
+    # is all but the number six (kuu, kuusi), so Quintus replaces it.
     "fi": (
         (
             "Aarne Bertta Celsius Daavid Eemeli Faarao Gideon Heikki Iivari Jussi Kalle Lauri Matti Niilo Otto Paavo"
@@ -117,17 +117,17 @@ _WORDS: Final = {
 
 
 class Alphabet:
-    """The words of one language. The same objects for each call: what is drawn of them is never a copy."""
+    """The words of one language. Returns the same objects each time, so that no copy is ever drawn."""
 
     def __init__(self, language: str) -> None:
         letters, digits = _WORDS[language]
         self._words = dict(zip(LETTERS + DIGITS, (*letters.split(), *digits.split()), strict=True))
 
     def word(self, character: str) -> str:
-        """The word for one character; of what has none, the character itself."""
+        """Return the word for a character, or the character itself if it has none."""
         return self._words.get(character.upper(), character)
 
 
 def alphabet(language: str) -> Alphabet:
-    """The alphabet of a language; the international one where we have none."""
+    """Return the alphabet of a language, or the international one."""
     return Alphabet(language if language in _WORDS else INTERNATIONAL)

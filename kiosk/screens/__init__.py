@@ -1,1 +1,1 @@
-"""One file, one screen. A screen shows one thing and ends with one answer."""
+"""One file, one screen. A screen shows one thing and gives one answer."""

@@ -1,4 +1,4 @@
-"""The frame that all screens share: top line, one thing in the middle, key hints, and one answer at the end."""
+"""The base of all screens: top line, one thing in the middle, key hints, and one answer."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ENDING_HINTS: tuple[KeyHint, ...] = (("F1", N_("Help")), ("F10", N_("Lock")))
 
 
 class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
-    """A screen that is shown by the flow and gives it one ``Answer``.
+    """A screen that the flow shows and that gives one ``Answer``.
 
-    The answer is a future and not Textual's dismissal: the screen stays in view until the next one replaces it, so that
-    no empty frame flashes in between, and whatever is laid over it (help) does not have to be removed first.
+    The answer is a future, not Textual's dismissal: the screen stays in view until the next one replaces it. So no
+    empty frame flashes in between, and a screen on top (help) need not be removed first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,7 +47,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
     key_hints: Sequence[KeyHint] = ()
     ending_hints: Sequence[KeyHint] = ENDING_HINTS
     help_text: str = ""
-    # Screens on which people rightly press no key have a clock of their own instead.
+    # False on screens where people have reason to press no key; these have a clock of their own.
     idle_counts: bool = True
 
     def __init__(self) -> None:
@@ -57,33 +57,33 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.organisation, step=self.step, note=self.note, band=self.band)
-        # Straight on the screen: whatever is drawn is drawn once more for every container around it.
+        # Directly on the screen: each container around a widget draws it once more.
         with Vertical(id="content"):
             yield from self.content()
         yield KeyHints(self.spelled([*self.key_hints, *self.ending_hints]))
 
     @staticmethod
     def spelled(key_hints: Sequence[KeyHint]) -> list[KeyHint]:
-        """Marked hints in the language of the visit, names of keys included."""
+        """Return marked hints in the language of the visit, including the names of keys."""
         return [(_(key), _(label)) for key, label in key_hints]
 
     def content(self) -> Iterable[Widget]:
-        """The one thing of this screen."""
+        """Return the widgets of this screen."""
         return ()
 
     def answer(self, answer: Answer) -> None:
-        """Give the answer; later ones are ignored."""
+        """Give the answer. Later answers are ignored."""
         if not self.answered.done():
             self.answered.set_result(answer)
 
     def tick(self) -> None:
-        """Called a few times a second while a visit lasts, also while something lies over this screen."""
+        """Check deadlines. Called a few times a second during a visit, also while another screen is on top."""
 
     def forget(self) -> None:
-        """Take everything secret off the screen, at once: the visit has ended and is wiped."""
+        """Remove everything secret from the screen at once: the visit has ended and is wiped."""
 
     def warn(self, words: str) -> None:
-        """Say something above the key hints; no words take it away."""
+        """Show a warning above the key hints; empty to remove it."""
         if words != self._warned:
             self._warned = words
             warning = self._line("warning")
@@ -91,25 +91,25 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
             warning.display = bool(words)
 
     def action_go(self) -> None:
-        """Enter, unless it would do something that cannot be seen."""
+        """Handle Enter, unless the screen is too small to show what it would do."""
         if self.fits:
             self.action_enter()
 
     def action_enter(self) -> None:
-        """The one next step."""
+        """Go on. Called for Enter."""
 
     def action_escape(self) -> None:
-        """One step back."""
+        """Go back. Called for Esc."""
 
     @property
     def fits(self) -> bool:
-        """Whether the terminal is large enough for everything to be seen whole."""
+        """Whether the terminal is large enough to show everything."""
         size = self.app.size
         return size.width >= SMALLEST.width and size.height >= SMALLEST.height
 
     @staticmethod
     def classes_for(size: Size) -> dict[str, bool]:
-        """What the style sheet is told of a terminal of this size."""
+        """Return the style classes for a terminal of this size."""
         large_enough = size.width >= SMALLEST.width and size.height >= SMALLEST.height
         return {"-too-small": not large_enough, "-tall": size.height >= 30, "-wide": size.width >= 110}
 
@@ -131,7 +131,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
         )
 
     def _line(self, name: str) -> Prose:
-        """Words that most screens never show; made when they are needed, as every widget costs start-up time."""
+        """Return a line that most screens never show. Made on demand, because every widget costs start-up time."""
         for line in self.query(f"#{name}").results(Prose):
             return line
         line = Prose(id=name)

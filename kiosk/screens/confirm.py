@@ -1,4 +1,4 @@
-"""Is it you who signed in? A stranger's sign-in is seen by the one who stands here."""
+"""Asks "Is this you?", so that the person at the terminal notices a stranger's sign-in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kiosk.wording import CONFIRM_HELP
 
 
 class ConfirmScreen(KioskScreen[Identity]):
-    """Waits for Enter; no answer in time ends the visit."""
+    """Waits for Enter. No answer in time ends the visit."""
 
     step = 2
     key_hints = (("Enter", N_("Yes, go on")), ("Esc", N_("No, not me")))

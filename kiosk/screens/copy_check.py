@@ -1,4 +1,4 @@
-"""Is what was written down right? Typed group by group, while the key is hidden or gone; each is right or wrong."""
+"""Checks what was written down: the person types each group, while the key is hidden or gone."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.wording import READ_BACK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
 
-# Who types with their eyes on the paper goes on for a while after a wrong group: that costs no tries.
+# People who type with their eyes on the paper go on for a while after a wrong group. That costs no tries.
 PAUSE_SECONDS = 1.0
 _UNDECIDED: Sequence[KeyHint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
 _DECIDED: Sequence[KeyHint] = (("Enter", N_("What now")), ("Esc", N_("Back to the key")))
 
 
 class CopyCheckScreen(KioskScreen[AfterCheck]):
-    """Shows how many characters were typed, and never one of them: they are the key."""
+    """Shows how many characters were typed, but never the characters: they are the key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up", "move(-1)", show=False),
@@ -40,12 +40,12 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
     help_text = READ_BACK_HELP
 
     def __init__(self, reveal: Reveal, check: CopyCheck, clock: Clock) -> None:
-        """``check`` is that of the showing, which must have one."""
+        """``check`` is the copy check of ``reveal``."""
         super().__init__()
         self._reveal = reveal
         self._check = check
         self._clock = clock
-        # Never longer than a group, so that it never moves and leaves a copy behind.
+        # Of fixed length, so that it is never moved in memory, which would leave a copy behind.
         self._typed = bytearray(GROUP_LENGTH)
         self._length = 0
         self._wrong: set[int] = set()
@@ -71,7 +71,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         self.query_one("#where", Prose).say(where)
 
     def on_key(self, event: Key) -> None:
-        """Every printable key is typed."""
+        """Type every printable key."""
         if not self.fits or not event.is_printable or not event.character:
             return
         event.stop()
@@ -91,7 +91,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
             self._say(self._wanted())
 
     def action_move(self, by: int) -> None:
-        """Type another group."""
+        """Move to another group."""
         if self._group:
             self._empty()
             self._group = min(max(self._group + by, 1), GROUPS)
@@ -116,7 +116,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         self._empty()
 
     def _is_run_on(self) -> bool:
-        """Whether this is still the typing of somebody who has not seen yet that a group is wrong."""
+        """Whether this key comes from a person who has not noticed yet that a group is wrong."""
         now = self._clock.now()
         if self._quiet_until is None or now >= self._quiet_until:
             self._quiet_until = None
@@ -126,7 +126,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
 
     def _compare(self) -> None:
         group, typed = self._group, self._typed
-        # Zeroed by whoever compares it.
+        # The check zeroes it.
         verdict = self._check.check(group, typed)
         self._typed, self._length = bytearray(GROUP_LENGTH), 0
         if verdict is Verdict.RIGHT:
@@ -154,7 +154,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         return group_wanted(self._group) if self._check.tries_left(self._group) else group_spent(self._group)
 
     def _next(self, group: int) -> int:
-        """The group to type after this one: the next that is not right yet and has tries left; 0 if there is none."""
+        """Return the next group after this one that is not right and has tries left, or 0."""
         order = [*range(group + 1, GROUPS + 1), *range(1, group + 1)]
         open_ones = (one for one in order if not self._check.is_right(one) and self._check.tries_left(one))
         return next(open_ones, 0)

@@ -1,4 +1,4 @@
-"""Which Mac? The person's own, with a word on whether a key can be had, and the reason if not."""
+"""Lists the person's Macs, and says for each whether a key is available, and if not, why."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._shown = self._devices
         self._helpdesk = helpdesk
         self._filter = ""
-        # Made once: what a key changes is drawn before the next one comes.
+        # Made once, so that the list is redrawn before the next key press.
         self._row_of = {device.id: _row(device, now) for device in self._devices}
         self._open_at = chosen
         self._list = DeviceList(self._count(), self._rows())
@@ -82,7 +82,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._describe()
 
     def on_key(self, event: Key) -> None:
-        """Every printable key narrows the list."""
+        """Narrow the list with every printable key."""
         if self._devices and event.is_printable and event.character and len(self._filter) < LONGEST:
             event.stop()
             self._narrow(self._filter + event.character)

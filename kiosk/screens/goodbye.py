@@ -1,4 +1,4 @@
-"""The visit is over and everything of it is gone."""
+"""Says that the visit is over and wiped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kiosk.wording import goodbye
 
 
 class GoodbyeScreen(KioskScreen[None]):
-    """Leaves by itself; any of the two keys is quicker."""
+    """Ends by itself; Enter and Esc are quicker."""
 
     key_hints = (("Enter", N_("Done")),)
     ending_hints = ()

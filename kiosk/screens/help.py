@@ -1,4 +1,4 @@
-"""What the screen behind this one is for, in a few sentences."""
+"""Explains the screen behind it in a few sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kiosk.widgets.prose import Prose
 
 
 class HelpScreen(Screen[None], inherit_bindings=False):
-    """Lies over a screen; that screen's clocks go on."""
+    """Lies on top of a screen, whose deadlines continue."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,f1", "close", show=False),

@@ -1,4 +1,4 @@
-"""Demo only: plays the other device, so that the whole visit can be walked on one terminal."""
+"""Plays the phone in the demo, so that one terminal is enough for a whole visit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kiosk.widgets.prose import Prose
 
 
 class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
-    """Who signs in on the simulated phone? Dismissed with None when nobody does."""
+    """Asks who signs in on the simulated phone. Dismissed with None when nobody does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
@@ -52,7 +52,7 @@ class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
         self.dismiss(None)
 
     def _list(self) -> str:
-        # A window of the list around the chosen one: the organisation has more people than 24 rows hold.
+        # Only the rows around the chosen one: the organisation has more people than 24 rows hold.
         size = 14
         first = max(0, min(self._chosen - size // 2, len(self._people) - size))
         return "\n".join(

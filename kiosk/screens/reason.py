@@ -1,4 +1,4 @@
-"""Why the key is needed, where the organisation asks for it: one line to type."""
+"""Asks why the key is needed, if the organisation wants to know."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kiosk.wording import REASON_HELP, REASON_PROMPT
 
 
 class ReasonScreen(KioskScreen[str | None]):
-    """Answers with the reason, empty where that is allowed, or with None to go back."""
+    """Answers with the reason (empty if it is optional), or None to go back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 4
@@ -26,7 +26,7 @@ class ReasonScreen(KioskScreen[str | None]):
     help_text = REASON_HELP
 
     def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:
-        """``typed`` is what was typed before and was not accepted."""
+        """``typed`` is the reason that was not accepted before."""
         super().__init__()
         self._prompt = prompt or _(REASON_PROMPT)
         self._required = required
@@ -42,7 +42,7 @@ class ReasonScreen(KioskScreen[str | None]):
         self._show()
 
     def on_key(self, event: Key) -> None:
-        """Every printable key is typed."""
+        """Type every printable key."""
         if self.fits and event.is_printable and event.character and len(self._typed) < LONGEST_REASON:
             event.stop()
             self._typed += event.character

@@ -1,4 +1,4 @@
-"""The recovery key, for as long as its time lasts; then only the way to have it again."""
+"""Shows the recovery key while its time lasts; afterwards only the way to fetch it again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WIDTH = 78
 
 
 class RevealScreen(KioskScreen[AfterReveal]):
-    """Draws a showing. While the key stands there its countdown is the clock, not idleness."""
+    """Draws a reveal. While the key is visible its countdown limits the time, not idleness."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "turn_over", show=False),
@@ -47,7 +47,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         Binding("f6", "check", show=False),
     ]
     step = 4
-    # Somebody who copies 24 characters to paper presses no key.
+    # A person who copies 24 characters to paper presses no key.
     idle_counts = False
     help_text = REVEAL_HELP
 
@@ -83,7 +83,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._draw()
 
     def action_turn(self, by: int) -> None:
-        """Another group, where one is drawn at a time."""
+        """Show another group, where one is drawn at a time."""
         self.query_one(KeyView).turn(by)
         self._draw()
 
@@ -96,21 +96,21 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._draw()
 
     def action_view(self) -> None:
-        """The whole key, one group at a time, all characters with their words."""
+        """Change the form: the whole key, one group at a time, all characters with their words."""
         view = self.query_one(KeyView)
         if self._reveal.visible:
             view.show_as(_FORMS[(_FORMS.index(view.form) + 1) % len(_FORMS)])
             self._draw()
 
     def action_words(self) -> None:
-        """International words in place of those of the visit's language, or the other way round."""
+        """Change between the spelling words of the visit's language and the international ones."""
         if self._has_two_alphabets:
             self._spelling = language() if self._spelling == INTERNATIONAL else INTERNATIONAL
             self.query_one(KeyView).spell_with(alphabet(self._spelling))
             self._draw()
 
     def action_more_time(self) -> None:
-        """Up to the organisation's limit."""
+        """Extend the time, up to the organisation's limit."""
         if self._reveal.visible:
             self._reveal.extend()
             self.tick()
@@ -132,7 +132,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
             self._draw()
 
     def _go_on(self, answer: AfterReveal) -> None:
-        # A screen that is replaced while the key stands on it leaves drawings behind.
+        # A screen that is replaced while it shows the key leaves drawings behind.
         self._reveal.hide()
         self._draw()
         self.answer(answer)
@@ -150,7 +150,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         return language() != INTERNATIONAL and self.query_one(KeyView).form is not KeyForm.WHOLE
 
     def _draw(self) -> None:
-        """Follow the showing, wherever its state was changed."""
+        """Draw the current state of the reveal, wherever it was changed."""
         view = self.query_one(KeyView)
         state = (self._reveal.visible, self._reveal.over)
         if state != self._drawn:
@@ -184,7 +184,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         return [*shown, ("F5" if checks else "Enter", _WHAT_NOW[1]), _BACK]
 
     def _room(self) -> int:
-        """Lines for what is said of the key: a warning below may need them."""
+        """Return how many lines of advice fit: a warning below may need the room."""
         if not self._warning or self.has_class("-tall"):
             return MOST_SENTENCES
         return min(MOST_SENTENCES, max(1, _LINES_BELOW - len(wrap(self._warning, _WIDTH))))

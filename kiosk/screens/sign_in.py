@@ -1,4 +1,4 @@
-"""Where and with which code to sign in: address, QR code of it, code in large type, time left."""
+"""Shows where and with which code to sign in: address, QR code, code in large type, time left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kiosk.wording import SIGN_IN_HELP
 
 
 class SignInScreen(KioskScreen[SignInOutcome]):
-    """Waits for the other device. The code lives on its own clock, so no key has to be pressed here."""
+    """Waits for the other device. The code has its own deadline, so idleness does not count."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f9", "phone", show=False)]
     step = 1
@@ -32,12 +32,12 @@ class SignInScreen(KioskScreen[SignInOutcome]):
     help_text = SIGN_IN_HELP
 
     class PhoneWanted(Message):
-        """The demo's simulated phone was asked for."""
+        """The person asked for the simulated phone of the demo."""
 
     def __init__(
         self, user_code: str, address: str, deadline: Deadline, *, renewed: bool = False, phone: bool = False
     ) -> None:
-        """``renewed`` when the last code was not used in time; ``phone`` offers the simulated phone of the demo."""
+        """``renewed``: the last code was not used in time. ``phone`` offers the simulated phone of the demo."""
         super().__init__()
         self._user_code = user_code
         self._address = address

@@ -1,4 +1,4 @@
-"""Everything that fails ends here: what happened, what to do next, who can help, and a reference to quote."""
+"""Shows any error: what happened, what to do next, who can help, and a reference to quote."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kiosk.wording import TROUBLE_HELP, again, help_with, named, waiting
 
 
 class TroubleScreen(KioskScreen[Choice]):
-    """Says it in plain words; never shows a cause that is meant for the operator."""
+    """Explains an error in plain words; never shows the cause, which is for the operator."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "ticket", show=False)]
     help_text = TROUBLE_HELP
@@ -38,7 +38,7 @@ class TroubleScreen(KioskScreen[Choice]):
         device: Device | None = None,
         ticket: str = "",
     ) -> None:
-        """``leave`` says in marked words what Esc does; ``ticket`` is the text for a ticket."""
+        """``leave`` is the marked label of Esc; ``ticket`` is the text for a ticket."""
         super().__init__()
         self.step = step
         self._error = error
@@ -57,7 +57,7 @@ class TroubleScreen(KioskScreen[Choice]):
                     yield from self._words()
         else:
             yield from self._words()
-        # Below the square, not beside it: there an address of the helpdesk would be broken in the middle.
+        # Below the QR code, not beside it, where the address of the helpdesk would be broken across lines.
         yield Facts(help_with(self._error, self._organisation))
 
     def _words(self) -> Iterable[Widget]:
@@ -70,11 +70,11 @@ class TroubleScreen(KioskScreen[Choice]):
         if error.retry_after:
             yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
         if error.portal:
-            # Beside a name there is no room to keep an address whole.
+            # Beside a label there is no room to keep an address on one line.
             yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
 
     def action_ticket(self) -> None:
-        """Lay what a ticket needs over this screen."""
+        """Show the text for a ticket on top of this screen."""
         if self._ticket:
             self.app.push_screen(HelpScreen(self._ticket, self._organisation.helpdesk, title=_("For a ticket")))
 

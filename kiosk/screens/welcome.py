@@ -1,4 +1,4 @@
-"""The lock screen: whose desk this is, what it does, and how to begin. Nothing moves, nothing is asked for."""
+"""The first screen: whose terminal this is, what it does, and how to begin. Nothing moves, nothing is requested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kiosk.wording import NETWORK, WELCOME_HELP, fault
 
 
 class WelcomeScreen(KioskScreen[None]):
-    """Enter begins; the arrows choose a language, for this visit alone."""
+    """Enter begins. The arrow keys choose a language for this visit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up", "speak(-1)", show=False),
@@ -42,8 +42,9 @@ class WelcomeScreen(KioskScreen[None]):
         failed: str = "",
         demo: bool = False,
     ) -> None:
-        """``languages`` by code; ``notice`` are words of the organisation, ``failed`` is the reference of a
-        visit before this one that failed."""
+        """``languages`` maps codes to names. ``notice`` is a text of the organisation. ``failed`` is the reference of
+        the visit before this one, if it failed.
+        """
         super().__init__()
         self._clock = clock
         self._helpdesk = helpdesk
@@ -83,7 +84,7 @@ class WelcomeScreen(KioskScreen[None]):
             yield Languages(self._languages, i18n.language())
 
     def say_network(self, network: Network) -> None:
-        """Say what became of the network, whenever that is known."""
+        """Show the state of the network; may be called before the screen is mounted."""
         self._network = network
         if self.is_mounted:
             for prose in self.query("#network").results(Prose):
@@ -94,7 +95,7 @@ class WelcomeScreen(KioskScreen[None]):
         return _(NETWORK[self._network]) if self._network else ""
 
     async def action_speak(self, by: int) -> None:
-        """Say everything in the next language."""
+        """Change to the next language."""
         codes = list(self._languages)
         if len(codes) > 1:
             here = codes.index(i18n.language()) if i18n.language() in codes else 0
@@ -106,7 +107,7 @@ class WelcomeScreen(KioskScreen[None]):
         self._forget_at = Deadline.after(self._clock, LANGUAGE_SECONDS) if other else None
         if self._ticking:
             self._ticking.stop()
-        # Only while another language stands there: otherwise nothing ticks on this screen.
+        # Only while another language is shown: otherwise nothing ticks on this screen.
         self._ticking = self.set_interval(1.0, self._look_at_clock) if other else None
         await self.recompose()
 

@@ -1,4 +1,4 @@
-"""What to do at the locked Mac, and what comes after: two pages to read or to copy, without the key."""
+"""Explains what to do at the locked Mac, and afterwards: two pages to read or copy, without the key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LAST: Sequence[KeyHint] = (("Enter", N_("Finish and lock")), ("← →", N_("Pa
 
 
 class WhatNowScreen(KioskScreen[AfterCard]):
-    """Enter turns the page, and on the last one finishes the visit."""
+    """Enter turns the page; on the last page it finishes the visit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,up,pageup", "turn(-1)", show=False),

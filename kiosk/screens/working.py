@@ -1,4 +1,4 @@
-"""A question is under way and takes longer than a moment."""
+"""Says that a request takes longer than a moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kiosk.wording import WORKING_HELP
 
 
 class WorkingScreen(KioskScreen[None]):
-    """Still words instead of a spinner: over SSH a moving picture costs more than it tells."""
+    """Shows words that do not move: over SSH a spinner costs more than it tells."""
 
     key_hints = (("Esc", N_("Cancel")),)
     idle_counts = False

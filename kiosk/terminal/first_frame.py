@@ -1,6 +1,6 @@
-"""The first screen as a visit has drawn it, kept outside the visit: the next one shows it before it has drawn its own.
+"""Keeps the first frame of a visit, so that the next visit can show it before it has drawn its own.
 
-Whatever is typed meanwhile waits in the terminal and counts as soon as the visit reads.
+Keys that are pressed meanwhile wait in the terminal until the visit reads them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 
 class FirstFrame:
-    """Memory that supervisor and visits share. It holds one frame of the first screen, with no person near it."""
+    """One frame of the first screen, in memory shared by supervisor and visits. Contains nothing about a person."""
 
     def __init__(self) -> None:
-        # Only Linux has it. Without, the next visit's first frame is the first that is seen.
+        # Only Linux has memfd. Without it, nothing is shown before the next visit draws its own first frame.
         self._memory = os.memfd_create("first-frame") if hasattr(os, "memfd_create") else None
 
     def keep(self, frame: str, size: tuple[int, int]) -> None:
-        """In the visit: remember this frame for a terminal of this size."""
+        """In the visit: keep this frame for a terminal of this size."""
         if self._memory is None:
             return
         data = f"{size[0]} {size[1]}\n{_OPEN}{frame}".encode()
@@ -32,11 +32,11 @@ class FirstFrame:
         return self._kept()[0] == size
 
     def draw(self) -> None:
-        """At the start of a visit: show the frame, if the terminal still has its size, and take keys from now on."""
+        """At the start of a visit: show the frame if the terminal still has its size, and accept keys."""
         size, frame = self._kept()
         with contextlib.suppress(OSError, termios.error):
             if frame and tuple(os.get_terminal_size(2)) == size:
-                _take_keys()
+                _accept_keys()
                 os.write(2, frame)
 
     def _kept(self) -> tuple[tuple[int, int], bytes]:
@@ -47,8 +47,8 @@ class FirstFrame:
         return (columns, rows), frame
 
 
-def _take_keys() -> None:
-    """What Textual sets a moment later: nothing is echoed or acted on, and Enter waits as it was typed."""
+def _accept_keys() -> None:
+    """Set what Textual sets a moment later: no echo, no signals, and Enter as it was typed."""
     settings = termios.tcgetattr(0)
     settings[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
     settings[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)

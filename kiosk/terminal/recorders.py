@@ -1,4 +1,4 @@
-"""What may be recording or watching this terminal from outside, as far as it can be noticed."""
+"""Finds programs that may be recording or watching this terminal, as far as that is visible from here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from kiosk.config.kiosk import Policy, RecorderPolicies
 
 _PROC = Path("/proc")
-# The names of processes, as the kernel keeps them, and the kind that each stands for.
+# Names of processes, as the kernel shows them, and the kind of each.
 _KINDS = {
     "script": "script",
     "asciinema": "asciinema",
@@ -28,19 +28,19 @@ _MOST_ANCESTORS = 64
 
 @dataclass(frozen=True)
 class Recorders:
-    """What was noticed, by kind, and the strictest policy among it."""
+    """The kinds that were found, and the strictest policy among them."""
 
     kinds: tuple[str, ...] = ()
     policy: Policy = Policy.ALLOW
 
     @property
     def warns(self) -> bool:
-        """Whether the person has to be told."""
+        """Whether to warn the person."""
         return self.policy is not Policy.ALLOW
 
     @property
     def masks(self) -> bool:
-        """Whether only a part of a key may be seen at a time."""
+        """Whether to show only one group of the key at a time."""
         return self.policy in {Policy.MASK, Policy.REFUSE}
 
     def __str__(self) -> str:
@@ -48,9 +48,9 @@ class Recorders:
 
 
 def find_recorders(policies: RecorderPolicies, tty: str, environment: Mapping[str, str] | None = None) -> Recorders:
-    """Look at the processes above this one, at the terminal's name, and for a tracer.
+    """Check the parent processes, the terminal's name, and whether a debugger traces this process.
 
-    Recording inside the SSH protocol or of the terminal's other end cannot be noticed from here.
+    Recording in the SSH server or at the other end of the terminal cannot be found from here.
     """
     environment = os.environ if environment is None else environment
     found = {_KINDS[name] for name in _ancestors() if name in _KINDS}

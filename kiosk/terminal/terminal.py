@@ -1,4 +1,4 @@
-"""The terminal from outside the app: whether it is one, what it is called, and how it is left clean after a visit."""
+"""The terminal outside a visit: whether it is one, its name, and its clean-up after each visit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MODES_OFF = (
     "\x1b[?1004l"  # focus reports
     "\x1b[?2004l"  # bracketed paste
 )
-# DECALN first: it prints over every cell. Erasing alone moves the key into the scrollback of some terminals.
+# DECALN first: it overprints every cell. Erasing alone moves the key into the scrollback of some terminals.
 OVERPRINT_AND_ERASE = "\x1b[?6l\x1b[r\x1b[m\x1b#8\x1b[H\x1b[2J"
 _LEAVE = "\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[m"
-# The Linux console has no alternate screen: what scrolled off stays in video memory until it is told otherwise.
+# The Linux console has no alternate screen: text that scrolled off stays in memory until this sequence.
 _LINUX_CONSOLE = "\x1b#8\x1b[H\x1b[2J\x1b[3J"
 
 
@@ -29,7 +29,7 @@ _LARGEST_SIZE = 500
 
 
 def window_size(descriptor: int) -> tuple[int, int]:
-    """Columns and rows, as the kernel knows them; COLUMNS and LINES are not asked."""
+    """Return columns and rows, as the kernel knows them; ignores COLUMNS and LINES."""
     try:
         rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
     except OSError:
@@ -47,7 +47,7 @@ class Terminal:
     """The controlling terminal as it was before the first visit."""
 
     def __init__(self) -> None:
-        """Raises NotATerminal: Textual draws on standard error, and a redirected one would put the key in a file."""
+        """Raises NotATerminal: Textual draws on standard error, and redirecting that would write the key to a file."""
         try:
             names = {os.ttyname(fd) for fd in (0, 1, 2)}
         except OSError:
@@ -58,11 +58,11 @@ class Terminal:
         self._settings: list[Any] = termios.tcgetattr(0)
 
     def reset(self) -> None:
-        """Overprint, erase, modes off, settings back: whatever state a visit has left behind."""
+        """Clean up after a visit in any state: overprint, erase, turn modes off, restore settings."""
         sequence = _MODES_OFF + OVERPRINT_AND_ERASE + _LEAVE
         if os.environ.get("TERM") == "linux":
             sequence += _LINUX_CONSOLE
-        # A terminal that has gone away needs no cleaning; one that does not read is not waited for.
+        # A terminal that has gone away needs no clean-up. Never wait for one that does not read.
         with contextlib.suppress(OSError, termios.error):
             termios.tcflush(1, termios.TCIOFLUSH)
             termios.tcsetattr(0, termios.TCSANOW, self._settings)
@@ -73,7 +73,7 @@ class Terminal:
 
     @staticmethod
     def say(words: str) -> None:
-        """One line for the person, outside the app."""
+        """Write one line for the person, outside the app."""
         with contextlib.suppress(OSError):
             sys.stdout.write(words + "\r\n")
             sys.stdout.flush()

@@ -1,27 +1,27 @@
-"""What a person can answer on each step of a visit, and be told before it, whatever face it has."""
+"""What a person can answer at each step of a visit, in every UI; and what the first screen says of the network."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 from typing import Final
 
-# Seconds for the answer to "Is this you?"; none is a no.
+# Seconds to answer "Is this you?"; no answer counts as no.
 CONFIRM_SECONDS: Final = 20
-# Somebody who chose a language on the first screen and walked away leaves it to nobody.
+# After this long on the first screen, a language that somebody chose gives way to the usual one.
 LANGUAGE_SECONDS: Final = 60
-# Characters of a reason.
+# Characters in a reason.
 LONGEST_REASON: Final = 200
 
 
 class Network(Enum):
-    """What of the network somebody should know who comes to the terminal."""
+    """The state of the network, as the first screen reports it."""
 
     AWAY = auto()
     BACK = auto()
 
 
 class SignInOutcome(Enum):
-    """How the wait for the sign-in ended at the terminal."""
+    """How waiting for the sign-in ended at the terminal."""
 
     EXPIRED = auto()
     CANCELLED = auto()
@@ -36,7 +36,7 @@ class Identity(Enum):
 
 
 class AfterReveal(Enum):
-    """What the person wants once they have seen the key. ``FETCH`` is for one whose time is over."""
+    """What the person wants after seeing the key. ``FETCH``: the key again, after its time is over."""
 
     FETCH = auto()
     CHECK = auto()
@@ -45,21 +45,21 @@ class AfterReveal(Enum):
 
 
 class AfterCheck(Enum):
-    """Where to go from the check of a copy, whether or not it is right."""
+    """Where to go from the copy check, whatever its result."""
 
     GO_ON = auto()
     BACK = auto()
 
 
 class AfterCard(Enum):
-    """Where to go from the card with the way on."""
+    """Where to go from the what-now card."""
 
     FINISH = auto()
     BACK = auto()
 
 
 class Choice(Enum):
-    """What the person wants after a failure."""
+    """What the person wants after an error."""
 
     AGAIN = auto()
     LEAVE = auto()

@@ -1,4 +1,4 @@
-"""The simulated phone of the demo, as the faces of a visit see it."""
+"""The simulated phone of the demo, as the UIs use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class DemoPerson:
-    """Somebody of the simulated organisation whom the phone can sign in."""
+    """A person of the simulated organisation whom the phone can sign in."""
 
     oid: str
     name: str
@@ -18,10 +18,10 @@ class DemoPerson:
 
 
 class DemoPhone(Protocol):
-    """Exists only in the demo."""
+    """Signs people in. Exists only in the demo."""
 
     async def people(self) -> Sequence[DemoPerson]:
-        """Who can sign in."""
+        """Return who can sign in."""
 
     async def approve(self, user_code: str, oid: str) -> None:
-        """Sign that person in with the code."""
+        """Sign in a person with the code."""

@@ -1,4 +1,4 @@
-"""Tells a key that is held down, or a book that lies on the keyboard, from a person."""
+"""Tells a person from a key that is held down, such as by a book on the keyboard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class HeldKey:
-    """Terminals report no release: the same key again and again without a pause is one that is held."""
+    """Terminals do not report the release of a key: the same key again and again without a pause is a held one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class HeldKey:
         self._since = self._last = clock.now()
 
     def down(self, key: str) -> bool:
-        """Take note of a key press; True when it no longer speaks for a person."""
+        """Note a key press. Returns True if it is no longer a sign of a person."""
         now = self._clock.now()
         if key != self._key or now - self._last > _REPEAT_GAP_SECONDS:
             self._key, self._since = key, now

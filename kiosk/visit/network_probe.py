@@ -1,4 +1,4 @@
-"""Whether the network is back: looked at after a visit that it ended, and only until it is."""
+"""Probes whether the network is back, after a visit that ended for lack of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 
 async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell: Callable[[Network], None]) -> None:
-    """Look at once, then less and less often; tell what comes of it. Ends when everything answers."""
+    """Probe at once, then at growing intervals, and report each result. Returns when everything answers."""
     pause = _FIRST_PAUSE_SECONDS
     while not await answers():
         tell(Network.AWAY)
@@ -29,7 +29,7 @@ async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell:
 
 
 async def answers(config: KioskConfig) -> bool:
-    """Whether authority and broker answer as they should: what a visit asks first of each."""
+    """Whether authority and broker answer the first requests of a visit as they should."""
     return all(await asyncio.gather(_authority(config.sign_in), _broker(config.broker)))
 
 
@@ -52,7 +52,7 @@ async def _good(client: Callable[[], httpx.AsyncClient], url: str, seconds: floa
     try:
         async with asyncio.timeout(seconds), client() as asking, asking.stream("GET", url) as response:
             await aread_limited(response)
-            # A page of a hotel's network is an answer, too.
+            # The sign-in page of a hotel's network also answers with success, but not in JSON.
             return response.is_success and "json" in response.headers.get("content-type", "")
     except (httpx.HTTPError, httpx.InvalidURL, KioskError, OSError):
         return False

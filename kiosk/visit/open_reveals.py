@@ -1,4 +1,4 @@
-"""Knows which reveals are open, outside the process that shows them: what a crash leaves open can then be told."""
+"""Tracks open reveals outside the process that shows them, so that the supervisor can report those of a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DRAWN = "drawn"
 
 
 class OpenReveals:
-    """A pipe from a visit to its supervisor: that it has drawn, and ids of releases. It carries nothing else."""
+    """A pipe from a visit to its supervisor. It carries ids of releases, and that the first screen is drawn."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -19,11 +19,11 @@ class OpenReveals:
             os.set_blocking(end, False)
 
     def drawn(self) -> None:
-        """The first screen stands."""
+        """In the visit: report that the first screen is drawn."""
         self._say(_DRAWN, "")
 
     def wait_until_drawn(self, child: int, seconds: float) -> None:
-        """In the supervisor: return when the first screen stands, or when the visit is gone."""
+        """In the supervisor: wait until the first screen is drawn or the visit is gone."""
         if not hasattr(os, "pidfd_open"):
             return
         gone = os.pidfd_open(child)
@@ -33,20 +33,20 @@ class OpenReveals:
             os.close(gone)
 
     def opened(self, release_id: str) -> None:
-        """A key has arrived and may be seen from now on."""
+        """In the visit: report that a key has arrived and can be seen."""
         self._say("+", release_id)
 
     def closed(self, release_id: str) -> None:
-        """The broker knows how its showing ended."""
+        """In the visit: report that the broker knows how a reveal ended."""
         self._say("-", release_id)
 
     def _say(self, what: str, release_id: str) -> None:
-        # A full pipe stands for hundreds of reveals in one visit; the broker closes those by itself in time.
+        # A full pipe means hundreds of reveals in one visit; the broker closes them itself after a while.
         with contextlib.suppress(OSError):
             os.write(self._write, f"{what}{release_id}\n".encode())
 
     def left_open(self) -> list[str]:
-        """In the supervisor, once the visit is gone: the releases whose end nobody told."""
+        """In the supervisor, after the visit: return the releases whose end nobody reported."""
         with contextlib.suppress(OSError):
             os.close(self._write)
         said = b""

@@ -1,4 +1,4 @@
-"""One released key for as long as it may be seen: shown, hidden, shown again, until its time is over."""
+"""One released key within its time: shown, hidden, shown again, over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Times:
-    """How long a key may be seen. ``seconds`` at a time, again on request until ``longest``; never after ``until``."""
+    """How long a key may be seen: ``seconds`` at first, on request up to ``longest``, never after ``until``."""
 
     seconds: float
     longest: float
@@ -26,8 +26,8 @@ class Times:
 class Reveal:
     """Keeps the key sealed, and open in wipeable memory only while it is on the screen.
 
-    So it can be hidden and shown again without asking the broker for another release. ``copy_check`` checks a copy of
-    it, also when its time is over; None for a key of unusual form.
+    So the key can be hidden and shown again without another release. ``copy_check`` works also after the time is over;
+    it is None for a key of unusual form.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Reveal:
         *,
         warning: str | None = None,
     ) -> None:
-        """Open the seal for the first time; ``ended`` is called once, when the key can no longer be shown.
+        """Open the seal for the first time. Calls ``ended`` once, when the key can no longer be shown.
 
-        ``warning`` is the code of something that the person should know about this key.
+        ``warning`` is the code of a warning about this key.
         Raises SealBroken.
         """
         self.device = device
@@ -53,7 +53,7 @@ class Reveal:
         self._clock = clock
         self._ended = ended
         now = clock.now()
-        # The visit's own end comes first: a countdown must not promise time that is not there.
+        # Bounded by the end of the visit: a countdown must not promise time that does not exist.
         self._latest = min(now + max(times.longest, times.seconds), times.until)
         self._seconds = times.seconds
         self.deadline = Deadline(clock, min(now + times.seconds, self._latest))
@@ -74,12 +74,12 @@ class Reveal:
 
     @property
     def can_extend(self) -> bool:
-        """Whether more time would be more: the organisation sets the longest."""
+        """Whether ``extend`` would add time: the organisation sets a maximum."""
         return not self.over and self._extended() >= self.deadline.at + 1
 
     @property
     def shown_seconds(self) -> float:
-        """How long the key has stood on the screen."""
+        """How long the key has been visible."""
         until = min(self._clock.now(), self.deadline.at)
         return self._shown_seconds + (max(0.0, until - self._shown_since) if self.key is not None else 0.0)
 
@@ -96,25 +96,25 @@ class Reveal:
             key.wipe()
 
     def show(self) -> None:
-        """Open the seal again, within the time."""
+        """Open the seal again, if there is time left."""
         self.tick()
         if self._unseal is not None and self.key is None:
             self._shown_since = self._clock.now()
             self.key = self._unseal()
 
     def extend(self) -> None:
-        """Begin the time anew, up to the longest."""
+        """Restart the time, up to the maximum."""
         if self.can_extend:
             self.deadline = Deadline(self._clock, self._extended())
 
     def finish(self, how: Ending) -> None:
-        """Wipe and forget the key; there is no way back. A copy of it can still be checked."""
+        """Wipe the key for good. A copy of it can still be checked."""
         if not self.over:
             self._close()
             self._ended(self, how)
 
     def wipe(self) -> None:
-        """Zero all that there is of the key, from any thread; what is sealed opens no more."""
+        """Zero everything of the key, from any thread. The seal cannot be opened again."""
         self._close()
         if self.copy_check:
             self.copy_check.wipe()
@@ -131,7 +131,7 @@ class Reveal:
 
 
 def _copy_check(key: SecretBuffer) -> CopyCheck | None:
-    # Loaded by now, like all that opens seals; imported at the top it would delay the first screen.
+    # Already loaded, like everything that opens seals; imported at the top it would delay the first screen.
     from kiosk.recovery_key.copy_check import CopyCheck
 
     try:

@@ -1,4 +1,4 @@
-"""What somebody copies into a ticket when something went wrong: enough to find it again in every log, and no secret."""
+"""The text that people copy into a ticket about an error: enough to find it in every log, and no secret."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from kiosk.models import Device
 
 
 def ticket(error: KioskError, *, at: datetime, kiosk: str, device: Device | None = None, sign_in: str = "") -> str:
-    """One fact on a line; what is not known is left out.
+    """Return one fact on each line, without those that are not known.
 
-    ``at`` is when it happened, ``kiosk`` is the place's own name, ``sign_in`` the correlation id of the visit's
-    sign-in. The code, the time, the ids and the names of the places where they are looked for stay as they are in every
-    language.
+    ``at`` is the time of the error, ``kiosk`` the name of the terminal, ``sign_in`` the correlation id of the sign-in.
+    Code, time, ids, and the names of the services where ids are looked up are not translated.
     """
     microsoft = error.support if isinstance(error, SignInError) else ""
     facts = (

@@ -1,4 +1,4 @@
-"""What the flow asks of the person, one method for each step. A face shows it, full screen or line by line."""
+"""The interface between flow and UI: one method for each step of a visit."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 
 class VisitUI(Protocol):
-    """Each method shows one step until there is an answer; it may be cancelled at any moment."""
+    """Shows steps. Each method returns with the person's answer and may be cancelled at any moment."""
 
     async def welcome(self) -> None:
-        """Nobody is there. Returns when somebody begins."""
+        """Show the first screen. Returns when somebody begins."""
 
     def network(self, network: Network) -> None:
-        """What became of the network that ended the last visit. Comes while ``welcome`` is shown, and only then."""
+        """Report the state of the network that ended the last visit. Only called during ``welcome``."""
 
     async def working(self, words: str, step: int) -> None:
-        """A question is under way and takes longer than a moment. Returns when the person gives up waiting."""
+        """Say that a request takes longer than a moment. Returns when the person gives up waiting."""
 
     async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
-        """Where and with which code to sign in; ``renewed`` when it stands in for one that was not used in time."""
+        """Show where and with which code to sign in. ``renewed``: the last code was not used in time."""
 
     async def confirm(self, person: Person) -> Identity:
-        """Is it you who signed in?"""
+        """Ask whether the person at the terminal is the one who signed in."""
 
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
-        """Which Mac? Opens on the one with the id ``chosen``. None to finish."""
+        """Ask which Mac; the list opens on the one with the id ``chosen``. Returns None to finish."""
 
     async def reason(self, prompt: str | None, *, required: bool, typed: str) -> str | None:
-        """Why is the key needed? ``typed`` was typed before and not taken. None to go back."""
+        """Ask why the key is needed. ``typed`` is the reason that was not accepted before. Returns None to go back."""
 
     async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
-        """The key; ``recorders`` is what may be recording it."""
+        """Show the key; ``recorders`` may be recording it."""
 
     async def copy_check(self, reveal: Reveal) -> AfterCheck:
-        """Is what you wrote down right? The key is hidden meanwhile, and its time may end."""
+        """Check what the person wrote down. The key is hidden, and its time may end meanwhile."""
 
     async def what_now(self, device: Device) -> AfterCard:
-        """What to do at the locked Mac, and what comes after."""
+        """Explain what to do at the locked Mac and afterwards."""
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
-        """What went wrong, with the Mac that it is about; ``leave`` says in words where the way back leads."""
+        """Show an error and the Mac that it concerns. ``leave`` is the marked label of the way back."""

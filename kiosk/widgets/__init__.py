@@ -1,1 +1,1 @@
-"""One file, one widget. Widgets draw what they are given; they ask nobody."""
+"""One file, one widget. Widgets draw what they are given and ask for nothing."""

@@ -1,4 +1,4 @@
-"""A short code in large type, on one line where there is room, else on two."""
+"""A short code in large type, on one line if there is room, else on two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kiosk.look.glyphs import Charset, typeface_for
 
 
 class BigText(Widget):
-    """Letters and digits, five cells wide and four rows high; in ASCII and box lines the same."""
+    """Letters and digits, five cells wide and four rows high in every charset."""
 
     DEFAULT_CSS = """
     BigText { width: 100%; height: auto; }

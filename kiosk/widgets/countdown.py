@@ -1,4 +1,4 @@
-"""Time left, in figures, as a bar, and in words when it grows short; always computed from the deadline."""
+"""The time left, in figures, as a bar, and in words when it is short; always computed from the deadline."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from kiosk.i18n import N_, _
 _WORDS_CELLS = 22
 _GAP = "  "
 _SOON_SECONDS = 20
-# Shortest first. The words stay true until the next ones stand there.
+# Shortest first. A warning stays true until the next one replaces it.
 _WARNINGS = ((20, N_("Less than 20 seconds left")), (60, N_("Less than a minute left")))
 _GIVEN = N_("More time was given")
 _GIVEN_SECONDS = 5
-# Below this a bar says nothing, and words would crowd it out.
+# A shorter bar says nothing; the warning is left out instead.
 _LEAST_BAR_CELLS = 10
 
 
 def minutes(seconds: float) -> str:
-    """Seconds as ``4:59``; a begun second counts, so that 0:00 means gone."""
+    """Return seconds as ``4:59``, rounded up, so that 0:00 means over."""
     whole = math.ceil(seconds)
     return f"{whole // 60}:{whole % 60:02}"
 
 
 class Countdown(Widget):
-    """One line that is drawn again only when what it says has changed."""
+    """One line, redrawn only when its text changes."""
 
     COMPONENT_CLASSES = {"countdown--bar", "countdown--rest"}  # noqa: RUF012
     DEFAULT_CSS = """
@@ -37,17 +37,17 @@ class Countdown(Widget):
     """
 
     def __init__(self, deadline: Deadline, words: str) -> None:
-        """``words`` holds ``{time}`` where the time left goes."""
+        """``words`` contains ``{time}`` for the time left."""
         super().__init__()
         self._deadline = deadline
         self._words = words
         self._total = max(1.0, deadline.left())
         self._said = ""
-        # Until then, by the time left, it is said that there is more.
+        # While more time is left than this, the line says that time was added.
         self._said_until = math.inf
 
     def tick(self) -> None:
-        """Look at the clock."""
+        """Redraw if the time left has changed."""
         said = minutes(self._deadline.left())
         if said != self._said:
             self._said = said
@@ -55,7 +55,7 @@ class Countdown(Widget):
             self.refresh()
 
     def extend_to(self, deadline: Deadline) -> None:
-        """Count down to another moment from now on."""
+        """Count down to another deadline."""
         if deadline != self._deadline:
             self._deadline = deadline
             self._total = max(self._total, deadline.left())
@@ -65,7 +65,7 @@ class Countdown(Widget):
 
     @property
     def warning(self) -> str:
-        """That the time grows short, or has been given, in words; empty while neither is so."""
+        """The warning that time is short or was added; empty otherwise."""
         left = self._deadline.left()
         if left > self._said_until:
             return _(_GIVEN)

@@ -1,4 +1,4 @@
-"""A list of Macs to choose from: arrows move, a mark and words show where one is."""
+"""A list of Macs to choose from; a mark shows the chosen one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kiosk.i18n import N_, _
 _MARK = "▶ "
 _NO_MARK = "  "
 _GAP = "  "
-# The words, an empty line, the headings.
+# The caption, an empty line, the headings.
 _ABOVE = 3
 
 
 @dataclass(frozen=True)
 class Row:
-    """One Mac as words; ``available`` tells whether a key can be asked for."""
+    """One Mac in words; ``available`` says whether its key can be requested."""
 
     name: str
     model: str
@@ -38,15 +38,15 @@ class Row:
 
 
 HEADINGS = (N_("Name"), N_("Model"), N_("Serial"), N_("Last seen"), N_("Key"))
-# Serial, last seen and key have the room that their words need; what is left is shared by name and model.
+# Serial, last seen and key get the room that they need; name and model share the rest.
 _SHORTEST = 8
 _LEAST_WIDTHS = (_SHORTEST, _SHORTEST, 6, 11, 10)
 
 
 class DeviceList(Widget, can_focus=False, inherit_bindings=False):
-    """Rows under headings and a line of words; scrolls when there are more than fit.
+    """A caption, headings and rows; scrolls when there are more rows than fit.
 
-    One widget for all of it: what a key changes is then drawn at once.
+    It is one widget, so that a key press redraws everything at once.
     """
 
     COMPONENT_CLASSES = {  # noqa: RUF012
@@ -57,7 +57,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
     """
 
     class Moved(Message):
-        """Another row was chosen. What is said about it is drawn after the list, at which people look."""
+        """Another row was chosen. A message, so that the list, which people watch, is drawn before the details."""
 
     def __init__(self, caption: str, rows: Sequence[Row]) -> None:
         super().__init__()
@@ -66,14 +66,14 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         self._rows = tuple(rows)
         self.chosen = 0
         self._headings = tuple(_(heading) for heading in HEADINGS)
-        # Of all rows, and kept: columns that move while somebody types a filter are hard to read.
+        # Measured over all rows once: columns that move while somebody types a filter are hard to read.
         lines = [self._headings, *(row.cells() for row in rows)]
         self._longest, self._models, *self._widths = (
             max(least, *(cell_len(cells[column]) for cells in lines)) for column, least in enumerate(_LEAST_WIDTHS)
         )
 
     def show(self, caption: str, rows: Sequence[Row]) -> None:
-        """Show other rows, the first one chosen. Only lines that change are drawn."""
+        """Show other rows and choose the first. Redraws only the lines that change."""
         before = self._seen()
         self._caption = caption
         self._rows = tuple(rows)
@@ -84,7 +84,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         self.post_message(self.Moved())
 
     def _seen(self) -> list[tuple[bool, Row | None]]:
-        """Each line under the headings: whether it is chosen, and what stands there."""
+        """Return for each line under the headings whether it is chosen, and its row."""
         places = range(self._first, self._first + self.page)
         return [(at == self.chosen, self._rows[at] if at < len(self._rows) else None) for at in places]
 
@@ -102,7 +102,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
 
     @property
     def _first(self) -> int:
-        """The row that stands right under the headings."""
+        """The index of the row right under the headings."""
         return max(0, min(self.chosen - self.page // 2, len(self._rows) - self.page))
 
     @property
@@ -115,7 +115,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         super().notify_style_update()
 
     def _style(self, part: str = "") -> Style:
-        """The style of a part, or of a usual row. Textual finds it anew for each line that is drawn."""
+        """Return the style of a part, or of a normal row. Cached: Textual would look it up for each line."""
         if part not in self._drawn_in:
             named = f"device-list--{part}"
             self._drawn_in[part] = self.get_component_rich_style(named) if part else self.rich_style
@@ -142,7 +142,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         return Strip([Segment(set_cell_size(line, width), style)])
 
     def _shared_widths(self, width: int) -> tuple[int, int]:
-        """Room for name and model: the name has what it needs, up to half of what both have."""
+        """Return the widths of name and model. The name gets what it needs, up to half if the model needs the rest."""
         shared = width - len(_MARK) - sum(self._widths) - len(_GAP) * (len(HEADINGS) - 1)
         least = max(_SHORTEST, shared - self._models)
         name = min(self._longest, max(least, shared // 2))
@@ -150,7 +150,7 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
 
 
 def _fit(text: str, room: int, *, end: bool = False) -> str:
-    """Exactly ``room`` cells; an ellipsis stands for what is cut. ``end`` keeps the end, at which somebody types."""
+    """Return text of exactly ``room`` cells, cut with an ellipsis. ``end`` keeps the end, where somebody types."""
     if cell_len(text) <= room:
         return set_cell_size(text, room)
     if not end:

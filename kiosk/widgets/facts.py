@@ -1,4 +1,4 @@
-"""Names and values in two columns, such as whom to ask and what to quote."""
+"""Labels and values in two columns, such as whom to ask and what to quote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GAP = 2
 
 
 class Facts(Widget):
-    """Values that are too long go on under themselves, not under their names. One widget: each costs start-up time."""
+    """Long values wrap within their column. One widget for all facts, because every widget costs start-up time."""
 
     COMPONENT_CLASSES = {"facts--value"}  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
@@ -24,10 +24,10 @@ class Facts(Widget):
     """
 
     def __init__(self, facts: Mapping[str, str], *, least: int = _NAME_CELLS) -> None:
-        """Names, and what stands beside them; ``least`` is how wide the column of names is where they are short."""
+        """``facts`` maps labels to values; ``least`` is the smallest width of the column of labels."""
         super().__init__()
         self._facts = dict(facts)
-        # As wide as the longest name, in any language; short ones stand alike on all screens.
+        # As wide as the longest label in any language; with short labels all screens look alike.
         self._name_cells = max(least, *(cell_len(name) + _GAP for name in self._facts))
         self._wrapped: tuple[int, list[tuple[str, str]]] = (0, [])
 

@@ -1,4 +1,4 @@
-"""Six boxes for the groups of a copy: how much was typed into each, never what, and whether it is right."""
+"""Six boxes for the groups of a copy: how many characters were typed, never which, and whether they are right."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TYPED, _EMPTY = "●", "·"
 _INNER_CELLS = 2 * GROUP_LENGTH + 1
 _CELLS = _INNER_CELLS + 2
 _GAP = 2
-# From this height on there is room for air in the boxes.
+# From this height on the boxes have empty lines inside.
 _ROOMY_FROM_LINES = 30
 
 
 class Mark(Enum):
-    """What is known of a group: a sign and a word, as colour alone says nothing."""
+    """The state of a group, as a sign and a word: colour alone is not enough."""
 
     # Translators: the word stands under a box and has room for nine characters
     OPEN = ("", "")
@@ -39,14 +39,14 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Box:
-    """One group: how many characters of it are typed, and what is known of it."""
+    """One group: the number of typed characters, and its state."""
 
     typed: int = 0
     mark: Mark = Mark.OPEN
 
 
 class GroupBoxes(Widget):
-    """The box that is typed into has its number in brackets."""
+    """Draws the boxes; the current one has its number in brackets."""
 
     COMPONENT_CLASSES = {"group-boxes--chosen", "group-boxes--right", "group-boxes--wrong"}  # noqa: RUF012
     DEFAULT_CSS = """
@@ -54,7 +54,7 @@ class GroupBoxes(Widget):
     """
 
     def __init__(self, boxes: Sequence[Box], chosen: int) -> None:
-        """``chosen`` counts from 1; 0 for none."""
+        """``chosen`` is the current box, from 1; 0 for none."""
         super().__init__()
         self._boxes = tuple(boxes)
         self._chosen = chosen

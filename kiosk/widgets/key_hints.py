@@ -1,4 +1,4 @@
-"""The last line of every screen: what each key does here."""
+"""The last line of every screen: what each key does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 KeyHint = tuple[str, str]
-# The widest with which all hints fit on one line, or on two.
+# Widest first; the first one with which all hints fit is used.
 _GAPS = (4, 3, 2, 1)
 
 
 class KeyHints(Widget):
-    """Keys and what they do, the most important first; on a second line what does not fit on one."""
+    """Keys and what they do, the most important first; on two lines if one is too short."""
 
     COMPONENT_CLASSES = {"key-hints--key", "key-hints--label"}  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
@@ -37,7 +37,7 @@ class KeyHints(Widget):
         return len(self._lines(width))
 
     def _lines(self, width: int) -> list[tuple[KeyHint, ...]]:
-        """All on one line where they fit; else on two that are about as long as each other."""
+        """Return the hints on one line if they fit, else on two lines of similar length."""
         if len(self._key_hints) < 2 or _cells(self._key_hints, _GAPS[-1]) <= width:
             return [self._key_hints]
 
@@ -69,5 +69,5 @@ class KeyHints(Widget):
 
 
 def _cells(key_hints: Sequence[KeyHint], gap: int) -> int:
-    """What these take with this much room between them."""
+    """Return the cells that these hints need with this gap."""
     return sum(cell_len(key) + 3 + cell_len(label) + gap for key, label in key_hints) - gap

@@ -1,4 +1,4 @@
-"""The recovery key on the screen: whole in large type, group by group, or spelled; drawn from wipeable memory."""
+"""Draws the recovery key from wipeable memory: whole in large type, group by group, or spelled."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _IN_A_ROW = 3
 _GAP = 4
-# Below this height large type would leave no room for what stands around it.
+# On a lower screen large type would leave no room for the rest.
 _LARGE_FROM_LINES = 34
-# Space left of a character in the spelled table (where the group's number stands), and between it and its word.
+# In the spelled table: the column of group numbers, and the gap between a character and its word.
 _NUMBER_CELLS = 3
 _WORD_GAP = 2
 
@@ -41,8 +41,8 @@ class KeyForm(Enum):
 
 
 def forget_drawings() -> None:
-    """Drop what Rich and Textual remember of earlier frames; the allocator overwrites what is freed."""
-    # Keyed by text that was measured or cut, in the order of drawing; they live as long as the process (rich 15).
+    """Drop what Rich and Textual cache of earlier frames; the allocator overwrites what is freed."""
+    # Keyed by text that was measured or cut, in the order of drawing; they last as long as the process (rich 15).
     cached_cell_len.cache_clear()
     Segment._split_cells.cache_clear()
     # Strips of replaced screens hang in reference cycles.
@@ -50,9 +50,9 @@ def forget_drawings() -> None:
 
 
 class KeyView(Widget):
-    """Holds the key only while it is shown.
+    """Holds the key only while it is visible.
 
-    Every character and every word is a segment of its own, made of constants, so no string of the key is made.
+    Every character and every word is a segment of its own, a constant, so that no string contains the key.
     """
 
     COMPONENT_CLASSES = {  # noqa: RUF012
@@ -64,7 +64,7 @@ class KeyView(Widget):
     """
 
     def __init__(self, charset: Charset = Charset.HALF_BLOCKS, spelling: Alphabet | None = None) -> None:
-        """Words come from the alphabet of the visit's language if no other is given."""
+        """``spelling`` defaults to the alphabet of the visit's language."""
         super().__init__()
         self._small, self._large = typeface_for(charset, large=False), typeface_for(charset, large=True)
         self._spelling = spelling or alphabet(language())
@@ -74,7 +74,7 @@ class KeyView(Widget):
         self._group = 0
 
     def show(self, key: SecretBuffer, *, masked: bool = False) -> None:
-        """Draw the key, as it was drawn before it was hidden; ``masked`` draws one group at a time in every form."""
+        """Draw the key in the current form; ``masked`` draws one group at a time in every form."""
         self._key, self._masked = key, masked
         self.refresh()
 
@@ -84,17 +84,17 @@ class KeyView(Widget):
 
     @property
     def group(self) -> int:
-        """The number of the group that stands out, 1 to 6."""
+        """The number of the current group, 1 to 6."""
         return self._group + 1
 
     def show_as(self, form: KeyForm) -> None:
-        """Show it another way. A key of unusual form has no groups and stays as it is."""
+        """Change the form. A key of unusual form has no groups and keeps its form."""
         if self.usual:
             self._form = form
             self.refresh()
 
     def spell_with(self, spelling: Alphabet) -> None:
-        """Take other words."""
+        """Change the spelling alphabet."""
         self._spelling = spelling
         self.refresh()
 
@@ -105,7 +105,7 @@ class KeyView(Widget):
             self.refresh()
 
     def hide(self) -> None:
-        """Overprint the key with dots and let nothing keep what was drawn."""
+        """Draw dots in place of the key and clear every cache of what was drawn."""
         self._key = None
         self._styles_cache.clear()
         self.refresh()
@@ -113,16 +113,16 @@ class KeyView(Widget):
 
     @property
     def usual(self) -> bool:
-        """Whether what is shown has the form of a FileVault recovery key; anything else is drawn as one plain line."""
+        """Whether the key has the form of a FileVault recovery key; any other is drawn as one plain line."""
         return self._key is None or is_usual(self._key)
 
     @property
     def one_at_a_time(self) -> bool:
-        """Whether only the group that stands out is drawn."""
+        """Whether only the current group is drawn."""
         return self._masked or self._form is KeyForm.STEP
 
     def _character(self, group: int, place: int) -> str | None:
-        """One character, if it is to be seen."""
+        """Return one character, or None if it is not to be seen."""
         if self._key is None or (self.one_at_a_time and self._group != group):
             return None
         return chr(self._key[position(group, place)])
@@ -153,7 +153,7 @@ class KeyView(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _row_of_groups(self, whole: Typeface, y: int) -> list[Segment]:
-        # A blank line between the rows of groups, or the bar under one digit would stand above the next as well.
+        # A blank line between the rows of groups: a bar under a digit must not look like one above the next row.
         block, row = divmod(y, whole.rows + 2)
         if block >= GROUPS // _IN_A_ROW or row > whole.rows:
             return []
@@ -174,7 +174,7 @@ class KeyView(Widget):
         return segments
 
     def _below(self, whole: Typeface, group: int) -> list[Segment]:
-        """A bar under each digit, and the number of the group in the gap in its middle."""
+        """Return the line below a group: a bar under each digit, and the number of the group in its middle."""
         segments: list[Segment] = []
         for place in range(GROUP_LENGTH):
             if place == GROUP_LENGTH // 2:
@@ -185,7 +185,7 @@ class KeyView(Widget):
         return segments
 
     def _step_row(self, y: int, last: int) -> list[Segment]:
-        """One group in the middle: characters, bars, words; above the plain line which of the six it is."""
+        """Return a row of the form with one group: characters, bars, words; above the plain line, its number."""
         top = max(0, (last - 1 - (self._large.rows + 3)) // 2)
         row = y - top
         if y == last - 1:
@@ -278,10 +278,10 @@ class KeyView(Widget):
 
 
 def _cells(whole: Typeface) -> int:
-    """Three groups side by side."""
+    """Return the width of three groups side by side."""
     return _IN_A_ROW * (GROUP_LENGTH * (whole.width + 1) - 1) + (_IN_A_ROW - 1) * _GAP
 
 
 def _lines(whole: Typeface) -> int:
-    """Two rows of groups with what stands below them, each with a blank line after it, and the plain line."""
+    """Return the height of two rows of groups, each with bars and a blank line below, and the plain line."""
     return GROUPS // _IN_A_ROW * (whole.rows + 2) + 1

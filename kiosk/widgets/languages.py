@@ -1,4 +1,4 @@
-"""The languages of the kiosk, each by its own name, with a mark at the one in use."""
+"""The languages of the kiosk, each by its own name, with the current one marked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CELLS = 12
 
 
 class Languages(Widget):
-    """Two rows of six; which one is in use is told by brackets, too, and never by colour alone."""
+    """Two rows of six. Brackets mark the current language, because colour alone is not enough."""
 
     COMPONENT_CLASSES = {"languages--chosen"}  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
@@ -23,7 +23,7 @@ class Languages(Widget):
     """
 
     def __init__(self, names: Mapping[str, str], chosen: str) -> None:
-        """``names`` by code of the language."""
+        """``names`` maps language codes to names."""
         super().__init__()
         self._names = dict(names)
         self._chosen = chosen

@@ -1,4 +1,4 @@
-"""Plain words. The one widget for text, so that markup in a foreign string is never obeyed."""
+"""Plain text. The only widget for text, so that markup in a foreign string is never interpreted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from textual.widgets import Static
 
 
 class Prose(Static):
-    """Text that is drawn as it stands."""
+    """Text that is drawn literally."""
 
     DEFAULT_CSS = """
     Prose { width: 100%; height: auto; }
     """
-    # Nothing that is said here leads anywhere.
+    # Text must not become a link.
     auto_links = Reactive(False)
 
     def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -21,18 +21,18 @@ class Prose(Static):
         self._text = text
 
     def say(self, text: str) -> None:
-        """Show other words. Only those that take another number of lines have the whole screen laid out anew."""
+        """Show another text. Lays the screen out again only if the number of lines changes."""
         if text != self._text:
             self._text = text
             content = Content(text)
             width, height = self.content_size
-            # Without a width it has not been laid out yet.
+            # Without a width there is no layout yet.
             as_high = width > 0 and height == _height(content, width)
             self.update(content, layout=not as_high or self.styles.is_auto_width)
 
 
 def _height(content: Content, width: int) -> int:
-    """Lines of this width. Words that fit on one are not wrapped to find that out."""
+    """Return the height of a text at this width, without wrapping what fits on one line."""
     if "\n" not in content.plain and content.cell_length <= width:
         return int(bool(content))
     return content.get_height({}, width)

@@ -1,4 +1,4 @@
-"""A QR code in half blocks, made on this machine."""
+"""A QR code drawn in half blocks, made on this machine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-# The standard asks for four modules of quiet; two read well on a screen and save room at 80x24.
+# The standard requires a quiet zone of four modules; two work well on a screen and save room at 80x24.
 _QUIET = 2
-# Dark on light whatever the theme: many readers do not take inverted codes.
+# Dark on light in every theme: many readers reject inverted codes.
 _INK = Style(color="#000000", bgcolor="#ffffff")
 _HALVES = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
 class QrCode(Widget):
-    """The address as a picture for a phone's camera."""
+    """An address for a phone's camera."""
 
     DEFAULT_CSS = """
     QrCode { width: auto; height: auto; }
     """
 
     def __init__(self, text: str) -> None:
-        # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first screen.
+        # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first screen.
         import segno
 
         super().__init__()

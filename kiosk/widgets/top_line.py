@@ -1,4 +1,4 @@
-"""The first line of every screen: whose desk this is, and how far the person has come."""
+"""The first line of every screen: the organisation, and the step of the visit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kiosk.wording import STEPS
 
 
 def step_words(step: int) -> str:
-    """How far the person has come; ``step`` counts from 1."""
+    """Return the step of the visit in words; ``step`` counts from 1."""
     place = _("{step} of {steps}").format(step=step, steps=len(STEPS))
     return f"{place}  {_(STEPS[step - 1])}"
 
 
 class TopLine(Widget):
-    """Organisation on the left; on the right the step, in words and as dots, or a note."""
+    """The organisation on the left; a note and the step on the right."""
 
     COMPONENT_CLASSES = {"top-line--name", "top-line--step", "top-line--note"}  # noqa: RUF012
     DEFAULT_CSS = """
@@ -28,7 +28,7 @@ class TopLine(Widget):
     """
 
     def __init__(self, organisation: str, *, step: int = 0, note: str = "", band: str = "") -> None:
-        """``step`` counts from 1, 0 stands for none; ``band`` is the organisation's own colour, behind its name."""
+        """``step`` counts from 1; 0 for none. ``band`` is the organisation's colour, drawn behind its name."""
         super().__init__()
         self._band = band
         self._organisation = organisation
@@ -49,7 +49,7 @@ class TopLine(Widget):
 
     def _organisation_cells(self, room: int) -> list[Segment]:
         style = self.get_component_rich_style("top-line--name")
-        # A colour of an organisation is none of the sixteen of a console, and need not have the highest contrast.
+        # An organisation's colour is not one of a console's sixteen, and may not have the highest contrast.
         if not self._band or self.app.theme in {ANSI.name, CONTRAST.name}:
             return [Segment(set_cell_size(self._organisation, room), style)]
         label = f" {self._organisation} "
