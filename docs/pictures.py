@@ -103,7 +103,7 @@ class _Kiosk(KioskApp):
         return self.screen._compositor.render_strips()
 
 
-class _Stage(_Kiosk):
+class _ScreenApp(_Kiosk):
     """Shows what a visit shows only now and then."""
 
     def _follow_flow(self) -> None:  # type: ignore[override]
@@ -206,7 +206,7 @@ async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = S
 async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
     """What this visit did not show."""
     clock = _StillClock()
-    app = _Stage(VisitContext(config=load(services.kiosk_toml, KioskConfig), clock=clock))
+    app = _ScreenApp(VisitContext(config=load(services.kiosk_toml, KioskConfig), clock=clock))
     async with app.run_test(size=size) as pilot:
         me = _Photographer(app, pilot, clock, folder)
         seldom: dict[str, KioskScreen[Any]] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from kiosk.errors import BY_CODE, SignInError, TokenRefused
-from tests.support.desk import Desk
+from tests.support.kiosk_user import KioskUser
 
 # What the broker refuses without knowing anybody, or cannot write down: its log has it, its record does not.
 UNRECORDED = {"tokens_unavailable", "record_unavailable", "sink_unavailable", "request_invalid", "route_unknown"}
@@ -22,7 +22,7 @@ class Reader:
 
     log: pytest.LogCaptureFixture
 
-    async def trouble(self, person: Desk, code: str, *, leave: str) -> str:
+    async def trouble(self, person: KioskUser, code: str, *, leave: str) -> str:
         """Everything that has to stand there; ``leave`` is where Esc leads. Returns the reference."""
         kind = BY_CODE[code]
         text = flat(await person.until(lambda text: f"({code})" in text))
@@ -37,14 +37,14 @@ class Reader:
         self._follow(person, code, found[1])
         return found[1]
 
-    async def _ticket(self, person: Desk, code: str, reference: str) -> None:
+    async def _ticket(self, person: KioskUser, code: str, reference: str) -> None:
         await person.press("f5")
         ticket = await person.until(f"Problem: {code}")
         assert f"Reference: {reference}" in ticket
         await person.press("escape")
         await person.until(f"({code})")
 
-    def _follow(self, person: Desk, code: str, reference: str) -> None:
+    def _follow(self, person: KioskUser, code: str, reference: str) -> None:
         lines = [(record.name, record.getMessage()) for record in self.log.records]
         lines = [(name, line) for name, line in lines if reference in line and code in line]
         assert any(name == "kiosk.visit.flow" for name, _ in lines), code
@@ -55,7 +55,7 @@ class Reader:
             outcomes = [row["outcome"] for row in person.running.broker.rows() if row["reference"] == reference]
             assert outcomes == [code]
 
-    async def passing(self, person: Desk, code: str, *, leave: str = "Back to the list") -> None:
+    async def passing(self, person: KioskUser, code: str, *, leave: str = "Back to the list") -> None:
         """Enter asks again and meets the same; Esc leaves, to the list or out. Where a try cannot help, Enter does."""
         first = await self.trouble(person, code, leave=leave)
         await person.press("enter")

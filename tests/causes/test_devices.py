@@ -8,19 +8,19 @@ from kiosk.errors import BY_CODE, kind_of
 from tests.causes.reader import Reader, flat
 from tests.causes.start import Start
 from tests.causes.tables import MACS
-from tests.support.desk import KEY, Desk, desk
+from tests.support.kiosk_user import KEY, KioskUser, kiosk_user
 from tests.support.sandbox import RunningSandbox
 from tests.support.whole import Whole
 
 
-async def choose(person: Desk, name: str) -> str:
+async def choose(person: KioskUser, name: str) -> str:
     """Narrow the list down to one Mac, as by what its own screen says of its serial number; returns what is said."""
     typed = person.running.sandbox.device(name).serial[-4:]
     await person.press(*typed)
     return flat(await person.until(lambda text: f"Filter: {typed}▏" in text and f"▶ {name}" in text))
 
 
-async def refused(person: Desk, reader: Reader, code: str) -> None:
+async def refused(person: KioskUser, reader: Reader, code: str) -> None:
     """Ask for the key of the chosen Mac; Enter and Esc lead back to the list."""
     await person.press("enter")
     await reader.trouble(person, code, leave="Back to the list")
@@ -35,7 +35,7 @@ async def refused(person: Desk, reader: Reader, code: str) -> None:
 @pytest.mark.parametrize("whose", sorted({mac.whose for mac in MACS.values()}))
 async def test_macs_without_a_key(running: Whole, reader: Reader, whose: str) -> None:
     sandbox = running.sandbox
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices(whose)
         for code, mac in MACS.items():
             if mac.whose != whose:
@@ -60,7 +60,7 @@ async def test_a_mac_that_the_list_calls_not_managed(running: Whole, reader: Rea
         change = MACS[code].change
         assert change
         running.sandbox.change(mac, **dict([change]))
-        async with desk(running) as person:
+        async with kiosk_user(running) as person:
             await person.walk_to_devices("Ada Kessler")
             assert f"No key here: {BY_CODE[code].sentence}" in await choose(person, mac.name)
         running.sandbox.change(mac, agent="mdm", state="managed")
@@ -70,7 +70,7 @@ async def test_a_key_that_may_be_out_of_date(running: Whole) -> None:
     """The only warning: in the list, and beside the key."""
     kind = kind_of("key_rotated")
     assert kind
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Marit Solberg")
         said = await choose(person, "NW-MSOLBERG-TURN")
         assert "may be old" in said
@@ -81,7 +81,7 @@ async def test_a_key_that_may_be_out_of_date(running: Whole) -> None:
 
 async def test_a_blocked_mac(start: Start, sandbox: RunningSandbox, reader: Reader) -> None:
     mac = sandbox.device("NW-AKESSLER-MINI")
-    async with desk(start(rules={"blocked_devices": (mac.serial,)})) as person:
+    async with kiosk_user(start(rules={"blocked_devices": (mac.serial,)})) as person:
         await person.walk_to_devices("Ada Kessler")
         assert f"No key here: {BY_CODE['device_blocked'].sentence}" in await choose(person, mac.name)
         await refused(person, reader, "device_blocked")

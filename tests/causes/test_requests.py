@@ -17,7 +17,7 @@ from kiosk.terminal.recorders import Recorders
 from tests.causes.reader import Reader
 from tests.causes.start import KEY_CALL, TOKEN_CALL, UNLIMITED, Start, at
 from tests.causes.tables import GRAPH, LIMITS
-from tests.support.desk import KEY, desk
+from tests.support.kiosk_user import KEY, kiosk_user
 from tests.support.other_broker import other_broker
 from tests.support.sandbox import RunningSandbox
 from tests.support.whole import Whole
@@ -34,7 +34,7 @@ ADA = next(one.oid for one in load_directory(SystemClock().utc()).people() if on
     ],
 )
 async def test_people_who_are_not_let_in(start: Start, reader: Reader, code: str, rules: dict[str, Any]) -> None:
-    async with desk(start(rules=rules)) as person:
+    async with kiosk_user(start(rules=rules)) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
@@ -45,7 +45,7 @@ async def test_people_who_are_not_let_in(start: Start, reader: Reader, code: str
 
 @pytest.mark.parametrize("code", LIMITS)
 async def test_a_limit_that_is_reached(start: Start, reader: Reader, code: str) -> None:
-    async with desk(start(rules=UNLIMITED | {LIMITS[code]: ("1/hour",)})) as person:
+    async with kiosk_user(start(rules=UNLIMITED | {LIMITS[code]: ("1/hour",)})) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         await person.until(KEY.search)
@@ -58,7 +58,7 @@ async def test_a_limit_that_is_reached(start: Start, reader: Reader, code: str) 
 
 async def test_a_reason_that_is_none_or_another(start: Start, reader: Reader) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
-    async with desk(start(rules=UNLIMITED | rules)) as person:
+    async with kiosk_user(start(rules=UNLIMITED | rules)) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         for code, typed in ((ReasonRequired.code, "xx"), ("reason_unfit", "nope")):
@@ -75,7 +75,7 @@ async def test_a_reason_that_is_none_or_another(start: Start, reader: Reader) ->
 
 
 async def test_a_kiosk_that_asks_in_another_form(running: Whole, reader: Reader) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
         person.app.visit.broker._visit = {"X-Visit-Key": "of another version"}
@@ -88,7 +88,7 @@ async def test_a_broker_behind_another_address(start: Start, sandbox: RunningSan
         url = f"https://localhost:{probe.getsockname()[1]}"
     pair = {"certificate": sandbox.directory / "server.pem", "key": sandbox.directory / "server-key.pem"}
     running = at(sandbox, start(listen={"url": url} | pair).broker, f"{url}/elsewhere")
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
@@ -98,7 +98,7 @@ async def test_a_broker_behind_another_address(start: Start, sandbox: RunningSan
 async def test_a_graph_that_does_not_give_the_key(
     running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         for code, fault in GRAPH.items():
             running.sandbox.fault(KEY_CALL, **fault)
@@ -121,7 +121,7 @@ async def test_a_graph_that_does_not_give_the_key(
 
 async def test_a_certificate_that_is_not_taken(start: Start, reader: Reader) -> None:
     running = start()
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_confirm("Ada Kessler")
         running.sandbox.fault(TOKEN_CALL, "aadsts", aadsts=700027)
         await person.press("enter")
@@ -131,7 +131,7 @@ async def test_a_certificate_that_is_not_taken(start: Start, reader: Reader) -> 
 async def test_an_authority_without_signing_keys(start: Start, reader: Reader) -> None:
     running = start()
     running.sandbox.fault("*/discovery/v2.0/keys", status=503)
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
@@ -140,7 +140,7 @@ async def test_an_authority_without_signing_keys(start: Start, reader: Reader) -
 
 async def test_a_record_that_is_gone(start: Start, reader: Reader) -> None:
     running = start()
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         for file in Path(running.broker.config.record.database.removeprefix("sqlite:///")).parent.glob("record.db*"):
             file.unlink()
@@ -152,7 +152,7 @@ async def test_a_sink_that_is_needed_and_away(start: Start, reader: Reader) -> N
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
     running = start(sinks=[{"kind": "syslog", "url": url, "mode": "required"}])
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
@@ -160,7 +160,7 @@ async def test_a_sink_that_is_needed_and_away(start: Start, reader: Reader) -> N
 
 
 async def test_no_broker(running: Whole, reader: Reader, tmp_path: Path) -> None:
-    async with desk(at(running.sandbox, running.broker, f"unix:{tmp_path}/none.sock")) as person:
+    async with kiosk_user(at(running.sandbox, running.broker, f"unix:{tmp_path}/none.sock")) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
@@ -171,7 +171,7 @@ async def test_something_else_in_place_of_the_broker(running: Whole, reader: Rea
     with tempfile.TemporaryDirectory(prefix="kb") as name:
         async with (
             other_broker(Path(name) / "other.sock") as other,
-            desk(at(running.sandbox, running.broker, other.url)) as person,
+            kiosk_user(at(running.sandbox, running.broker, other.url)) as person,
         ):
             await person.walk_to_devices("Ada Kessler")
             for code, answer in (
@@ -186,7 +186,7 @@ async def test_something_else_in_place_of_the_broker(running: Whole, reader: Rea
 
 async def test_a_terminal_that_is_watched(running: Whole, reader: Reader) -> None:
     running.sandbox.clear_requests()
-    async with desk(running, look=lambda: Recorders(("asciinema",), Policy.REFUSE)) as person:
+    async with kiosk_user(running, look=lambda: Recorders(("asciinema",), Policy.REFUSE)) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         await reader.passing(person, "terminal_watched")

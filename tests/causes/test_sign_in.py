@@ -10,25 +10,25 @@ from kiosk.errors import BY_CODE, TokenBound, TokenMissing
 from tests.causes.reader import Reader
 from tests.causes.start import CODE_CALL, TOKEN_CALL, Start
 from tests.causes.tables import BEFORE_THE_CODE, ENDED, REFUSED, TOKENS
-from tests.support.desk import Desk, desk
+from tests.support.kiosk_user import KioskUser, kiosk_user
 from tests.support.whole import Whole
 
 PHONE = [*REFUSED, *ENDED]
-Step = Callable[[Desk], Awaitable[None]]
+Step = Callable[[KioskUser], Awaitable[None]]
 
 
-async def refused_at_the_phone(person: Desk, code: str) -> None:
+async def refused_at_the_phone(person: KioskUser, code: str) -> None:
     if code == "sign_in_consent_declined":
         # Where it is not called a refusal of the person's own.
         person.running.sandbox.fault(TOKEN_CALL, "set", field="error", value="invalid_grant", times=1)
     await person.sign_in(code)
 
 
-async def declined(person: Desk) -> None:
+async def declined(person: KioskUser) -> None:
     await person.decline()
 
 
-async def expired(person: Desk) -> None:
+async def expired(person: KioskUser) -> None:
     """The first code that has run out is renewed unasked."""
     await person.code()
     person.running.sandbox.advance(901)
@@ -40,7 +40,7 @@ async def expired(person: Desk) -> None:
     person.running.sandbox.advance(-1802)
 
 
-async def forgotten(person: Desk) -> None:
+async def forgotten(person: KioskUser) -> None:
     """Likewise one that is no longer known."""
     for seen in ("This is a new code", "(sign_in_code_unknown)"):
         await person.code()
@@ -50,7 +50,7 @@ async def forgotten(person: Desk) -> None:
         await person.until(seen)
 
 
-async def not_public(person: Desk) -> None:
+async def not_public(person: KioskUser) -> None:
     person.running.sandbox.register("kiosk_client", public=False)
     await person.sign_in("Ada Kessler")
     await person.until("(sign_in_flow_off)")
@@ -65,7 +65,7 @@ AT_THE_PHONE: dict[str, Step] = {
 }
 
 
-async def end_at_the_phone(person: Desk, reader: Reader, code: str) -> None:
+async def end_at_the_phone(person: KioskUser, reader: Reader, code: str) -> None:
     if code in AT_THE_PHONE:
         await AT_THE_PHONE[code](person)
     else:
@@ -75,7 +75,7 @@ async def end_at_the_phone(person: Desk, reader: Reader, code: str) -> None:
 
 @pytest.mark.parametrize("code", [code for code in PHONE if BY_CODE[code].final])
 async def test_sign_ins_that_another_try_does_not_help(running: Whole, reader: Reader, code: str) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await end_at_the_phone(person, reader, code)
@@ -86,7 +86,7 @@ async def test_sign_ins_that_another_try_does_not_help(running: Whole, reader: R
 @pytest.mark.parametrize("third", range(3))
 async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, third: int) -> None:
     codes = [code for code in PHONE if not BY_CODE[code].final][third::3]
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         for code in codes:
@@ -100,7 +100,7 @@ async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, th
 
 
 async def test_sign_ins_that_end_before_there_is_a_code(running: Whole, reader: Reader) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         for code, fault in BEFORE_THE_CODE.items():
             running.sandbox.fault(CODE_CALL, **fault)
@@ -111,7 +111,7 @@ async def test_sign_ins_that_end_before_there_is_a_code(running: Whole, reader: 
         await person.code()
 
 
-async def no_longer_taken(person: Desk, reader: Reader, code: str) -> None:
+async def no_longer_taken(person: KioskUser, reader: Reader, code: str) -> None:
     """Ask for a key with a sign-in that is not taken; Esc leads to the list, where it is no better."""
     await person.press("enter")
     first = await reader.trouble(person, code, leave="Back to the list")
@@ -121,7 +121,7 @@ async def no_longer_taken(person: Desk, reader: Reader, code: str) -> None:
     await person.until(lambda text: f"({code})" in text and first not in text)
 
 
-async def sign_in_again(person: Desk) -> None:
+async def sign_in_again(person: KioskUser) -> None:
     await person.press("enter")
     await person.sign_in("Ada Kessler")
     await person.until("Is this you?")
@@ -133,7 +133,7 @@ async def sign_in_again(person: Desk) -> None:
 async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Reader, group: int) -> None:
     """A few at each broker: of many in one minute it writes down only how many they were."""
     running = start()
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         for code in list(TOKENS)[group::3]:
             assert person.app.visit
@@ -148,7 +148,7 @@ async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Read
 async def test_a_sign_in_that_is_lost_on_the_way(
     running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
         with monkeypatch.context() as patch:

@@ -14,7 +14,7 @@ from kiosk.screens.base import KioskScreen
 from kiosk.widgets.prose import Prose
 from tests.support.drawn import unfit
 from tests.support.scenes import SCENES, played, still_there
-from tests.support.stage import Stage, rows
+from tests.support.screen_app import ScreenApp, rows
 
 GOLDENS = Path(__file__).parents[1] / "screens" / "goldens" / "languages"
 # Lines of a golden are compared at once, so that a review sees one file for each language.
@@ -32,7 +32,7 @@ async def test_every_scene(language: str, request: pytest.FixtureRequest) -> Non
     """One app for all of them, as starting one takes longer than drawing."""
     faults: list[str] = []
     drawn: list[str] = []
-    app = Stage(note="DEMO - simulated organisation")
+    app = ScreenApp(note="DEMO - simulated organisation")
     i18n.use(language)
     async with app.run_test(size=(80, 24)) as pilot:
         # Nor is the app itself garbage, see tests/conftest.py.

@@ -14,7 +14,7 @@ from kiosk import i18n
 from kiosk.recovery_key.spelling import DIGITS, INTERNATIONAL, LETTERS, alphabet
 from tests.screens.test_goldens import DEVICES, HELPDESK, PORTAL
 from tests.support.scenes import ERRORS, ONLY_LETTERS, PAIRS, SCENES, ZEROS, played
-from tests.support.stage import CONFIG, KEY, PERSON, Stage, rows
+from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, rows
 from translations.catalogues import marked
 
 KIOSK = Path(i18n.__file__).parent
@@ -102,7 +102,7 @@ def _english_again() -> Iterator[None]:
 @pytest.mark.usefixtures("_english_again")
 async def test_what_is_drawn_is_marked() -> None:
     faults: list[str] = []
-    app = Stage(note="DEMO - simulated organisation")
+    app = ScreenApp(note="DEMO - simulated organisation")
     i18n.speak(Redacted())
     async with app.run_test(size=(80, 24)) as pilot:
         for name in SCENES:

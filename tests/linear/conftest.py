@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.paper import Paper
+from tests.support.linear_terminal import LinearTerminal
 
 
 @pytest.fixture
-def paper() -> Iterator[Paper]:
-    made = Paper()
+def terminal() -> Iterator[LinearTerminal]:
+    made = LinearTerminal()
     yield made
     made.close()

@@ -13,8 +13,8 @@ from kiosk.linear.commands import Command, find
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE, Keys
 from kiosk.linear.talk import LONGEST_WORD, Step
 from kiosk.linear.times import Announcer, spoken
-from tests.support.paper import Paper
-from tests.support.stage import PERSON
+from tests.support.linear_terminal import LinearTerminal
+from tests.support.screen_app import PERSON
 
 
 @pytest.mark.parametrize(
@@ -51,34 +51,34 @@ def test_a_pause_tells_esc_from_a_sequence() -> None:
     assert keys.feed(b"a") == ["a"]
 
 
-def test_what_newer_terminals_draw_wide_does_not_scroll(paper: Paper) -> None:
+def test_what_newer_terminals_draw_wide_does_not_scroll(terminal: LinearTerminal) -> None:
     """Unicode 16 made the trigrams wide; Python 3.11 does not know that yet."""
     for _ in range(30):
-        paper.page.line("\N{TRIGRAM FOR HEAVEN}" * 300)
-        assert paper.text
+        terminal.page.line("\N{TRIGRAM FOR HEAVEN}" * 300)
+        assert terminal.text
 
 
-def test_a_row_that_is_longer_than_counted_is_cut_and_does_not_scroll(paper: Paper) -> None:
+def test_a_row_that_is_longer_than_counted_is_cut_and_does_not_scroll(terminal: LinearTerminal) -> None:
     """As on a terminal that draws a character wider than any table says."""
-    paper.page.begin()
-    for _ in range(paper.page.rows):
-        paper.page.line("x")
-    paper.page.write("y" * 200)
-    assert paper.text.splitlines()[-1] == "y" * 80
+    terminal.page.begin()
+    for _ in range(terminal.page.rows):
+        terminal.page.line("x")
+    terminal.page.write("y" * 200)
+    assert terminal.text.splitlines()[-1] == "y" * 80
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (20, 5), (10, 2)])
 def test_no_line_ever_scrolls_off(columns: int, rows: int) -> None:
-    paper = Paper(columns, rows)
+    terminal = LinearTerminal(columns, rows)
     for number in range(60):
-        paper.page.line(f"{number} " + "words of a line that is long " * (number % 4))
-        assert paper.text is not None
-    paper.close()
+        terminal.page.line(f"{number} " + "words of a line that is long " * (number % 4))
+        assert terminal.text is not None
+    terminal.close()
 
 
-def test_lines_are_wrapped_between_words(paper: Paper) -> None:
-    paper.page.line("word " * 30 + "x" * 100 + " \u4e2d" * 60)
-    rows = paper.text.split("\n")
+def test_lines_are_wrapped_between_words(terminal: LinearTerminal) -> None:
+    terminal.page.line("word " * 30 + "x" * 100 + " \u4e2d" * 60)
+    rows = terminal.text.split("\n")
     assert max(map(len, rows)) <= 79
     assert rows[0] == " ".join(["word"] * 16)
 
@@ -136,64 +136,64 @@ def test_no_two_commands_are_alike() -> None:
             i18n.use(i18n.SOURCE)
 
 
-async def test_what_is_typed_goes_on_below_what_is_said(paper: Paper) -> None:
-    asking = asyncio.ensure_future(paper.talk.ask("Name: "))
-    await paper.settled()
+async def test_what_is_typed_goes_on_below_what_is_said(terminal: LinearTerminal) -> None:
+    asking = asyncio.ensure_future(terminal.talk.ask("Name: "))
+    await terminal.settled()
     for key in ("a", "x", BACKSPACE, "b"):
-        paper.talk.press(key)
-    paper.talk.say("30 seconds left.")
-    assert paper.text.rstrip().split("\n") == ["Name: ab", "30 seconds left.", "Name: ab"]
-    await paper.type("c")
+        terminal.talk.press(key)
+    terminal.talk.say("30 seconds left.")
+    assert terminal.text.rstrip().split("\n") == ["Name: ab", "30 seconds left.", "Name: ab"]
+    await terminal.type("c")
     assert await asking == "abc"
 
 
 async def test_a_long_line_is_mended_across_rows() -> None:
-    paper = Paper(20, 12)
-    asking = asyncio.ensure_future(paper.talk.ask("Why: ", limit=30))
-    await paper.settled()
+    terminal = LinearTerminal(20, 12)
+    asking = asyncio.ensure_future(terminal.talk.ask("Why: ", limit=30))
+    await terminal.settled()
     for key in [*"0123456789abcdefgh", *[BACKSPACE] * 6, "Z"]:
-        paper.talk.press(key)
-    assert paper.text.rstrip().split("\n")[-1] == "Why: 0123456789abZ"
+        terminal.talk.press(key)
+    assert terminal.text.rstrip().split("\n")[-1] == "Why: 0123456789abZ"
     for _ in range(40):
-        paper.talk.press("y")
-    await paper.type("")
+        terminal.talk.press("y")
+    await terminal.type("")
     assert await asking == "0123456789abZ" + "y" * 17
-    paper.close()
+    terminal.close()
 
 
-async def test_what_is_typed_while_nothing_is_asked_is_dropped(paper: Paper) -> None:
-    await paper.type("yes")
-    asking = asyncio.ensure_future(paper.talk.ask("? "))
-    await paper.settled()
+async def test_what_is_typed_while_nothing_is_asked_is_dropped(terminal: LinearTerminal) -> None:
+    await terminal.type("yes")
+    asking = asyncio.ensure_future(terminal.talk.ask("? "))
+    await terminal.settled()
     assert not asking.done()
     # Two at once: the second was typed before its question was asked.
     for key in (ENTER, ENTER):
-        paper.talk.press(key)
+        terminal.talk.press(key)
     assert await asking == ""
-    again = asyncio.ensure_future(paper.talk.ask("? "))
-    await paper.settled()
+    again = asyncio.ensure_future(terminal.talk.ask("? "))
+    await terminal.settled()
     assert not again.done()
     again.cancel()
 
 
-async def test_help_back_and_lock_are_words_and_keys(paper: Paper) -> None:
-    paper.talk.begin(Step("What this is for."))
-    asking = asyncio.ensure_future(paper.talk.ask("? "))
-    await paper.settled()
-    assert "What this is for." in await paper.type("help")
-    assert "Ground floor" in await paper.type("?")
-    paper.talk.press("f1")
-    assert (await paper.settled()).count("What this is for.") == 3
-    await paper.type("LOCK")
-    paper.talk.press("f10")
-    assert paper.locks == 2
-    await paper.type("back")
+async def test_help_back_and_lock_are_words_and_keys(terminal: LinearTerminal) -> None:
+    terminal.talk.begin(Step("What this is for."))
+    asking = asyncio.ensure_future(terminal.talk.ask("? "))
+    await terminal.settled()
+    assert "What this is for." in await terminal.type("help")
+    assert "Ground floor" in await terminal.type("?")
+    terminal.talk.press("f1")
+    assert (await terminal.settled()).count("What this is for.") == 3
+    await terminal.type("LOCK")
+    terminal.talk.press("f10")
+    assert terminal.locks == 2
+    await terminal.type("back")
     assert await asking is None
 
 
 @pytest.fixture
-def small() -> Iterator[Paper]:
-    made = Paper(64, 10)
+def small() -> Iterator[LinearTerminal]:
+    made = LinearTerminal(64, 10)
     yield made
     made.close()
 
@@ -201,16 +201,16 @@ def small() -> Iterator[Paper]:
 LONG = [f"Line {number}." for number in range(1, 21)]
 
 
-async def reading(paper: Paper) -> asyncio.Task[bool]:
+async def reading(terminal: LinearTerminal) -> asyncio.Task[bool]:
     """Somebody hears the first page of a long text."""
-    paper.talk.begin(Step("\n".join(f"Help {number}." for number in range(1, 11))))
-    task = asyncio.create_task(paper.talk.read_out(*LONG))
-    assert "Line 1." in await paper.settled()
-    assert "More follows" in paper.text
+    terminal.talk.begin(Step("\n".join(f"Help {number}." for number in range(1, 11))))
+    task = asyncio.create_task(terminal.talk.read_out(*LONG))
+    assert "Line 1." in await terminal.settled()
+    assert "More follows" in terminal.text
     return task
 
 
-async def test_a_long_text_is_read_to_its_end(small: Paper) -> None:
+async def test_a_long_text_is_read_to_its_end(small: LinearTerminal) -> None:
     task = await reading(small)
     heard = set(small.text.split("\n"))
     while not task.done():
@@ -220,7 +220,7 @@ async def test_a_long_text_is_read_to_its_end(small: Paper) -> None:
 
 
 @pytest.mark.parametrize("typed", ["back", ESCAPE])
-async def test_a_long_text_can_be_left(small: Paper, typed: str) -> None:
+async def test_a_long_text_can_be_left(small: LinearTerminal, typed: str) -> None:
     task = await reading(small)
     if typed == ESCAPE:
         small.talk.press(ESCAPE)
@@ -229,7 +229,7 @@ async def test_a_long_text_can_be_left(small: Paper, typed: str) -> None:
     assert not await task
 
 
-async def test_within_a_long_text_the_visit_can_be_locked(small: Paper) -> None:
+async def test_within_a_long_text_the_visit_can_be_locked(small: LinearTerminal) -> None:
     task = await reading(small)
     await small.type("lock")
     assert small.locks == 1
@@ -237,7 +237,7 @@ async def test_within_a_long_text_the_visit_can_be_locked(small: Paper) -> None:
     task.cancel()
 
 
-async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(small: Paper) -> None:
+async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(small: LinearTerminal) -> None:
     task = await reading(small)
     for _ in range(500):
         small.talk.press("f1")
@@ -249,11 +249,11 @@ async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(s
     assert not await task
 
 
-async def test_a_question_that_was_cancelled_does_not_speak_into_the_next_step(paper: Paper) -> None:
-    waiting = asyncio.ensure_future(paper.ui.working("Looking for your Macs", 3))
-    await paper.settled()
+async def test_a_question_that_was_cancelled_does_not_speak_into_the_next_step(terminal: LinearTerminal) -> None:
+    waiting = asyncio.ensure_future(terminal.ui.working("Looking for your Macs", 3))
+    await terminal.settled()
     waiting.cancel()
-    confirming = asyncio.ensure_future(paper.ui.confirm(PERSON))
-    await paper.settled()
-    assert "cancel" not in paper.text
+    confirming = asyncio.ensure_future(terminal.ui.confirm(PERSON))
+    await terminal.settled()
+    assert "cancel" not in terminal.text
     confirming.cancel()

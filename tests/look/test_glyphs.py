@@ -21,7 +21,7 @@ LOOK_ALIKES = [
 QUARTER = 0.25
 # Of any two at least a tenth of the cells differ.
 TENTH = 0.1
-FACES = [(charset, large) for charset in Charset for large in (False, True)]
+TYPEFACES = [(charset, large) for charset in Charset for large in (False, True)]
 # Half blocks are missing in most console fonts of Debian; box lines of the Latin fonts and the kernel's own are these.
 ALLOWED = {
     Charset.HALF_BLOCKS: set(" █▀▄·"),
@@ -30,7 +30,7 @@ ALLOWED = {
     Charset.ASCII: set(string.printable),
 }
 
-faces = pytest.mark.parametrize(("charset", "large"), FACES, ids=lambda value: getattr(value, "name", value))
+typefaces = pytest.mark.parametrize(("charset", "large"), TYPEFACES, ids=lambda value: getattr(value, "name", value))
 
 
 def differing(found: Typeface, one: str, other: str) -> float:
@@ -39,20 +39,20 @@ def differing(found: Typeface, one: str, other: str) -> float:
     return sum(first != second for first, second in pairs) / len(pairs)
 
 
-@faces
+@typefaces
 @pytest.mark.parametrize(("one", "other"), LOOK_ALIKES, ids="".join)
 def test_look_alikes_differ_in_a_quarter_of_their_cells(charset: Charset, large: bool, one: str, other: str) -> None:
     assert differing(typeface_for(charset, large=large), one, other) >= QUARTER
 
 
-@faces
+@typefaces
 def test_any_two_characters_differ_clearly(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     close = [pair for pair in itertools.combinations(CHARACTERS, 2) if differing(found, *pair) < TENTH]
     assert close == []
 
 
-@faces
+@typefaces
 def test_each_character_has_a_form_of_the_same_size(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     drawn = [*map(found.glyph, CHARACTERS), found.hidden, found.unknown]
@@ -61,21 +61,21 @@ def test_each_character_has_a_form_of_the_same_size(charset: Charset, large: boo
     assert len({*drawn}) == len(CHARACTERS) + 2
 
 
-@faces
+@typefaces
 def test_only_what_the_terminal_can_draw_is_used(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     drawn = [*map(found.glyph, CHARACTERS), found.hidden, found.unknown, (found.digit_bar, found.dot)]
     assert {character for rows in drawn for row in rows for character in row} <= ALLOWED[charset]
 
 
-@faces
+@typefaces
 def test_what_has_no_form_is_a_filled_box(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     assert found.glyph("?") == found.glyph("é") == found.unknown
     assert " " not in "".join(found.unknown)
 
 
-@faces
+@typefaces
 def test_small_letters_are_drawn_as_capitals(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     assert [found.glyph(letter) for letter in "abz"] == [found.glyph(letter) for letter in "ABZ"]
@@ -88,7 +88,7 @@ def test_the_zero_is_marked_and_the_one_has_a_foot() -> None:
     assert [len(row.strip()) for row in small.glyph("1")[2:]] == [1, 3]
 
 
-@faces
+@typefaces
 def test_six_groups_fit_a_small_and_a_large_window(charset: Charset, large: bool) -> None:
     found = typeface_for(charset, large=large)
     three_groups = 3 * (4 * (found.width + 1) - 1) + 2 * 4

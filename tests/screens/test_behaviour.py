@@ -18,7 +18,7 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.answers import CONFIRM_SECONDS, LANGUAGE_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.wording import waiting
-from tests.support.stage import CONFIG, KEY, PERSON, Stage, device, rows, welcome
+from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, device, rows, welcome
 
 HELPDESK = CONFIG.organisation.helpdesk
 GROUPS = KEY.decode().split("-")
@@ -26,7 +26,7 @@ MACS = [device("Alpha", id="a"), device("Beta", id="b", serial="XYZ987"), device
 
 
 async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(welcome(app), pilot)
         await pilot.press("space", "escape", "a", "tab", "f10")
@@ -36,7 +36,7 @@ async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
 
 
 async def test_sign_in_can_be_cancelled_and_expires() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
         await pilot.press("enter", "f9")
@@ -51,7 +51,7 @@ async def test_sign_in_can_be_cancelled_and_expires() -> None:
 
 @pytest.mark.parametrize(("press", "answer"), [("enter", Identity.MINE), ("escape", Identity.NOT_MINE)])
 async def test_confirm_takes_a_clear_answer(press: str, answer: Identity) -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(ConfirmScreen(PERSON, app.clock), pilot)
         await pilot.press(press)
@@ -59,7 +59,7 @@ async def test_confirm_takes_a_clear_answer(press: str, answer: Identity) -> Non
 
 
 async def test_no_answer_is_a_no() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(ConfirmScreen(PERSON, app.clock), pilot)
         app.hand.advance(CONFIRM_SECONDS - 1)
@@ -70,7 +70,7 @@ async def test_no_answer_is_a_no() -> None:
         assert await shown is Identity.UNANSWERED
 
 
-async def choose(app: Stage, *keys: str) -> Device | None:
+async def choose(app: ScreenApp, *keys: str) -> Device | None:
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(DevicesScreen(MACS, HELPDESK, app.clock.utc()), pilot)
         await pilot.press(*keys)
@@ -96,12 +96,12 @@ async def choose(app: Stage, *keys: str) -> Device | None:
     ],
 )
 async def test_macs_are_found_by_moving_and_typing(keys: list[str], chosen: str | None) -> None:
-    answer = await choose(Stage(), *keys)
+    answer = await choose(ScreenApp(), *keys)
     assert (answer.id if answer else None) == chosen
 
 
 async def test_the_reason_for_a_missing_key_is_said_before_it_is_asked_for() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         refused = device(refusal=KeyNotEscrowed.code)
         shown = await app.put(DevicesScreen([refused], HELPDESK, app.clock.utc()), pilot)
@@ -111,13 +111,13 @@ async def test_the_reason_for_a_missing_key_is_said_before_it_is_asked_for() -> 
         shown.cancel()
 
 
-def groups_on(app: Stage) -> list[str]:
+def groups_on(app: ScreenApp) -> list[str]:
     text = "\n".join(rows(app))
     return [group for group in GROUPS if group in text]
 
 
 async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(seconds=30)
         secret = reveal.key
@@ -141,7 +141,7 @@ async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None
 
 
 async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(seconds=30)
         secret = reveal.key
@@ -162,7 +162,7 @@ async def test_a_hidden_key_can_be_shown_again_within_its_time() -> None:
 
 
 async def test_a_hidden_key_is_not_shown_after_its_time() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(seconds=30)
         shown = await app.put(RevealScreen(reveal), pilot)
@@ -177,7 +177,7 @@ async def test_a_hidden_key_is_not_shown_after_its_time() -> None:
 
 
 async def test_escape_wipes_and_goes_back() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(seconds=30)
         secret = reveal.key
@@ -192,7 +192,7 @@ async def test_escape_wipes_and_goes_back() -> None:
 
 
 async def test_the_countdown_goes_on_behind_the_help() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(seconds=30)
         shown = await app.put(RevealScreen(reveal), pilot)
@@ -209,7 +209,7 @@ async def test_the_countdown_goes_on_behind_the_help() -> None:
 
 
 async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(RevealScreen(app.reveal()), pilot)
         strips = app.screen._compositor.render_strips()
@@ -218,7 +218,7 @@ async def test_a_key_never_hides_in_a_string_that_a_widget_keeps() -> None:
 
 
 async def test_trouble_offers_another_try_or_the_way_back() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(
             TroubleScreen(BrokerUnreachable("secret cause"), CONFIG.organisation, leave="Finish"), pilot
@@ -241,7 +241,7 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
 )
 async def test_trouble_says_what_its_keys_lead_to(code: str, hints: list[str]) -> None:
     """And how to lock, although there is not room for everything."""
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         trouble = TroubleScreen(
             from_code(code), CONFIG.organisation, leave="Back to the list", ticket=f"Problem: {code}"
@@ -257,7 +257,7 @@ async def test_trouble_says_what_its_keys_lead_to(code: str, hints: list[str]) -
 async def test_a_personal_mac_leaves_room_for_a_long_helpdesk() -> None:
     helpdesk = "The helpdesk: telephone 555 0100, helpdesk@nordwind.example, or room 1.07"
     organisation = msgspec.structs.replace(CONFIG.organisation, helpdesk=helpdesk)
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         trouble = TroubleScreen(from_code("device_personal"), organisation, leave="Back to the list", device=device())
         shown = await app.put(trouble, pilot)
@@ -268,7 +268,7 @@ async def test_a_personal_mac_leaves_room_for_a_long_helpdesk() -> None:
 
 
 async def test_a_tick_on_the_way_out_finds_no_widgets_and_ends_nothing() -> None:
-    class Leaving(Stage):
+    class Leaving(ScreenApp):
         async def _close_all(self) -> None:
             await self.screen.query("*").remove()
             self.tick()
@@ -281,7 +281,7 @@ async def test_a_tick_on_the_way_out_finds_no_widgets_and_ends_nothing() -> None
 
 
 async def test_what_a_ticket_needs_is_laid_over_the_trouble() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         trouble = TroubleScreen(
             KeyNotEscrowed(), CONFIG.organisation, leave="Back to the list", ticket="Problem: key_not_escrowed"
@@ -310,7 +310,7 @@ def test_waiting_times_are_rounded_up(seconds: float, words: str) -> None:
 
 
 async def test_the_arrows_choose_a_language_for_this_visit() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(offering(app, "en", "sv", "de"), pilot)
         for press, chosen in [("right", "sv"), ("down", "de"), ("right", "en"), ("left", "de"), ("up", "sv")]:
@@ -324,7 +324,7 @@ async def test_the_arrows_choose_a_language_for_this_visit() -> None:
 
 
 async def test_a_language_that_somebody_left_behind_goes_back() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = offering(app, "en", "sv")
         shown = await app.put(screen, pilot)
@@ -341,7 +341,7 @@ async def test_a_language_that_somebody_left_behind_goes_back() -> None:
 
 
 async def test_one_language_is_no_choice() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(offering(app, "en"), pilot)
         await pilot.press("right")
@@ -350,6 +350,6 @@ async def test_one_language_is_no_choice() -> None:
         shown.cancel()
 
 
-def offering(app: Stage, *codes: str) -> WelcomeScreen:
+def offering(app: ScreenApp, *codes: str) -> WelcomeScreen:
     languages = {code: i18n.LANGUAGES[code] for code in codes}
     return WelcomeScreen(app.clock, HELPDESK, "https://portal.example", languages=languages)

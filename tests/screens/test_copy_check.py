@@ -15,17 +15,17 @@ from kiosk.recovery_key.copy_check import TRIES, CopyCheck
 from kiosk.screens.copy_check import PAUSE_SECONDS, CopyCheckScreen
 from kiosk.visit.answers import AfterCheck
 from kiosk.visit.reveal import Reveal
-from tests.support.stage import KEY, Stage, checkable, rows
+from tests.support.screen_app import KEY, ScreenApp, checkable, rows
 
 GROUPS = KEY.decode().split("-")
 WRONG = [*"aaaa"]
 
 
 @dataclass
-class Desk:
+class CheckedCopy:
     """Somebody who checks a copy."""
 
-    app: Stage
+    app: ScreenApp
     pilot: Pilot[None]
     reveal: Reveal
     screen: CopyCheckScreen
@@ -50,20 +50,20 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    app = Stage()
+async def checked_copy() -> AsyncIterator[CheckedCopy]:
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = checkable(app, "AAAA")
         assert reveal.copy_check
         reveal.hide()
         screen = CopyCheckScreen(reveal, reveal.copy_check, app.clock)
         shown = await app.put(screen, pilot)
-        yield Desk(app, pilot, reveal, screen, shown)
+        yield CheckedCopy(app, pilot, reveal, screen, shown)
         shown.cancel()
 
 
 async def test_a_right_copy_typed_as_people_type_it() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         text = await person.type(*KEY.decode().lower().replace("-", " ", 2))
         assert person.check.outcome.complete
         assert "Your copy is right. Walk back to your Mac." in text
@@ -73,7 +73,7 @@ async def test_a_right_copy_typed_as_people_type_it() -> None:
 
 
 async def test_each_group_answers_and_goes_on_by_itself() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         assert "[1]" in person.text
         text = await person.type(*"hj4")
         assert text.count("●") == 3
@@ -83,7 +83,7 @@ async def test_each_group_answers_and_goes_on_by_itself() -> None:
 
 
 async def test_nothing_that_is_typed_stands_on_the_screen_or_stays() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         before = person.text
         text = await person.type(*"7qx")
         assert person.screen._typed == bytearray(b"7qx\0")
@@ -95,7 +95,7 @@ async def test_nothing_that_is_typed_stands_on_the_screen_or_stays() -> None:
 
 
 async def test_a_wrong_group_says_so_in_words_and_can_be_typed_again() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         text = await person.type(*WRONG)
         assert "× wrong" in text
         assert "Group 1 is not right" in text
@@ -108,7 +108,7 @@ async def test_a_wrong_group_says_so_in_words_and_can_be_typed_again() -> None:
 
 
 async def test_typing_on_with_the_eyes_on_the_paper_costs_no_tries() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         await person.type(*WRONG, *"7qxbmnprk2lc9ytgd5fa")
         assert person.check.tries_left(1) == TRIES - 1
         person.wait(PAUSE_SECONDS / 2)
@@ -120,7 +120,7 @@ async def test_typing_on_with_the_eyes_on_the_paper_costs_no_tries() -> None:
 
 
 async def test_few_tries() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         for _ in range(TRIES):
             text = await person.type(*WRONG)
             person.wait()
@@ -138,7 +138,7 @@ async def test_few_tries() -> None:
 
 @pytest.mark.parametrize("key", ["!", "ö", "@", "ß", "１"])
 async def test_what_cannot_be_in_a_key_is_refused_at_once(key: str) -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         text = await person.type(*"hj", key)
         assert "That cannot be in a key" in text
         assert text.count("●") == 2
@@ -147,7 +147,7 @@ async def test_what_cannot_be_in_a_key_is_refused_at_once(key: str) -> None:
 
 
 async def test_arrows_and_backspace() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         assert "[3]" in await person.type("right", "down")
         assert "[2]" in await person.type("up")
         assert "[1]" in await person.type("left", "left")
@@ -160,7 +160,7 @@ async def test_arrows_and_backspace() -> None:
 
 
 async def test_leaving_a_group_empties_it() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         typed = person.screen._typed
         await person.type(*"hj", "right")
         assert typed == bytearray(4)
@@ -168,7 +168,7 @@ async def test_leaving_a_group_empties_it() -> None:
 
 
 async def test_enter_skips_the_check() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         await person.type("h", "enter")
         assert await person.shown is AfterCheck.GO_ON
         assert person.screen._typed == bytearray(4)
@@ -176,7 +176,7 @@ async def test_enter_skips_the_check() -> None:
 
 
 async def test_it_goes_on_when_the_time_of_the_key_is_over() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         await person.type(*"hj4w")
         person.app.hand.advance(300)
         person.reveal.tick()
@@ -188,7 +188,7 @@ async def test_it_goes_on_when_the_time_of_the_key_is_over() -> None:
 
 
 async def test_what_was_right_stays_right_when_somebody_comes_back() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         await person.type(*"hj4w", "escape")
         again = CopyCheckScreen(person.reveal, person.check, person.app.clock)
         shown = await person.app.put(again, person.pilot)
@@ -198,7 +198,7 @@ async def test_what_was_right_stays_right_when_somebody_comes_back() -> None:
 
 
 async def test_a_lock_leaves_nothing_to_check_or_typed() -> None:
-    async with desk() as person:
+    async with checked_copy() as person:
         await person.type(*"hj4")
         typed = person.screen._typed
         visit = person.app.guard.begin()

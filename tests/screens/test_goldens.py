@@ -28,7 +28,7 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.reveal import Reveal
-from tests.support.stage import CONFIG, KEY, PERSON, Stage, checkable, device, rows, welcome
+from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
 HELPDESK, PORTAL = CONFIG.organisation.helpdesk, CONFIG.organisation.portal
@@ -57,13 +57,13 @@ def over(reveal: Reveal) -> Reveal:
     return reveal
 
 
-def copy_check(app: Stage) -> CopyCheckScreen:
+def copy_check(app: ScreenApp) -> CopyCheckScreen:
     reveal = hidden(checkable(app, "AAAA"))
     assert reveal.copy_check
     return CopyCheckScreen(reveal, reveal.copy_check, app.clock)
 
 
-SCREENS: dict[str, Callable[[Stage], KioskScreen[Any]]] = {
+SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
     "welcome": welcome,
     "sign-in": lambda app: SignInScreen("FJC3RTFRG", "https://microsoft.com/devicelogin", app.deadline(290)),
     "confirm": lambda app: ConfirmScreen(PERSON, app.clock),
@@ -120,7 +120,7 @@ SIZES = [(80, 24), (120, 40), (60, 20)]
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", SCREENS)
 async def test_screen(name: str, size: tuple[int, int], request: pytest.FixtureRequest) -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=size) as pilot, seen(app, name, pilot):
         drawn = "\n".join(rows(app)) + "\n"
     compare(drawn, GOLDENS / f"{name}-{size[0]}x{size[1]}.txt", request)
@@ -166,12 +166,12 @@ async def test_plain_ascii() -> None:
                 assert "\n".join(rows(app)).isascii(), name
 
 
-def stage(**look: Any) -> Stage:
-    return Stage(msgspec.structs.replace(CONFIG, look=Look(**look)))
+def stage(**look: Any) -> ScreenApp:
+    return ScreenApp(msgspec.structs.replace(CONFIG, look=Look(**look)))
 
 
 @asynccontextmanager
-async def seen(app: Stage, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
+async def seen(app: ScreenApp, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
     """A screen of the table, as long as the block lasts."""
     shown = await app.put(SCREENS[name](app), pilot)
     await pilot.press(*KEYS.get(name, []))
@@ -181,7 +181,7 @@ async def seen(app: Stage, name: str, pilot: Pilot[None]) -> AsyncIterator[None]
     shown.cancel()
 
 
-def styles(app: Stage) -> Iterator[str]:
+def styles(app: ScreenApp) -> Iterator[str]:
     """Each style on the screen, where it begins, how many cells have it, and the words that it is first seen on."""
     cells: dict[str, int] = {}
     first: dict[str, str] = {}
@@ -204,7 +204,7 @@ def compare(drawn: str, golden: Path, request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize("name", ["sign-in", "reveal"])
 async def test_a_window_that_is_too_small_shows_nothing_cut_in_half(name: str) -> None:
     """Neither a part of the code nor a part of the key; it comes back whole when there is room."""
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(SCREENS[name](app), pilot)
         whole = rows(app)

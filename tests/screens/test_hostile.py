@@ -18,7 +18,7 @@ from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.text import clean
-from tests.support.stage import CONFIG, Stage, device, rows
+from tests.support.screen_app import CONFIG, ScreenApp, device, rows
 
 PAYLOADS = {
     "escape sequences": "A\x1b[2J\x1b]52;c;QQ==\x07\x1b]0;title\x1b\\\x9b31mB",
@@ -32,34 +32,34 @@ PAYLOADS = {
 }
 
 
-def confirm(app: Stage, text: str) -> KioskScreen[Any]:
+def confirm(app: ScreenApp, text: str) -> KioskScreen[Any]:
     return ConfirmScreen(Person(tid="t", oid="o", name=text, address=text), app.clock)
 
 
-def devices(app: Stage, text: str) -> KioskScreen[Any]:
+def devices(app: ScreenApp, text: str) -> KioskScreen[Any]:
     ours = [device(text, model=text, serial=text, os=text, os_version=text), device("Honest", id="d2")]
     return DevicesScreen(ours, CONFIG.organisation.helpdesk, app.clock.utc())
 
 
-def reveal(app: Stage, text: str) -> KioskScreen[Any]:
+def reveal(app: ScreenApp, text: str) -> KioskScreen[Any]:
     return RevealScreen(app.reveal(name=text, serial=text, model=text))
 
 
-def sign_in(app: Stage, text: str) -> KioskScreen[Any]:
+def sign_in(app: ScreenApp, text: str) -> KioskScreen[Any]:
     return SignInScreen(text[:24], text, app.deadline(290))
 
 
-def trouble(_app: Stage, text: str) -> KioskScreen[Any]:
+def trouble(_app: ScreenApp, text: str) -> KioskScreen[Any]:
     error = SignInError(text, support=text, reference=text)
     return TroubleScreen(error, CONFIG.organisation, leave="Finish", step=1)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("screen", [confirm, devices, reveal, sign_in, trouble])
-async def test_hostile_text_is_inert(screen: Callable[[Stage, str], KioskScreen[Any]], payload: str) -> None:
+async def test_hostile_text_is_inert(screen: Callable[[ScreenApp, str], KioskScreen[Any]], payload: str) -> None:
     """Cleaned as it is where it comes in, drawn as it stands."""
     text = clean(PAYLOADS[payload])
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(screen(app, text), pilot)
         app.tick()

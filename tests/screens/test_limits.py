@@ -17,13 +17,13 @@ from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.guard import GOODBYE_SECONDS
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.visit import Visit
-from tests.support.stage import CONFIG, KEY, Stage, device, rows, welcome
+from tests.support.screen_app import CONFIG, KEY, ScreenApp, device, rows, welcome
 
 IDLE = CONFIG.visit.idle_seconds
 VISIT = CONFIG.visit.visit_seconds
 
 
-def devices(app: Stage) -> KioskScreen[Any]:
+def devices(app: ScreenApp) -> KioskScreen[Any]:
     return DevicesScreen([device()], "desk", app.clock.utc())
 
 
@@ -33,14 +33,14 @@ def opened(reveal: Reveal, visit: Visit) -> Reveal:
     return reveal
 
 
-async def pass_time(app: Stage, pilot: Pilot[None], seconds: float) -> None:
+async def pass_time(app: ScreenApp, pilot: Pilot[None], seconds: float) -> None:
     app.hand.advance(seconds)
     app.tick()
     await pilot.pause()
 
 
 async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.guard.begin()
         await app.put(devices(app), pilot)
@@ -56,7 +56,7 @@ async def test_an_unattended_visit_warns_then_locks_then_ends() -> None:
 
 
 async def test_any_key_takes_the_warning_away() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.guard.begin()
         await app.put(devices(app), pilot)
@@ -70,7 +70,7 @@ async def test_any_key_takes_the_warning_away() -> None:
 
 
 async def test_a_key_after_the_limit_only_locks() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.guard.begin()
         shown = await app.put(devices(app), pilot)
@@ -81,7 +81,7 @@ async def test_a_key_after_the_limit_only_locks() -> None:
 
 
 async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         visit = app.guard.begin()
         await app.put(RevealScreen(opened(app.reveal(), visit)), pilot)
@@ -96,7 +96,7 @@ async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() ->
 
 
 async def test_a_key_is_hidden_when_the_terminal_loses_the_focus_and_nobody_counts_as_there() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = opened(app.reveal(seconds=600), app.guard.begin())
         await app.put(RevealScreen(reveal), pilot)
@@ -115,7 +115,7 @@ async def test_a_key_is_hidden_when_the_terminal_loses_the_focus_and_nobody_coun
 
 
 async def test_the_visit_limit_ends_even_a_busy_visit_and_wipes() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = opened(app.reveal(seconds=3000), app.guard.begin())
         await app.put(RevealScreen(reveal), pilot)
@@ -128,7 +128,7 @@ async def test_the_visit_limit_ends_even_a_busy_visit_and_wipes() -> None:
 
 
 async def test_f10_locks_from_anywhere_in_a_visit() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.guard.begin()
         await app.put(devices(app), pilot)
@@ -141,7 +141,7 @@ async def test_f10_locks_from_anywhere_in_a_visit() -> None:
 
 
 async def test_nothing_ticks_on_the_welcome_screen() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
         assert not list(app._timers)
@@ -161,11 +161,11 @@ KEYS = [
 @pytest.mark.parametrize("screen", [devices, welcome])
 async def test_no_way_out(screen: Any) -> None:
     """No key opens a palette, copies, quits, or shows anything but the screen that was there."""
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(screen(app), pilot)
         before, depth = app.screen, len(app.screen_stack)
-        # Ctrl+M is Enter; F3 gives the next visit another face, which the terminal tests follow.
+        # Ctrl+M is Enter; F3 gives the next visit the other UI, which the terminal tests follow.
         await pilot.press(*(key for key in KEYS if key not in {"ctrl+m", "f3"}))
         assert app.screen is before
         assert len(app.screen_stack) == depth
@@ -176,7 +176,7 @@ async def test_no_way_out(screen: Any) -> None:
 
 
 async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str]) -> None:
-    app = Stage()
+    app = ScreenApp()
     reveal = app.reveal()
     secret = reveal.key
     assert secret is not None
@@ -204,7 +204,7 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
 
 async def test_a_tick_in_the_middle_of_a_change_of_screens_breaks_nothing() -> None:
     """The clock may strike between a screen's arrival on the stack and the making of its widgets."""
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.guard.begin()
         await app.put(devices(app), pilot)

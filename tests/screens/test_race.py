@@ -13,12 +13,12 @@ from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.flow import _PATIENCE_SECONDS, Flow
 from kiosk.visit.reveal import Reveal
-from tests.support.stage import Stage, welcome
+from tests.support.screen_app import ScreenApp, welcome
 
 
 @pytest.mark.parametrize("late", [0.0, 0.001, 0.002, 0.005, 0.01, 0.02])
 async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
         flow = Flow(app._ui, app.guard)
@@ -35,7 +35,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: int) -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
         app.guard.begin()
@@ -52,7 +52,7 @@ async def test_a_lock_in_the_middle_of_a_change_of_screens_still_locks(steps: in
 
 
 async def test_enter_does_nothing_that_cannot_be_seen() -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(70, 20)) as pilot:
         shown = await app.put(welcome(app), pilot)
         await pilot.press("enter")
@@ -64,7 +64,7 @@ async def test_enter_does_nothing_that_cannot_be_seen() -> None:
 
 
 async def test_a_key_that_came_too_late_is_forgotten_whole() -> None:
-    app = Stage()
+    app = ScreenApp()
     late: asyncio.Future[Reveal] = asyncio.get_running_loop().create_future()
     late.set_result(app.reveal())
     Flow._came_late(late)

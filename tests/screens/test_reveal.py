@@ -18,7 +18,7 @@ from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterReveal
 from kiosk.visit.reveal import Reveal
 from kiosk.wording import key_warning
-from tests.support.stage import KEY, Stage, rows
+from tests.support.screen_app import KEY, ScreenApp, rows
 
 GROUPS = KEY.decode().split("-")
 # Every pair of look-alikes, so that all that is said of a key is said.
@@ -27,10 +27,10 @@ LONG_WARNING = key_warning(KeyRotated.code, Recorders(("tmux", "sudo", "another 
 
 
 @dataclass
-class Desk:
+class ShownReveal:
     """Somebody in front of a key."""
 
-    app: Stage
+    app: ScreenApp
     pilot: Pilot[None]
     reveal: Reveal
     shown: Any
@@ -57,18 +57,18 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(key: bytes = KEY, speak: str = "en", **options: Any) -> AsyncIterator[Desk]:
-    app = Stage()
+async def shown_reveal(key: bytes = KEY, speak: str = "en", **options: Any) -> AsyncIterator[ShownReveal]:
+    app = ScreenApp()
     i18n.use(speak)
     async with app.run_test(size=(80, 24)) as pilot:
         reveal = app.reveal(key)
         shown = await app.put(RevealScreen(reveal, **options), pilot)
-        yield Desk(app, pilot, reveal, shown)
+        yield ShownReveal(app, pilot, reveal, shown)
         shown.cancel()
 
 
 async def test_the_view_goes_from_whole_to_step_to_spelled() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         assert "Hotel" not in person.text
         step = await person.press("f2")
         assert [group for group in GROUPS if group in step] == GROUPS[:1]
@@ -86,7 +86,7 @@ async def test_the_view_goes_from_whole_to_step_to_spelled() -> None:
 
 
 async def test_the_view_stays_when_the_key_is_hidden_and_shown_again() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         await person.press("f2", "right", "space")
         assert not [group for group in GROUPS if group in person.text]
         await person.press("f2", "space")
@@ -94,7 +94,7 @@ async def test_the_view_stays_when_the_key_is_hidden_and_shown_again() -> None:
 
 
 async def test_words_are_those_of_the_visit_or_the_international_ones() -> None:
-    async with desk(speak="sv") as person:
+    async with shown_reveal(speak="sv") as person:
         assert "F3" not in person.hints
         await person.press("f3", "f2")
         assert "Helge" in person.text
@@ -104,23 +104,23 @@ async def test_words_are_those_of_the_visit_or_the_international_ones() -> None:
 
 
 async def test_in_english_there_is_no_choice_of_words() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         before = await person.press("f2")
         assert "F3" not in before
         assert await person.press("f3") == before
 
 
 async def test_what_can_be_mistaken_is_said_and_goes_with_the_key() -> None:
-    async with desk(ALIKE) as person:
+    async with shown_reveal(ALIKE) as person:
         assert "Both in this key: O/0, I/1, S/5, B/8, Z/2, G/6" in person.text
         assert "Both in this key" not in await person.press("space")
         assert "Both in this key" in await person.press("space")
-    async with desk() as person:
+    async with shown_reveal() as person:
         assert "Not in this key: S, 8, Z, 6. What looks like that is 5, B, 2, G." in person.text
 
 
 async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         assert "F4" not in person.hints
         await person.press("f4")
         assert person.reveal.deadline.left() == 300
@@ -140,7 +140,7 @@ async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> N
 
 
 async def test_time_cannot_be_asked_for_while_the_key_is_hidden() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         await person.after(100)
         await person.press("space", "f4")
         assert person.reveal.deadline.left() == 200
@@ -159,13 +159,13 @@ async def test_time_cannot_be_asked_for_while_the_key_is_hidden() -> None:
     ],
 )
 async def test_the_ways_on(keys: list[str], answer: AfterReveal) -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         await person.press(*keys)
         assert await person.shown is answer
 
 
 async def test_a_key_that_is_gone_can_still_be_checked() -> None:
-    async with desk() as person:
+    async with shown_reveal() as person:
         await person.after(300)
         assert "F6 Check copy" in person.hints
         await person.press("f6")
@@ -173,7 +173,7 @@ async def test_a_key_that_is_gone_can_still_be_checked() -> None:
 
 
 async def test_of_an_unusual_key_no_copy_can_be_checked() -> None:
-    async with desk(b"35AJ-AC98-TI1H") as person:
+    async with shown_reveal(b"35AJ-AC98-TI1H") as person:
         assert person.reveal.copy_check is None
         assert "Check" not in person.text
         await person.press("f2", "f6")
@@ -185,7 +185,7 @@ async def test_of_an_unusual_key_no_copy_can_be_checked() -> None:
 @pytest.mark.parametrize("keys", [[], ["f2"], ["f2", "f2"]], ids=["whole", "step", "spelled"])
 @pytest.mark.parametrize("masked", [False, True])
 async def test_the_longest_warning_and_all_hints_fit(keys: list[str], masked: bool) -> None:
-    async with desk(ALIKE, warning=LONG_WARNING, masked=masked) as person:
+    async with shown_reveal(ALIKE, warning=LONG_WARNING, masked=masked) as person:
         await person.after(10)
         text = await person.press(*keys)
         assert " ".join(LONG_WARNING.split()) in " ".join(text.split())

@@ -12,15 +12,15 @@ from kiosk.config.kiosk import Look
 from kiosk.look import themes
 from kiosk.look.themes import ANSI, CONTRAST, DARK, LIGHT
 from tests.screens.test_goldens import SCREENS
-from tests.support.stage import CONFIG, Stage, welcome
+from tests.support.screen_app import CONFIG, ScreenApp, welcome
 
 LEAST = {DARK.name: 4.5, LIGHT.name: 4.5, CONTRAST.name: 7.0}
 # What carries no words: the part of a bar that is used up, and what a hidden key leaves.
 _DRAWING = frozenset("─━█▀▄▏·")
 
 
-def stage(**look: Any) -> Stage:
-    return Stage(msgspec.structs.replace(CONFIG, look=Look(**look)))
+def stage(**look: Any) -> ScreenApp:
+    return ScreenApp(msgspec.structs.replace(CONFIG, look=Look(**look)))
 
 
 def test_contrast_is_that_of_wcag() -> None:
@@ -42,7 +42,7 @@ async def test_all_words_can_be_told_from_what_they_stand_on() -> None:
             shown.cancel()
 
 
-def words(app: Stage) -> Iterator[tuple[str, float]]:
+def words(app: ScreenApp) -> Iterator[tuple[str, float]]:
     """Every piece of text on the screen, and its contrast."""
     for strip in app.screen._compositor.render_strips():
         for segment in strip:

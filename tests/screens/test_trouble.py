@@ -21,14 +21,14 @@ from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.trouble import TroubleScreen
 from tests.causes.tables import NEVER_SEEN
-from tests.support.stage import CONFIG, Stage, device, rows
+from tests.support.screen_app import CONFIG, ScreenApp, device, rows
 
 GOLDENS = Path(__file__).parent / "goldens"
 FIRST_STEPS = {"person_blocked", "self_service_off", "self_service_not_yours", "tokens_unavailable", "route_unknown"}
 WAITS = {"graph_throttled": 60, "tokens_unavailable": 10}
 
 
-def screen(app: Stage, kind: type[KioskError]) -> KioskScreen[Any]:
+def screen(app: ScreenApp, kind: type[KioskError]) -> KioskScreen[Any]:
     """As the flow puts it up."""
     organisation, mac = CONFIG.organisation, device()
     if kind is KeyRotated:
@@ -50,7 +50,7 @@ def screen(app: Stage, kind: type[KioskError]) -> KioskScreen[Any]:
 async def test_every_cause_can_be_read(language: str, request: pytest.FixtureRequest) -> None:
     if language not in i18n.available():
         pytest.skip(f"there is no catalogue for {language} yet")
-    drawn, app = [], Stage()
+    drawn, app = [], ScreenApp()
     i18n.use(language)
     async with app.run_test(size=(80, 24)) as pilot:
         for code, kind in sorted(BY_CODE.items()):

@@ -7,13 +7,13 @@ import pytest
 from kiosk.models import Device
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.visit.answers import AfterCard
-from tests.support.stage import CONFIG, Stage, device, rows
+from tests.support.screen_app import CONFIG, ScreenApp, device, rows
 
 HELPDESK = CONFIG.organisation.helpdesk
 
 
 async def pages(about: Device, size: tuple[int, int]) -> list[str]:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=size) as pilot:
         shown = await app.put(WhatNowScreen(about, HELPDESK), pilot)
         first = " ".join(" ".join(rows(app)).replace("▌", " ").split())
@@ -54,7 +54,7 @@ async def test_a_mac_of_which_little_is_known() -> None:
     ],
 )
 async def test_the_ways_out(keys: list[str], answer: AfterCard) -> None:
-    app = Stage()
+    app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         shown = await app.put(WhatNowScreen(device(), HELPDESK), pilot)
         await pilot.press(*keys)

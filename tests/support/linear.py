@@ -12,18 +12,18 @@ CHOICE = "Your choice:"
 GROUP = re.compile(r"^Group ([1-6]): (\w) (\w) (\w) (\w)$", re.MULTILINE)
 
 
-def walk_to_key(desk: Terminal) -> str:
+def walk_to_key(opened: Terminal) -> str:
     """From the first question to the key; returns it."""
     for words, typed in ((BEGIN, ""), ("Is this you? Press", ""), ("Number or name of the Mac:", "1")):
-        desk.wait_for(words)
-        desk.press(typed + ENTER)
-    return shown_key(desk)
+        opened.wait_for(words)
+        opened.press(typed + ENTER)
+    return shown_key(opened)
 
 
-def shown_key(desk: Terminal) -> str:
+def shown_key(opened: Terminal) -> str:
     """The key that stands on the page."""
-    desk.wait_for("Group 6: ")
-    return key_in(desk.text)
+    opened.wait_for("Group 6: ")
+    return key_in(opened.text)
 
 
 def key_in(text: str) -> str:

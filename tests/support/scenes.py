@@ -36,9 +36,9 @@ from kiosk.visit.demo_phone import DemoPerson
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.ticket import ticket
 from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
-from tests.support.stage import CONFIG, Stage, checkable, device
+from tests.support.screen_app import CONFIG, ScreenApp, checkable, device
 
-Scene = Callable[[Stage], Screen[Any]]
+Scene = Callable[[ScreenApp], Screen[Any]]
 
 _WIDTH = 76
 _WRONG = "AAAA"
@@ -69,7 +69,7 @@ def longest(kind: type[KioskError]) -> KioskError:
     return max((made for made in map(error, ERRORS) if isinstance(made, kind)), key=room)
 
 
-def _welcome_failed(app: Stage) -> KioskScreen[Any]:
+def _welcome_failed(app: ScreenApp) -> KioskScreen[Any]:
     screen = WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, failed="1A2B3C4D")
     screen.say_network(Network.AWAY)
     return screen
@@ -85,7 +85,7 @@ def _over(reveal: Reveal) -> Reveal:
     return reveal
 
 
-def _copy_check(app: Stage, *, wrong: int = 0) -> CopyCheckScreen:
+def _copy_check(app: ScreenApp, *, wrong: int = 0) -> CopyCheckScreen:
     """The check of a copy, whose first group was wrong so many times."""
     reveal = _hidden(checkable(app, _WRONG))
     assert reveal.copy_check
@@ -94,7 +94,7 @@ def _copy_check(app: Stage, *, wrong: int = 0) -> CopyCheckScreen:
     return CopyCheckScreen(reveal, reveal.copy_check, app.clock)
 
 
-def _copy_check_late(app: Stage, *, wiped: bool = False) -> CopyCheckScreen:
+def _copy_check_late(app: ScreenApp, *, wiped: bool = False) -> CopyCheckScreen:
     """The check of a copy of a key that has vanished, and can no longer be checked if ``wiped``."""
     reveal = app.reveal()
     check = reveal.copy_check
@@ -105,12 +105,12 @@ def _copy_check_late(app: Stage, *, wiped: bool = False) -> CopyCheckScreen:
     return screen
 
 
-def _refused_device(app: Stage) -> KioskScreen[Any]:
+def _refused_device(app: ScreenApp) -> KioskScreen[Any]:
     refused = device("A Mac with a rather long name, 3rd floor", refusal=longest(DeviceRefused).code)
     return DevicesScreen([refused], HELPDESK, app.clock.utc())
 
 
-def _devices_seen(app: Stage) -> KioskScreen[Any]:
+def _devices_seen(app: ScreenApp) -> KioskScreen[Any]:
     now = app.clock.utc()
     ages = [None, *(now.replace(year=now.year - 1), now)]
     macs = [device(id=f"d{place}", last_seen=age) for place, age in enumerate(ages)]
@@ -122,13 +122,13 @@ def _trouble(made: KioskError, *, step: int, leave: str = "Finish") -> KioskScre
     return TroubleScreen(made, CONFIG.organisation, leave=leave, step=step, device=device(), ticket=told)
 
 
-def _ticket(app: Stage) -> Screen[Any]:
+def _ticket(app: ScreenApp) -> Screen[Any]:
     made = error("sign_in_unreachable")
     told = ticket(made, at=app.clock.utc(), kiosk="lobby", device=device(), sign_in="0d8e2f6c")
     return HelpScreen(told, HELPDESK, title=_("For a ticket"))
 
 
-def _phone(_app: Stage) -> Screen[Any]:
+def _phone(_app: ScreenApp) -> Screen[Any]:
     return PhoneScreen([DemoPerson(f"o{n}", "Ada Kessler", "ada@nordwind.example", "") for n in range(20)])
 
 
@@ -148,7 +148,7 @@ _LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
 HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(wording).items() if name.endswith("_HELP")}
 
 
-def _help(text: str, _app: Stage) -> HelpScreen:
+def _help(text: str, _app: ScreenApp) -> HelpScreen:
     return HelpScreen(_(text), HELPDESK)
 
 
@@ -210,7 +210,7 @@ def still_there() -> str:
 
 
 @asynccontextmanager
-async def played(app: Stage, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
+async def played(app: ScreenApp, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
     """Show a scene for as long as the block lasts."""
     screen = SCENES[name](app)
     if isinstance(screen, KioskScreen):

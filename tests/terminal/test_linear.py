@@ -193,7 +193,7 @@ def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
             assert "Reference" not in desk.text
 
 
-def test_over_ssh_a_change_of_face_is_not_the_end(tmp_path: Path) -> None:
+def test_over_ssh_a_change_of_ui_is_not_the_end(tmp_path: Path) -> None:
     with terminal(*run(tmp_path, ui="linear", after="exit")) as desk:
         desk.wait_for(BEGIN)
         type_in(desk, "screen", FULL_SCREEN)

@@ -1,4 +1,4 @@
-"""A face that somebody has changed and left: it gives way to the usual one after five minutes."""
+"""A UI that somebody chose and left gives way to the usual one after five minutes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kiosk.process.exit_codes import EXIT_OTHER_UI
 from tests.support.linear import BEGIN
 from tests.support.terminal import F1, Terminal, dead_end
 
-# A visit in the other face, whose time passes when the test says so.
+# A visit in the other UI, whose time passes when the test says so.
 VISIT = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -55,7 +55,7 @@ def pass_by(desk: Terminal, number: int, until: int) -> None:
         assert desk.read(), desk.text
 
 
-def test_a_face_that_was_left_gives_way_after_five_minutes(desk: Terminal) -> None:
+def test_a_ui_that_was_left_gives_way_after_five_minutes(desk: Terminal) -> None:
     pass_by(desk, signal.SIGUSR1, 1299)
     desk.press(F1)
     desk.wait_for("your password is never typed here")

@@ -14,7 +14,7 @@ import pytest
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.models import ReasonRule
 from tests.support.broker import running_broker
-from tests.support.desk import KEY, desk
+from tests.support.kiosk_user import KEY, kiosk_user
 from tests.support.whole import Whole, whole
 
 
@@ -31,7 +31,7 @@ def _no_faults(running: Whole) -> Iterator[None]:
 
 
 async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         first = KEY.search(await person.until(KEY.search))
@@ -50,7 +50,7 @@ async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Who
 
 
 async def test_enter_alone_walks_from_the_key_to_the_end(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         found = KEY.search(await person.until(KEY.search))
@@ -79,7 +79,7 @@ async def test_enter_alone_walks_from_the_key_to_the_end(running: Whole) -> None
 
 async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_release(running: Whole) -> None:
     before = len(running.broker.rows("release.done")), len(running.broker.rows("release.checked"))
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         await person.until(KEY.search)
@@ -109,7 +109,7 @@ async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_relea
 
 
 async def test_a_check_that_was_given_up_is_noted(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         found = KEY.search(await person.until(KEY.search))
@@ -127,7 +127,7 @@ async def test_a_check_that_was_given_up_is_noted(running: Whole) -> None:
 
 
 async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Jonas Brandt")
@@ -137,7 +137,7 @@ async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> No
 
 
 async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         first = await person.code()
@@ -150,7 +150,7 @@ async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
 
 
 async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         first = await person.code()
@@ -162,7 +162,7 @@ async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(runnin
 
 
 async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token")
         await person.press("enter")
@@ -178,7 +178,7 @@ async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole
 
 
 async def test_a_code_that_is_used_as_it_runs_out_counts(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         running.sandbox.fault("*/oauth2/v2.0/devicecode", "set", field="expires_in", value=2, times=1)
         await person.press("enter")
@@ -191,7 +191,7 @@ async def test_a_code_that_is_used_as_it_runs_out_counts(running: Whole) -> None
 
 
 async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.code()
@@ -206,7 +206,7 @@ async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(
 
 
 async def test_nobody_has_a_mac(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in("Tomás Ó Briain")
@@ -219,7 +219,7 @@ async def test_nobody_has_a_mac(running: Whole) -> None:
 
 
 async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Priya Raman")
         await person.press(*"loan", "enter")
         await person.until("Encryption of this Mac was put off")
@@ -229,7 +229,7 @@ async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
 
 
 async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         running.sandbox.fault("*getFileVaultKey*", status=503)
         await person.press("enter")
@@ -240,7 +240,7 @@ async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
 
 
 async def test_the_list_opens_on_the_mac_that_was_read(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("down", "enter")
         await person.until(KEY.search)
@@ -251,7 +251,7 @@ async def test_the_list_opens_on_the_mac_that_was_read(running: Whole) -> None:
 
 
 async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: Whole) -> None:
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
         person.app.visit.sign_in._token = running.sandbox.token("Ada Kessler", exp=1_000_000_000)
@@ -273,7 +273,7 @@ async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: 
     )
     with contextlib.ExitStack() as first:
         first.enter_context(running_broker(config))
-        async with desk(other) as person:
+        async with kiosk_user(other) as person:
             await person.walk_to_devices("Ada Kessler")
             await asyncio.to_thread(first.close)
             await person.press("enter")
@@ -288,7 +288,7 @@ async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: 
 @pytest.mark.parametrize("who", ["Robin", "ليلى الحداد", "佐藤 美咲", "Maximiliane"])
 async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, who: str) -> None:
     full = next(one.name for one in running.sandbox.data.people() if who in one.name)
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
         await person.sign_in(full)
@@ -306,7 +306,7 @@ async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
     running: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kiosk.visit.guard._FAREWELL_SECONDS", 0.1)
-    async with desk(running) as person:
+    async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
         await person.until(KEY.search)
@@ -322,7 +322,7 @@ async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
 async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
     with whole(tmp_path, rules=rules) as strict:
-        async with desk(strict) as person:
+        async with kiosk_user(strict) as person:
             await person.walk_to_devices("Ada Kessler")
             await person.press("enter")
             await person.until("Which ticket is it?")
@@ -345,7 +345,7 @@ async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
 async def test_a_reason_that_was_not_asked_for_when_the_visit_began(tmp_path: Path) -> None:
     """The broker's rules have changed since."""
     with whole(tmp_path, rules={"reason": "required"}) as strict:
-        async with desk(strict) as person:
+        async with kiosk_user(strict) as person:
             await person.walk_to_devices("Ada Kessler")
             assert person.app.visit
             assert person.app.visit.session

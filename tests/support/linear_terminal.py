@@ -19,10 +19,10 @@ from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCheck, AfterReveal
 from kiosk.visit.context import VisitContext
 from kiosk.visit.reveal import Reveal, Times
-from tests.support.stage import CONFIG, KEY, device
+from tests.support.screen_app import CONFIG, KEY, device
 
 
-class Paper:
+class LinearTerminal:
     """A page whose other end is a terminal emulator; what scrolls off its top is noticed."""
 
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
@@ -39,7 +39,7 @@ class Paper:
             self.talk,
             VisitContext(config=CONFIG, clock=self.clock),
             ticket=lambda error, _device: f"ticket {error.code}",
-            other_ui=lambda: self.left.append("other face"),
+            other_ui=lambda: self.left.append("other UI"),
             end_demo=None,
         )
 
@@ -92,14 +92,14 @@ def released(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Reve
     )
 
 
-async def reveal(paper: Paper, shown: Any, recorders: Recorders | None = None) -> asyncio.Task[AfterReveal]:
-    task = asyncio.create_task(paper.ui.reveal(shown, recorders or Recorders()))
-    await paper.settled()
+async def reveal(terminal: LinearTerminal, shown: Any, recorders: Recorders | None = None) -> asyncio.Task[AfterReveal]:
+    task = asyncio.create_task(terminal.ui.reveal(shown, recorders or Recorders()))
+    await terminal.settled()
     return task
 
 
-async def check(paper: Paper, shown: Reveal) -> asyncio.Task[AfterCheck]:
+async def check(terminal: LinearTerminal, shown: Reveal) -> asyncio.Task[AfterCheck]:
     shown.hide()
-    task = asyncio.create_task(paper.ui.copy_check(shown))
-    await paper.settled()
+    task = asyncio.create_task(terminal.ui.copy_check(shown))
+    await terminal.settled()
     return task

@@ -42,7 +42,7 @@ def device(name: str = "Astrid's MacBook Pro", **changes: Any) -> Device:
     return Device(**values)
 
 
-class Stage(KioskApp):
+class ScreenApp(KioskApp):
     """Shows what it is given; asks nobody."""
 
     def __init__(self, config: KioskConfig = CONFIG, *, note: str = "") -> None:
@@ -74,7 +74,7 @@ class Stage(KioskApp):
         return task
 
 
-def checkable(app: Stage, wrong: str) -> Reveal:
+def checkable(app: ScreenApp, wrong: str) -> Reveal:
     """A key of which no group is ``wrong``: one mistake in 1024 is taken for right."""
     while True:
         reveal = app.reveal()

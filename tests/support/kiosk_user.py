@@ -14,7 +14,7 @@ from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Ending
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.context import VisitContext
-from tests.support.stage import rows
+from tests.support.screen_app import rows
 from tests.support.time_limit import TimeLimit
 from tests.support.whole import Whole
 
@@ -33,7 +33,7 @@ class PhoneClock(SystemClock):
         self.answered.clear()
 
 
-class Desk:
+class KioskUser:
     """The person, from the welcome screen on."""
 
     def __init__(self, app: KioskApp, pilot: Pilot[None], running: Whole, clock: PhoneClock) -> None:
@@ -92,16 +92,16 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(
+async def kiosk_user(
     running: Whole, *, terminal: str = "tty-test", look: Callable[[], Recorders] = Recorders
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[KioskUser]:
     """A kiosk on its welcome screen."""
     clock = PhoneClock()
     context = VisitContext(config=running.config, clock=clock, terminal=terminal, find_recorders=look)
     app = KioskApp(context)
     try:
         async with app.run_test(size=(80, 24)) as pilot:
-            yield Desk(app, pilot, running, clock)
+            yield KioskUser(app, pilot, running, clock)
     finally:
         # In production the end of the process does this.
         if app.visit:
