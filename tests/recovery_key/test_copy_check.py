@@ -1,4 +1,4 @@
-"""The read-back check says right or wrong of a group, few times, and keeps too little to find the key with."""
+"""The copy check says right or wrong of a group, a few times, and keeps too little to reveal the key."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.support.screen_app import CONFIG, KEY, device
 
 
 class LinearTerminal:
-    """A page whose other end is a terminal emulator; what scrolls off its top is noticed."""
+    """A page of linear mode in a terminal emulator. Fails when a line scrolls off."""
 
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         self.screen = pyte.HistoryScreen(columns, rows)

@@ -1,4 +1,4 @@
-"""A kiosk without a flow, on which a test puts one screen at a time."""
+"""A full-screen app without a flow, on which a test shows one screen at a time."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MAC = Device(id="d", name="Mac", model="", serial="", os="macOS", os_version="",
 
 
 class Told:
-    """A showing on a clock that is moved by hand, and what was said of its end."""
+    """A reveal on a manual clock, and the endings that it reported."""
 
     def __init__(
         self, *, seconds: float = 100, longest: float = 250, until: float = math.inf, key: bytes = b"secret"
