@@ -44,7 +44,7 @@ def clean(text: object, limit: int = LONGEST) -> str:
 
 
 def cell_width(text: str) -> int:
-    """The most cells that any terminal needs for a text, so that a row is never longer than counted.
+    """Return the most cells that any terminal needs for a text, so that a row is never longer than counted.
 
     Terminals disagree on what they join: on spacing marks, emoji with a skin tone, and the emoji variation selector.
     """

@@ -61,7 +61,7 @@ class KioskApp(App[None], inherit_bindings=False):
     CSS_PATH = stylesheet()
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "explain", show=False),
-        Binding("f8", "look", show=False),
+        Binding("f8", "next_theme", show=False),
         Binding("f3", "other_ui", show=False),
         Binding("f10", "lock", show=False, priority=True),
         Binding("f12", "end_demo", show=False),
@@ -228,7 +228,7 @@ class KioskApp(App[None], inherit_bindings=False):
         if isinstance(shown, KioskScreen) and shown.help_text:
             self.push_screen(HelpScreen(_(shown.help_text), self.config.organisation.helpdesk))
 
-    def action_look(self) -> None:
+    def action_next_theme(self) -> None:
         """Change to the next theme, for this visit."""
         self.theme = themes.following(self.theme, few_colours=self.few_colours)
 

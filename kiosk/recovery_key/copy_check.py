@@ -90,7 +90,7 @@ class CopyCheck:
         return Outcome(sum(self._right), spent)
 
     def tries_left(self, number: int) -> int:
-        """How often group 1 to 6 may still be wrong."""
+        """Return how many wrong tries group 1 to 6 has left."""
         return self._tries[number - 1]
 
     def check(self, number: int, typed: bytearray) -> Verdict:

@@ -25,8 +25,8 @@ class WelcomeScreen(KioskScreen[None]):
     """Enter begins. The arrow keys choose a language for this visit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,up", "speak(-1)", show=False),
-        Binding("right,down", "speak(1)", show=False),
+        Binding("left,up", "language(-1)", show=False),
+        Binding("right,down", "language(1)", show=False),
     ]
     ending_hints = (("F8", N_("Colours")), ("F1", N_("Help")))
     help_text = WELCOME_HELP
@@ -94,7 +94,7 @@ class WelcomeScreen(KioskScreen[None]):
     def _network_words(self) -> str:
         return _(NETWORK[self._network]) if self._network else ""
 
-    async def action_speak(self, by: int) -> None:
+    async def action_language(self, by: int) -> None:
         """Change to the next language."""
         codes = list(self._languages)
         if len(codes) > 1:
