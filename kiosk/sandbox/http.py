@@ -43,7 +43,7 @@ def bearer_token(request: Request) -> str:
 async def form_fields(request: Request) -> dict[str, str]:
     """Return the fields of a URL-encoded form; none if the body is not text.
 
-    Starlette's own parser needs python-multipart, which installs over the ``multipart`` that Litestar depends on.
+    Starlette's own parser needs python-multipart, a package that nothing else here uses.
     """
     try:
         return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))

@@ -97,7 +97,7 @@ def as_command(result: int | Exception | None) -> click.Command:
         (ConfigError("kiosk.toml", "expected TOML"), EXIT_CONFIGURATION, "kiosk: kiosk.toml: expected TOML"),
         (ValueError("a secret"), EXIT_CRASH, "kiosk: internal error: ValueError at test_exit_codes.py:"),
         (ModuleNotFoundError(name="kiosk.api"), EXIT_CRASH, "kiosk: internal error: ModuleNotFoundError at "),
-        (ModuleNotFoundError(name="litestar"), EXIT_CONFIGURATION, "litestar is not installed; this command needs "),
+        (ModuleNotFoundError(name="starlette"), EXIT_CONFIGURATION, "starlette is not installed; this command needs "),
         (click.UsageError("no such option"), EXIT_CONFIGURATION, "no such option"),
     ],
 )
