@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ from kiosk.models import (
     key_fingerprint,
 )
 from kiosk.net.http import aread_limited, service_client, timeouts
+from kiosk.process.logging import cause_of
 from kiosk.text import clean
 
 log = logging.getLogger(__name__)
@@ -35,8 +37,27 @@ log = logging.getLogger(__name__)
 _MOST_PAGES = 50
 _FAREWELL_SECONDS = 2.0
 _LOST_SECONDS = 5.0
+_LONGEST_CAUSE = 200
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
+
+_MALFORMED = (httpx.DecodingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@contextlib.asynccontextmanager
+async def _kiosk_errors_only() -> AsyncIterator[None]:
+    """Turn every failure of a request into a KioskError. Its cause never quotes what was sent: that holds the token."""
+    try:
+        yield
+    except KioskError:
+        raise
+    except _MALFORMED as error:
+        raise BrokerGarbled(f"{type(error).__name__}: {clean(str(error), _LONGEST_CAUSE)}") from None
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise BrokerUnreachable(type(error).__name__) from None
+    except Exception as error:
+        # A request that cannot be built or sent: a character that no header allows, a client that is closed.
+        raise KioskError(cause_of(error)) from None
 
 
 class Broker:
@@ -54,8 +75,9 @@ class Broker:
         limits = timeouts(address.connect_seconds, address.total_seconds)
         self._client = service_client(address.url, address.ca_bundle, limits)
         self._authorization = authorization
-        self._terminal = terminal
+        self._terminal = _header(terminal)
 
+    @_kiosk_errors_only()
     async def session(self) -> Session:
         """Who the broker takes the person for, and the rules that apply."""
         session = await self._ask("GET", "/v1/session", Session)
@@ -63,6 +85,7 @@ class Broker:
             raise BrokerGarbled("a session of nobody")
         return session
 
+    @_kiosk_errors_only()
     async def devices(self) -> list[Device]:
         """All devices of the person, page by page."""
         found: dict[str, Device] = {}
@@ -82,22 +105,26 @@ class Broker:
             seen.add(page.next)
             path = "/v1/devices?" + str(httpx.QueryParams({"cursor": page.next}))
 
+    @_kiosk_errors_only()
     async def release(self, device_id: str, public_key: bytes, reason: str | None = None) -> Release:
         """The recovery key of one device, sealed to ``public_key``."""
         body = ReleaseRequest(public_key=public_key, reason=reason)
         path = f"/v1/devices/{_segment(device_id)}/release"
         return await self._ask("POST", path, Release, body)
 
+    @_kiosk_errors_only()
     async def closed(self, release_id: str, how: Ending, shown_seconds: float) -> None:
         """Tell how a reveal ended. Best effort and quick: the person is leaving."""
         body = ReleaseClosed(how=how, shown_seconds=round(shown_seconds, 1))
         path = f"/v1/releases/{_segment(release_id)}/closed"
         await self._send("POST", path, body, seconds=_FAREWELL_SECONDS)
 
+    @_kiosk_errors_only()
     async def checked(self, release_id: str, checked: ReleaseChecked) -> None:
         """Tell how the check of a copy went. Best effort and quick, too."""
         await self._send("POST", f"/v1/releases/{_segment(release_id)}/checked", checked, seconds=_FAREWELL_SECONDS)
 
+    @_kiosk_errors_only()
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -111,11 +138,7 @@ class Broker:
         *,
         until: float | None = None,
     ) -> Answer:
-        content = await self._send(method, path, body, until=until)
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BrokerGarbled(f"{kind.__name__}: {error}") from None
+        return msgspec.json.decode(await self._send(method, path, body, until=until), type=kind)
 
     async def _send(
         self,
@@ -135,18 +158,13 @@ class Broker:
             content=msgspec.json.encode(body) if body is not None else None,
         )
         until = until or asyncio.get_running_loop().time() + (seconds or self._total_seconds)
-        try:
-            # The limits of the client bound each read; an answer that trickles in without end keeps to them.
-            async with asyncio.timeout_at(until):
-                response = await self._client.send(request, stream=True)
-                try:
-                    content = await aread_limited(response)
-                finally:
-                    await response.aclose()
-        except httpx.DecodingError as error:
-            raise BrokerGarbled(str(error)) from None
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise BrokerUnreachable(type(error).__name__) from None
+        # The client's limits bound each read. This one also ends an answer that trickles in without end.
+        async with asyncio.timeout_at(until):
+            response = await self._client.send(request, stream=True)
+            try:
+                content = await aread_limited(response)
+            finally:
+                await response.aclose()
         if response.is_success:
             return content
         raise _problem(response.status_code, content)
@@ -160,10 +178,15 @@ def _segment(identifier: str) -> str:
     return quote(identifier, safe="")
 
 
+def _header(name: str) -> str:
+    """A name of this machine as a header allows it; the kernel allows a host to be called anything."""
+    return "".join(character if " " <= character <= "~" else "?" for character in name).strip()
+
+
 def _problem(status: int, content: bytes) -> KioskError:
     try:
         problem = msgspec.json.decode(content, type=Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _MALFORMED:
         return BrokerGarbled(f"status {status} without a problem document")
     error = from_code(
         problem.type.removeprefix(PROBLEM_TYPE),
@@ -182,7 +205,7 @@ def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how
     No token is left by then: whoever knows the id of a release may say that its reveal is over, and nothing else.
     """
     body = msgspec.json.encode(ReleaseClosed(how=how))
-    headers = {"Content-Type": "application/json", TERMINAL_HEADER: terminal}
+    headers = {"Content-Type": "application/json", TERMINAL_HEADER: _header(terminal)}
 
     async def tell() -> None:
         limits = timeouts(_FAREWELL_SECONDS, _FAREWELL_SECONDS)

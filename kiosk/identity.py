@@ -21,7 +21,7 @@ from kiosk.errors import (
     SignInGarbled,
     SignInUnreachable,
 )
-from kiosk.net.http import timeouts
+from kiosk.net.http import can_be_sent, timeouts
 from kiosk.net.msal_http import Busy, MsalHttp
 from kiosk.net.tls import tls_context
 from kiosk.text import clean
@@ -112,8 +112,11 @@ class SignIn:
                 pause = min(error.retry_after or 2 * pause + 1, _LONGEST_PAUSE)
             if last:
                 raise SignInExpired("not used in time")
-        self._token = answer["access_token"]
         self._flow.clear()
+        if not can_be_sent(answer["access_token"]):
+            # Here the person can still get another code. The broker would only ever see a request that fails.
+            raise SignInGarbled("a token that no header can hold")
+        self._token = answer["access_token"]
 
     def _still_waiting(self, answer: dict[str, Any]) -> None:
         """Return if the person has not answered yet. Raises SignInError otherwise."""
@@ -140,10 +143,10 @@ class SignIn:
         """Drop the token, the code and everything that MSAL remembers."""
         self._token = ""
         self._flow.clear()
-        if self._app:
-            for account in self._app.get_accounts():
-                self._app.remove_account(account)
-        self._app = None
+        app, self._app = self._app, None
+        if app:
+            for account in app.get_accounts():
+                app.remove_account(account)
 
     async def _ask(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Let MSAL ask, in a thread. Everything that a dead, wrong or garbled service makes it raise is one of ours."""

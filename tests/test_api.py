@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from kiosk.api import Broker
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import BrokerGarbled, BrokerUnreachable, DeviceNotYours, KeyNotEscrowed, KioskError, TokenRefused
-from kiosk.models import Device, Ending
+from kiosk.models import CheckOutcome, Device, Ending, ReleaseChecked
 from kiosk.visit.visit import Visit
 from tests.support.whole import Whole, whole
 
@@ -26,8 +26,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         yield everything
 
 
-async def signed_in(running: Whole, who: str) -> Visit:
-    visit = Visit(running.config, SystemClock(), "tty-test")
+async def signed_in(running: Whole, who: str, terminal: str = "tty-test") -> Visit:
+    visit = Visit(running.config, SystemClock(), terminal)
     code = await visit.sign_in.begin()
     waiting = asyncio.create_task(visit.sign_in.wait())
     async with running.sandbox.phone() as phone:
@@ -53,6 +53,12 @@ async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
     (closed,) = running.broker.rows("release.closed")
     assert closed["outcome"] == "locked"
     assert closed["terminal"] == "tty-test"
+
+
+async def test_a_machine_with_an_odd_name_can_ask(running: Whole) -> None:
+    visit = await signed_in(running, "Ada Kessler", "caf\u00e9\n tty1 ")
+    assert running.broker.rows("session.opened")[-1]["terminal"] == "caf?? tty1"
+    await visit.end(Ending.FINISHED)
 
 
 async def test_refusals_come_back_as_what_they_are(running: Whole) -> None:
@@ -83,25 +89,28 @@ async def test_a_broker_that_is_away_is_unreachable(tmp_path: Path) -> None:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+# Deeper than any decoder follows, in a field that nobody asked for.
+DEEP = b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 ANSWERS = {
     "html": (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>", BrokerGarbled),
     "wrong type": (HEAD + b"Content-Length: 2\r\n\r\n[]", BrokerGarbled),
     "truncated": (HEAD + b"Content-Length: 100\r\n\r\n{", BrokerUnreachable),
     "endless": (HEAD + b"\r\n" + b"x" * (2 << 20), BrokerGarbled),
     "error without problem": (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", BrokerGarbled),
+    "nested": (HEAD + b"Content-Length: %d\r\n\r\n" % len(DEEP) + DEEP, BrokerGarbled),
+    "nested problem": (b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(DEEP) + DEEP, BrokerGarbled),
     "nothing": (b"", BrokerUnreachable),
     "not http": (b"220 smtp.example ESMTP\r\n", BrokerUnreachable),
 }
 
 
-@pytest.mark.parametrize(("answer", "error"), ANSWERS.values(), ids=ANSWERS)
-async def test_nonsense_from_the_broker_is_one_of_our_errors(
-    tmp_path: Path, answer: bytes, error: type[KioskError]
-) -> None:
-    path = tmp_path / "s"
+@contextlib.contextmanager
+def peer(path: Path, answer: bytes, *, ends: bool = True) -> Iterator[None]:
+    """Something in the broker's place that gives one answer, and then hangs up or, without ``ends``, says no more."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
+        over = threading.Event()
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -110,14 +119,81 @@ async def test_nonsense_from_the_broker_is_one_of_our_errors(
                 # The kiosk hangs up on an answer that does not end.
                 with contextlib.suppress(BrokenPipeError):
                     connection.sendall(answer)
+                if not ends:
+                    over.wait()
 
         thread = threading.Thread(target=serve)
         thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(("answer", "error"), ANSWERS.values(), ids=ANSWERS)
+async def test_nonsense_from_the_broker_is_one_of_our_errors(
+    tmp_path: Path, answer: bytes, error: type[KioskError]
+) -> None:
+    path = tmp_path / "s"
+    with peer(path, answer):
         client = Broker(BrokerAddress(url=f"unix:{path}"), lambda: "Bearer x", "")
         with pytest.raises(error):
             await client.session()
         await client.aclose()
-        thread.join()
+
+
+@pytest.mark.parametrize("answer", [b"", HEAD + b"Content-Length: 100\r\n\r\n{"], ids=["silent", "stops"])
+async def test_a_broker_that_hangs_is_unreachable(tmp_path: Path, answer: bytes) -> None:
+    path = tmp_path / "s"
+    with peer(path, answer, ends=False):
+        client = Broker(BrokerAddress(url=f"unix:{path}", total_seconds=1), lambda: "Bearer x", "")
+        with pytest.raises(BrokerUnreachable):
+            await client.session()
+        await client.aclose()
+
+
+Ask = Callable[[Broker], Awaitable[object]]
+ASKED: dict[str, Ask] = {
+    "session": lambda client: client.session(),
+    "devices": lambda client: client.devices(),
+    "release": lambda client: client.release("id", b"key"),
+    "closed": lambda client: client.closed("id", Ending.LOCKED, 1),
+    "checked": lambda client: client.checked("id", ReleaseChecked(how=CheckOutcome.RIGHT, groups_right=6)),
+}
+UNSENDABLE = "ey\u00e9\u00e8"
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("why", ["token", "address", "closed"])
+async def test_what_cannot_be_sent_is_one_of_our_errors(tmp_path: Path, ask: Ask, why: str) -> None:
+    """Whatever keeps a request from being made: nothing listens here, and nothing is looked for."""
+    address = BrokerAddress(url="unix:" + ("/" + "n" * 200 if why == "address" else f"{tmp_path}/nobody.sock"))
+    token = UNSENDABLE if why == "token" else "x"
+    client = Broker(address, lambda: f"Bearer {token}", "")
+    if why == "closed":
+        await client.aclose()
+    with pytest.raises(KioskError) as raised:
+        await ask(client)
+    assert UNSENDABLE not in f"{raised.value} {raised.value.cause}"
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.release("\udc80", b"key"),
+        lambda client: client.release("n" * 70_000, b"key"),
+        lambda client: client.release("id", b"key", "\udc80"),
+        lambda client: client.closed("\udc80", Ending.LOCKED, 1),
+    ],
+    ids=["surrogate", "long", "reason", "closed"],
+)
+async def test_an_id_or_a_reason_that_cannot_be_sent_is_one_of_our_errors(tmp_path: Path, ask: Ask) -> None:
+    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "")
+    with pytest.raises(KioskError):
+        await ask(client)
+    await client.aclose()
 
 
 async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> None:

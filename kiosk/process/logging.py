@@ -44,6 +44,11 @@ def place_of(error: BaseException | None) -> str:
     return f"{type(error).__name__} at {' < '.join(frames) or 'unknown'}"
 
 
+def cause_of(error: BaseException | None) -> str:
+    """What broke and where, for a log or a screen: the type and the place, without a word of what was in it."""
+    return f"{type(error).__name__} at {place_of(error)}"
+
+
 def _only(handler: logging.Handler) -> None:
     # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
     logging.raiseExceptions = False

@@ -16,7 +16,7 @@ import trustme
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig, SignInSettings
 from kiosk.config.loading import load
-from kiosk.errors import SignInDeclined, SignInError, SignInExpired, SignInUnreachable
+from kiosk.errors import SignInDeclined, SignInError, SignInExpired, SignInGarbled, SignInUnreachable
 from kiosk.identity import LONGEST_SIGN_IN_SECONDS, SignIn
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
@@ -131,6 +131,26 @@ async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(sandbox: R
     # The token was lost with that answer.
     assert raised.value.code == "sign_in_code_used"
     assert "eyJ" not in written.getvalue()
+
+
+@pytest.mark.parametrize("token", ["ey\u00e9\u00e8", "two words", "two\nlines"], ids=["letters", "blank", "line"])
+async def test_a_token_that_cannot_be_sent_is_refused_and_the_next_code_works(
+    sandbox: RunningSandbox, sign_in: SignIn, token: str
+) -> None:
+    async def approved() -> None:
+        code = await sign_in.begin()
+        async with sandbox.phone() as phone:
+            await phone.approve(code.user_code, sandbox.person("Ada Kessler").oid)
+
+    await approved()
+    sandbox.fault("/*/oauth2/v2.0/token", "set", field="access_token", value=token, times=1)
+    with pytest.raises(SignInGarbled) as raised:
+        await sign_in.wait()
+    assert token not in f"{raised.value} {raised.value.cause}"
+    assert sign_in.authorization() == "Bearer "
+    await approved()
+    await sign_in.wait()
+    assert len(sign_in.authorization()) > 100
 
 
 async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: SignInSettings) -> None:
