@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kiosk.config.kiosk import Policy
 from kiosk.errors import (
@@ -24,6 +24,7 @@ from kiosk.errors import (
 )
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending, ReasonRule
+from kiosk.process.logging import cause_of
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.ui import VisitUI
@@ -89,14 +90,17 @@ class Flow:
             await self._ui.welcome()
         finally:
             if looking:
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
+                await _dropped(looking)
 
     async def _look_for_network(self) -> None:
         # Only a kiosk that has lost its network needs this before somebody begins.
         from kiosk.visit.network_probe import answers, until_back
 
-        await until_back(partial(answers, self._guard.config), self._guard.clock, self._ui.network)
+        try:
+            await until_back(partial(answers, self._guard.config), self._guard.clock, self._ui.network)
+        except Exception as error:
+            # A visit can do without. Logged now, as nobody may begin for days.
+            log.error("looking for the network: %s", cause_of(error))
 
     async def _sign_in(self, visit: Visit) -> None:
         renewed = False
@@ -134,9 +138,7 @@ class Flow:
             return waiting.result()
         finally:
             self._guard.disturbed = visit.sign_in.unanswered
-            for task in (polling, waiting):
-                task.cancel()
-            await asyncio.gather(polling, waiting, return_exceptions=True)
+            await _dropped(polling, waiting)
 
     async def _confirm(self, visit: Visit) -> None:
         session = await self._attempt(N_("Checking your sign-in"), 2, visit.open_session)
@@ -220,10 +222,14 @@ class Flow:
 
     @staticmethod
     def _came_late(task: asyncio.Future[Reveal]) -> None:
-        if not task.cancelled() and task.exception() is None:
-            reveal = task.result()
-            reveal.finish(Ending.NOT_SHOWN)
-            reveal.wipe()
+        if task.cancelled():
+            return
+        if error := task.exception():
+            _log_unexpected(error)
+            return
+        reveal = task.result()
+        reveal.finish(Ending.NOT_SHOWN)
+        reveal.wipe()
 
     async def _attempt(
         self,
@@ -254,17 +260,19 @@ class Flow:
             if not done:
                 given_up = asyncio.ensure_future(self._ui.working(words, step))
                 await asyncio.wait({task, given_up}, return_when=asyncio.FIRST_COMPLETED)
+                if given_up.done():
+                    # Raises what broke the screen: that is no person who turned back.
+                    given_up.result()
                 if not task.done():
                     raise _TurnedBack
             result = task.result()
             self._guard.disturbed = False
             return result
         finally:
+            # Also when the visit ends meanwhile: nothing may ask on behind the goodbye.
             task.cancel()
             if given_up:
-                # Also when the visit ends meanwhile: nothing may ask on behind the goodbye.
-                given_up.cancel()
-                await asyncio.gather(given_up, return_exceptions=True)
+                await _dropped(given_up)
 
     async def _trouble(
         self, error: KioskError, *, step: int, leave: str = N_("Finish"), device: Device | None = None
@@ -274,6 +282,21 @@ class Flow:
         self._guard.disturbed = _no_network(error)
         if await self._ui.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
             raise _TurnedBack
+
+
+async def _dropped(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel what nobody waits for any more, and return when it has ended."""
+    under_way = [task for task in tasks if not task.done()]
+    for task in under_way:
+        task.cancel()
+    for outcome in await asyncio.gather(*under_way, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log_unexpected(outcome)
+
+
+def _log_unexpected(error: BaseException) -> None:
+    if not isinstance(error, KioskError):
+        log.error("while giving up: %s", cause_of(error))
 
 
 def _no_network(error: KioskError) -> bool:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from kiosk.config.kiosk import BrokerAddress
-from kiosk.models import ReasonRule
+from kiosk.clock import SystemClock
+from kiosk.config.kiosk import BrokerAddress, SignInSettings
+from kiosk.models import Ending, ReasonRule
+from kiosk.visit.answers import Network
+from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.guard import VisitGuard
 from tests.support.broker import running_broker
-from tests.support.kiosk_user import KEY, kiosk_user
+from tests.support.kiosk_user import KEY, PATIENCE_SECONDS, kiosk_user
+from tests.support.screen_app import CONFIG
 from tests.support.whole import Whole, whole
 
 
@@ -317,6 +323,80 @@ async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
             await person.press("f10")
             await person.until("This terminal is locked")
             await person.until(lambda _: sign_in.authorization() == "Bearer ")
+
+
+async def test_a_screen_that_breaks_is_a_crash_and_no_way_back(
+    running: Whole, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_words: str, _step: int) -> None:
+        raise ZeroDivisionError("words")
+
+    async def visit() -> None:
+        async with kiosk_user(running) as person:
+            await person.until("Press Enter to begin")
+            monkeypatch.setattr(person.app._ui, "working", broken)
+            running.sandbox.fault("*/oauth2/v2.0/devicecode", "hang")
+            await person.press("enter")
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await person.app._exception_event.wait()
+
+    with pytest.raises(ZeroDivisionError):
+        await visit()
+    assert "crash: ZeroDivisionError at test_flow.py:" in caplog.text
+    assert "words" not in caplog.text
+
+
+class Waiting:
+    """A first screen that waits for ``begin``, and that can break when it is told of the network."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.begin = asyncio.Event()
+        self.told = asyncio.Event()
+        self._breaks = breaks
+
+    async def welcome(self) -> None:
+        await self.begin.wait()
+        raise VisitOver(Ending.FINISHED)
+
+    def network(self, _network: Network) -> None:
+        self.told.set()
+        if self._breaks:
+            raise ZeroDivisionError("words")
+
+
+def disturbed(ui: Waiting, authority: str) -> asyncio.Task[None]:
+    """The flow after a visit that ended without a network."""
+    sign_in = SignInSettings(authority=authority, client_id="c", scope="api://k/Session.Open")
+    guard = VisitGuard(msgspec.structs.replace(CONFIG, sign_in=sign_in), SystemClock(), began=list, over=lambda _: None)
+    return asyncio.create_task(Flow(ui, guard, disturbed=True).run())  # type: ignore[arg-type]
+
+
+async def test_what_breaks_beside_the_first_screen_is_logged_and_keeps_nobody_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ui = Waiting(breaks=True)
+    flow = disturbed(ui, "https://localhost:1/t")
+    await ui.told.wait()
+    await asyncio.sleep(0)
+    # It may stand there for days: what broke is said now and not when somebody begins.
+    assert "ZeroDivisionError at test_flow.py:" in caplog.text
+    assert "words" not in caplog.text
+    ui.begin.set()
+    with pytest.raises(VisitOver):
+        await flow
+
+
+async def test_a_network_that_hangs_keeps_nobody_waiting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ui = Waiting()
+        flow = disturbed(ui, f"https://127.0.0.1:{silent.getsockname()[1]}/t")
+        connection, _ = await asyncio.to_thread(silent.accept)
+        with connection:
+            ui.begin.set()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with pytest.raises(VisitOver):
+                    await flow
+    assert not ui.told.is_set()
 
 
 async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
