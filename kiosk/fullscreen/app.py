@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -150,10 +151,17 @@ class KioskApp(App[None], inherit_bindings=False):
 
     @work(exclusive=True, group="flow", exit_on_error=False)
     async def _follow_flow(self) -> None:
+        with self._guarded():
+            try:
+                await Flow(self._ui, self.guard, disturbed=self._start.disturbed).run()
+            except VisitOver as over:
+                self.guard.end(over.how)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """End the visit as a crash when a worker breaks; Textual's own way names the worker in place of the cause."""
         try:
-            await Flow(self._ui, self.guard, disturbed=self._start.disturbed).run()
-        except VisitOver as over:
-            self.guard.end(over.how)
+            yield
         except Exception as error:
             self._handle_exception(error)
 
@@ -246,10 +254,10 @@ class KioskApp(App[None], inherit_bindings=False):
 
     @work(group="end", exit_on_error=False)
     async def _say_goodbye(self, how: Ending) -> None:
-        goodbye = asyncio.ensure_future(self.show(GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))))
-        await self.guard.farewell(how)
-        await goodbye
-        self._leave(EXIT_DISTURBED if self.guard.disturbed else EXIT_DONE)
+        with self._guarded():
+            screen = GoodbyeScreen(how, Deadline.after(self.clock, GOODBYE_SECONDS))
+            await asyncio.gather(self.show(screen), self.guard.farewell(how))
+            self._leave(EXIT_DISTURBED if self.guard.disturbed else EXIT_DONE)
 
     def action_other_ui(self) -> None:
         """Change to linear mode, from the first screen only: a visit keeps the UI that it began with."""

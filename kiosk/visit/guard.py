@@ -13,6 +13,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.models import Device, Ending
 from kiosk.process.hardening import overwrite_freed
+from kiosk.process.logging import cause_of
 from kiosk.process.watchdog import Watchdog
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.held_key import HeldKey
@@ -135,18 +136,21 @@ class VisitGuard:
         return ticket(error, at=self.clock.utc(), kiosk=self._terminal, device=device, sign_in=sign_in)
 
     async def farewell(self, how: Ending) -> None:
-        """Tell the broker and sign out, as far as that is possible in a few seconds."""
+        """Tell the broker and sign out, as far as that is possible in a few seconds. Never fails: the person leaves."""
         if self.visit is None:
             return
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
-                await asyncio.gather(*self._telling)
+                await asyncio.gather(*self._telling, return_exceptions=True)
                 await self.visit.end(how)
         except TimeoutError:
             log.warning("the broker did not take the end of the visit in %s s", _FAREWELL_SECONDS)
-        # Whatever became of that; and the last requests, with the token in them, hang in reference cycles.
-        self.visit.sign_in.forget()
-        gc.collect()
+        except Exception as error:
+            log.error("telling the broker that the visit is over: %s", cause_of(error))
+        finally:
+            self.visit.sign_in.forget()
+            # The last requests, with the token in them, hang in reference cycles.
+            gc.collect()
 
     def let_go(self, reveal: Reveal) -> None:
         """The person is done with this key: forget all of it, and have the broker told how the check of a copy went."""
@@ -173,4 +177,10 @@ class VisitGuard:
         # Kept, as asyncio itself holds tasks by weak references only.
         task = asyncio.ensure_future(telling)
         self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        # asyncio would log an exception that nobody retrieves with all of its words.
+        if not task.cancelled() and (error := task.exception()):
+            log.error("telling the broker: %s", cause_of(error))
