@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kiosk.api import Broker
@@ -17,6 +18,7 @@ from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import BrokerGarbled, BrokerUnreachable, DeviceNotYours, KeyNotEscrowed, KioskError, TokenRefused
 from kiosk.models import CheckOutcome, Device, Ending, ReleaseChecked
 from kiosk.visit.visit import Visit
+from tests.support.broker import running_broker
 from tests.support.whole import Whole, whole
 
 
@@ -210,3 +212,34 @@ async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> 
     assert [first.visible, second.visible] == [False, False]
     outcomes = {row["release_id"]: row["outcome"] for row in running.broker.rows("release.closed")}
     assert (outcomes[first.release_id], outcomes[second.release_id]) == ("hidden", "locked")
+
+
+@pytest.mark.parametrize("broker", ["away", "silent"])
+async def test_what_could_not_be_told_at_first_is_told_at_the_end(
+    running: Whole, tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that is restarted just as the countdown ends still learns that it was the countdown."""
+    monkeypatch.setattr("kiosk.api._FAREWELL_SECONDS", 0.2)
+    path = tmp_path / "s"
+    listen = msgspec.structs.replace(running.broker.config.listen, url=f"unix:{path}")
+    config = msgspec.structs.replace(running.broker.config, listen=listen)
+    kiosk = msgspec.structs.replace(running.config, broker=BrokerAddress(url=f"unix:{path}"))
+    with running_broker(config):
+        visit = await signed_in(Whole(running.sandbox, running.broker, kiosk), "Ada Kessler")
+        mac = next(device for device in await visit.broker.devices() if not device.refusal)
+        reveal = await visit.release(mac)
+    key = reveal.key
+    check = reveal.copy_check
+    assert key is not None
+    assert check is not None
+    check.check(1, bytearray(key[place] for place in range(4)))
+    with peer(path, b"", ends=False) if broker == "silent" else contextlib.nullcontext():
+        reveal.finish(Ending.COUNTDOWN)
+        await visit.tell_end(reveal, Ending.COUNTDOWN)
+    await visit.tell_check(reveal)
+    path.unlink(missing_ok=True)
+    with running_broker(config):
+        await visit.end(Ending.FINISHED)
+    told = [row for row in running.broker.rows() if row["release_id"] == reveal.release_id]
+    assert {row["event"]: row["outcome"] for row in told}["release.closed"] == "countdown"
+    assert {row["event"]: row["outcome"] for row in told}["release.checked"] == "incomplete"

@@ -41,6 +41,8 @@ class Visit:
         self.session: Session | None = None
         # By release id, all of the visit: of each one something may be left to wipe, or to tell.
         self._reveals: dict[str, Reveal] = {}
+        self._endings: dict[str, Ending] = {}
+        # What the broker has been told.
         self._ends_told: set[str] = set()
         self._checks_told: set[str] = set()
 
@@ -95,25 +97,27 @@ class Visit:
             reveal.hide()
 
     async def tell_end(self, reveal: Reveal, how: Ending) -> None:
-        """Tell the broker how the showing of a key ended; once told, nothing more is said."""
+        """Tell the broker how a reveal ended; its first ending counts. Call it again for one that could not be told.
+
+        What the broker is not told during the visit, the supervisor tells it afterwards.
+        """
+        how = self._endings.setdefault(reveal.release_id, how)
         if reveal.release_id in self._ends_told:
             return
-        self._ends_told.add(reveal.release_id)
-        # The key is gone already. What the broker is not told now, the supervisor tells it after the visit.
-        # (A key that comes after the end of the visit finds the connections closed, which httpx calls a RuntimeError.)
-        with contextlib.suppress(KioskError, RuntimeError):
+        with contextlib.suppress(KioskError):
             await self.broker.closed(reveal.release_id, how, reveal.shown_seconds)
+            self._ends_told.add(reveal.release_id)
             if self._open_reveals:
                 self._open_reveals.closed(reveal.release_id)
 
     async def tell_check(self, reveal: Reveal) -> None:
-        """Tell the broker how the check of a copy went, if there was one; nothing but that, and once."""
+        """Tell the broker how the check of a copy went, if there was one. Call it again if that failed."""
         check = reveal.copy_check
         if check is None or not check.begun or reveal.release_id in self._checks_told:
             return
-        self._checks_told.add(reveal.release_id)
-        with contextlib.suppress(KioskError, RuntimeError):
+        with contextlib.suppress(KioskError):
             await self.broker.checked(reveal.release_id, _checked(check.outcome))
+            self._checks_told.add(reveal.release_id)
 
     def wipe(self) -> None:
         """Zero what can be zeroed, at once and from any thread."""
@@ -121,12 +125,14 @@ class Visit:
             reveal.wipe()
 
     async def end(self, how: Ending) -> None:
-        """Close what is open, sign out, close the connections."""
+        """Wipe every key, tell the broker what it does not know yet, sign out and close the connections."""
         self.wipe()
-        for reveal in list(self._reveals.values()):
-            await self.tell_end(reveal, how)
-            await self.tell_check(reveal)
-        self.sign_in.forget()
+        try:
+            for reveal in list(self._reveals.values()):
+                await self.tell_end(reveal, how)
+                await self.tell_check(reveal)
+        finally:
+            self.sign_in.forget()
         await self.broker.aclose()
 
     def __repr__(self) -> str:
