@@ -1,4 +1,4 @@
-"""Ends the process when the event loop no longer keeps the deadlines, as behind a terminal that has stopped reading."""
+"""Ends the process when the event loop no longer keeps its deadlines, as behind a terminal that has stopped reading."""
 
 from __future__ import annotations
 
@@ -10,38 +10,53 @@ from kiosk.clock import Clock
 from kiosk.process.exit_codes import EXIT_STUCK
 
 STUCK_SECONDS = 5.0
+LOOK_SECONDS = 0.25
 _LATE_SECONDS = 1.5
-_LOOK_SECONDS = 0.25
+# The most that counts between two looks. When more has passed, this thread did not run either: the machine was asleep,
+# or had no time for this process. The event loop then gets the same grace as ever to catch up.
+_LONGEST_STEP_SECONDS = 1.0
 
 
 class Watchdog(threading.Thread):
-    """Looks at the same deadlines as the screens do, from a thread of its own."""
+    """Checks the deadlines of a visit from a thread of its own, and ends the process when the event loop misses one."""
 
-    def __init__(self, clock: Clock, deadlines: Callable[[], list[float]], wipe: Callable[[], None]) -> None:
-        """``deadlines`` gives moments on ``clock`` by which something must have happened; ``wipe`` zeroes secrets."""
+    def __init__(self, clock: Clock, deadlines: Callable[[], list[float]], give_up: Callable[[str], None]) -> None:
+        """``deadlines`` returns the moments on ``clock`` by which the event loop must have ended something.
+
+        ``give_up`` is called in this thread with the reason, before the process ends. It must wipe every secret, and
+        must wait for nothing that the event loop may hold, such as the lock of a log.
+        """
         super().__init__(name="kiosk-watchdog", daemon=True)
         self._clock = clock
         self._deadlines = deadlines
-        self._wipe = wipe
-        self._beat = clock.now()
+        self._give_up = give_up
+        self._looked_at = clock.now()
+        # Seconds that this thread has seen pass, and how many they were when all was well.
+        self._seen = self._beat = self._in_time = 0.0
         self._over = threading.Event()
 
     def beat(self) -> None:
-        """Say that the event loop is alive."""
-        self._beat = self._clock.now()
+        """Note that the event loop runs."""
+        self._beat = self._seen
 
     def stop(self) -> None:
-        """The visit has ended in order."""
+        """Stop watching: the visit has ended in order."""
         self._over.set()
 
-    def late(self) -> bool:
-        """Whether the loop has missed a deadline or has not been heard of."""
+    def late(self) -> str:
+        """Return in a few words why the process must end; nothing while the event loop keeps up."""
         now = self._clock.now()
-        return now - self._beat > STUCK_SECONDS or any(now > moment + _LATE_SECONDS for moment in self._deadlines())
+        self._seen += min(now - self._looked_at, _LONGEST_STEP_SECONDS)
+        self._looked_at = now
+        if not any(now > moment for moment in self._deadlines()):
+            self._in_time = self._seen
+        if self._seen - self._beat > STUCK_SECONDS:
+            return "the event loop does not run"
+        return "a deadline has passed" if self._seen - self._in_time > _LATE_SECONDS else ""
 
     def run(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
-            if self.late():
-                self._wipe()
+        while not self._over.wait(LOOK_SECONDS):
+            if why := self.late():
+                self._give_up(why)
                 # Nothing may run after this: an exit handler could wait for the very terminal that is stuck.
                 os._exit(EXIT_STUCK)

@@ -81,7 +81,7 @@ class VisitGuard:
         place = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
         self.visit = new_visit(self.config, self.clock, place, self._open_reveals, ended=self._tell)
         self._last_input = self.clock.now()
-        self._watchdog = Watchdog(self.clock, self._moments, self.wipe)
+        self._watchdog = Watchdog(self.clock, self._moments, lambda _why: self.wipe())
         if self.guarded:
             self._watchdog.start()
         self._began()
