@@ -116,7 +116,10 @@ class Supervisor:
 
     def _tell_lost(self, left_open: list[str], how: Ending) -> None:
         """In a process of its own, with a limit of its own: no loop or thread stays here, no name is waited for."""
-        child = os.fork()
+        child = _fork()
+        if child is None:
+            # The broker closes them by itself in time.
+            return
         if child == 0:
             try:
                 for number in (*_STOPPING, signal.SIGALRM):
@@ -134,11 +137,13 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         if self._stopped_by:
             return EXIT_DONE
-        child = os.fork()
+        child = _fork()
         if child == 0:
             self._in_child(parent, start)
-        self._child = child
+        self._child = child or 0
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+        if child is None:
+            return EXIT_CRASH
         if not self._once:
             self._load_for_the_next(start, child)
         _, status = os.waitpid(child, 0)
@@ -193,3 +198,12 @@ class Supervisor:
         until = Deadline.after(SystemClock(), seconds)
         while not self._stopped_by and not until.passed():
             time.sleep(0.2)
+
+
+def _fork() -> int | None:
+    """Fork; None where the machine has no room for another process, which passes."""
+    try:
+        return os.fork()
+    except OSError as error:
+        log.error("no new process: %s", error.strerror)
+        return None

@@ -38,3 +38,55 @@ made._tell_lost(["r"], None)
 print("told or not")
 """
     assert said(code) == "told or not"
+
+
+NO_FORK = """
+import errno, os
+
+class Shown:
+    def reset(self): pass
+    def say(self, words): print(words, flush=True)
+
+really, refused = os.fork, 0
+def fork():
+    global refused
+    if refused == 3:
+        return really()
+    refused += 1
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+os.fork = fork
+supervisor._LONGEST_PAUSE_SECONDS = 0
+"""
+
+
+def test_a_machine_without_room_for_a_process_is_waited_for() -> None:
+    code = """
+made = supervisor.Supervisor(Shown(), lambda _: 3, lambda *_: None, once=False, linear=True)
+print("left with", made.run())
+"""
+    first, *others, last = said(NO_FORK + code).splitlines()
+    assert "out of order for a moment" in first
+    assert last == "left with 0"
+    assert len(others) == 1
+
+
+def test_without_a_process_there_is_no_visit_over_ssh_either() -> None:
+    code = """
+made = supervisor.Supervisor(Shown(), lambda _: 3, lambda *_: None, once=True, linear=True)
+print("left with", made.run())
+# The signals that end it come through again.
+os.kill(os.getpid(), signal.SIGTERM)
+print("stopped by", made._stopped_by)
+"""
+    words, left, stopped = said(NO_FORK + code).splitlines()
+    assert "ended with a fault" in words
+    assert (left, stopped) == ("left with 70", "stopped by 15")
+
+
+def test_without_a_process_to_tell_the_broker_the_kiosk_goes_on() -> None:
+    code = """
+made = supervisor.Supervisor(Shown(), lambda _: 3, lambda *_: None, once=True, linear=True)
+made._tell_lost(["r"], None)
+print("goes on")
+"""
+    assert said(NO_FORK + code) == "goes on"
