@@ -29,7 +29,7 @@ from kiosk.models import (
     key_fingerprint,
 )
 from kiosk.net.http import aread_limited, service_client, timeouts
-from kiosk.process.logging import cause_of
+from kiosk.process.logging import place_of
 from kiosk.text import clean
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ async def _kiosk_errors_only() -> AsyncIterator[None]:
         raise BrokerUnreachable(type(error).__name__) from None
     except Exception as error:
         # A request that cannot be built or sent: a character that no header allows, a client that is closed.
-        raise KioskError(cause_of(error)) from None
+        raise KioskError(place_of(error)) from None
 
 
 class Broker:

@@ -20,7 +20,7 @@ from kiosk.net.tls import tls_context
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
 from kiosk.process.hardening import harden, lock_memory
-from kiosk.process.logging import to_syslog
+from kiosk.process.logging import log_loop_error, to_syslog
 from kiosk.supervisor import Supervisor
 from kiosk.terminal.recorders import find_recorders
 from kiosk.terminal.terminal import NotATerminal, Terminal
@@ -108,6 +108,7 @@ def _run_visit(app: VisitApp, *, other_ui: bool) -> NoReturn:
 
     async def until_it_ends() -> NoReturn:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(log_loop_error)
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, app.leave_now, 128 + number)
         going_back = asyncio.ensure_future(back()) if other_ui else None

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from kiosk.checks import broker_link, configuration, files, machine, sign_in, terminal
 from kiosk.checks.authority import discover, examined, skew
-from kiosk.checks.result import Check, Finding, NotChecked, together
+from kiosk.checks.result import Check, Finding, NotChecked, passed, together, warning
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Answer, Service
 from kiosk.config.kiosk import KioskConfig
 from kiosk.net.http import UNIX_PREFIX
+from kiosk.process.logging import LOG_SOCKETS, log_socket
 
 _NETWORK_SECONDS = 25.0
 
@@ -77,6 +78,16 @@ def clock(side: Kiosk) -> Finding:
     return together(found, found[0].found)
 
 
+def log(side: Kiosk) -> Finding:
+    """Whether anything takes the kiosk's own log, to which the references on its screen lead."""
+    if found := log_socket([side.root / path.relative_to("/") for path in LOG_SOCKETS]):
+        return passed(f"the kiosk's log goes to /{found.relative_to(side.root)}")
+    return warning(
+        "nothing takes the kiosk's log: a reference on its screen leads nowhere",
+        "start systemd-journald or another syslog service that listens on /dev/log",
+    )
+
+
 CHECKS: Sequence[Check[Kiosk]] = (
     Check("configuration", "the configuration", configuration.kiosk),
     Check("file-modes", "the file system", file_modes),
@@ -86,5 +97,6 @@ CHECKS: Sequence[Check[Kiosk]] = (
     Check("clock", "the clock", clock),
     Check("terminal", "the terminal", terminal.terminal),
     Check("recorders", "the process list", terminal.recorders),
+    Check("log", "the system's log", log),
     *machine.CHECKS,
 )

@@ -21,7 +21,7 @@ from kiosk.linear.ui import LinearUI
 from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
-from kiosk.process.logging import place_of
+from kiosk.process.logging import log_loop_error, place_of
 from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
@@ -167,11 +167,13 @@ class LinearKiosk:
     def _terminal_lost(self) -> None:
         self.leave_now(EXIT_LOST)
 
-    def _broken(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Handle an error outside any task. (A task that nobody awaits has logged its own.)"""
+    def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """End the visit as a crash when something breaks outside of any task; log the rest."""
         error = context.get("exception")
         if "handle" in context and isinstance(error, BaseException):
             self._crash(error)
+        else:
+            log_loop_error(loop, context)
 
     def _crash(self, error: BaseException) -> None:
         self.guard.wipe()

@@ -2,33 +2,100 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import logging.handlers
+import socket
+import sys
+import threading
 import warnings
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-_SYSLOG = Path("/dev/log")
+# The system's log, and the journal's own socket for the same protocol: the first is only a link to the second, which a
+# machine may lack.
+LOG_SOCKETS = (Path("/dev/log"), Path("/run/systemd/journal/dev-log"))
+_SEVERITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4}
+_INFORMATIONAL = 6
 _FRAMES = 3
 
+log = logging.getLogger(__name__)
 
-def to_syslog(program: str) -> None:
-    """For the kiosk: standard error is its screen, so its log goes to the system's, or nowhere."""
-    handler: logging.Handler = logging.NullHandler()
-    if _SYSLOG.exists():
-        try:
-            handler = logging.handlers.SysLogHandler(str(_SYSLOG))
-            handler.setFormatter(logging.Formatter(f"{program}[%(process)d]: %(message)s"))
-        except OSError:
-            handler = logging.NullHandler()
+
+def to_syslog(program: str, sockets: Sequence[Path] = LOG_SOCKETS) -> None:
+    """For the kiosk: standard error is its screen, so its log goes to the first of ``sockets`` that takes it."""
+    handler = _Syslog(sockets)
+    handler.setFormatter(_OneLine(f"{program}[%(process)d]: %(message)s"))
     _only(handler)
+    # Each would print a traceback on the screen.
+    sys.excepthook = lambda _kind, error, _trace: log.error("ended: %s", place_of(error))
+    threading.excepthook = lambda args: log.error("a thread ended: %s", place_of(args.exc_value))
+    sys.unraisablehook = lambda args: log.error("not raised: %s", place_of(args.exc_value))
 
 
 def to_stderr() -> None:
     """For services."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
     _only(handler)
+
+
+def log_socket(sockets: Sequence[Path] = LOG_SOCKETS) -> Path | None:
+    """Return the socket that takes the kiosk's log now, if there is one."""
+    for path in sockets:
+        with contextlib.suppress(OSError), _connected(path):
+            return path
+    return None
+
+
+def log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what broke in an event loop. asyncio's own handler would quote all arguments, and with them secrets."""
+    if error := context.get("exception"):
+        log.error("in the event loop: %s", place_of(error))
+
+
+class _Syslog(logging.Handler):
+    """Sends each line as one datagram, and waits for nobody: a line that is not taken at once is lost.
+
+    It connects for each line, so that a log which is restarted, or started late, is found.
+    """
+
+    def __init__(self, sockets: Sequence[Path]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def emit(self, record: logging.LogRecord) -> None:
+        priority = logging.handlers.SysLogHandler.LOG_USER << 3 | _SEVERITIES.get(record.levelno, _INFORMATIONAL)
+        line = f"<{priority}>{self.format(record)}".encode(errors="replace")
+        for path in self._sockets:
+            with contextlib.suppress(OSError), _connected(path) as sock:
+                sock.send(line)
+                return
+
+
+def _connected(path: Path) -> socket.socket:
+    """Return a connection to a log that never blocks. Raises OSError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.connect(str(path))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _OneLine(logging.Formatter):
+    """Writes one line for each record, and of an exception only its type and its place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(super().format(record).split("\n"))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return place_of(ei[1])
 
 
 def place_of(error: BaseException | None) -> str:
@@ -42,11 +109,6 @@ def place_of(error: BaseException | None) -> str:
         frames.appendleft(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
         trace = trace.tb_next
     return f"{type(error).__name__} at {' < '.join(frames) or 'unknown'}"
-
-
-def cause_of(error: BaseException | None) -> str:
-    """What broke and where, for a log or a screen: the type and the place, without a word of what was in it."""
-    return f"{type(error).__name__} at {place_of(error)}"
 
 
 def _only(handler: logging.Handler) -> None:

@@ -24,7 +24,7 @@ from kiosk.errors import (
 )
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending, ReasonRule
-from kiosk.process.logging import cause_of
+from kiosk.process.logging import place_of
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.ui import VisitUI
@@ -100,7 +100,7 @@ class Flow:
             await until_back(partial(answers, self._guard.config), self._guard.clock, self._ui.network)
         except Exception as error:
             # A visit can do without. Logged now, as nobody may begin for days.
-            log.error("looking for the network: %s", cause_of(error))
+            log.error("looking for the network: %s", place_of(error))
 
     async def _sign_in(self, visit: Visit) -> None:
         renewed = False
@@ -296,7 +296,7 @@ async def _dropped(*tasks: asyncio.Future[Any]) -> None:
 
 def _log_unexpected(error: BaseException) -> None:
     if not isinstance(error, KioskError):
-        log.error("while giving up: %s", cause_of(error))
+        log.error("while giving up: %s", place_of(error))
 
 
 def _no_network(error: KioskError) -> bool:

@@ -13,7 +13,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.models import Device, Ending
 from kiosk.process.hardening import overwrite_freed
-from kiosk.process.logging import cause_of
+from kiosk.process.logging import place_of
 from kiosk.process.watchdog import Watchdog
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.held_key import HeldKey
@@ -146,7 +146,7 @@ class VisitGuard:
         except TimeoutError:
             log.warning("the broker did not take the end of the visit in %s s", _FAREWELL_SECONDS)
         except Exception as error:
-            log.error("telling the broker that the visit is over: %s", cause_of(error))
+            log.error("telling the broker that the visit is over: %s", place_of(error))
         finally:
             self.visit.sign_in.forget()
             # The last requests, with the token in them, hang in reference cycles.
@@ -183,4 +183,4 @@ class VisitGuard:
         self._telling.discard(task)
         # asyncio would log an exception that nobody retrieves with all of its words.
         if not task.cancelled() and (error := task.exception()):
-            log.error("telling the broker: %s", cause_of(error))
+            log.error("telling the broker: %s", place_of(error))

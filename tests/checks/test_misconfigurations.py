@@ -116,6 +116,12 @@ def left_over(stage: Stage) -> None:
     stage.kiosk["broker"]["url"] = f"unix:{path}"
 
 
+def dead_log(stage: Stage) -> None:
+    stage.machine("dev/log", None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(stage.root / "dev" / "log"))
+
+
 def no_broker_at_all(stage: Stage) -> None:
     path = stage.place / "other.sock"
     stage.stack.enter_context(broker_that_says(path, {"/healthz": (200, "<html>"), "/readyz": (200, "")}))
@@ -265,6 +271,8 @@ KIOSK_CASES = {
         "does not clear",
         "init_on_free=1",
     ),
+    "no log": Case(machine("dev/log", None), "log", WARN, "leads nowhere", "systemd-journald"),
+    "a log that has ended": Case(dead_log, "log", WARN, "leads nowhere", "systemd-journald"),
     "not Linux": Case(machine("proc/swaps", None), "swap", WARN, "not checked", "under Linux"),
 }
 

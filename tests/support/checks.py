@@ -8,6 +8,7 @@ import http.server
 import json
 import resource
 import shutil
+import socket
 import socketserver
 import ssl
 import threading
@@ -94,6 +95,12 @@ class Stage:
         else:
             file.write_text(value + "\n")
 
+    def log(self) -> None:
+        """Let something listen where the log goes."""
+        (self.root / "dev").mkdir()
+        listener = self.stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        listener.bind(str(self.root / "dev" / "log"))
+
     def certificate(self, content: bytes) -> Path:
         """Put another certificate in the place of the broker's."""
         path = self.place / "broker.pem"
@@ -133,6 +140,7 @@ def stage(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Stage]:
         made = Stage(sandbox, place, kiosk, broker, stack)
         for name, value in MACHINE.items():
             made.machine(name, value)
+        made.log()
         made.write()
         with open_record(load(made.broker_toml, BrokerConfig), SystemClock()).running():
             pass
