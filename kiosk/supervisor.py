@@ -18,7 +18,7 @@ from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.hardening import die_with_parent, harden
-from kiosk.process.logging import place_of
+from kiosk.process.logging import log_socket, place_of
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.terminal import Terminal
 from kiosk.visit.context import VisitStart
@@ -94,15 +94,17 @@ class Supervisor:
             if code == EXIT_ENOUGH:
                 return 0
             if code not in _IN_ORDER and not self._stopped_by:
-                log.error("%s a visit ended with %s", reference, code)
-                failed = reference
+                cause = open_reveals.cause or _ended_by(code)
+                log.error("%s a visit ended with %s: %s", reference, code, cause)
+                # Without a log, the reference would lead nowhere.
+                failed = reference if log_socket() else f"{reference} ({cause})"
             if self._stopped_by or self._once or code == EXIT_LOST:
                 if failed:
                     self._terminal.say(fault(failed))
                 return self._exit_code(code)
             failures = failures + 1 if failed and not quick.passed() else 0
             if failures > 1:
-                self._terminal.say(out_of_order(reference))
+                self._terminal.say(out_of_order(failed))
                 self._pause(min(2.0**failures, _LONGEST_PAUSE_SECONDS))
         return 128 + self._stopped_by
 
@@ -143,6 +145,8 @@ class Supervisor:
         self._child = child or 0
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         if child is None:
+            if start.open_reveals:
+                start.open_reveals.broke("no new process")
             return EXIT_CRASH
         if not self._once:
             self._load_for_the_next(start, child)
@@ -176,7 +180,10 @@ class Supervisor:
             gc.disable()
             code = self._visit(start)
         except BaseException as error:
-            log.error("%s a visit broke: %s", start.reference, place_of(error))
+            cause = place_of(error)
+            if start.open_reveals:
+                start.open_reveals.broke(cause)
+            log.error("%s a visit broke: %s", start.reference, cause)
         finally:
             os._exit(code)
 
@@ -198,6 +205,11 @@ class Supervisor:
         until = Deadline.after(SystemClock(), seconds)
         while not self._stopped_by and not until.passed():
             time.sleep(0.2)
+
+
+def _ended_by(code: int) -> str:
+    """Say in a word how a process ended that could not say why itself."""
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 def _fork() -> int | None:

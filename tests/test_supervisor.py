@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+
+import pytest
 
 BEGIN = """
 import signal, time
@@ -40,13 +43,14 @@ print("told or not")
     assert said(code) == "told or not"
 
 
-NO_FORK = """
-import errno, os
-
+SHOWN = """
 class Shown:
     def reset(self): pass
     def say(self, words): print(words, flush=True)
-
+"""
+NO_FORK = f"""
+import errno, os
+{SHOWN}
 really, refused = os.fork, 0
 def fork():
     global refused
@@ -57,6 +61,25 @@ def fork():
 os.fork = fork
 supervisor._LONGEST_PAUSE_SECONDS = 0
 """
+
+
+FAULTS = {
+    "exception": ("lambda _: 1 / 0", r"ZeroDivisionError at <string>:\d+ < supervisor\.py:\d+"),
+    "signal": ("lambda _: os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    "told": ("lambda context: context.open_reveals.broke('KeyError at flow.py:1') or 70", r"KeyError at flow\.py:1"),
+    "untold": ("lambda _: 9", "code 9"),
+}
+
+
+@pytest.mark.parametrize(("visit", "cause"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("logs", [False, True])
+def test_a_fault_tells_its_cause_where_its_reference_leads_nowhere(visit: str, cause: str, *, logs: bool) -> None:
+    code = f"""
+supervisor.log_socket = lambda: {logs}
+supervisor.Supervisor(Shown(), {visit}, lambda *_: None, once=True, linear=True).run()
+"""
+    words = said("import os\n" + SHOWN + code)
+    assert re.search("Reference [0-9A-F]{8}" + ("" if logs else rf" \({cause}\)") + "$", words), words
 
 
 def test_a_machine_without_room_for_a_process_is_waited_for() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,6 @@ from kiosk.look import charset, themes
 from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
-from kiosk.process.logging import place_of
 from kiosk.screens.base import Answer, KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
@@ -42,7 +40,6 @@ from kiosk.widgets.key_view import forget_drawings
 if TYPE_CHECKING:
     from kiosk.visit.visit import Visit
 
-log = logging.getLogger(__name__)
 
 _UNDISTURBED_SECONDS = 0.5
 
@@ -92,6 +89,7 @@ class KioskApp(App[None], inherit_bindings=False):
             terminal=context.terminal,
             look=context.find_recorders,
             open_reveals=self._start.open_reveals,
+            reference=self._start.reference,
         )
         self._changing = asyncio.Lock()
         self.charset = charset.choose(self.config.look.type, os.environ.get("TERM", ""))
@@ -294,6 +292,12 @@ class KioskApp(App[None], inherit_bindings=False):
             os._exit(code)
         self.exit(return_code=code)
 
+    def input_broke(self, error: Exception) -> None:
+        """Called from the input thread when it cannot go on: nobody could press a key any more."""
+        self.guard.wipe()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._handle_exception, error)
+
     def terminal_lost(self) -> None:
         """Wipe and end: the terminal has gone away. Called from the input thread."""
         self.guard.wipe()
@@ -302,9 +306,7 @@ class KioskApp(App[None], inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         # The original prints a traceback with local variables, including the key, on the main screen.
-        self.guard.wipe()
-        error = self._exception
-        log.error("%s crash: %s", self._start.reference, place_of(error))
+        self.guard.broke(self._exception)
         self._return_code = EXIT_CRASH
         self._close_messages_no_wait()
 

@@ -36,6 +36,9 @@ class DriverHost(Protocol):
     def terminal_lost(self) -> None:
         """Wipe and end: the terminal has gone away. Called from the input thread."""
 
+    def input_broke(self, error: Exception) -> None:
+        """Wipe and end as a crash: no key press can be read any more. Called from the input thread."""
+
 
 class KioskDriver(LinuxDriver):
     """Accepts keys and focus reports from the terminal, and nothing else."""
@@ -79,6 +82,13 @@ class KioskDriver(LinuxDriver):
     def handled_one(self) -> None:
         """Note that the app has handled one more event."""
         self._handled += 1
+
+    def _run_input_thread(self) -> None:
+        # The original formats the traceback for the screen, and the cause is lost to the log.
+        try:
+            self.run_input_thread()
+        except Exception as error:
+            self._host.input_broke(error)
 
     def run_input_thread(self) -> None:
         """Read keys until told to stop or until the terminal is gone.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import logging
 import signal
 import threading
 from collections.abc import Coroutine
@@ -21,13 +20,11 @@ from kiosk.linear.ui import LinearUI
 from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
-from kiosk.process.logging import log_loop_error, place_of
+from kiosk.process.logging import log_loop_error
 from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
 from kiosk.wording import goodbye
-
-log = logging.getLogger(__name__)
 
 # Standard input and output: the terminal.
 _INPUT, _OUTPUT = 0, 1
@@ -48,6 +45,7 @@ class LinearKiosk:
             terminal=context.terminal,
             look=context.find_recorders,
             open_reveals=self._start.open_reveals,
+            reference=self._start.reference,
         )
         self._tty = Tty(_INPUT, pressed=self._pressed, lost=self._terminal_lost)
         self._page = Page(_OUTPUT, self._tty.size)
@@ -176,11 +174,10 @@ class LinearKiosk:
             log_loop_error(loop, context)
 
     def _crash(self, error: BaseException) -> None:
-        self.guard.wipe()
         if isinstance(error, OSError) and error.errno == errno.EIO:
-            self._leave(EXIT_LOST)
+            self.leave_now(EXIT_LOST)
             return
-        log.error("%s crash: %s", self._start.reference, place_of(error))
+        self.guard.broke(error)
         self._leave(EXIT_CRASH)
 
     def _clean(self) -> None:

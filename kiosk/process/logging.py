@@ -111,6 +111,16 @@ def place_of(error: BaseException | None) -> str:
     return f"{type(error).__name__} at {' < '.join(frames) or 'unknown'}"
 
 
+def stands_at(thread: threading.Thread) -> str:
+    """Return where a thread is now: the innermost places of its stack, without a word of what is in them."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    places: list[str] = []
+    while frame and len(places) < _FRAMES:
+        places.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(places)
+
+
 def _only(handler: logging.Handler) -> None:
     # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
     logging.raiseExceptions = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.models import Device, Ending
 from kiosk.process.hardening import overwrite_freed
-from kiosk.process.logging import place_of
+from kiosk.process.logging import place_of, stands_at
 from kiosk.process.watchdog import Watchdog
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.held_key import HeldKey
@@ -45,10 +46,12 @@ class VisitGuard:
         terminal: str = "",
         look: Callable[[], Recorders] = Recorders,
         open_reveals: OpenReveals | None = None,
+        reference: str = "",
     ) -> None:
         """``began`` is called when somebody begins, ``over`` once, when the visit has ended and is wiped.
 
-        ``terminal`` names this place in the broker's record, ``look`` tells what may be recording.
+        ``terminal`` names this place in the broker's record, ``look`` tells what may be recording. ``reference`` is the
+        visit's own, for the log.
         """
         self.config = config
         self.clock = clock
@@ -64,6 +67,7 @@ class VisitGuard:
         self._over = over
         self._terminal = terminal
         self._open_reveals = open_reveals
+        self._reference = reference
         self._watchdog: Watchdog | None = None
         self._held = HeldKey(clock)
         self._last_input = clock.now()
@@ -81,7 +85,7 @@ class VisitGuard:
         place = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
         self.visit = new_visit(self.config, self.clock, place, self._open_reveals, ended=self._tell)
         self._last_input = self.clock.now()
-        self._watchdog = Watchdog(self.clock, self._moments, lambda _why: self.wipe())
+        self._watchdog = Watchdog(self.clock, self._moments, self._give_up)
         if self.guarded:
             self._watchdog.start()
         self._began()
@@ -129,6 +133,20 @@ class VisitGuard:
         """Zero what can be zeroed, at once and from any thread."""
         if self.visit:
             self.visit.wipe()
+
+    def broke(self, error: BaseException | None) -> None:
+        """Wipe, and say what broke and where: in the log, and to the supervisor."""
+        self.wipe()
+        cause = place_of(error)
+        log.error("%s crash: %s", self._reference, cause)
+        if self._open_reveals:
+            self._open_reveals.broke(cause)
+
+    def _give_up(self, why: str) -> None:
+        # In the watchdog's thread. No log: the event loop may be stuck while it holds the lock of one.
+        self.wipe()
+        if self._open_reveals:
+            self._open_reveals.broke(f"{why}: {stands_at(threading.main_thread())}")
 
     def ticket(self, error: KioskError, device: Device | None) -> str:
         """What somebody needs for a ticket about an error that was just met."""

@@ -1,4 +1,4 @@
-"""Tracks open reveals outside the process that shows them, so that the supervisor can report those of a crash."""
+"""Tells the supervisor what it must know when a visit breaks: which reveals were open, and the cause."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import contextlib
 import os
 import select
 
+from kiosk.text import clean
+
 _LONGEST = 4096
+_LONGEST_CAUSE = 160
 _DRAWN = "drawn"
 
 
 class OpenReveals:
-    """A pipe from a visit to its supervisor. It carries ids of releases, and that the first screen is drawn."""
+    """A pipe from a visit to its supervisor: that it has drawn, ids of releases, and why it broke. Nothing else.
+
+    ``cause`` is known once ``left_open`` has read the pipe.
+    """
 
     def __init__(self) -> None:
+        self.cause = ""
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
             os.set_blocking(end, False)
@@ -40,6 +47,10 @@ class OpenReveals:
         """In the visit: report that the broker knows how a reveal ended."""
         self._say("-", release_id)
 
+    def broke(self, cause: str) -> None:
+        """Note why the visit breaks: a type and a place, never a word of what was in it. Waits for nothing."""
+        self._say("!", cause)
+
     def _say(self, what: str, release_id: str) -> None:
         # A full pipe means hundreds of reveals in one visit; the broker closes them itself after a while.
         with contextlib.suppress(OSError):
@@ -58,6 +69,9 @@ class OpenReveals:
         for line in said.decode("ascii", "replace").splitlines():
             if line.startswith("+"):
                 still[line[1:]] = None
+            elif line.startswith("!"):
+                # The first one led to all others.
+                self.cause = self.cause or clean(line[1:], _LONGEST_CAUSE)
             elif line != _DRAWN:
                 still.pop(line[1:], None)
         return list(still)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import pytest
 
 from kiosk.clock import ManualClock
@@ -72,3 +76,30 @@ def test_a_loop_that_does_not_run_after_sleep_is_stuck(deadline: float) -> None:
     assert not watched.late(1, beats=True)
     watched.sleep(60)
     assert watched.late(LATE_SECONDS if deadline < 60 else STUCK_SECONDS, beats=False)
+
+
+@pytest.mark.parametrize(
+    "stuck", ["time.sleep(60)", "os.read(os.pipe()[0], 1)"], ids=["asleep", "waiting for a peer that is silent"]
+)
+def test_where_the_loop_is_stuck_is_told(stuck: str) -> None:
+    """The whole thing in a process of its own: it ends by itself, and the cause comes through the pipe."""
+    code = f"""
+import os, time
+from kiosk.process import watchdog
+from kiosk.visit.guard import VisitGuard
+from kiosk.visit.open_reveals import OpenReveals
+from tests.support.screen_app import CONFIG
+from kiosk.clock import SystemClock
+
+watchdog.STUCK_SECONDS = 0.5
+pipe = OpenReveals()
+child = os.fork()
+if not child:
+    VisitGuard(CONFIG, SystemClock(), began=list, over=list, open_reveals=pipe).begin()
+    {stuck}
+_, status = os.waitpid(child, 0)
+pipe.left_open()
+print(os.waitstatus_to_exitcode(status), pipe.cause)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
+    assert re.fullmatch(r"75 the event loop does not run: <string>:14\n", ran.stdout), ran.stdout

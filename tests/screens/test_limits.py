@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from textual.events import AppBlur, AppFocus
 from textual.pilot import Pilot
 
+from kiosk.fullscreen.driver import KioskDriver
 from kiosk.process.exit_codes import EXIT_CRASH
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
@@ -15,6 +17,7 @@ from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.reveal import RevealScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.guard import GOODBYE_SECONDS
+from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.visit import Visit
 from tests.support.screen_app import CONFIG, KEY, ScreenApp, device, rows, welcome
@@ -200,6 +203,33 @@ async def test_a_crash_shows_nothing_and_wipes(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr()
     assert not [group for group in KEY.decode().split("-") if group in said.out + said.err]
     assert "Traceback" not in said.out + said.err
+
+
+async def test_when_no_key_can_be_read_any_more_the_visit_ends_and_tells_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_driver: KioskDriver) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(KioskDriver, "run_input_thread", broken)
+    app = ScreenApp()
+    app.guard._open_reveals = pipe = OpenReveals()
+
+    async def crash() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            visit = app.guard.begin()
+            reveal = opened(app.reveal(), visit)
+            await asyncio.to_thread(KioskDriver(app)._run_input_thread)
+            await pilot.pause()
+            assert reveal.over
+
+    with pytest.raises(ZeroDivisionError):
+        await crash()
+    assert app.return_code == EXIT_CRASH
+    pipe.left_open()
+    assert pipe.cause.startswith("ZeroDivisionError at test_limits.py:")
+    assert pipe.cause in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_a_tick_in_the_middle_of_a_change_of_screens_breaks_nothing() -> None:

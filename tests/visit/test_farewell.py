@@ -13,11 +13,13 @@ from typing import NoReturn
 import pytest
 
 from kiosk.clock import ManualClock
+from kiosk.linear import app as linear_app
 from kiosk.linear.app import LinearKiosk
 from kiosk.models import Ending
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DONE
 from kiosk.secret import SecretBuffer
 from kiosk.visit import guard as guard_module
+from kiosk.visit.context import VisitContext
 from kiosk.visit.guard import GOODBYE_SECONDS, VisitGuard
 from kiosk.visit.reveal import Reveal, Times
 from kiosk.visit.visit import Visit
@@ -50,7 +52,7 @@ def visited(guard: VisitGuard, telling: Telling) -> Visit:
     guard.guarded = False
     visit = guard.begin()
     visit.sign_in._token = TOKEN
-    visit.broker.closed = telling  # type: ignore[method-assign]
+    visit.broker.closed = telling  # type: ignore[assignment, method-assign]
     for name in ("ended", "open"):
         times = Times(300, 900, math.inf)
         reveal = Reveal(device(), name, lambda: SecretBuffer(bytes(bytearray(KEY))), times, guard.clock, visit._ended)
@@ -125,7 +127,10 @@ def linear(clock: ManualClock) -> Iterator[LinearKiosk]:
     """The linear kiosk on a terminal that nobody reads."""
     ends = pty.openpty()
     try:
-        yield LinearKiosk(CONFIG, clock, descriptors=(ends[1], ends[1]))
+        with pytest.MonkeyPatch.context() as patch:
+            for descriptor in ("_INPUT", "_OUTPUT"):
+                patch.setattr(linear_app, descriptor, ends[1])
+            yield LinearKiosk(VisitContext(config=CONFIG, clock=clock))
     finally:
         for end in ends:
             os.close(end)

@@ -367,7 +367,9 @@ class Waiting:
 def disturbed(ui: Waiting, authority: str) -> asyncio.Task[None]:
     """The flow after a visit that ended without a network."""
     sign_in = SignInSettings(authority=authority, client_id="c", scope="api://k/Session.Open")
-    guard = VisitGuard(msgspec.structs.replace(CONFIG, sign_in=sign_in), SystemClock(), began=list, over=lambda _: None)
+    guard = VisitGuard(
+        msgspec.structs.replace(CONFIG, sign_in=sign_in), SystemClock(), began=lambda: None, over=lambda _: None
+    )
     return asyncio.create_task(Flow(ui, guard, disturbed=True).run())  # type: ignore[arg-type]
 
 
