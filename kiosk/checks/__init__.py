@@ -1,1 +1,1 @@
-"""``kiosk check``: looks at one side of the kiosk, says what is wrong and how to put it right, and changes nothing."""
+"""``kiosk check``: checks the kiosk or the broker, says what is wrong and how to fix it, and changes nothing."""

@@ -1,4 +1,4 @@
-"""The sign-in service and its discovery document, and with its answers also the time. For both sides."""
+"""Checks of both sides: the sign-in service, its discovery document, and its clock."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed, warning
-from kiosk.checks.trust import Answer, Service, fetch
+from kiosk.checks.trust import Response, Service, fetch
 from kiosk.clock import Clock
 from kiosk.text import clean
 
-# A token is refused by whoever's clock is five minutes off; one minute says that nobody keeps the clock right.
+# A clock that is five minutes off makes tokens invalid; one minute means that nothing keeps it right.
 _TOO_FAR = timedelta(minutes=5)
 _FAR = timedelta(minutes=1)
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -22,7 +22,7 @@ _SHARED = {"common", "organizations", "consumers"}
 
 
 class Discovery(msgspec.Struct, frozen=True):
-    """What is looked at in the document."""
+    """The members of the document that are checked."""
 
     issuer: str = ""
     token_endpoint: str = ""
@@ -36,12 +36,12 @@ class _OAuthError(msgspec.Struct):
 
 
 def tenant_of(authority: str) -> str:
-    """The tenant that an authority's address names."""
+    """Return the tenant in the address of an authority, or an empty string."""
     return next((part for part in urlsplit(authority).path.split("/") if part), "")
 
 
-def discover(service: Service, clock: Clock) -> tuple[Discovery, Answer]:
-    """The document and the answer that it came in. Raises Wrong."""
+def discover(service: Service, clock: Clock) -> tuple[Discovery, Response]:
+    """Fetch the discovery document. Returns it with the response, for its date. Raises Wrong."""
     tenant = tenant_of(service.url)
     if not tenant or tenant.lower() in _SHARED:
         raise Wrong(
@@ -51,24 +51,24 @@ def discover(service: Service, clock: Clock) -> tuple[Discovery, Answer]:
     if answer.status != 200:
         raise Wrong(
             f"{service.place} answers {_status(answer)} when asked about tenant {clean(tenant)}",
-            f"see that {service.key} is the address of the sign-in service, a slash, and the tenant's id",
+            f"check that {service.key} is the address of the sign-in service, a slash, and the tenant's id",
         )
     try:
         return msgspec.json.decode(answer.body, type=Discovery), answer
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Wrong(
-            f"{service.place} gives no discovery document but something else ({clean(answer.kind) or 'no type'})",
-            f"see that {service.key} is right and that no proxy or portal answers in the service's place",
+            f"{service.place} answers with something that is no discovery document ({clean(answer.kind) or 'no type'})",
+            f"check that {service.key} is right and that no proxy or portal answers in the service's place",
         ) from None
 
 
 def examined(service: Service, about: Discovery, endpoints: dict[str, str]) -> Finding:
-    """Whether the document speaks of our tenant, and of addresses at its own host."""
+    """Check that the document is about our tenant, and that its addresses are at its own host."""
     tenant = tenant_of(service.url).lower()
     issuer = urlsplit(about.issuer)
     if issuer.scheme != "https" or "{" in about.issuer:
         return failed(
-            f"the issuer of {service.place} is {clean(about.issuer) or 'missing'}, which is no tenant's",
+            f"the issuer of {service.place} is {clean(about.issuer) or 'missing'}, which names no tenant",
             f"end {service.key} with the tenant's id",
         )
     for name, url in endpoints.items():
@@ -77,7 +77,7 @@ def examined(service: Service, about: Discovery, endpoints: dict[str, str]) -> F
             return failed(
                 f"the discovery document names {clean(url) or 'nothing'} as {name}, not an https address at"
                 f" {service.place}",
-                f"see that {service.key} is the sign-in service itself; nothing may answer in its place",
+                f"check that {service.key} is the sign-in service itself; and that no proxy answers in its place",
             )
     if not GUID.fullmatch(tenant):
         return warning(
@@ -86,31 +86,31 @@ def examined(service: Service, about: Discovery, endpoints: dict[str, str]) -> F
         )
     if tenant not in issuer.path.lower().split("/"):
         return failed(
-            f"the issuer is {clean(about.issuer, 120)}, which is not of tenant {clean(tenant)}",
+            f"the issuer is {clean(about.issuer, 120)}, which does not name tenant {clean(tenant)}",
             f"correct the tenant's id in {service.key}",
         )
     return passed(f"{service.place} speaks for tenant {tenant}")
 
 
-def skew(answer: Answer | None, place: str, clock: Clock) -> Finding:
-    """This machine's clock against that of a service. Raises NotChecked."""
+def skew(answer: Response | None, place: str, clock: Clock) -> Finding:
+    """Compare this machine's clock with that of a service. Raises NotChecked."""
     try:
         theirs = parsedate_to_datetime(answer.date) if answer else None
     except ValueError:
         theirs = None
     if theirs is None or theirs.tzinfo is None:
-        raise NotChecked(f"{place} did not tell its time", "put right the check “authority”, then check again")
+        raise NotChecked(f"{place} did not send its time", "fix what the check “authority” found, then check again")
     off = clock.utc() - theirs
     words = f"{abs(off.total_seconds()):.0f} s {'ahead of' if off > timedelta() else 'behind'} {place}"
     fix = "keep this machine's clock right: timedatectl set-ntp true"
     if abs(off) > _TOO_FAR:
-        return failed(f"the clock is {words}: sign-ins and certificates are judged wrongly", fix)
+        return failed(f"the clock is {words}: valid sign-ins and certificates are refused", fix)
     if abs(off) > _FAR:
         return warning(f"the clock is {words}", fix)
     return passed(f"the clock agrees with {place}")
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: Response) -> str:
     try:
         error = msgspec.json.decode(answer.body, type=_OAuthError)
     except (msgspec.DecodeError, UnicodeDecodeError):

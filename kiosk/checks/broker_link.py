@@ -1,4 +1,4 @@
-"""Whether a broker answers, whether it could serve a release, and whether it fits this kiosk."""
+"""Checks that a broker answers, could serve a release, and has the version of this kiosk."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import msgspec
 
 from kiosk import __version__
 from kiosk.checks.result import Finding, Wrong, failed, passed, warning
-from kiosk.checks.trust import Answer, Service, fetch, where
+from kiosk.checks.trust import Response, Service, fetch, where
 from kiosk.clock import Clock
 from kiosk.errors import PROBLEM_TYPE
 from kiosk.models import Health, Problem
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.text import clean
 
-_NOT_OURS = "see that the address is the broker's, and that nothing answers in its place"
+_NOT_OURS = "check that the address is the broker's, and that no other program answers there"
 _READY_FIXES = {
-    "record_unavailable": "see that the broker's database can be written: kiosk check on the broker's side",
-    "sink_unavailable": "see that the broker's required sinks can be reached: kiosk check on the broker's side",
+    "record_unavailable": "check that the broker's database can be written: kiosk check on the broker's side",
+    "sink_unavailable": "check that the broker's required sinks can be reached: kiosk check on the broker's side",
     "tokens_unavailable": "let the broker reach its sign-in service: kiosk check on the broker's side",
 }
 
 
-def health(service: Service, clock: Clock) -> tuple[Health, Answer]:
-    """The broker's word that it runs. Raises Wrong."""
+def health(service: Service, clock: Clock) -> tuple[Health, Response]:
+    """Ask the broker whether it runs. Raises Wrong."""
     if service.url.startswith(UNIX_PREFIX):
         _connectable(Path(service.url.removeprefix(UNIX_PREFIX)))
     answer = fetch(service, f"{_base(service)}/healthz", clock)
@@ -35,12 +35,12 @@ def health(service: Service, clock: Clock) -> tuple[Health, Answer]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Wrong(f"{where(service)} answers, but not as a broker", _NOT_OURS) from None
     if answer.status != 200 or not found.healthy:
-        raise Wrong(f"{where(service)} answers status {answer.status}", "see the broker's log")
+        raise Wrong(f"{where(service)} answers status {answer.status}", "look into the broker's log")
     return found, answer
 
 
-def reachable(service: Service, clock: Clock) -> tuple[Finding, Answer]:
-    """The whole check, and the answer for its date. Raises Wrong."""
+def reachable(service: Service, clock: Clock) -> tuple[Finding, Response]:
+    """Check the broker. Returns the finding, and the response for its date. Raises Wrong."""
     found, answer = health(service, clock)
     ready = fetch(service, f"{_base(service)}/readyz", clock)
     if ready.status != 200:
@@ -53,11 +53,11 @@ def reachable(service: Service, clock: Clock) -> tuple[Finding, Answer]:
     return passed(f"{where(service)} answers, is ready, and has this version, {theirs}"), answer
 
 
-def _not_ready(answer: Answer) -> Finding:
+def _not_ready(answer: Response) -> Finding:
     try:
         problem = msgspec.json.decode(answer.body, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return failed(f"the broker is not ready: status {answer.status}", "see the broker's log")
+        return failed(f"the broker is not ready: status {answer.status}", "look into the broker's log")
     code = clean(problem.type.removeprefix(PROBLEM_TYPE))
     reference = clean(problem.reference)
     fix = _READY_FIXES.get(code, "run kiosk check on the broker's side")
@@ -68,18 +68,18 @@ def _connectable(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             if not stat.S_ISSOCK(path.stat().st_mode):
-                raise Wrong(f"{path} is no socket", "see that the address is the same in kiosk.toml and broker.toml")
+                raise Wrong(f"{path} is not a socket", "write the same address into kiosk.toml and broker.toml")
             probe.settimeout(1)
             probe.connect(str(path))
         except FileNotFoundError:
             raise Wrong(
                 f"there is no socket {path}",
-                "start the broker (systemctl start kiosk-broker.socket), or correct the address of it",
+                "start the broker (systemctl start kiosk-broker.socket), or correct its address",
             ) from None
         except PermissionError:
             raise Wrong(
-                f"{path} may not be opened by who runs this check",
-                "let the kiosk's user in: the socket has mode 0660, and its group is the kiosk's (SocketGroup=kiosk)",
+                f"{path} cannot be opened by the user who runs this check",
+                "let the kiosk's user in: the socket needs mode 0660, and its group is the kiosk's (SocketGroup=kiosk)",
             ) from None
         except OSError as error:
             raise Wrong(

@@ -14,7 +14,7 @@ from kiosk.checks import certificate, configuration, database, files, graph, lis
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, together
 from kiosk.checks.side import Side
-from kiosk.checks.trust import Answer, Service
+from kiosk.checks.trust import Response, Service
 from kiosk.config.broker import BrokerConfig
 
 _NETWORK_SECONDS = 25.0
@@ -23,11 +23,11 @@ _RECORD_SECONDS = 60.0
 
 @dataclass
 class Broker(Side[BrokerConfig]):
-    """The broker's side, and what one check has learned for the next. ``public_key`` is for the checkpoints."""
+    """The broker's side, with what one check learned for the next. ``public_key`` verifies checkpoints."""
 
     kind: type[BrokerConfig] = BrokerConfig
     public_key: Path | None = None
-    answer: Answer | None = None
+    answer: Response | None = None
     token: str = field(default="", repr=False)
 
     @property
@@ -37,7 +37,7 @@ class Broker(Side[BrokerConfig]):
 
 
 def file_modes(side: Broker) -> Finding:
-    """Who could read the broker's secrets, or change its record or its configuration."""
+    """Check who can read the broker's secrets, or change its record or its configuration."""
     config = side.config
     file = sqlite_file(config.record.database)
     signing = config.record.signing_key or (file.with_suffix(".key") if file else None)
@@ -56,63 +56,63 @@ def file_modes(side: Broker) -> Finding:
 
 
 def listens(side: Broker) -> Finding:
-    """Where kiosks come in."""
+    """Check the socket or address for kiosks."""
     return listening.listening(side.config, side.clock)
 
 
 def for_graph(side: Broker) -> Finding:
-    """The organisation's certificate."""
+    """Check the organisation's certificate."""
     return certificate.for_graph(side.config.graph, side.clock)
 
 
 def authority(side: Broker) -> Finding:
-    """The sign-in service of people."""
+    """Check the sign-in service that people use."""
     about, side.answer = discover(side.authority, side.clock)
     return examined(side.authority, about, {"jwks_uri": about.jwks_uri})
 
 
 def signing_keys(side: Broker) -> Finding:
-    """What tokens are checked with."""
+    """Check that the keys for verifying tokens can be fetched."""
     settings = side.config.tokens
     if side.answer is None:
-        raise NotChecked("the sign-in service gives no discovery document", "put right the check “authority” first")
+        raise NotChecked("the sign-in service has no discovery document", "fix what the check “authority” found first")
     return graph.signing_keys(settings, side.clock)
 
 
 def clock(side: Broker) -> Finding:
-    """Against the sign-in service."""
+    """Compare the clock with the sign-in service."""
     return skew(side.answer, side.authority.place, side.clock)
 
 
 def graph_token(side: Broker) -> Finding:
-    """The broker's own sign-in."""
+    """Check the broker's own sign-in."""
     finding, side.token = graph.token(side.config.graph, side.clock)
     return finding
 
 
 def permissions(side: Broker) -> Finding:
-    """What the broker's token allows."""
+    """Check what the broker's token allows."""
     return graph.permissions(_token(side))
 
 
 def asks_graph(side: Broker) -> Finding:
-    """Graph itself."""
+    """Check Graph itself."""
     _token(side)
     return graph.reachable(side.config.graph, side.clock)
 
 
 def writes(side: Broker) -> Finding:
-    """The database."""
+    """Check the database."""
     return database.database(side.config.record.database, side.root)
 
 
 def holds(side: Broker) -> Finding:
-    """The record in it."""
+    """Check the record in the database."""
     return record.record(side.config.record, side.public_key)
 
 
 def delivers(side: Broker) -> Finding:
-    """Where the record goes on to."""
+    """Check the receivers of the record."""
     return sinks.sinks(side.config.sink, side.clock)
 
 
@@ -127,7 +127,7 @@ CHECKS: Sequence[Check[Broker]] = (
     Check("graph-token", "the sign-in service", graph_token, _NETWORK_SECONDS),
     Check("permissions", "the token", permissions),
     Check("graph", "Graph", asks_graph, _NETWORK_SECONDS),
-    # Reading SQLite leaves files beside it, which the one who may write takes away again.
+    # Before the check that writes: reading SQLite leaves files beside it, which writing removes.
     Check("record", "the record", holds, _RECORD_SECONDS),
     Check("database", "the database", writes),
     Check("sinks", "the sinks", delivers, _NETWORK_SECONDS),
@@ -137,7 +137,7 @@ CHECKS: Sequence[Check[Broker]] = (
 
 def _token(side: Broker) -> str:
     if side.config and not side.token:
-        raise NotChecked("there is no token", "put right the check “graph-token” first")
+        raise NotChecked("there is no token", "fix what the check “graph-token” found first")
     return side.token
 
 

@@ -1,4 +1,4 @@
-"""Certificates with their keys: whether they belong together, how strong they are, how long they last."""
+"""Checks of certificates: whether the key belongs to it, how strong it is, how long it is valid."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _FEWEST_BITS_OF_CURVE = 256
 
 
 def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
-    """The certificate with which the broker proves who it is. Raises Wrong."""
+    """Check the certificate that the broker signs in with. Raises Wrong."""
     try:
         loaded = load_certificate(settings, clock)
     except ConfigError as error:
         raise Wrong(str(error), "docs/tenant.md, step 3, makes, joins and registers key and certificate") from None
     if "private_key_pfx_path" in loaded:
-        # Readable, as it was read just now.
+        # Cannot fail: the same file was read a moment ago.
         secret = read_text(settings.passphrase_file, "a passphrase").rstrip("\r\n") if settings.passphrase_file else ""
         bundle = pkcs12.load_pkcs12(settings.certificate.read_bytes(), secret.encode() or None)
         assert bundle.cert
@@ -41,7 +41,7 @@ def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
 
 
 def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
-    """The certificate that the broker shows to kiosks. Raises Wrong."""
+    """Check the certificate that the broker presents to kiosks. Raises Wrong."""
     listen = config.listen
     if listen.certificate is None or listen.key is None:
         missing = "certificate" if listen.certificate is None else "key"
@@ -49,8 +49,8 @@ def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
     try:
         shown = x509.load_pem_x509_certificate(listen.certificate.read_bytes())
     except ValueError:
-        raise Wrong(f"{listen.certificate} is no certificate in PEM", "put one into listen.certificate") from None
-    fix = "get a new one from whoever signed it, and put it in its place"
+        raise Wrong(f"{listen.certificate} is not a certificate in PEM", "put one into listen.certificate") from None
+    fix = "get a new one from the authority that signed it, and replace it"
     finding = examined(shown, listen.certificate, clock, fix)
     if finding.level is not Level.FAIL:
         try:
@@ -61,7 +61,7 @@ def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
 
 
 def examined(shown: x509.Certificate, path: Path, clock: Clock, fix: str) -> Finding:
-    """Dates and strength of one certificate."""
+    """Check dates and strength of one certificate."""
     now = clock.utc()
     begins, ends = shown.not_valid_before_utc, shown.not_valid_after_utc
     if begins > now:
@@ -70,7 +70,7 @@ def examined(shown: x509.Certificate, path: Path, clock: Clock, fix: str) -> Fin
             f"set the clock (timedatectl set-ntp true) if it is wrong; else {fix}",
         )
     if ends <= now:
-        return failed(f"{path} has expired on {ends:%Y-%m-%d}", fix)
+        return failed(f"{path} expired on {ends:%Y-%m-%d}", fix)
     key = shown.public_key()
     if isinstance(key, RSAPublicKey) and key.key_size < _FEWEST_BITS:
         return failed(f"{path} has an RSA key of {key.key_size} bits; {_FEWEST_BITS} are the least", fix)

@@ -1,4 +1,4 @@
-"""The configuration file itself: whether it loads, and whether its values can be meant."""
+"""Checks of the configuration file: whether it loads, and whether its values make sense."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import ConfigError
 
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
-# From the sign-in screen to the key: the longest sign-in, and as much for the choice of a Mac and the reading.
+# The longest time from the sign-in screen to the key.
 _SIGN_IN_SECONDS = 300
 _SCOPE = "the scope of the registration Kiosk API in full: api://<its client id>/Session.Open"
 
@@ -36,7 +36,7 @@ def kiosk(side: Side[KioskConfig]) -> Finding:
     if config.visit.visit_seconds < _SIGN_IN_SECONDS + config.visit.reveal_seconds:
         findings.append(
             warning(
-                f"a visit of {config.visit.visit_seconds} s can end before a key was shown for"
+                f"a visit of {config.visit.visit_seconds} s can end before a key has been shown for"
                 f" {config.visit.reveal_seconds} s",
                 f"set visit.visit_seconds to {_SIGN_IN_SECONDS + config.visit.reveal_seconds} or more",
             )
@@ -94,7 +94,7 @@ def _broken(loaded: object) -> Finding | None:
 
 
 def _examples(config: KioskConfig | BrokerConfig) -> Iterator[Finding]:
-    """Values that are still those of the files in ``deploy/``."""
+    """Yield a finding for each value that is still that of the files in ``deploy/``."""
     for table, section in msgspec.to_builtins(config, enc_hook=str).items():
         for key, value in section.items() if isinstance(section, dict) else ():
             if isinstance(value, str) and (_EXAMPLE in value or value == "Example Organisation"):

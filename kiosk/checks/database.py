@@ -1,4 +1,4 @@
-"""The database of the record: whether it can be written, and whether what is written stays."""
+"""Checks of the record's database: whether it can be written, and whether a commit survives a crash."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from kiosk.text import clean
 _FULL = 100 << 20
 _ALMOST_FULL = 1 << 30
 _IN_MEMORY = {"tmpfs", "ramfs"}
-# SQLite's log needs memory that is shared between processes, which these do not have.
+# SQLite's write-ahead log needs memory that processes share, which these do not have.
 _OVER_THE_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs"}
 _LONGEST_ERROR = 200
 _FILE_SYSTEM = "put record.database on a file system of the machine's own disk, such as ext4"
 
 
 def database(url: str, root: Path = Path("/")) -> Finding:
-    """Raises NotChecked and ConfigError."""
+    """Check the database at this address. Raises NotChecked and ConfigError."""
     file = sqlite_file(url)
     return _sqlite(file, root) if file else _postgresql(url)
 
 
 def ours(file: Path) -> None:
-    """See that we may open it: for others SQLite would leave files beside it that the broker cannot. Raises NotChecked.
+    """Refuse unless we own the file: SQLite would create -wal and -shm files that the broker cannot open.
 
-    For root, SQLite gives them to the owner.
+    For root, SQLite gives them to the owner of the database. Raises NotChecked.
     """
     found = file.stat()
     if os.geteuid() not in {0, found.st_uid}:
@@ -48,12 +48,12 @@ def _sqlite(file: Path, root: Path) -> Finding:
         return failed(f"there is no folder {folder}", f"make it for the broker's user: install -d -m 700 {folder}")
     findings = [*_space(folder), *_kind(folder, root)]
     if not file.exists():
-        findings.append(warning(f"{file} is not there yet", "start the broker: it makes the record at its first start"))
+        findings.append(warning(f"{file} does not exist yet", "start the broker: it makes the record"))
         return together(findings, "")
     found = file.stat()
     ours(file)
     within = folder.stat()
-    # As root has made it, who starts the broker once by hand.
+    # Happens when somebody once ran the broker by hand as root.
     if within.st_uid != found.st_uid and (found.st_uid == 0 or not writes(within, user_name(found.st_uid))):
         theirs = owner(within)
         findings.append(
@@ -71,14 +71,14 @@ def _sqlite(file: Path, root: Path) -> Finding:
         findings.append(
             failed(
                 f"{file} cannot be written: {clean(str(error), _LONGEST_ERROR)}",
-                f"see that {file} is whole, that the broker's user may write it, and that no other program holds it",
+                f"check that {file} is whole, that the broker's user may write it, and that no other program locks it",
             )
         )
     return together(findings, f"{file} can be written and stays: WAL, synchronous, {_free(folder)} free")
 
 
 def _try_sqlite(file: Path) -> list[Finding]:
-    """A write that is taken back."""
+    """Try a write, and roll it back."""
     findings: list[Finding] = []
     connection = sqlite3.connect(
         f"file:{quote(str(file))}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
@@ -133,7 +133,7 @@ def _postgresql(url: str) -> Finding:
         said = clean(" ".join(str(origin).split()), _LONGEST_ERROR)
         return failed(
             f"the server does not take a write: {said}",
-            "see that it runs, is no standby, and lets in the user that record.database names",
+            "check that it runs, is not a standby, and lets in the user that record.database names",
         )
     finally:
         engine.dispose()
@@ -145,7 +145,7 @@ def _shown(connection: Connection, name: str) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Write and sync a file without a name, which is gone when it is closed. Raises OSError."""
+    """Write and sync a file without a name, which disappears when it is closed. Raises OSError."""
     descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, b"\0" * 4096)
@@ -172,12 +172,12 @@ def _kind(folder: Path, root: Path) -> list[Finding]:
     if kind in _OVER_THE_NETWORK:
         return [failed(f"{folder} is on {kind}, where SQLite is not safe", f"{_FILE_SYSTEM}; or use PostgreSQL")]
     if kind in _IN_MEMORY:
-        return [warning(f"{folder} is on {kind}: the record is gone at the next start of the machine", _FILE_SYSTEM)]
+        return [warning(f"{folder} is on {kind}: the record disappears when the machine restarts", _FILE_SYSTEM)]
     return []
 
 
 def _file_system(folder: Path, root: Path) -> str:
-    """The kind of file system, by the longest mount point above the folder."""
+    """Return the kind of file system, from the longest mount point above the folder."""
     try:
         lines = (root / "proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Who can read and change files that matter."""
+"""Checks of who can read and change files that matter."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FORBIDDEN_TO_OTHERS = stat.S_IRWXO
 
 
 def secret(path: Path, what: str) -> Finding:
-    """A file that nobody but its owner, and at most its group, may open."""
+    """Check that only its owner, and at most its group, can open a file."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return failed(f"{what} {path}: {error.strerror}", f"see that {path} is there and that its folder can be opened")
+        return failed(f"{what} {path}: {error.strerror}", f"check that {path} exists and that its folder can be opened")
     if mode & _FORBIDDEN_TO_OTHERS:
         return failed(f"{what} {path} is open to everybody (mode {stat.S_IMODE(mode):04o})", f"chmod o-rwx {path}")
     if mode & stat.S_IWGRP:
@@ -30,11 +30,11 @@ def secret(path: Path, what: str) -> Finding:
 
 
 def unchangeable(path: Path, what: str) -> Finding:
-    """A file that only administrators may change: neither others, nor the kiosk's user, nor whoever runs this."""
+    """Check that only administrators can change a file: neither others nor the kiosk's user."""
     try:
         found = path.stat()
     except OSError as error:
-        return failed(f"{what} {path}: {error.strerror}", f"see that {path} is there and that its folder can be opened")
+        return failed(f"{what} {path}: {error.strerror}", f"check that {path} exists and that its folder can be opened")
     mode = stat.S_IMODE(found.st_mode)
     if mode & stat.S_IWOTH:
         return failed(f"{what} {path} can be changed by everybody (mode {mode:04o})", f"chmod go-w {path}")
@@ -46,14 +46,14 @@ def unchangeable(path: Path, what: str) -> Finding:
         return folder
     if os.geteuid() != 0 and os.access(path, os.W_OK, effective_ids=True):
         return warning(
-            f"{what} {path} can be changed by who runs this check",
+            f"{what} {path} can be changed by the user who runs this check",
             f"if that is the kiosk's user: chown root: {path} && chmod go-w {path}",
         )
     return passed(f"{what} {path}")
 
 
 def unchangeable_by_others(path: Path, what: str) -> Finding:
-    """A file that not everybody may change."""
+    """Check that not everybody can change a file."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & stat.S_IWOTH:
         return failed(f"{what} {path} can be changed by everybody (mode {mode:04o})", f"chmod o-w {path}")
@@ -61,7 +61,7 @@ def unchangeable_by_others(path: Path, what: str) -> Finding:
 
 
 def replaceable(path: Path) -> Finding | None:
-    """A folder in which everybody can put something else in the place of a file."""
+    """Return a finding if everybody can replace this file in its folder."""
     folder = path.resolve().parent
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
@@ -70,12 +70,12 @@ def replaceable(path: Path) -> Finding | None:
 
 
 def _kiosk_changes(found: os.stat_result) -> bool:
-    # An owner can change the mode, too.
+    # An owner can also change the mode.
     return user_name(found.st_uid) == KIOSK_USER or writes(found, KIOSK_USER)
 
 
 def _replaceable_by_kiosk(path: Path) -> Finding | None:
-    """A folder, or one that it lies in, in which the kiosk's user can put something else in the place of a file."""
+    """Return a finding if the kiosk's user can replace this file, or a folder above it."""
     for folder in path.resolve().parents:
         found = folder.stat()
         if _kiosk_changes(found) and not found.st_mode & stat.S_ISVTX:
@@ -86,7 +86,7 @@ def _replaceable_by_kiosk(path: Path) -> Finding | None:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where it has none."""
+    """Return the name of a user, or the number if there is no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -94,7 +94,7 @@ def user_name(uid: int) -> str:
 
 
 def owner(found: os.stat_result) -> str:
-    """Owner and group by name, where they have one."""
+    """Return owner and group by name, or by number if there is no name."""
     try:
         group = grp.getgrgid(found.st_gid).gr_name
     except KeyError:
@@ -103,7 +103,7 @@ def owner(found: os.stat_result) -> str:
 
 
 def writes(found: os.stat_result, name: str) -> bool:
-    """Whether the user of that name, where there is one, may write a file or folder."""
+    """Whether a user of that name exists and may write a file or folder."""
     try:
         user = pwd.getpwnam(name)
     except KeyError:

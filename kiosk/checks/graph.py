@@ -1,4 +1,4 @@
-"""What Entra ID and Graph think of the broker: a token, the permissions in it, and one harmless question."""
+"""Checks of the broker's access to Graph: a token, its permissions, and one harmless request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CONFIGURATION_AND_MORE = {CONFIGURATION, "DeviceManagementConfiguration.ReadWri
 _GRANT = "as an application permission of Microsoft Graph to the registration Kiosk broker, with admin consent"
 _QUESTION_SECONDS = 10
 _QUICK = Backoff(first=0.2, most=1.0, tries=2)
-# Microsoft's own numbers; they only choose words.
+# Microsoft's error numbers. They only choose the text of a fix.
 _NUMBER = re.compile(r"\[(\d+)")
 _FIXES = {
     "700016": "correct graph.client_id: no registration of this tenant has it",
@@ -42,7 +42,7 @@ _FIXES = {
 
 
 def signing_keys(settings: TokenSettings, clock: Clock) -> Finding:
-    """The keys that people's tokens are checked with, as the broker fetches them. Raises Wrong."""
+    """Fetch the keys for verifying people's tokens as the broker does. Raises Wrong."""
 
     async def fetched() -> int:
         client = httpx.AsyncClient(verify=tls_context(settings.ca_bundle), trust_env=False, timeout=timeouts())
@@ -55,11 +55,11 @@ def signing_keys(settings: TokenSettings, clock: Clock) -> Finding:
     try:
         return passed(f"{asyncio.run(fetched())} that can be used")
     except TokensUnavailable as error:
-        return failed(error.cause, "see that tokens.authority and tokens.tenant are right; docs/tenant.md, step 4")
+        return failed(error.cause, "check that tokens.authority and tokens.tenant are right; docs/tenant.md, step 4")
 
 
 def token(settings: GraphSettings, clock: Clock) -> tuple[Finding, str]:
-    """A token for Graph, had by the certificate. Raises Wrong."""
+    """Get a token for Graph with the certificate. Returns it beside the finding. Raises Wrong."""
     trust(Service(settings.authority, "graph.authority", settings.ca_bundle, "graph.ca_bundle"), clock)
 
     async def acquired() -> str:
@@ -70,17 +70,17 @@ def token(settings: GraphSettings, clock: Clock) -> tuple[Finding, str]:
             credential.close()
 
     try:
-        return passed("Entra ID gives one for the certificate"), asyncio.run(acquired())
+        return passed("Entra ID issues one for the certificate"), asyncio.run(acquired())
     except KioskError as error:
         number = _NUMBER.search(error.cause)
         fix = _FIXES.get(
-            number[1] if number else "", "see that graph.authority, graph.client_id and the certificate fit"
+            number[1] if number else "", "check that graph.authority, graph.client_id and the certificate fit"
         )
         raise Wrong(error.cause or str(error), f"{fix}; docs/tenant.md, step 3") from None
 
 
 def permissions(access_token: str) -> Finding:
-    """What the token says that the broker may do. It is read, not relied on: Graph decides by itself."""
+    """Check the permissions in a token. They are read without verifying it: Graph decides by itself."""
     try:
         claims = jwt.decode(access_token, options={"verify_signature": False})
     except jwt.PyJWTError:
@@ -97,17 +97,17 @@ def permissions(access_token: str) -> Finding:
         findings.append(
             failed(
                 f"missing for the key: {CONFIGURATION}, or {PRIVILEGED}",
-                f"grant {CONFIGURATION} {_GRANT}; docs/tenant.md says when the other one is needed",
+                f"grant {CONFIGURATION} {_GRANT}; docs/tenant.md says when which is needed",
             )
         )
     if more := sorted(roles - {READ, PRIVILEGED, CONFIGURATION}):
         names = ", ".join(more)
-        findings.append(warning(f"more than needed: {names}", f"take {names} away from the registration Kiosk broker"))
+        findings.append(warning(f"more than needed: {names}", f"remove {names} from the registration Kiosk broker"))
     return together(findings, ", ".join(sorted(roles)))
 
 
 def reachable(settings: GraphSettings, clock: Clock) -> Finding:
-    """One question for the id of one device. Raises Wrong."""
+    """Ask for the id of one device. Raises Wrong."""
     trust(Service(settings.url, "graph.url", settings.ca_bundle, "graph.ca_bundle"), clock)
     quick = msgspec.structs.replace(settings, total_seconds=min(settings.total_seconds, _QUESTION_SECONDS))
 
@@ -124,17 +124,18 @@ def reachable(settings: GraphSettings, clock: Clock) -> Finding:
     except NotFound as error:
         return failed(str(error), "end graph.url with /beta, at the host that docs/tenant.md names for your cloud")
     except GraphNoRole as error:
-        return failed(error.cause, "see that the tenant has Intune, and that it lets the registration Kiosk broker in")
+        return failed(error.cause, "check that the tenant has Intune, and lets the registration Kiosk broker in")
     except GraphRefused as error:
-        return failed(error.cause, f"grant {READ} {_GRANT}, and see that the tenant has Intune")
+        return failed(error.cause, f"grant {READ} {_GRANT}, and check that the tenant has Intune")
     except GraphThrottled as error:
         return warning(f"{error.cause}: Graph is busy", "check again in a few minutes")
     except (GraphGarbled, msgspec.DecodeError) as error:
         return failed(
-            f"not an answer of Graph: {error}", "see that graph.url is right and nothing answers in its place"
+            f"this is not an answer of Graph: {error}",
+            "check that graph.url is right and that no proxy answers in its place",
         )
     except KioskError as error:
-        return failed(error.cause, "check again; if it stays so, see what Microsoft says of the service's health")
+        return failed(error.cause, "check again; if it stays so, look at Microsoft's service health")
     if not isinstance(answer, dict) or not isinstance(answer.get("value"), list):
-        return failed("not an answer of Graph: no list of devices", "see that graph.url is right")
+        return failed("not an answer of Graph: no list of devices", "check that graph.url is right")
     return passed("lists devices" if answer["value"] else "answers; it lists no device")

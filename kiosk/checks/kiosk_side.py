@@ -1,4 +1,4 @@
-"""The checks of the kiosk's side. Nothing here needs what only a broker has installed."""
+"""The checks of the kiosk's side. They need no library that only a broker has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kiosk.checks import broker_link, configuration, files, machine, sign_in, te
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, passed, together, warning
 from kiosk.checks.side import Side
-from kiosk.checks.trust import Answer, Service
+from kiosk.checks.trust import Response, Service
 from kiosk.config.kiosk import KioskConfig
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.process.logging import LOG_SOCKETS, log_socket
@@ -19,10 +19,10 @@ _NETWORK_SECONDS = 25.0
 
 @dataclass
 class Kiosk(Side[KioskConfig]):
-    """The kiosk's side, and what one check has learned for the next."""
+    """The kiosk's side, with what one check learned for the next."""
 
     kind: type[KioskConfig] = KioskConfig
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Response] = field(default_factory=dict)
 
     @property
     def sign_in(self) -> Service:
@@ -36,7 +36,7 @@ class Kiosk(Side[KioskConfig]):
 
 
 def file_modes(side: Kiosk) -> Finding:
-    """Who could change what the kiosk does, or whom it trusts."""
+    """Check who can change what the kiosk does and whom it trusts."""
     found = [files.unchangeable(side.path, "the configuration")]
     config = side.config
     bundles = [bundle for bundle in (config.sign_in.ca_bundle, config.broker.ca_bundle) if bundle]
@@ -45,7 +45,7 @@ def file_modes(side: Kiosk) -> Finding:
 
 
 def authority(side: Kiosk) -> Finding:
-    """The sign-in service."""
+    """Check the sign-in service."""
     about, answer = discover(side.sign_in, side.clock)
     side.answers["authority"] = answer
     endpoints = {
@@ -56,22 +56,22 @@ def authority(side: Kiosk) -> Finding:
 
 
 def device_code(side: Kiosk) -> Finding:
-    """The beginning of a sign-in."""
+    """Check that a sign-in begins."""
     settings = side.config.sign_in
     if "authority" not in side.answers:
-        raise NotChecked("the sign-in service gives no discovery document", "put right the check “authority” first")
+        raise NotChecked("the sign-in service has no discovery document", "fix what the check “authority” found first")
     return sign_in.device_code(settings, side.clock)
 
 
 def broker(side: Kiosk) -> Finding:
-    """The broker."""
+    """Check the broker."""
     finding, answer = broker_link.reachable(side.broker, side.clock)
     side.answers["broker"] = answer
     return finding
 
 
 def clock(side: Kiosk) -> Finding:
-    """Against the sign-in service, and against a broker on another machine."""
+    """Compare the clock with the sign-in service, and with a broker on another machine."""
     found = [skew(side.answers.get("authority"), side.sign_in.place, side.clock)]
     if not side.config.broker.url.startswith(UNIX_PREFIX) and "broker" in side.answers:
         found.append(skew(side.answers["broker"], side.broker.place, side.clock))

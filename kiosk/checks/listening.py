@@ -1,4 +1,4 @@
-"""Where the broker listens: who can open its socket, or the certificate that it shows; and whether it does."""
+"""Checks of where the broker listens: access to its socket, or its certificate, and whether it answers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig
 from kiosk.net.http import UNIX_PREFIX
 
-_UNIT = "SocketMode, SocketUser and SocketGroup in kiosk-broker.socket (deploy/broker) set it for good"
+_UNIT = "SocketMode, SocketUser and SocketGroup in kiosk-broker.socket (deploy/broker) make it permanent"
 _START = "start the broker: systemctl start kiosk-broker.socket kiosk-broker.service"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 def listening(config: BrokerConfig, clock: Clock) -> Finding:
-    """Raises Wrong."""
+    """Check the address in ``[listen]``. Raises Wrong."""
     service = Service(config.listen.url, "listen.url")
     if config.listen.url.startswith(UNIX_PREFIX):
         return _socket(service, clock)

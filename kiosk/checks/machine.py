@@ -1,7 +1,7 @@
-"""What the machine does with memory: whether a key could get out of it by a core dump, a debugger, swap or reuse.
+"""Checks of the machine: whether a key could leave memory by a core dump, a debugger, swap or reuse.
 
-The programs protect themselves (``kiosk/process/hardening.py``). These settings hold where that could fail, so a wrong
-one is a warning.
+The programs protect themselves (``kiosk/process/hardening.py``). These settings are a second line of defence, so a
+wrong one is a warning.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from kiosk.config.kiosk import KioskConfig
 
 _SYSCTL = "/etc/sysctl.d/80-recovery-kiosk.conf"
 _AGAIN = f"set it in {_SYSCTL} (deploy/sysctl.conf) and run sysctl --system"
-# Pipes to nothing: the kernel asks a program that takes no dump.
+# Programs that discard the dump that the kernel pipes to them.
 _DISCARDS = ("|/bin/false", "|/usr/bin/false", "|/bin/true", "|/usr/bin/true")
 _Any = Side[KioskConfig] | Side[BrokerConfig]
 
 
 def core_dumps(side: _Any) -> Finding:
-    """Limit, pattern, and what becomes of programs that changed their user."""
+    """Check the limit, the pattern, and dumps of programs that changed their user."""
     findings: list[Finding] = []
     if resource.getrlimit(resource.RLIMIT_CORE)[0] != 0:
-        findings.append(warning("core dumps are not limited to nothing", "set LimitCORE=0 in the unit (deploy/)"))
+        findings.append(warning("core dumps are not limited to 0", "set LimitCORE=0 in the unit (deploy/)"))
     pattern = _read(side.root, "proc/sys/kernel/core_pattern")
     if pattern and not pattern.startswith(_DISCARDS):
         what = f"core dumps go to “{pattern}”"
@@ -39,7 +39,7 @@ def core_dumps(side: _Any) -> Finding:
 
 
 def tracing(side: _Any) -> Finding:
-    """Whether one process may look into another of the same user."""
+    """Check whether a process may look into another one of the same user."""
     try:
         scope = _read(side.root, "proc/sys/kernel/yama/ptrace_scope")
     except NotChecked:
@@ -52,18 +52,18 @@ def tracing(side: _Any) -> Finding:
 
 
 def swap(side: _Any) -> Finding:
-    """Whether memory is written to a disk."""
+    """Check whether memory is written to a disk."""
     places = [line.split()[0] for line in _read(side.root, "proc/swaps").splitlines()[1:] if line.split()]
     on_disk = [place for place in places if "/zram" not in place]
     if on_disk:
         return warning(
-            f"memory is swapped to {', '.join(on_disk)}", "swapoff --all, and remove the line of it from /etc/fstab"
+            f"memory is swapped to {', '.join(on_disk)}", "swapoff --all, and remove its line from /etc/fstab"
         )
     return passed("swap stays in memory (zram)" if places else "there is no swap")
 
 
 def freed_memory(side: _Any) -> Finding:
-    """Whether the kernel clears what is freed."""
+    """Check whether the kernel clears memory that is freed."""
     words = [word for word in _read(side.root, "proc/cmdline").split() if word.startswith("init_on_free=")]
     if words:
         on = words[-1] == "init_on_free=1"

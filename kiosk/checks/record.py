@@ -1,4 +1,4 @@
-"""Whether the record still says what was written: all of a small one, the newest rows of a large one."""
+"""Checks of the record: verifies all of a small one, and the newest rows of a large one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from kiosk.checks.database import ours
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed
 from kiosk.config.broker import RecordSettings
 
-# Some seconds' worth: a record up to this size is read whole, of a larger one the newest rows.
+# Takes some seconds. Of a larger record only the newest rows are read.
 READ_WHOLE = 100_000
 NEWEST = 20_000
 _FIX = "keep a copy of the database as it is, and find out who could write to it: kiosk audit verify, docs/record.md"
 
 
 def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_WHOLE) -> Finding:
-    """Raises NotChecked and ConfigError."""
+    """Check the record. Raises NotChecked and ConfigError."""
     file = sqlite_file(settings.database)
     if file and not file.exists():
         raise NotChecked("there is no record yet", "start the broker: it makes the record at its first start")
@@ -47,7 +47,7 @@ def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_
 
 
 def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[Ed25519PublicKey]) -> Finding:
-    """The chain from one row on, and the checkpoints of these rows."""
+    """Check the chain after one row, and the checkpoints of these rows."""
     previous: str | None = None
     n = before
     hashes: dict[int, str] = {}
@@ -57,7 +57,7 @@ def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[E
             return failed(f"row {n} does not hold", _FIX)
         hashes[n] = previous = row["hash"]
     if n != head["n"] or previous != head["hash"]:
-        return failed(f"row {n} is the last, and not the one that the head of the record names", _FIX)
+        return failed(f"row {n} is the last one, but the head of the record names another", _FIX)
     signed = 0
     for stored in source.checkpoints(CHECKPOINT.c.size > before):
         try:
@@ -65,7 +65,7 @@ def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[E
         except Untrue as untrue:
             return failed(f"the checkpoint of row {stored.members['size']} does not hold: {untrue}", _FIX)
         if hashes.get(checkpoint.size) != checkpoint.head:
-            return failed(f"row {checkpoint.size} is not the one that its checkpoint signed", _FIX)
+            return failed(f"row {checkpoint.size} is not the row that its checkpoint signed", _FIX)
         signed += 1
     newest = f"the newest {n - before} of {n} rows hold; signed checkpoints: {signed}"
     return passed(f"{newest}; kiosk audit verify reads all")
@@ -79,7 +79,7 @@ def _hashed(row: Members) -> bool:
 
 
 def _keys(settings: RecordSettings, file: Path | None, public_key: Path | None) -> Sequence[Ed25519PublicKey]:
-    """Who may have signed checkpoints: whoever the operator names, else the key in use."""
+    """Return the keys that may have signed checkpoints: those that the operator names, or the key in use."""
     if public_key:
         return public_keys(public_key)
     signing = settings.signing_key or (file.with_suffix(".key") if file else None)
@@ -92,5 +92,5 @@ def _keys(settings: RecordSettings, file: Path | None, public_key: Path | None) 
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise Wrong(f"{signing} is no Ed25519 private key in PEM", "put the key that signs checkpoints there again")
+        raise Wrong(f"{signing} is not an Ed25519 private key in PEM", "restore the key that signs checkpoints")
     return [key.public_key()]

@@ -1,4 +1,4 @@
-"""How the results are written: for eyes at 80 columns, and as JSON for programs."""
+"""Writes results: as text of 80 columns for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARKS = {Level.PASS: "pass", Level.WARN: "warn", Level.FAIL: "FAIL"}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The one object that ``--json`` writes; ``level`` is the worst of all results."""
+    """The object that ``--json`` writes. ``level`` is the most severe of all results."""
 
     side: str
     file: str
@@ -27,6 +27,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report(side: str, file: str, results: Sequence[Result]) -> Report:
+    """Return all results as one object."""
     return Report(
         side=side,
         file=file,
@@ -37,7 +38,7 @@ def report(side: str, file: str, results: Sequence[Result]) -> Report:
 
 
 def line(result: Result, after: str = "") -> str:
-    """One check; the fix stands below it, unless it is the one of the check before it, ``after``."""
+    """Return the text of one result, with its fix unless that is ``after``, the fix of the result before."""
     words = [_wrapped(f"{_MARKS[result.level]}  {result.name:<{_NAME}} {result.found}", _INDENT)]
     if result.fix and result.fix != after:
         words.append(_wrapped(f"{_INDENT}fix: {result.fix}", _INDENT + "     "))
@@ -45,7 +46,7 @@ def line(result: Result, after: str = "") -> str:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """The last line."""
+    """Return the last line: how many checks passed, warn and fail."""
     count = {level: sum(result.level is level for result in results) for level in Level}
     return f"{count[Level.PASS]} passed, {count[Level.WARN]} to look at, {count[Level.FAIL]} failed"
 

@@ -1,4 +1,4 @@
-"""What a check says, and how checks are run: in a fixed order, each within its own time, never with a traceback."""
+"""Results of checks, and how checks run: in a fixed order, each with its own time limit, without tracebacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SEVERITY = tuple(Level)
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and what puts it right."""
+    """What was found, and how to fix it."""
 
     level: Level
     found: str
@@ -40,7 +40,7 @@ class Finding:
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The finding of one check under its stable name."""
+    """The finding of one check, with the check's stable name."""
 
     name: str
     level: Level
@@ -49,7 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrong(Exception):
-    """Ends a check with what it has found."""
+    """Ends a check with a finding."""
 
     def __init__(self, found: str, fix: str, level: Level = Level.FAIL) -> None:
         super().__init__(found)
@@ -57,7 +57,7 @@ class Wrong(Exception):
 
 
 class NotChecked(Wrong):
-    """A check that cannot be made now, and why."""
+    """Ends a check that cannot be made now, with the reason."""
 
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(f"not checked: {why}", fix, Level.WARN)
@@ -65,7 +65,7 @@ class NotChecked(Wrong):
 
 @dataclass(frozen=True)
 class Check(Generic[At_contra]):
-    """One check; ``about`` says in a few words what it looks at."""
+    """One check. ``about`` is what it waits for, in a few words."""
 
     name: str
     about: str
@@ -75,7 +75,7 @@ class Check(Generic[At_contra]):
 
 @dataclass
 class Run(Generic[At]):
-    """Runs checks one after the other. ``given_up`` counts those that took too long and may still be at it."""
+    """Runs checks one after another. ``given_up`` counts those that took too long and may still run."""
 
     checks: Sequence[Check[At]]
     at: At
@@ -101,7 +101,7 @@ class Run(Generic[At]):
         self.given_up += 1
         return failed(
             f"not finished within {check.seconds:.0f} s",
-            f"see what keeps {check.about} from answering, then check again",
+            f"find out why {check.about} does not answer, then check again",
         )
 
 
@@ -115,29 +115,32 @@ def _shielded(check: Check[At], at: At) -> Finding:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__
         return warning(f"not checked: {what}", "run the check as root, or as the program's user")
-    except Exception as error:  # an operator gets a line about it, whatever it is; its words may quote a secret
-        return failed(f"the check itself failed: {type(error).__name__}", "report this as a mistake of the program")
+    except Exception as error:  # its text is left out: it may quote a secret
+        return failed(f"the check itself failed: {type(error).__name__}", "report this as a bug")
 
 
 def passed(found: str) -> Finding:
+    """Return a finding that is as it should be."""
     return Finding(Level.PASS, found)
 
 
 def warning(found: str, fix: str) -> Finding:
+    """Return a finding that somebody should look at."""
     return Finding(Level.WARN, found, fix)
 
 
 def failed(found: str, fix: str) -> Finding:
+    """Return a finding that keeps people from their keys, or lets somebody at what they must not have."""
     return Finding(Level.FAIL, found, fix)
 
 
 def worst(levels: Sequence[Level]) -> Level:
-    """The most severe of several; pass for none."""
+    """Return the most severe level; pass if there are none."""
     return max(levels, key=_SEVERITY.index, default=Level.PASS)
 
 
 def together(findings: Sequence[Finding], otherwise: str) -> Finding:
-    """Several findings as one, as severe as the worst; ``otherwise`` is what a pass says."""
+    """Join findings into one, as severe as the worst. If all pass, it says ``otherwise``."""
     wrong = sorted(
         (one for one in findings if one.level is not Level.PASS), key=lambda one: -_SEVERITY.index(one.level)
     )

@@ -1,4 +1,4 @@
-"""What every check is told: the configuration file of one side, and where to look at the machine."""
+"""The input of every check: the configuration file of one side, and where to look at the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kiosk.errors import ConfigError
 
 KIOSK, BROKER = "kiosk", "broker"
 _HEADING = re.compile(r"^\s*\[{1,2}\s*\"?([A-Za-z_]+)", re.MULTILINE)
-# Tables that only one side has. Searched as text, so that a file with a mistake in it is recognised, too.
+# Tables that only one side has. Searched as text, so that a file with a mistake is also recognised.
 _TABLES = {
     KIOSK: {"organisation", "sign_in", "broker", "visit", "look", "recorders"},
     BROKER: {"listen", "tokens", "graph", "rules", "record", "sink"},
@@ -27,18 +27,18 @@ Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
 
 
 def recognised(path: Path, text: str) -> str:
-    """Which side a file is for. Raises ConfigError."""
+    """Return the side that a file is for. Raises ConfigError."""
     headings = set(_HEADING.findall(text))
     found = {side: len(headings & tables) for side, tables in _TABLES.items()}
     if found[KIOSK] == found[BROKER]:
         tables = "[organisation] and [sign_in], or [tokens] and [graph]"
-        raise ConfigError(path, f"expected kiosk.toml or broker.toml, with {tables}; --side says which it shall be")
+        raise ConfigError(path, f"expected kiosk.toml or broker.toml, with {tables}; or --side")
     return max(found, key=lambda side: found[side])
 
 
 @dataclass
 class Side(Generic[Configuration]):
-    """One side. ``root`` is where ``/proc`` and ``/boot`` are looked for."""
+    """One side. ``root`` is the folder of ``proc`` and ``boot``."""
 
     path: Path
     kind: type[Configuration]
@@ -47,7 +47,7 @@ class Side(Generic[Configuration]):
 
     @cached_property
     def loaded(self) -> Configuration | ConfigError:
-        """The configuration, read once, or what is wrong with it."""
+        """The configuration, read once, or the error in it."""
         try:
             return load(self.path, self.kind)
         except ConfigError as error:
@@ -55,7 +55,7 @@ class Side(Generic[Configuration]):
 
     @property
     def config(self) -> Configuration:
-        """The configuration, for all checks but its own. Raises NotChecked."""
+        """The configuration, for all checks except its own. Raises NotChecked."""
         if isinstance(self.loaded, ConfigError):
-            raise NotChecked("the configuration cannot be used", "put right what the check “configuration” names")
+            raise NotChecked("the configuration cannot be used", "fix what the check “configuration” found first")
         return self.loaded

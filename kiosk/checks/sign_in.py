@@ -1,4 +1,4 @@
-"""Whether a person's sign-in would begin: a code is asked for, tried once and dropped. It is never shown."""
+"""Checks that a sign-in would begin: requests a code, tries it once and drops it. The code is never shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kiosk.identity import SignIn
 
 _SECONDS = 15.0
 _HELP = "docs/tenant.md explains the registrations"
-# Microsoft's own numbers; they only choose words.
+# Microsoft's error numbers. They only choose the text of a fix.
 _FIXES = {
     "AADSTS700016": "correct sign_in.client_id: no registration of this tenant has it",
     "AADSTS90002": "correct the tenant's id in sign_in.authority",
@@ -28,11 +28,11 @@ _FIXES = {
 
 
 def device_code(settings: SignInSettings, clock: Clock) -> Finding:
-    """Ask for a code, and once for the token that nobody has approved."""
+    """Request a code, and once the token that nobody has approved."""
     try:
         return asyncio.run(asyncio.wait_for(_try(settings, clock), _SECONDS))
     except TimeoutError:
-        return failed(f"no sign-in began within {_SECONDS:.0f} s", "see the check “authority”")
+        return failed(f"no sign-in began within {_SECONDS:.0f} s", "look at the check “authority”")
 
 
 async def _try(settings: SignInSettings, clock: Clock) -> Finding:
@@ -40,25 +40,29 @@ async def _try(settings: SignInSettings, clock: Clock) -> Finding:
     try:
         code = await sign_in.begin()
         if not code.address.startswith("https://"):
-            return failed(f"people would be sent to {code.address}", "see that sign_in.authority is the right service")
+            return failed(
+                f"people would be sent to {code.address}", "correct sign_in.authority: it is not the sign-in service"
+            )
         await sign_in.wait()
     except _Waiting:
         return passed(f"begins; people are sent to {code.address}")
     except SignInUnreachable as error:
-        return failed(f"the sign-in service does not answer: {error.cause}", "see the check “authority”")
+        return failed(f"the sign-in service does not answer: {error.cause}", "look at the check “authority”")
     except SignInError as error:
         return failed(f"refused: {error.cause}", f"{_FIXES.get(error.support, 'look up that code')}; {_HELP}")
     finally:
         sign_in.forget()
-    return failed("a token was given that nobody approved", "see that sign_in.authority is the right service")
+    return failed(
+        "the service issued a token that nobody approved", "correct sign_in.authority: it is not the sign-in service"
+    )
 
 
 class _Waiting(Exception):
-    """The service waits for the person, as it should."""
+    """Raised when the service waits for the person, as it should."""
 
 
 class _OneWait:
-    """A clock on which the first poll comes at once, and nobody waits for a second."""
+    """A clock on which the first poll comes at once, and the second raises."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Whether each sink of the record can be reached. Connections only: nothing is sent, nothing arrives there."""
+"""Checks that each sink of the record can be reached. It connects, and sends nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORMS = "docs/sinks.md has the addresses of each kind"
 
 
 def sinks(settings: Sequence[SinkSettings], clock: Clock) -> Finding:
-    """All sinks. One that is required fails, another one warns."""
+    """Check all sinks. A required one fails, another one warns."""
     findings = []
     for number, one in enumerate(settings):
         finding = _one(one, f"sink.{number}", clock)
@@ -52,7 +52,7 @@ def _one(settings: SinkSettings, key: str, clock: Clock) -> Finding:
             case "webhook", "https":
                 trust(Service(url, f"{key}.url", settings.ca_bundle, f"{key}.ca_bundle"), clock)
             case _:
-                return failed(f"{key}.url is no address of a {settings.kind}", f"correct {key}.url; {_FORMS}")
+                return failed(f"{key}.url is not an address for {settings.kind}", f"correct {key}.url; {_FORMS}")
     except Wrong as wrong:
         return wrong.finding
     return passed(url)
@@ -69,14 +69,14 @@ def _address(url: str, key: str, scheme: str) -> tuple[str, int]:
     try:
         port = parts.port or _PORTS[scheme]
     except ValueError:
-        raise Wrong(f"{key}.url has no port that can be used", f"correct {key}.url; {_FORMS}") from None
+        raise Wrong(f"{key}.url has an invalid port", f"correct {key}.url; {_FORMS}") from None
     if not parts.hostname:
         raise Wrong(f"{key}.url names no host", f"correct {key}.url; {_FORMS}")
     return parts.hostname, port
 
 
 def _datagrams(place: Path | tuple[str, int], key: str) -> Finding:
-    """Over UDP this only says that there is a way; nobody answers."""
+    """Check a datagram socket. Over UDP this only shows that there is a route."""
     try:
         if isinstance(place, Path):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -88,7 +88,7 @@ def _datagrams(place: Path | tuple[str, int], key: str) -> Finding:
     except OSError as error:
         where = place if isinstance(place, Path) else place[0]
         return failed(
-            f"{where} does not take messages: {error.strerror}", f"start what listens there, or correct {key}.url"
+            f"{where} does not accept messages: {error.strerror}", f"start what listens there, or correct {key}.url"
         )
     return passed(str(place))
 
@@ -98,7 +98,7 @@ def _file(path: Path, key: str) -> Finding:
     if not folder.is_dir():
         return failed(f"there is no folder {folder}", f"make it for the broker's user: install -d -m 700 {folder}")
     if path.is_symlink() or (path.exists() and not stat.S_ISREG(path.stat().st_mode)):
-        return failed(f"{path} is no plain file", f"remove it, or name another in {key}.url")
+        return failed(f"{path} is not a plain file", f"remove it, or name another in {key}.url")
     if not os.access(path if path.exists() else folder, os.W_OK, effective_ids=True):
         return failed(f"{path} cannot be written", f"give it to the broker's user: chown kiosk-broker: {folder} {path}")
     if path.exists():

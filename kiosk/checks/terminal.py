@@ -1,4 +1,4 @@
-"""The terminal that the check is run on, and what is around it."""
+"""Checks of the terminal that the check runs on, and of recorders around it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kiosk.terminal.recorders import find_recorders
 _COLUMNS, _LINES = 80, 24
 _FEWEST_COLOURS = 8
 _ANSWER_SECONDS = 1.0
-# Three bytes and one cell: a terminal that does not read UTF-8 makes three cells of it. QR codes are made of it.
+# Three bytes, one cell: without UTF-8 a terminal draws three cells. QR codes are drawn with it.
 _HALF_BLOCK = "\N{UPPER HALF BLOCK}"
 _POSITION = re.compile(rb"\x1b\[(\d+);(\d+)R")
 
 
 def terminal(side: Side[KioskConfig]) -> Finding:
-    """Size, colours, UTF-8, and whether it does what it is told."""
+    """Check size, colours, UTF-8, and whether the terminal answers."""
     name = _name()
     if name is None:
         raise NotChecked("this does not run on a terminal", "run it once on the kiosk's own terminal")
@@ -36,12 +36,12 @@ def terminal(side: Side[KioskConfig]) -> Finding:
         findings.append(
             failed(
                 f"{columns}x{lines} characters; a key is shown from {_COLUMNS}x{_LINES} on",
-                "enlarge the window, or take a smaller console font (/etc/default/console-setup)",
+                "enlarge the window, or choose a smaller console font (/etc/default/console-setup)",
             )
         )
     colours = _colours(kind)
     if colours is None:
-        findings.append(warning(f'the kind of terminal "{kind}" is not known here', "set TERM to what it really is"))
+        findings.append(warning(f'the kind of terminal "{kind}" is not known here', "set TERM to the real kind"))
     elif colours < _FEWEST_COLOURS:
         findings.append(warning(f"no colours (TERM={kind})", "set TERM to a terminal with colours, if it has them"))
     column = _column_after(_HALF_BLOCK)
@@ -58,7 +58,7 @@ def terminal(side: Side[KioskConfig]) -> Finding:
 
 
 def recorders(side: Side[KioskConfig]) -> Finding:
-    """What may record or watch the screen, seen from here, and what the kiosk would do about it."""
+    """Check for programs that may record the screen, and what the kiosk would do about them."""
     policies = side.config.recorders
     name = _name() or os.environ.get("SSH_TTY", "").removeprefix("/dev/")
     watch = find_recorders(policies, name)
@@ -92,7 +92,7 @@ def _colours(kind: str) -> int | None:
 
 
 def _column_after(words: str) -> int | None:
-    """Where the cursor stands after ``words`` at the beginning of a line; the line is cleared again."""
+    """Return the column of the cursor after ``words`` at the start of a line, and clear the line again."""
     before = termios.tcgetattr(0)
     sys.stdout.flush()
     try:

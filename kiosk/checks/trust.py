@@ -1,4 +1,4 @@
-"""Whether a service can be reached and is to be trusted, and if not, exactly why."""
+"""Checks that a service can be reached and trusted, and says exactly why if not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FIREWALL = "docs/tenant.md lists the ways through the firewall"
 
 @dataclass(frozen=True)
 class Service:
-    """A service, and the keys of the configuration that say where it is and which authorities are trusted for it."""
+    """A service, with the keys of the configuration for its address and its trusted authorities."""
 
     url: str
     key: str
@@ -44,7 +44,7 @@ class Service:
         parts = urlsplit(self.url)
         with contextlib.suppress(ValueError):
             return parts.hostname or "", parts.port or _PORT
-        raise Wrong(f"{self.key} has no port that can be used", f"correct {self.key}")
+        raise Wrong(f"{self.key} has an invalid port", f"correct {self.key}")
 
     @property
     def place(self) -> str:
@@ -53,8 +53,8 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A whole answer; ``date`` is the service's own clock, where it tells."""
+class Response:
+    """A whole response. ``date`` is the service's own clock, or empty."""
 
     status: int
     body: bytes
@@ -63,22 +63,22 @@ class Answer:
 
 
 def connect(service: Service) -> socket.socket:
-    """A plain connection. Raises Wrong."""
+    """Return a TCP connection. Raises Wrong."""
     host, port = service.address
     place = service.place
     try:
         return socket.create_connection((host, port), CONNECT_SECONDS)
     except UnicodeError:
-        raise Wrong(f"{host} is no name of a host", f"correct {service.key}") from None
+        raise Wrong(f"{host} is not the name of a host", f"correct {service.key}") from None
     except socket.gaierror as error:
         raise Wrong(
             f"the name {host} cannot be resolved: {error.strerror}",
-            f"see that {service.key} is spelled right and that this machine's name server (/etc/resolv.conf) knows it",
+            f"check the spelling in {service.key}, and this machine's name server (/etc/resolv.conf)",
         ) from None
     except ConnectionRefusedError:
         raise Wrong(
             f"{place} refuses connections: nobody listens there",
-            f"see that the service runs and that {service.key} names its port; {_FIREWALL}",
+            f"check that the service runs and that {service.key} names its port; {_FIREWALL}",
         ) from None
     except TimeoutError:
         raise Wrong(
@@ -86,11 +86,11 @@ def connect(service: Service) -> socket.socket:
             f"let this machine through to {place}; {_FIREWALL}",
         ) from None
     except OSError as error:
-        raise Wrong(f"{place} cannot be reached: {_reason(error)}", f"see to the network; {_FIREWALL}") from None
+        raise Wrong(f"{place} cannot be reached: {_reason(error)}", f"check the network; {_FIREWALL}") from None
 
 
 def trust(service: Service, clock: Clock) -> None:
-    """Connect and look at the certificate as our programs do. Raises Wrong."""
+    """Connect and verify the certificate as our programs do. Raises Wrong."""
     context = tls_context(service.ca_bundle)
     host, _ = service.address
     with connect(service) as plain:
@@ -101,23 +101,23 @@ def trust(service: Service, clock: Clock) -> None:
             raise _distrust(service, error, clock.utc()) from None
         except ssl.SSLError as error:
             raise Wrong(
-                f"{service.place} does not speak TLS as it should: {error.reason or 'it broke off'}",
-                f"see that {service.key} names an https port, and that nothing on the way opens TLS",
+                f"{service.place} does not speak TLS properly: {error.reason or 'it closed the connection'}",
+                f"check that {service.key} names an https port, and that no proxy intercepts TLS",
             ) from None
         except TimeoutError:
             raise Wrong(
-                f"{service.place} accepts connections but says nothing in TLS",
-                f"see that {service.key} names an https port; {_FIREWALL}",
+                f"{service.place} accepts connections but does not answer in TLS",
+                f"check that {service.key} names an https port; {_FIREWALL}",
             ) from None
         except OSError as error:
             raise Wrong(
                 f"{service.place} ends the connection during TLS: {_reason(error)}",
-                f"see what stands between here and {service.place}; {_FIREWALL}",
+                f"find out what is between this machine and {service.place}; {_FIREWALL}",
             ) from None
 
 
-def fetch(service: Service, url: str, clock: Clock) -> Answer:
-    """The answer to a GET, over https or our own unix socket. Raises Wrong."""
+def fetch(service: Service, url: str, clock: Clock) -> Response:
+    """Return the response to a GET, over https or a unix socket. Raises Wrong."""
     if service.url.startswith(UNIX_PREFIX):
         client = httpx.Client(
             transport=httpx.HTTPTransport(uds=service.url.removeprefix(UNIX_PREFIX)),
@@ -133,21 +133,21 @@ def fetch(service: Service, url: str, clock: Clock) -> Answer:
         with client, client.stream("GET", url, headers={"accept": "application/json"}) as response:
             body = read_limited(response)
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Answer(response.status_code, body, kind, response.headers.get("date", ""))
+            return Response(response.status_code, body, kind, response.headers.get("date", ""))
     except httpx.TimeoutException:
         raise Wrong(
-            f"{where(service)} is connected but gives no answer within {_READ_SECONDS:.0f} s",
-            "see whether the service hangs, or something on the way holds the answer back",
+            f"{where(service)} accepts connections but does not answer within {_READ_SECONDS:.0f} s",
+            "find out whether the service hangs, or a proxy holds the answer back",
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Wrong(
-            f"{where(service)} gave no proper answer: {type(error).__name__}",
-            f"see that {service.key} is right and that nothing on the way changes answers",
+            f"{where(service)} sent an invalid answer: {type(error).__name__}",
+            f"check that {service.key} is right and that no proxy changes answers",
         ) from None
 
 
 def where(service: Service) -> str:
-    """The service in a sentence."""
+    """Return what to call the service in a sentence."""
     return service.url.removeprefix(UNIX_PREFIX) if service.url.startswith(UNIX_PREFIX) else service.place
 
 
@@ -176,13 +176,13 @@ def _distrust(service: Service, error: ssl.SSLCertVerificationError, now: dateti
     trusted = str(service.ca_bundle) if service.ca_bundle else "the system's authorities"
     return Wrong(
         f"the certificate of {place} is issued by {issuer}, who is not among {trusted}",
-        f"put that authority's certificate into {service.ca_key}, if it is the right one; a proxy that opens TLS has"
-        " one of its own",
+        f"put that authority's certificate into {service.ca_key}, if it is the right one; a proxy that intercepts TLS"
+        " has one of its own",
     )
 
 
 def _shown(service: Service) -> x509.Certificate | None:
-    """The certificate that is presented, only to describe it: nothing is sent to whom nobody vouches for."""
+    """Return the certificate that the service presents, to describe it. Sends nothing over that connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

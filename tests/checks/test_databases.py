@@ -106,6 +106,6 @@ def test_a_service_that_never_answers_is_not_waited_for(healthy: Stage) -> None:
         )  # fmt: skip
     results = {one.name: one for one in msgspec.json.decode(ended.stdout, type=Report).results}
     assert ended.returncode == EXIT_FAILED
-    assert "says nothing in TLS" in results["authority"].found
+    assert "does not answer in TLS" in results["authority"].found
     assert results["device-code"].found.startswith("not checked")
     assert results["broker"].level is Level.PASS

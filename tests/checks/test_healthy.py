@@ -151,7 +151,7 @@ def test_a_failure_is_an_exit_code(healthy: Stage) -> None:
     assert "did you mean helpdesk?" in " ".join(ended.stdout.split())
     # What needs no configuration is looked at all the same; what puts the rest right is not said for each.
     assert "swap" in ended.stdout
-    assert ended.stdout.count("put right what the check “configuration” names") < ended.stdout.count("not checked")
+    assert ended.stdout.count("fix what the check “configuration” found first") < ended.stdout.count("not checked")
 
 
 @pytest.mark.parametrize(

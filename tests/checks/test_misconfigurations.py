@@ -167,7 +167,7 @@ KIOSK_CASES = {
         kiosk("sign_in", authority="https://login..example/x"),
         "authority",
         FAIL,
-        "no name of a host",
+        "not the name of a host",
         "sign_in.authority",
     ),
     "a port that nobody listens on": Case(
@@ -184,7 +184,7 @@ KIOSK_CASES = {
         shown("other.example"), "authority", FAIL, "is for other.example, not for localhost", "sign_in.authority"
     ),
     "a certificate that has expired": Case(
-        shown(begins=-20, ends=-10), "authority", FAIL, "has expired on", "renew the certificate of localhost"
+        shown(begins=-20, ends=-10), "authority", FAIL, "expired on", "renew the certificate of localhost"
     ),
     "a certificate of the future": Case(shown(begins=5), "authority", FAIL, "is not valid before", "timedatectl"),
     "a service without TLS": Case(without_tls, "authority", FAIL, "does not speak TLS", "https port"),
@@ -511,7 +511,7 @@ BROKER_CASES = {
         "no folder /nowhere",
         "install -d -m 700",
     ),
-    "a record that somebody holds": Case(held, "database", FAIL, "locked", "no other program holds it"),
+    "a record that somebody holds": Case(held, "database", FAIL, "locked", "no other program locks it"),
     "a record that is no database": Case(torn, "database", FAIL, "not a database", "is whole"),
     "a record of root in the broker's folder": Case(of_root, "database", FAIL, "its folder to nobody", "chown nobody"),
     "a record in memory": Case(
@@ -525,14 +525,14 @@ BROKER_CASES = {
         machine("proc/self/mounts", "server:/x / nfs4 rw 0 0"), "database", FAIL, "is on nfs4", "use PostgreSQL"
     ),
     "a record that is not there yet": Case(
-        lambda stage: stage.database.unlink(), "database", WARN, "not there yet", "start the broker"
+        lambda stage: stage.database.unlink(), "database", WARN, "does not exist yet", "start the broker"
     ),
     "a PostgreSQL that is not there": Case(
         broker("record", database="postgresql+psycopg://broker@localhost:1/record"),
         "database",
         FAIL,
         "does not take a write",
-        "see that it runs",
+        "check that it runs",
     ),
     "a required sink that is away": Case(
         sink(True, kind="syslog", url="tcp://localhost:1"), "sinks", FAIL, "refuses connections", "sink.0.url"
