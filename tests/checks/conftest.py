@@ -1,4 +1,4 @@
-"""One sandbox and one broker for each file of tests; a folder of configuration to spoil for each test."""
+"""Fixtures: one sandbox and one broker for each file of tests, and a folder of configuration for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes more than a file to put wrong: PostgreSQL, a full disk, a large record, a service that never answers."""
+"""Faults that take more than a file: PostgreSQL, a full disk, a large record, a service that never answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who can put another configuration in the place of the kiosk's."""
+"""Checks of who can replace the kiosk's configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kiosk and a broker that are set up well pass, and looking at them leaves nothing behind."""
+"""Well-configured programs pass all checks, and checking leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Misconfigurations, each really there: ``kiosk check`` finds it, and the fix names what to do."""
+"""Real misconfigurations: ``kiosk check`` finds each of them, and the fix names what to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONFIGURATION = "DeviceManagementConfiguration.Read.All"
 
 @dataclass(frozen=True)
 class Case:
-    """What is put wrong, and what one check has to say of it; ``found`` and ``fix`` stand in its words."""
+    """A fault, and what one check must report; ``found`` and ``fix`` are parts of its text."""
 
     seed: Seed
     check: str

@@ -1,4 +1,4 @@
-"""What only a terminal can show: its size, its letters, whether it answers, and who records it."""
+"""Checks that need a terminal: its size, its charset, whether it answers, and recorders."""
 
 from __future__ import annotations
 

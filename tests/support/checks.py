@@ -1,4 +1,4 @@
-"""What tests of ``kiosk check`` put wrong: files, certificates, servers, and a machine's settings, all of them real."""
+"""Real faults for tests of ``kiosk check``: in files, certificates, servers and a machine's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kiosk on a real terminal: it starts, survives what a line can send, and leaves the terminal clean."""
+"""The kiosk on a real terminal: it starts, survives any input, and leaves the terminal clean."""
 
 from __future__ import annotations
 
