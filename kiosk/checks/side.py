@@ -32,7 +32,7 @@ def recognised(path: Path, text: str) -> str:
     found = {side: len(headings & tables) for side, tables in _TABLES.items()}
     if found[KIOSK] == found[BROKER]:
         tables = "[organisation] and [sign_in], or [tokens] and [graph]"
-        raise ConfigError(path, f"expected kiosk.toml or broker.toml, with {tables}; or --side")
+        raise ConfigError(path, f"expected kiosk.toml or broker.toml, with {tables}; or name the side with --side")
     return max(found, key=lambda side: found[side])
 
 
