@@ -54,5 +54,5 @@ def reports_errors(command: Callable[Arguments, int | None]) -> Callable[Argumen
 
 def _crashed(error: Exception) -> int:
     """Report an unexpected exception without its text, which may quote a secret, and return the exit code."""
-    click.echo(f"kiosk: internal error: {type(error).__name__} at {place_of(error)}", err=True)
+    click.echo(f"kiosk: internal error: {place_of(error)}", err=True)
     return EXIT_CRASH

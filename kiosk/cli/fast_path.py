@@ -38,5 +38,5 @@ def run_directly(words: list[str]) -> int | None:
     except Exception as error:  # a traceback on a kiosk's screen helps nobody in front of it
         from kiosk.process.logging import place_of
 
-        sys.stderr.write(f"kiosk: internal error: {type(error).__name__} at {place_of(error)}\n")
+        sys.stderr.write(f"kiosk: internal error: {place_of(error)}\n")
         return EXIT_CRASH

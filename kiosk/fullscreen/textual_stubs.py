@@ -30,7 +30,7 @@ class _Palette:
 
 
 def _no_folder() -> NoReturn:
-    raise RuntimeError("a kiosk delivers no files")
+    raise AssertionError("a kiosk delivers no files")
 
 
 def _stub(name: str, **names: object) -> None:

@@ -177,7 +177,7 @@ KIOSK_CASES = {
         lambda stage: stage.kiosk["sign_in"].pop("ca_bundle"),
         "authority",
         FAIL,
-        "Sandbox authority",
+        "recovery-kiosk sandbox",
         "sign_in.ca_bundle",
     ),
     "a certificate for another name": Case(
@@ -236,7 +236,7 @@ KIOSK_CASES = {
         lambda stage: stage.kiosk.update(broker={"url": stage.sandbox.url}),
         "broker",
         FAIL,
-        "Sandbox",
+        "sandbox",
         "broker.ca_bundle",
     ),
     "a clock that is ten minutes off": Case(ahead(minutes=10), "clock", FAIL, " s ahead of", "timedatectl"),
@@ -424,7 +424,7 @@ BROKER_CASES = {
         broker("listen", url="https://localhost:1"), "listening", FAIL, "listen.certificate is missing", "PEM file"
     ),
     "https with an expired certificate": Case(
-        https(begins=-9, ends=-2), "listening", FAIL, "has expired", "get a new one"
+        https(begins=-9, ends=-2), "listening", FAIL, "expired on", "get a new one"
     ),
     "https with a certificate that runs out": Case(
         https(ends=9), "listening", WARN, "expires in 8 days", "get a new one"
@@ -478,14 +478,14 @@ BROKER_CASES = {
         "permissions",
         WARN,
         "more than needed: Directory.ReadWrite.All",
-        "take Directory.ReadWrite.All away",
+        "remove Directory.ReadWrite.All",
     ),
     "writing where reading is enough": Case(
         permissions("DeviceManagementManagedDevices.ReadWrite.All", PRIVILEGED),
         "permissions",
         WARN,
         "DeviceManagementManagedDevices.ReadWrite.All",
-        "take",
+        "remove",
     ),
     "a Graph that refuses": Case(permissions("Directory.ReadWrite.All"), "graph", FAIL, "403", f"grant {READ}"),
     "a Graph that is busy": Case(
@@ -546,7 +546,11 @@ BROKER_CASES = {
         sink(True, kind="file", url="file:/nowhere/record.jsonl"), "sinks", FAIL, "no folder /nowhere", "install -d"
     ),
     "a sink of an unfit address": Case(
-        sink(True, kind="webhook", url="tcp://localhost:1"), "sinks", FAIL, "no address of a webhook", "docs/sinks.md"
+        sink(True, kind="webhook", url="tcp://localhost:1"),
+        "sinks",
+        FAIL,
+        "not an address for webhook",
+        "docs/sinks.md",
     ),
 }
 
