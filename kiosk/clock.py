@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -89,3 +90,18 @@ class Deadline:
 
     def passed(self) -> bool:
         return self.clock.now() >= self.at
+
+    @contextlib.asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Bound the body of an ``async with``: it ends with TimeoutError when the deadline passes."""
+        async with asyncio.timeout(None) as limit:
+
+            async def expire() -> None:
+                await self.clock.sleep(self.left())
+                limit.reschedule(asyncio.get_running_loop().time())
+
+            expiring = asyncio.create_task(expire())
+            try:
+                yield
+            finally:
+                expiring.cancel()

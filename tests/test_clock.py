@@ -62,3 +62,58 @@ def test_no_clock_change_moves_a_deadline(monkeypatch: pytest.MonkeyPatch) -> No
     deadline = Deadline.after(SystemClock(), 2)
     assert (deadline.passed(), deadline.passed()) == (False, True)
     assert set(asked) == {time.CLOCK_BOOTTIME}
+
+
+async def test_a_limit_ends_what_outlasts_its_deadline() -> None:
+    clock = ManualClock()
+    reached: list[str] = []
+
+    async def bounded() -> None:
+        async with Deadline.after(clock, 10).limit():
+            reached.append("body")
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(bounded())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    clock.advance(9)
+    await asyncio.sleep(0)
+    assert not task.done()
+    clock.advance(1)
+    with pytest.raises(TimeoutError):
+        await task
+    assert reached == ["body"]
+
+
+async def test_a_limit_leaves_alone_what_ends_in_time() -> None:
+    clock = ManualClock()
+    async with Deadline.after(clock, 10).limit():
+        await asyncio.sleep(0)
+    clock.advance(20)
+    await asyncio.sleep(0)
+    with pytest.raises(KeyError):
+        async with Deadline.after(clock, 10).limit():
+            raise KeyError
+
+
+async def test_a_limit_passes_a_cancellation_on() -> None:
+    clock = ManualClock()
+
+    async def bounded() -> None:
+        async with Deadline.after(clock, 10).limit():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(bounded())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_limit_that_has_passed_already_ends_the_first_wait() -> None:
+    clock = ManualClock()
+    deadline = Deadline.after(clock, 10)
+    clock.advance(11)
+    with pytest.raises(TimeoutError):
+        async with deadline.limit():
+            await asyncio.Event().wait()
