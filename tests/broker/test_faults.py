@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ def shared_sandbox() -> Iterator[RunningSandbox]:
     """Pages of two devices, so that there are several."""
     with tempfile.TemporaryDirectory() as name, running_sandbox(Path(name), graph={"page_size": 2}) as sandbox:
         yield sandbox
+
+
+def in_the_future(seconds: float) -> int:
+    return int(datetime.now(UTC).timestamp() + seconds)
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
@@ -205,6 +209,19 @@ def test_entra_gives_the_broker_no_token(
         # What failed once is asked anew, at once.
         sandbox.clear_faults()
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
+
+
+def test_an_authority_that_hangs_delays_nobody(start: Start, sandbox: RunningSandbox) -> None:
+    clock = MovedClock()
+    token = sandbox.token("ada")
+    with start(clock) as broker:
+        assert broker.ask("GET", "/v1/session", token).status_code == 200
+        sandbox.fault("*/openid-configuration", "hang")
+        clock.ahead = timedelta(hours=2)
+        fresh = sandbox.token("ada", iat=in_the_future(7200), exp=in_the_future(9000), auth_time=in_the_future(7200))
+        broker.http.timeout = httpx.Timeout(5)
+        assert [broker.ask("GET", "/v1/session", fresh).status_code for _ in range(3)] == [200] * 3
+        assert broker.ask("GET", "/readyz").status_code == 200
 
 
 def test_pages_are_followed(broker: RunningBroker, sandbox: RunningSandbox) -> None:

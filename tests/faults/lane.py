@@ -139,7 +139,7 @@ class Lane:
         self.cell, self.phase = cell, ""
         if self._service and cell.call.cold == "keys" and not cell.broker:
             ring = self._service._tokens._keys
-            ring._keys = ring._tried_at = None
+            ring._cached = ring._ended_at = None
         if self._service is None or cell.call.cold == "credential" or cell.broker or self._used:
             if self._service:
                 await self._service.close()

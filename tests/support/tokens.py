@@ -1,9 +1,10 @@
-"""Tokens before a judge: keys of one's own, an authority that is asked, a clock that is moved by hand."""
+"""Access tokens and their validation: keys of our own, an authority that serves them, and a clock that tests move."""
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -15,58 +16,57 @@ from kiosk.broker.tokens.validation import Caller, Tokens
 from kiosk.clock import ManualClock
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokenRefused
+from tests.support.authority import LoopbackAuthority, client_tls, loopback_authority
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 FOREIGN = "99999999-2222-3333-4444-555555555555"
-AUTHORITY = f"https://login.example/{TENANT}"
-ISSUER = f"{AUTHORITY}/v2.0"
+ISSUER = f"https://login.example/{TENANT}/v2.0"
 AUDIENCE = "aaaaaaaa-2222-3333-4444-555555555555"
 OID = "bbbbbbbb-2222-3333-4444-555555555555"
 KEYS = {name: rsa.generate_private_key(public_exponent=65537, key_size=2048) for name in ("one", "two", "stranger")}
 LEFT_OUT: Any = ...
+_DISCOVERY = f"/{TENANT}/v2.0/.well-known/openid-configuration"
+_KEYS = f"/{TENANT}/discovery/v2.0/keys"
 
 
 def jwk(name: str, key: Any = None, **changes: Any) -> dict[str, Any]:
+    """A public key as an entry of a key set."""
     public = (key or KEYS[name]).public_key()
     numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(public))
     return {**numbers, "kid": name, "use": "sig", "issuer": ISSUER, **changes}
 
 
-class Authority:
-    """The tenant's discovery document and key set, and how often they were asked for."""
+class Validation:
+    """The broker's ``Tokens`` with a real authority on loopback."""
 
-    def __init__(self) -> None:
-        self.keys: Any = [jwk("one")]
-        self.discovery: Any = {"issuer": ISSUER, "jwks_uri": f"{AUTHORITY}/discovery/v2.0/keys"}
-        self.down = False
-        self.fetched = 0
-
-    async def answer(self, request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(0)
-        if self.down:
-            raise httpx.ConnectError("down")
-        if request.url.path.endswith("/openid-configuration"):
-            assert str(request.url) == f"{ISSUER}/.well-known/openid-configuration"
-            self.fetched += 1
-            return httpx.Response(200, json=self.discovery)
-        return httpx.Response(200, json={"keys": self.keys})
-
-
-class Desk:
-    """Tokens with a fake authority and a clock that is moved by hand."""
-
-    def __init__(self) -> None:
+    def __init__(self, authority: LoopbackAuthority) -> None:
         self.clock = ManualClock()
-        self.authority = Authority()
-        settings = TokenSettings(authority=AUTHORITY, tenant=TENANT, audience=AUDIENCE)
-        client = httpx.AsyncClient(transport=httpx.MockTransport(self.authority.answer))
+        self.authority = authority
+        self.publish(jwk("one"))
+        self.announce()
+        settings = TokenSettings(authority=f"{authority.url}/{TENANT}", tenant=TENANT, audience=AUDIENCE)
+        client = httpx.AsyncClient(verify=client_tls(), trust_env=False)
         self.tokens = Tokens(settings, KeyRing(settings, self.clock, client), self.clock)
+
+    def publish(self, *keys: Any) -> None:
+        """Make these the tenant's signing keys."""
+        self.authority.documents[_KEYS] = {"keys": keys}
+
+    def announce(self, **changes: Any) -> None:
+        """Serve the tenant's discovery document with these changes."""
+        self.authority.documents[_DISCOVERY] = {"issuer": ISSUER, "jwks_uri": f"{self.authority.url}{_KEYS}"} | changes
+
+    @property
+    def fetched(self) -> int:
+        """How often a fetch of the keys has begun."""
+        return self.authority.asked.count(_DISCOVERY)
 
     @property
     def now(self) -> int:
         return int(self.clock.utc().timestamp())
 
     def claims(self, **changes: Any) -> dict[str, Any]:
+        """The claims of a good token with these changes."""
         claims = {
             "aud": AUDIENCE, "iss": ISSUER, "tid": TENANT, "oid": OID, "ver": "2.0", "scp": "Session.Open",
             "iat": self.now, "nbf": self.now, "exp": self.now + 3600, "auth_time": self.now, "uti": "u1",
@@ -75,14 +75,17 @@ class Desk:
         return {name: value for name, value in claims.items() if value is not LEFT_OUT}
 
     def signed(self, key: str = "one", kid: str | None = None, **changes: Any) -> str:
+        """A token with these changes, signed with one of ``KEYS``."""
         return jwt.encode(self.claims(**changes), KEYS[key], "RS256", {"kid": kid or key})
 
     async def judge(self, token: str, *, fresh: bool = True) -> Caller:
+        """The caller whom a token names. Raises TokenRefused or TokensUnavailable."""
         claims = await self.tokens.prove(f"Bearer {token}")
         await self.tokens.accept(claims, fresh=fresh)
         return claims.caller()
 
     async def code(self, token: str, *, fresh: bool = True) -> str:
+        """The code of the refusal, empty for an accepted token; the refusal must not quote the token."""
         try:
             await self.judge(token, fresh=fresh)
         except TokenRefused as error:
@@ -91,3 +94,14 @@ class Desk:
             return ""
         assert token not in f"{refusal.cause}{refusal!r}"
         return refusal.code
+
+
+@contextlib.asynccontextmanager
+async def running_validation() -> AsyncIterator[Validation]:
+    """Token validation with an authority that answers."""
+    async with loopback_authority() as authority:
+        made = Validation(authority)
+        try:
+            yield made
+        finally:
+            await made.tokens.close()

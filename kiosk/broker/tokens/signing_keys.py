@@ -1,9 +1,11 @@
-"""The keys that sign the tenant's tokens, by way of its OpenID discovery document."""
+"""The public keys that verify the tenant's tokens, found through its OpenID discovery document."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -13,9 +15,9 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from kiosk.broker.logs import event
+from kiosk.broker.logs import event, place
 from kiosk.broker.metrics import OK, Metrics
-from kiosk.clock import Clock
+from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokensUnavailable
 from kiosk.net.http import aread_limited, cause_of
@@ -24,9 +26,12 @@ ALGORITHM = "RS256"
 _FEWEST_BITS = 2048
 _FRESH_SECONDS = 3600
 _USABLE_SECONDS = 24 * 3600
-# Bounds what tokens with invented key ids, or an authority that is down, can make us ask.
+FETCH_SECONDS = 15
+# From the end of one fetch to the next: bounds what an authority that is down, or tokens with invented key ids, cost.
 PAUSE_SECONDS = 10
-_FETCH_SECONDS = 15
+# Load balancers give up on a health check after a few seconds.
+READY_SECONDS = 2
+_EXPECTED = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, msgspec.MsgspecError, ValueError, RecursionError)
 
 _Answer = TypeVar("_Answer")
 
@@ -42,7 +47,7 @@ class _KeySet(msgspec.Struct):
 
 @dataclass(frozen=True)
 class SigningKeys:
-    """One fetched state: the issuer and its public keys by id. ``at`` is the clock's time of the fetch, in seconds."""
+    """The result of one fetch: the issuer, and its public keys by id. ``at`` is the clock's time, in seconds."""
 
     issuer: str
     by_id: dict[str, jwt.PyJWK]
@@ -50,77 +55,120 @@ class SigningKeys:
 
 
 class KeyRing:
-    """Fetches the signing keys when needed, keeps them, and follows their rotation."""
+    """Fetches the tenant's signing keys, caches them, and follows their rotation.
+
+    One fetch serves all callers, and a pause follows each. Only a caller whom the cache cannot serve waits.
+    """
 
     def __init__(
         self, settings: TokenSettings, clock: Clock, client: httpx.AsyncClient, metrics: Metrics | None = None
     ) -> None:
-        self._settings = settings
+        self._authority = settings.authority.rstrip("/")
+        self._tenant = settings.tenant.lower()
         self._clock = clock
         self._client = client
         self._metrics = metrics or Metrics(clock)
-        self._keys: SigningKeys | None = None
-        self._tried_at: float | None = None
-        self._fetching = asyncio.Lock()
+        self._cached: SigningKeys | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._keeping_fresh: asyncio.Task[None] | None = None
+        self._ended_at: float | None = None
+        self._failure = ""
 
     async def current(self) -> SigningKeys:
-        """The keys, not older than an hour; up to a day while the authority is silent. Raises TokensUnavailable."""
-        keys = self._keys
-        if keys and self._age(keys) < _FRESH_SECONDS:
-            return keys
-        try:
-            return await self._newer_than(keys)
-        except TokensUnavailable as error:
-            if keys is None or self._age(keys) >= _USABLE_SECONDS:
-                raise
-            age = f"{self._age(keys):.0f}"
-            event("signing_keys.old", logging.WARNING, seconds=age, code=error.code, cause=error.cause)
-            return keys
+        """Return the signing keys. Raises TokensUnavailable.
+
+        Keys older than an hour still serve while new ones are fetched in the background. After a day they are void.
+        """
+        keys = self._usable()
+        if keys is None:
+            return await self._refreshed()
+        if self._age(keys) >= _FRESH_SECONDS:
+            self._refresh()
+        return keys
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """The key of that id; an unknown one is looked for again, as it may be new. Raises TokensUnavailable."""
+        """Return the key with that id. An unknown id may be new, so it causes a fetch. Raises TokensUnavailable."""
         keys = await self.current()
         if key_id not in keys.by_id:
-            keys = await self._newer_than(keys)
+            keys = await self._refreshed()
         return keys.by_id.get(key_id)
 
+    async def ready(self) -> None:
+        """Return if tokens can be checked. Does not wait for an authority that hangs. Raises TokensUnavailable."""
+        try:
+            async with Deadline.after(self._clock, READY_SECONDS).limit():
+                await self.current()
+        except TimeoutError:
+            raise TokensUnavailable("the first fetch of the signing keys has not ended", retry_after=1) from None
+
     async def close(self) -> None:
+        tasks = {task for task in (self._fetching, self._keeping_fresh) if task}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.aclose()
 
     def _age(self, keys: SigningKeys) -> float:
         return self._clock.now() - keys.at
 
-    async def _newer_than(self, seen: SigningKeys | None) -> SigningKeys:
-        """Fetch once for all who wait, and not again at once. Raises TokensUnavailable."""
-        async with self._fetching:
-            rest = 0.0 if self._tried_at is None else self._tried_at + PAUSE_SECONDS - self._clock.now()
-            if self._keys is seen and rest <= 0:
-                self._tried_at = self._clock.now()
-                try:
-                    self._keys = await self._fetch()
-                except TokensUnavailable as error:
-                    self._metrics.answer("signing_keys", error.code)
-                    raise
-                self._metrics.answer("signing_keys", OK)
-            # Old keys end with their day also while nobody is asked, between two tries.
-            if self._keys is None or self._age(self._keys) >= _USABLE_SECONDS:
-                raise TokensUnavailable("the last try to fetch the signing keys failed", retry_after=max(rest, 0.0))
-            return self._keys
+    def _usable(self) -> SigningKeys | None:
+        return self._cached if self._cached and self._age(self._cached) < _USABLE_SECONDS else None
+
+    def _pause_left(self) -> float:
+        return 0.0 if self._ended_at is None else max(0.0, self._ended_at + PAUSE_SECONDS - self._clock.now())
+
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """Return the fetch in progress, or start one. Returns None during the pause after the last one."""
+        if self._fetching is None and not self._pause_left():
+            self._fetching = _in_background(self._fetch_once())
+            self._keeping_fresh = self._keeping_fresh or _in_background(self._keep_fresh())
+        return self._fetching
+
+    async def _keep_fresh(self) -> None:
+        """Refresh the keys each hour, so that an idle broker neither trusts withdrawn ones nor is left without any."""
+        while True:
+            await self._clock.sleep(_FRESH_SECONDS)
+            self._refresh()
+
+    async def _refreshed(self) -> SigningKeys:
+        """Return the keys after a fetch, or as they are during the pause. Raises TokensUnavailable."""
+        fetch = self._refresh()
+        if fetch:
+            # Unlike awaiting the task itself, this does not cancel it when one of its callers goes away.
+            await asyncio.wait({fetch})
+        keys = self._usable()
+        if keys is None or (fetch and self._failure):
+            raise TokensUnavailable(self._failure, retry_after=self._pause_left())
+        return keys
+
+    async def _fetch_once(self) -> None:
+        self._failure = "the fetch of the signing keys was interrupted"
+        try:
+            async with Deadline.after(self._clock, FETCH_SECONDS).limit():
+                self._cached = await self._fetch()
+            self._failure = ""
+            self._metrics.answer("signing_keys", OK)
+        except Exception as error:
+            # Whatever an authority sends, the old keys go on serving.
+            cause = cause_of(error) if isinstance(error, _EXPECTED) else place(error)
+            self._failure = f"signing keys of {self._authority}: {cause}"
+            self._metrics.answer("signing_keys", TokensUnavailable.code)
+            if keys := self._usable():
+                age = f"{self._age(keys):.0f}"
+                code = TokensUnavailable.code
+                event("signing_keys.old", logging.WARNING, seconds=age, code=code, cause=self._failure)
+        finally:
+            self._ended_at = self._clock.now()
+            self._fetching = None
 
     async def _fetch(self) -> SigningKeys:
-        authority = self._settings.authority.rstrip("/")
-        try:
-            async with asyncio.timeout(_FETCH_SECONDS):
-                about = await self._get(f"{authority}/v2.0/.well-known/openid-configuration", _Discovery)
-                self._check(about)
-                found = await self._get(about.jwks_uri, _KeySet)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-            cause = f"signing keys of {authority}: {cause_of(error)}"
-            raise TokensUnavailable(cause, retry_after=PAUSE_SECONDS) from None
-        by_id = {key.key_id: key for key in (_usable(entry, about.issuer) for entry in found.keys) if key}
+        about = await self._get(f"{self._authority}/v2.0/.well-known/openid-configuration", _Discovery)
+        self._check(about)
+        found = await self._get(about.jwks_uri, _KeySet)
+        by_id = {str(key.key_id): key for entry in found.keys if (key := _signing_key(entry, about.issuer))}
         if not by_id:
-            raise TokensUnavailable(f"no signing key can be used at {about.jwks_uri}", retry_after=PAUSE_SECONDS)
-        return SigningKeys(about.issuer, {str(key_id): key for key_id, key in by_id.items()}, self._clock.now())
+            raise ValueError(f"no signing key can be used at {about.jwks_uri}")
+        return SigningKeys(about.issuer, by_id, self._clock.now())
 
     async def _get(self, url: str, kind: type[_Answer]) -> _Answer:
         async with self._client.stream("GET", url, headers={"accept": "application/json"}) as response:
@@ -129,17 +177,21 @@ class KeyRing:
             return msgspec.json.decode(await aread_limited(response), type=kind)
 
     def _check(self, about: _Discovery) -> None:
-        """The document must speak of our tenant, and send us nowhere else for its keys."""
-        authority, issuer, keys = (urlsplit(url) for url in (self._settings.authority, about.issuer, about.jwks_uri))
-        tenant = self._settings.tenant.lower()
-        if issuer.scheme != "https" or tenant not in issuer.path.lower().split("/"):
-            raise ValueError(f"issuer {about.issuer!r} is not of tenant {tenant}")
+        """Raise ValueError unless the document is our tenant's and names keys at the authority itself."""
+        authority, issuer, keys = (urlsplit(url) for url in (self._authority, about.issuer, about.jwks_uri))
+        if issuer.scheme != "https" or self._tenant not in issuer.path.lower().split("/"):
+            raise ValueError(f"issuer {about.issuer!r} is not of tenant {self._tenant}")
         if keys.scheme != "https" or keys.netloc.lower() != authority.netloc.lower():
             raise ValueError(f"jwks_uri {about.jwks_uri!r} is not at the authority")
 
 
-def _usable(entry: dict[str, Any], issuer: str) -> jwt.PyJWK | None:
-    """An RSA signing key of this issuer with an id; anything else in the set is passed over."""
+def _in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start a task whose log lines do not carry the fields of the request that happened to cause it."""
+    return asyncio.create_task(work, context=contextvars.Context())
+
+
+def _signing_key(entry: dict[str, Any], issuer: str) -> jwt.PyJWK | None:
+    """Return an entry of the set if it is an RSA signing key of this issuer, strong enough and with an id."""
     if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig" or entry.get("alg", ALGORITHM) != ALGORITHM:
         return None
     if not isinstance(entry.get("kid"), str):

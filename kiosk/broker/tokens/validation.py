@@ -128,8 +128,8 @@ class Tokens:
             self._check_freshness(claims)
 
     async def ready(self) -> None:
-        """Return when signing keys are at hand. Raises TokensUnavailable."""
-        await self._keys.current()
+        """Return if tokens can be checked, or after a short wait for the first keys. Raises TokensUnavailable."""
+        await self._keys.ready()
 
     async def close(self) -> None:
         await self._keys.close()

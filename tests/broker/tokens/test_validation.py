@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import jwt
@@ -14,16 +14,17 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from kiosk.errors import TokenMissing, TokenRefused
-from tests.support.tokens import AUDIENCE, FOREIGN, ISSUER, KEYS, LEFT_OUT, OID, TENANT, Desk
+from tests.support.tokens import AUDIENCE, FOREIGN, ISSUER, KEYS, LEFT_OUT, OID, TENANT, Validation, running_validation
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+async def validation() -> AsyncIterator[Validation]:
+    async with running_validation() as made:
+        yield made
 
 
-async def test_a_good_token_names_the_person(desk: Desk) -> None:
-    caller = await desk.judge(desk.signed())
+async def test_a_good_token_names_the_person(validation: Validation) -> None:
+    caller = await validation.judge(validation.signed())
     person = caller.person
     assert (person.tid, person.oid, person.roles) == (TENANT, OID, ("Technician",))
     assert (person.name, person.address) == ("Astrid\N{REPLACEMENT CHARACTER}[2J", "astrid@example.org")
@@ -60,8 +61,8 @@ CLAIMS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "code"), [case[1:] for case in CLAIMS], ids=[case[0] for case in CLAIMS])
-async def test_claims(desk: Desk, changes: dict[str, Any], code: str) -> None:
-    assert await desk.code(desk.signed(**changes)) == code
+async def test_claims(validation: Validation, changes: dict[str, Any], code: str) -> None:
+    assert await validation.code(validation.signed(**changes)) == code
 
 
 @pytest.mark.parametrize(
@@ -80,17 +81,17 @@ async def test_claims(desk: Desk, changes: dict[str, Any], code: str) -> None:
         ({"auth_time": 0, "iat": -3000}, ""),
     ],
 )
-async def test_times(desk: Desk, changes: dict[str, int | None], code: str) -> None:
+async def test_times(validation: Validation, changes: dict[str, int | None], code: str) -> None:
     claims: dict[str, Any] = {
-        name: LEFT_OUT if offset is None else desk.now + offset for name, offset in changes.items()
+        name: LEFT_OUT if offset is None else validation.now + offset for name, offset in changes.items()
     }
-    assert await desk.code(desk.signed(**claims)) == code
+    assert await validation.code(validation.signed(**claims)) == code
 
 
-async def test_a_reveal_may_end_after_the_sign_in_is_stale(desk: Desk) -> None:
-    old = desk.signed(auth_time=desk.now - 2000)
-    assert await desk.code(old) == "token_stale"
-    assert await desk.code(old, fresh=False) == ""
+async def test_a_reveal_may_end_after_the_sign_in_is_stale(validation: Validation) -> None:
+    old = validation.signed(auth_time=validation.now - 2000)
+    assert await validation.code(old) == "token_stale"
+    assert await validation.code(old, fresh=False) == ""
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
@@ -98,8 +99,8 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = 
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
-def hs256_with_public_key(desk: Desk) -> str:
-    head = unsigned({"alg": "HS256", "kid": "one"}, desk.claims()).rstrip(".")
+def hs256_with_public_key(validation: Validation) -> str:
+    head = unsigned({"alg": "HS256", "kid": "one"}, validation.claims()).rstrip(".")
     secret = (
         KEYS["one"]
         .public_key()
@@ -109,60 +110,60 @@ def hs256_with_public_key(desk: Desk) -> str:
     return head + "." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def tampered(desk: Desk) -> str:
-    head, _, signature = desk.signed().split(".")
-    payload = unsigned({}, desk.claims(roles=["Other"])).split(".")[1]
+def tampered(validation: Validation) -> str:
+    head, _, signature = validation.signed().split(".")
+    payload = unsigned({}, validation.claims(roles=["Other"])).split(".")[1]
     return f"{head}.{payload}.{signature}"
 
 
-FORGED: dict[str, tuple[Callable[[Desk], str], str]] = {
-    "alg none": (lambda desk: unsigned({"alg": "none"}, desk.claims()), "token_unsigned"),
-    "alg NoNe": (lambda desk: unsigned({"alg": "NoNe", "kid": "one"}, desk.claims(), b"x"), "token_unsigned"),
-    "no alg": (lambda desk: unsigned({"kid": "one"}, desk.claims(), b"x"), "token_unsigned"),
-    "no signature": (lambda desk: unsigned({"alg": "RS256", "kid": "one"}, desk.claims()), "token_unsigned"),
+FORGED: dict[str, tuple[Callable[[Validation], str], str]] = {
+    "alg none": (lambda v: unsigned({"alg": "none"}, v.claims()), "token_unsigned"),
+    "alg NoNe": (lambda v: unsigned({"alg": "NoNe", "kid": "one"}, v.claims(), b"x"), "token_unsigned"),
+    "no alg": (lambda v: unsigned({"kid": "one"}, v.claims(), b"x"), "token_unsigned"),
+    "no signature": (lambda v: unsigned({"alg": "RS256", "kid": "one"}, v.claims()), "token_unsigned"),
     "unsigned and of another tenant": (
-        lambda desk: unsigned({"alg": "none"}, desk.claims(tid=FOREIGN)),
+        lambda v: unsigned({"alg": "none"}, v.claims(tid=FOREIGN)),
         "token_unsigned",
     ),
     "HS256 with our public key": (hs256_with_public_key, "token_signature"),
-    "PS256": (lambda desk: jwt.encode(desk.claims(), KEYS["one"], "PS256", {"kid": "one"}), "token_signature"),
-    "RS512": (lambda desk: jwt.encode(desk.claims(), KEYS["one"], "RS512", {"kid": "one"}), "token_signature"),
+    "PS256": (lambda v: jwt.encode(v.claims(), KEYS["one"], "PS256", {"kid": "one"}), "token_signature"),
+    "RS512": (lambda v: jwt.encode(v.claims(), KEYS["one"], "RS512", {"kid": "one"}), "token_signature"),
     "changed payload": (tampered, "token_signature"),
-    "a stranger's key under our id": (lambda desk: desk.signed("stranger", kid="one"), "token_signature"),
-    "a stranger's key and id": (lambda desk: desk.signed("stranger"), "token_signature"),
-    "no key id": (lambda desk: jwt.encode(desk.claims(), KEYS["one"], "RS256"), "token_signature"),
-    "another tenant's key and claims": (lambda desk: desk.signed("stranger", tid=FOREIGN), "token_tenant"),
+    "a stranger's key under our id": (lambda v: v.signed("stranger", kid="one"), "token_signature"),
+    "a stranger's key and id": (lambda v: v.signed("stranger"), "token_signature"),
+    "no key id": (lambda v: jwt.encode(v.claims(), KEYS["one"], "RS256"), "token_signature"),
+    "another tenant's key and claims": (lambda v: v.signed("stranger", tid=FOREIGN), "token_tenant"),
     "our key id, other claims, bad signature": (
-        lambda desk: desk.signed("stranger", kid="one", tid=FOREIGN),
+        lambda v: v.signed("stranger", kid="one", tid=FOREIGN),
         "token_signature",
     ),
     "a critical header": (
-        lambda desk: jwt.encode(desk.claims(), KEYS["one"], "RS256", {"kid": "one", "crit": ["x"], "x": 1}),
+        lambda v: jwt.encode(v.claims(), KEYS["one"], "RS256", {"kid": "one", "crit": ["x"], "x": 1}),
         "token_invalid",
     ),
-    "words": (lambda desk: "not.a.token", "token_invalid"),
-    "too long": (lambda desk: desk.signed() + "x" * 20_000, "token_invalid"),
-    "two parts": (lambda desk: desk.signed().rpartition(".")[0], "token_invalid"),
+    "words": (lambda v: "not.a.token", "token_invalid"),
+    "too long": (lambda v: v.signed() + "x" * 20_000, "token_invalid"),
+    "two parts": (lambda v: v.signed().rpartition(".")[0], "token_invalid"),
     "claims that are a list": (
-        lambda desk: jwt.PyJWS().encode(b"[]", KEYS["one"], "RS256", {"kid": "one"}),
+        lambda v: jwt.PyJWS().encode(b"[]", KEYS["one"], "RS256", {"kid": "one"}),
         "token_invalid",
     ),
 }
 
 
 @pytest.mark.parametrize(("forge", "code"), FORGED.values(), ids=FORGED)
-async def test_forgeries(desk: Desk, forge: Callable[[Desk], str], code: str) -> None:
-    assert await desk.code(forge(desk)) == code
+async def test_forgeries(validation: Validation, forge: Callable[[Validation], str], code: str) -> None:
+    assert await validation.code(forge(validation)) == code
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer  ", "Basic YWJj", "token"])
-async def test_no_token(desk: Desk, header: str | None) -> None:
+async def test_no_token(validation: Validation, header: str | None) -> None:
     with pytest.raises(TokenMissing):
-        await desk.tokens.prove(header)
+        await validation.tokens.prove(header)
 
 
-async def test_only_a_good_signature_proves_who_was_refused(desk: Desk) -> None:
-    claims = await desk.tokens.prove(f"Bearer {desk.signed(aud='other')}")
+async def test_only_a_good_signature_proves_who_was_refused(validation: Validation) -> None:
+    claims = await validation.tokens.prove(f"Bearer {validation.signed(aud='other')}")
     assert claims.caller().person.oid == OID
     with pytest.raises(TokenRefused):
-        await desk.tokens.prove(f"Bearer {desk.signed('stranger')}")
+        await validation.tokens.prove(f"Bearer {validation.signed('stranger')}")

@@ -1,0 +1,109 @@
+"""A sign-in service on loopback, over TLS: it serves a tenant's discovery document and signing keys, fails or hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from kiosk.sandbox import ca
+from tests.support.relay import server_certificate
+
+_HEAD_END = b"\r\n\r\n"
+
+
+class Mode(Enum):
+    """What becomes of a request."""
+
+    ANSWERS = "answered"
+    FAILS = "answered with 503"
+    HANGS = "read, and never answered"
+
+
+class LoopbackAuthority:
+    """Answers as ``mode`` says. ``documents`` holds what it serves by path; ``asked`` the paths of all requests."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"https://localhost:{port}"
+        self.mode = Mode.ANSWERS
+        self.documents: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self._arrived = asyncio.Condition()
+
+    async def has_been_asked(self, times: int) -> None:
+        """Wait until that many requests have arrived."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.asked) >= times)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one request of one connection."""
+        head = await reader.readuntil(_HEAD_END)
+        path = head.split(b" ")[1].decode()
+        async with self._arrived:
+            self.asked.append(path)
+            self._arrived.notify_all()
+        if self.mode is Mode.HANGS:
+            await reader.read()
+            return
+        status = "503 Service Unavailable" if self.mode is Mode.FAILS else "200 OK"
+        content = self.documents.get(path, {})
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        lines = (f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}")
+        writer.write("\r\n".join(lines).encode() + b"\r\nconnection: close" + _HEAD_END + body)
+        await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def loopback_authority() -> AsyncIterator[LoopbackAuthority]:
+    """Start one on a free port. ``client_tls`` trusts it."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await authority.serve(reader, writer)
+        finally:
+            serving.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=_server_tls())
+    authority = LoopbackAuthority(server.sockets[0].getsockname()[1])
+    try:
+        yield authority
+    finally:
+        server.close()
+        for task in list(serving):
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+
+@functools.cache
+def _issuer() -> ca.Authority:
+    return ca.Authority()
+
+
+@functools.cache
+def _server_tls() -> ssl.SSLContext:
+    pair = server_certificate(_issuer(), "localhost", days=1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "server.pem")
+        file.write_bytes(pair.key_pem() + pair.certificate_pem())
+        context.load_cert_chain(file)
+    return context
+
+
+@functools.cache
+def client_tls() -> ssl.SSLContext:
+    """A context that trusts the certificate of every ``loopback_authority``, and no other."""
+    return ssl.create_default_context(cadata=_issuer().certificate_pem().decode())
