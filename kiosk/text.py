@@ -1,9 +1,11 @@
-"""Cleans foreign strings at the edge where they come in, and measures text in cells of a terminal."""
+"""Checks and cleans foreign text where it comes in, and measures text in cells of a terminal."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 LONGEST = 64
 _MARKS_IN_A_ROW = 2

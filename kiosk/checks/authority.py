@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -12,12 +11,11 @@ import msgspec
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed, warning
 from kiosk.checks.trust import Response, Service, fetch
 from kiosk.clock import Clock
-from kiosk.text import clean
+from kiosk.text import GUID, clean
 
 # A clock that is five minutes off makes tokens invalid; one minute means that nothing keeps it right.
 _TOO_FAR = timedelta(minutes=5)
 _FAR = timedelta(minutes=1)
-GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHARED = {"common", "organizations", "consumers"}
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kiosk.checks.authority import GUID, tenant_of
+from kiosk.checks.authority import tenant_of
 from kiosk.checks.result import Finding, failed, together, warning
 from kiosk.checks.side import Side
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import ConfigError
+from kiosk.text import GUID
 
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
 # The longest time from the sign-in screen to the key.

@@ -11,12 +11,17 @@ from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code
 from tests.support.sandbox import RunningSandbox
+from tests.support.tokens import joined
 
 FOREIGN_TENANT = "99999999-2222-3333-4444-555555555555"
 
 
 def ago(seconds: float) -> int:
     return int(datetime.now(UTC).timestamp() - seconds)
+
+
+def unverified(claims: bytes) -> str:
+    return joined(b'{"alg":"RS256","kid":"unknown"}', claims, b"signature")
 
 
 def bad_token(sandbox: RunningSandbox, what: str) -> str:
@@ -54,6 +59,10 @@ def bad_token(sandbox: RunningSandbox, what: str) -> str:
             return sandbox.token("ada", ver="1.0")
         case "nobody":
             return sandbox.token("ada", oid=None)
+        case "claims that are not UTF-8":
+            return unverified(b'{"tid":"\xff"}')
+        case "claims without end":
+            return unverified(b'{"x":' + b"[" * 9_000)
     return what
 
 
@@ -92,6 +101,8 @@ def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroke
         ("another issuer", "token_issuer", True),
         ("version 1", "token_invalid", True),
         ("nobody", "token_invalid", True),
+        ("claims that are not UTF-8", "token_tenant", False),
+        ("claims without end", "token_tenant", False),
         ("garbage", "token_invalid", False),
         ("", "token_missing", False),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -34,6 +35,11 @@ def jwk(name: str, key: Any = None, **changes: Any) -> dict[str, Any]:
     public = (key or KEYS[name]).public_key()
     numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(public))
     return {**numbers, "kid": name, "use": "sig", "issuer": ISSUER, **changes}
+
+
+def joined(*parts: bytes) -> str:
+    """Header, payload and signature as a token."""
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 class Validation:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kiosk.broker.tokens.validation import GUID
-from kiosk.text import clean
+from kiosk.text import GUID, clean
 
 FIELDS = (
     "id",

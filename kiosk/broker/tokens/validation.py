@@ -1,8 +1,7 @@
-"""Who is asking: the complete check of the bearer token of a visit. Nothing in it counts before its signature holds."""
+"""Validates the access token of a visit. No claim counts before the signature has been verified."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import jwt
@@ -25,27 +24,28 @@ from kiosk.errors import (
     TokenWrongTenant,
 )
 from kiosk.models import Person
-from kiosk.text import clean
+from kiosk.net.http import can_be_sent
+from kiosk.text import GUID, clean
 
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LONGEST_TOKEN = 16_384
 _LONGEST_ADDRESS = 254
 _ID_LENGTH = 36
 _SKEW_SECONDS = 60
 _GUEST = 1
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
+_MALFORMED = (jwt.InvalidTokenError, msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A person as a token with a good signature names them, and the token's own id for the record."""
+    """The person whom a token with a good signature names, and the token's own id for the record."""
 
     person: Person
     uti: str
 
 
 class Claims(msgspec.Struct, kw_only=True):
-    """The claims that are looked at, of a token whose signature is good. Times are seconds since 1970."""
+    """The claims that the broker reads, from a token with a good signature. Times are seconds since 1970."""
 
     exp: float
     iat: float
@@ -66,8 +66,8 @@ class Claims(msgspec.Struct, kw_only=True):
     roles: list[str] = []
 
     def caller(self) -> Caller:
-        """Who holds the token; whether it is accepted is another question."""
-        # Ids in lower case before they are cut: some letters become two, and the record holds only so many.
+        """Return the holder of the token, whether or not it is accepted."""
+        # Some letters become two in lower case, so ids are cut to what the record holds after that.
         person = Person(
             tid=clean(self.tid.lower(), _ID_LENGTH),
             oid=clean(self.oid.lower(), _ID_LENGTH),
@@ -75,7 +75,7 @@ class Claims(msgspec.Struct, kw_only=True):
             address=clean(self.preferred_username, _LONGEST_ADDRESS),
             roles=tuple(clean(role) for role in self.roles),
         )
-        # A token without an id is told apart from the person's others by its time.
+        # A token without an id is distinguished from the person's others by its time.
         return Caller(person, clean(self.uti) or clean(f"iat:{self.iat:.0f}"))
 
 
@@ -84,7 +84,7 @@ class _Claimed(msgspec.Struct):
 
 
 class Tokens:
-    """Judges tokens in two steps: whether they are genuine, then whether they are good here and now."""
+    """Validates tokens in two steps: ``prove`` verifies the signature, ``accept`` checks the claims here and now."""
 
     def __init__(self, settings: TokenSettings, keys: KeyRing, clock: Clock) -> None:
         self._settings = settings
@@ -92,32 +92,30 @@ class Tokens:
         self._clock = clock
 
     async def prove(self, authorization: str | None) -> Claims:
-        """The claims of the bearer token in an Authorization header, if one of the tenant's keys has signed it.
+        """Return the claims of the bearer token in an Authorization header if one of the tenant's keys has signed it.
 
-        Raises TokenRefused, or TokensUnavailable when no signing keys can be had.
+        Raises TokenRefused, or TokensUnavailable when there are no signing keys.
         """
         token = _bearer(authorization)
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
-            raise TokenRefused(f"not a signed token: {error}") from None
+        except _MALFORMED as error:
+            raise TokenRefused(f"not a signed token: {_words(error)}") from None
         algorithm = str(header.get("alg", "")).lower()
         if algorithm in {"", "none"} or token.endswith("."):
             raise TokenUnsigned(f"alg={algorithm!r}")
         if header["alg"] != ALGORITHM:
-            raise TokenBadSignature(f"alg={algorithm!r}; only {ALGORITHM} is taken")
+            raise TokenBadSignature(f"alg={algorithm!r}; only {ALGORITHM} is accepted")
         key = await self._key(token, str(header.get("kid", "")))
         try:
             return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=Claims)
         except jwt.InvalidSignatureError:
             raise TokenBadSignature(f"kid={key.key_id!r} did not sign this") from None
-        except jwt.InvalidTokenError as error:
-            raise TokenRefused(f"not a signed token: {error}") from None
-        except msgspec.MsgspecError as error:
-            raise TokenRefused(f"claims: {error}") from None
+        except _MALFORMED as error:
+            raise TokenRefused(f"not a signed token with claims: {_words(error)}") from None
 
     async def accept(self, claims: Claims, *, fresh: bool) -> None:
-        """See that a genuine token is good here and now; ``fresh`` also bounds the age of the sign-in.
+        """Check that a genuine token is good here and now. ``fresh`` also limits the age of the sign-in.
 
         Raises TokenRefused or TokensUnavailable.
         """
@@ -137,19 +135,19 @@ class Tokens:
     async def _key(self, token: str, key_id: str) -> jwt.PyJWK:
         keys = await self._keys.current()
         if key_id not in keys.by_id and (tenant := _claimed_tenant(token)) != self._tenant:
-            # Not even its own words make it ours, so our keys are not fetched again for it. What a token claims may
-            # shut the door before its signature is checked; only what is proven opens it.
+            # Unverified claims may refuse a token, never admit one: only for a token that claims our tenant is it worth
+            # fetching keys.
             raise TokenWrongTenant(f"kid={key_id!r} is unknown and the token claims tid={tenant!r}")
         if found := await self._keys.find(key_id):
             return found
-        raise TokenBadSignature(f"kid={key_id!r} is none of the tenant's keys")
+        raise TokenBadSignature(f"kid={key_id!r} is not one of the tenant's keys")
 
     @property
     def _tenant(self) -> str:
         return self._settings.tenant.lower()
 
     async def _check_origin(self, claims: Claims) -> None:
-        """Tenant before issuer: another tenant's token has both wrong, and the tenant is what the person can act on."""
+        """Check the tenant before the issuer: a foreign token fails both, and the person understands the tenant."""
         if claims.tid.lower() != self._tenant:
             raise TokenWrongTenant(f"tid={claims.tid!r}")
         issuer = (await self._keys.current()).issuer
@@ -169,7 +167,7 @@ class Tokens:
             raise TokenExpired(f"expired {now - claims.exp:.0f} s ago")
 
     def _check_purpose(self, claims: Claims) -> None:
-        """A version 2 token that a person got for our scope; an application's own token has no scope."""
+        """Check for a version 2 token, issued to a person for our scope. An application's own token has no scope."""
         if claims.ver != "2.0":
             raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
         if claims.idtyp.lower() == "app" or self._settings.scope not in claims.scp.split():
@@ -194,13 +192,19 @@ def _bearer(authorization: str | None) -> str:
         raise TokenMissing("no bearer token")
     if len(token) > _LONGEST_TOKEN:
         raise TokenRefused(f"a token of {len(token)} characters")
+    if not can_be_sent(token):
+        raise TokenRefused("a token with characters that HTTP does not allow in one")
     return token
 
 
 def _claimed_tenant(token: str) -> str:
-    """What an unproven token says of its tenant; good for a refusal only."""
+    """Return the tenant that an unverified token claims, or "" if it cannot be read. Good only for refusing it."""
     try:
         payload = _JWS.decode(token, options={"verify_signature": False})
         return (msgspec.json.decode(payload, type=_Claimed).tid or "").lower()
-    except (jwt.InvalidTokenError, msgspec.MsgspecError):
+    except _MALFORMED:
         return ""
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

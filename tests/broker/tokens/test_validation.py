@@ -1,4 +1,4 @@
-"""Every check of a token, one changed claim at a time, and forgeries of each kind."""
+"""Every check of a token: one changed claim at a time, and forgeries of each kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from kiosk.errors import TokenMissing, TokenRefused
-from tests.support.tokens import AUDIENCE, FOREIGN, ISSUER, KEYS, LEFT_OUT, OID, TENANT, Validation, running_validation
+from tests.support.tokens import (
+    AUDIENCE,
+    FOREIGN,
+    ISSUER,
+    KEYS,
+    LEFT_OUT,
+    OID,
+    TENANT,
+    Validation,
+    joined,
+    running_validation,
+)
 
 
 @pytest.fixture
@@ -53,10 +64,10 @@ CLAIMS: list[tuple[str, dict[str, Any], str]] = [
     ("a person's token that says so", {"idtyp": "user"}, ""),
     ("no person", {"oid": LEFT_OUT}, "token_invalid"),
     ("a person who is a filter", {"oid": "x' or userId ne '"}, "token_invalid"),
-    ("no end", {"exp": LEFT_OUT}, "token_invalid"),
-    ("no beginning", {"iat": LEFT_OUT}, "token_invalid"),
-    ("an end in words", {"exp": "tomorrow"}, "token_invalid"),
-    ("roles that are none", {"roles": "Technician"}, "token_invalid"),
+    ("no expiry", {"exp": LEFT_OUT}, "token_invalid"),
+    ("no time of issue", {"iat": LEFT_OUT}, "token_invalid"),
+    ("an expiry in words", {"exp": "tomorrow"}, "token_invalid"),
+    ("roles that are not a list", {"roles": "Technician"}, "token_invalid"),
 ]
 
 
@@ -95,8 +106,12 @@ async def test_a_reveal_may_end_after_the_sign_in_is_stale(validation: Validatio
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    parts = (json.dumps(header).encode(), json.dumps(claims).encode(), signature)
-    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    return joined(json.dumps(header).encode(), json.dumps(claims).encode(), signature)
+
+
+def payload(content: bytes, key: str = "one") -> str:
+    """A signed token with any content in place of claims."""
+    return jwt.PyJWS().encode(content, KEYS[key], "RS256", {"kid": key})
 
 
 def hs256_with_public_key(validation: Validation) -> str:
@@ -116,6 +131,7 @@ def tampered(validation: Validation) -> str:
     return f"{head}.{payload}.{signature}"
 
 
+NESTED = b"[" * 9_000
 FORGED: dict[str, tuple[Callable[[Validation], str], str]] = {
     "alg none": (lambda v: unsigned({"alg": "none"}, v.claims()), "token_unsigned"),
     "alg NoNe": (lambda v: unsigned({"alg": "NoNe", "kid": "one"}, v.claims(), b"x"), "token_unsigned"),
@@ -144,10 +160,15 @@ FORGED: dict[str, tuple[Callable[[Validation], str], str]] = {
     "words": (lambda v: "not.a.token", "token_invalid"),
     "too long": (lambda v: v.signed() + "x" * 20_000, "token_invalid"),
     "two parts": (lambda v: v.signed().rpartition(".")[0], "token_invalid"),
-    "claims that are a list": (
-        lambda v: jwt.PyJWS().encode(b"[]", KEYS["one"], "RS256", {"kid": "one"}),
-        "token_invalid",
-    ),
+    "claims that are a list": (lambda v: payload(b"[]"), "token_invalid"),
+    "claims that are not UTF-8": (lambda v: payload(b'{"tid":"\xff"}'), "token_invalid"),
+    "claims without end": (lambda v: payload(b'{"x":' + NESTED), "token_invalid"),
+    "a stranger's claims that are not UTF-8": (lambda v: payload(b'{"tid":"\xff"}', "stranger"), "token_tenant"),
+    "a stranger's claims without end": (lambda v: payload(b'{"x":' + NESTED, "stranger"), "token_tenant"),
+    "a header that is not UTF-8": (lambda v: joined(b'{"alg":"RS256","kid":"\xff"}', b"{}", b"x"), "token_invalid"),
+    "a header without end": (lambda v: joined(b'{"alg":"RS256","x":' + NESTED, b"{}", b"x"), "token_invalid"),
+    "letters that HTTP does not allow": (lambda v: v.signed() + "é", "token_invalid"),
+    "half a character": (lambda v: v.signed() + "\ud800", "token_invalid"),
 }
 
 
