@@ -59,7 +59,12 @@ def _key(body: bytearray) -> bytearray:
 
 def _unescaped(raw: memoryview) -> bytearray:
     """Return a JSON string without its escapes. No key needs any; reading one costs a str that cannot be wiped."""
-    encoded = msgspec.json.decode(raw, type=str).encode()
+    try:
+        encoded = msgspec.json.decode(raw, type=str).encode()
+    except UnicodeDecodeError as error:
+        # The exception carries what it could not decode.
+        overwrite(error.object)
+        raise
     whole = bytearray(encoded)
     overwrite(encoded)
     return whole

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kiosk.broker.seal import seal
-from kiosk.errors import KioskError
+from kiosk.errors import GraphGarbled, KeyNotEscrowed, KeyUnreadable, KioskError
 from kiosk.secret import VisitKeys, public_key_from_bytes
 
 KEY = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
 INFO = b"info"
+WHOLE = [f'{{"value":"{KEY}"}}'.encode(), b'{"value":"HJ4W\\u002d7QXB-MNPR-K2LC-9YTG-D5FA"}', b'{"value":null}']
+NOISE = st.binary(min_size=1, max_size=2) | st.sampled_from([b"\xff", b"\xc3", b"\x00", b'"', b"\\", b"\\u00e9"])
+
+
+def damaged(whole: bytes, at: int, by: bytes) -> bytes:
+    """Bytes with one place overwritten."""
+    at %= len(whole)
+    return whole[:at] + by + whole[at + len(by) :]
 
 
 def sealed_and_opened(body: bytes) -> tuple[bytes, bool]:
@@ -64,6 +75,8 @@ def test_escapes_that_a_key_does_not_need_are_understood() -> None:
         (b'{"value":"HJ4W\\u001b[2J"}', "key_unreadable"),
         ('{"value":"ключ"}'.encode(), "key_unreadable"),
         (b'{"value":"HJ4W\\u0000"}', "key_unreadable"),
+        (b'{"value":"HJ4W\xff"}', "key_unreadable"),
+        (b'{"value":"HJ4W\\u002d\xff"}', "graph_garbled"),
         (b'["value"]', "graph_garbled"),
         (b'"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"', "graph_garbled"),
         (b'{"value":"HJ4W-7QXB', "graph_garbled"),
@@ -80,7 +93,8 @@ def test_everything_else_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(KioskError) as refused:
         sealed_and_opened(body)
     assert refused.value.code == code
-    assert "HJ4W" not in f"{refused.value.cause}{refused.value!r}{refused.value.__cause__!r}"
+    error = refused.value
+    assert "HJ4W" not in f"{error.cause}{error!r}{error.__cause__!r}{error.__context__!r}"
 
 
 def test_a_seal_opens_for_its_release_only() -> None:
@@ -91,3 +105,12 @@ def test_a_seal_opens_for_its_release_only() -> None:
         keys.open(sealed, b"another release")
     with pytest.raises(KioskError, match="does not open"):
         VisitKeys().open(sealed, INFO)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(body=st.builds(damaged, st.sampled_from(WHOLE), st.integers(0, 80), NOISE) | st.binary(max_size=60))
+def test_a_damaged_answer_is_sealed_or_refused(body: bytes) -> None:
+    with contextlib.suppress(KeyNotEscrowed, KeyUnreadable, GraphGarbled):
+        key, _ = sealed_and_opened(body)
+        assert key.isascii()
+        assert key.decode().isprintable()
