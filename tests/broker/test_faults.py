@@ -116,6 +116,13 @@ def test_a_missing_key_is_no_fault(broker: RunningBroker, sandbox: RunningSandbo
     assert len(sandbox.requests("getFileVaultKey")) == 1
 
 
+def test_how_long_entra_id_wants_us_to_wait_is_passed_on(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker:
+        sandbox.fault(TOKEN, "status", method="POST", status=429, retry_after=60)
+        answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    assert (answer.code, answer.response.headers.get("retry-after")) == ("graph_unavailable", "60")
+
+
 def test_how_long_to_wait_is_passed_on(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     sandbox.fault(KEY, "status", status=429, retry_after=60)
     answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)

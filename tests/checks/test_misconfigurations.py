@@ -435,7 +435,7 @@ BROKER_CASES = {
         own(pem(RSA, certificate(begins=-9, ends=-1))),
         "certificate",
         FAIL,
-        "this one ran out",
+        "this one expired",
         "docs/tenant.md, step 3",
     ),
     "a certificate that runs out": Case(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import re
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from kiosk.sandbox import ca
 from tests.support.relay import server_certificate
 
 _HEAD_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Mode(Enum):
@@ -35,7 +37,14 @@ class LoopbackAuthority:
         self.mode = Mode.ANSWERS
         self.documents: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.serving: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Condition()
+
+    async def hang_up(self) -> None:
+        """Close all connections."""
+        for task in list(self.serving):
+            task.cancel()
+        await asyncio.gather(*self.serving, return_exceptions=True)
 
     async def has_been_asked(self, times: int) -> None:
         """Wait until that many requests have arrived."""
@@ -46,6 +55,8 @@ class LoopbackAuthority:
         """Serve one request of one connection."""
         head = await reader.readuntil(_HEAD_END)
         path = head.split(b" ")[1].decode()
+        if length := _LENGTH.search(head):
+            await reader.readexactly(int(length[1]))
         async with self._arrived:
             self.asked.append(path)
             self._arrived.notify_all()
@@ -62,18 +73,17 @@ class LoopbackAuthority:
 
 @contextlib.asynccontextmanager
 async def loopback_authority() -> AsyncIterator[LoopbackAuthority]:
-    """Start one on a free port. ``client_tls`` trusts it."""
-    serving: set[asyncio.Task[None]] = set()
+    """Start one on a free port."""
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        serving.add(task)
+        authority.serving.add(task)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await authority.serve(reader, writer)
         finally:
-            serving.discard(task)
+            authority.serving.discard(task)
             writer.close()
 
     server = await asyncio.start_server(accepted, "127.0.0.1", 0, ssl=_server_tls())
@@ -82,9 +92,7 @@ async def loopback_authority() -> AsyncIterator[LoopbackAuthority]:
         yield authority
     finally:
         server.close()
-        for task in list(serving):
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
+        await authority.hang_up()
 
 
 @functools.cache
@@ -103,7 +111,12 @@ def _server_tls() -> ssl.SSLContext:
     return context
 
 
+def ca_pem() -> bytes:
+    """The certificate that every ``loopback_authority`` is trusted by."""
+    return _issuer().certificate_pem()
+
+
 @functools.cache
 def client_tls() -> ssl.SSLContext:
-    """A context that trusts the certificate of every ``loopback_authority``, and no other."""
-    return ssl.create_default_context(cadata=_issuer().certificate_pem().decode())
+    """A context that trusts every ``loopback_authority`` and nothing else."""
+    return ssl.create_default_context(cadata=ca_pem().decode())

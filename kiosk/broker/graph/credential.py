@@ -1,4 +1,4 @@
-"""The organisation's certificate, and the tokens that Entra ID gives for it."""
+"""The organisation's certificate, and the access tokens that Entra ID issues for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kiosk.config.broker import GraphSettings
 from kiosk.config.loading import file_versions, read_text
 from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
 from kiosk.net.http import can_be_sent, cause_of, timeouts
-from kiosk.net.msal_http import MsalHttp
+from kiosk.net.msal_http import Busy, MsalHttp
 from kiosk.net.tls import tls_context
 
 _TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
@@ -33,10 +33,10 @@ _PEM = b"-----BEGIN "
 
 
 class Credential:
-    """Gives access tokens for Graph. They and the private key live in MSAL's memory only."""
+    """Gets access tokens for Graph. They and the private key live only in MSAL's memory."""
 
     def __init__(self, settings: GraphSettings, clock: Clock, metrics: Metrics | None = None) -> None:
-        """Read the certificate once, so that a bad one is found at start. Raises ConfigError."""
+        """Read the certificate, so that a bad one is found at start. Raises ConfigError."""
         self._settings = settings
         self._clock = clock
         self._metrics = metrics or Metrics(clock)
@@ -51,60 +51,71 @@ class Credential:
         self._application: msal.ConfidentialClientApplication | None = None
         self._read: object = None
         self._tokens = msal.TokenCache()
-        self._asking = asyncio.Lock()
+        self._renew = False
+        self._turn = asyncio.Lock()
         load_certificate(settings, clock)
 
     async def token(self) -> str:
-        """An access token, from memory where possible. Raises CertificateRefused or GraphUnavailable."""
-        async with self._asking:
-            try:
-                return await self._http.run(self._acquire)
-            except KioskError as error:
-                self._metrics.answer("entra", error.code)
-                raise
+        """Return an access token, a cached one if possible. Raises CertificateRefused or GraphUnavailable."""
+        await self._turn.acquire()
+        acquiring = asyncio.create_task(self._http.run(self._acquire))
+        # Only one thread may use MSAL's application, and it goes on when its caller is cancelled.
+        acquiring.add_done_callback(self._acquired)
+        await asyncio.wait({acquiring})
+        return acquiring.result()
 
     def forget(self) -> None:
-        """Take the next token from Entra ID, with the certificate as it is then on disk."""
-        self._application = None
-        self._tokens = msal.TokenCache()
+        """Request the next token from Entra ID, with the certificate that is on disk by then."""
+        self._renew = True
 
     def close(self) -> None:
         self._http.close()
 
+    def _acquired(self, acquiring: asyncio.Task[str]) -> None:
+        self._turn.release()
+        error = None if acquiring.cancelled() else acquiring.exception()
+        if isinstance(error, KioskError):
+            self._metrics.answer("entra", error.code)
+
     def _acquire(self) -> str:
-        # MSAL would answer the next try from this cache, for seconds, with the failure of the last one.
+        if self._renew:
+            self._renew = False
+            self._application, self._tokens = None, msal.TokenCache()
+        # From this cache MSAL would repeat the last failure for seconds, without a request.
         self._replayed.clear()
         try:
-            token, new = self._asked()
+            token, new = self._cached_or_new()
         except BaseException:
-            # It would ask again with the same assertion, which Entra ID may already have seen.
+            # It would send the same assertion again, and Entra ID may refuse one that it has seen.
             self._application = None
             raise
         if new:
             self._metrics.answer("entra", OK)
         return token
 
-    def _asked(self) -> tuple[str, bool]:
-        """The token, and whether Entra ID was asked for it."""
+    def _cached_or_new(self) -> tuple[str, bool]:
+        """Return a token and whether it is new."""
         try:
             answer = self._current().acquire_token_for_client([self._scope])
+        except Busy as error:
+            raise GraphUnavailable(f"Entra ID: {error}", retry_after=error.retry_after) from None
         except httpx.HTTPError as error:
             raise GraphUnavailable(f"Entra ID: {cause_of(error)}") from None
         except ConfigError as error:
             raise CertificateRefused(f"certificate: {error}") from None
-        except Exception as error:  # MSAL documents no exceptions of its own; none may quote the key in a traceback
+        except Exception as error:  # MSAL documents no exceptions; the message of one might quote the key
             raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
         token = answer.get("access_token")
         if isinstance(token, str) and can_be_sent(token):
             return token, answer.get("token_source") != "cache"
-        # MSAL keeps what it took for a token, whatever that was.
+        # MSAL has cached it, whatever it is.
         self._tokens = msal.TokenCache()
         raise GraphUnavailable("Entra ID: no token that can be sent") if isinstance(token, str) else _explain(answer)
 
     def _current(self) -> msal.ConfidentialClientApplication:
-        """The application with the certificate as it is on disk; a token that is still good outlives the change.
+        """Return MSAL's application, a new one if the certificate's file has changed. Cached tokens stay.
 
-        A file that cannot be used, such as one half-written, does not take the place of a certificate that can.
+        A file that cannot be used, for example a half-written one, does not replace a certificate that can.
         """
         found = file_versions((self._settings.certificate, self._settings.passphrase_file))
         if self._application is None or found != self._read:
@@ -136,22 +147,22 @@ class Credential:
 def _explain(answer: dict[str, Any]) -> KioskError:
     cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
     codes = answer.get("error_codes")
-    # Whatever stands there, it may be of any type.
+    # Any type may be in this place of the answer.
     passing = isinstance(codes, list) and any(code in _TRANSIENT_CODES for code in codes if isinstance(code, int))
     return (GraphUnavailable if passing or str(answer.get("error")) in _TRANSIENT else CertificateRefused)(cause)
 
 
 def certificate_of(settings: GraphSettings) -> x509.Certificate:
-    """The certificate alone, whether or not it is still valid. Raises ConfigError."""
+    """Return the certificate, even an expired one, without its key. Raises ConfigError."""
     return _read(settings)[0][0]
 
 
 def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
-    """The certificate and its private key in the form that MSAL takes, after checking both. Raises ConfigError."""
+    """Check the certificate and its private key, and return both in MSAL's form. Raises ConfigError."""
     path = settings.certificate
     ours, certificates, form = _read(settings)
     if ours[0].not_valid_after_utc <= clock.utc():
-        raise _unusable(path, f"a certificate that is still valid; this one ran out {ours[0].not_valid_after_utc}")
+        raise _unusable(path, f"a certificate that is still valid; this one expired {ours[0].not_valid_after_utc}")
     if "private_key" in form:
         chain = [*ours, *(other for other in certificates if other not in ours)]
         pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
@@ -160,7 +171,7 @@ def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
 
 
 def _read(settings: GraphSettings) -> tuple[list[x509.Certificate], list[x509.Certificate], dict[str, Any]]:
-    """The certificates that belong to the key, never none; all; and the form that MSAL takes. Raises ConfigError."""
+    """Return the certificates of the key (at least one), all certificates, and MSAL's form. Raises ConfigError."""
     path = settings.certificate
     try:
         content = path.read_bytes()

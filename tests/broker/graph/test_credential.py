@@ -1,11 +1,15 @@
-"""The certificate for Graph: which files are taken, and what is said about those that are not."""
+"""The certificate for Graph: which files are accepted, and how tokens are requested with it."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msal
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,10 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kiosk.broker.graph import credential
-from kiosk.broker.graph.credential import load_certificate
+from kiosk.broker.graph.credential import Credential, load_certificate
 from kiosk.clock import ManualClock
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import CertificateRefused, ConfigError
+from tests.support.authority import LoopbackAuthority, Mode, ca_pem, loopback_authority
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 CLOCK = ManualClock()
@@ -152,3 +157,53 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("odd", [{"error": {"code": "x"}}, {"error": "x", "error_codes": [{}, [], 1]}, {"error": []}])
 def test_a_refusal_of_any_shape(odd: dict[str, object]) -> None:
     assert isinstance(credential._explain(odd), CertificateRefused)
+
+
+@pytest.fixture
+async def authority() -> AsyncIterator[LoopbackAuthority]:
+    async with loopback_authority() as made:
+        root = f"{made.url}/t"
+        endpoints = {"issuer": f"{root}/v2.0", "token_endpoint": f"{root}/token", "authorization_endpoint": root}
+        made.documents["/t/v2.0/.well-known/openid-configuration"] = endpoints
+        made.documents["/t/token"] = {"access_token": "good", "token_type": "Bearer", "expires_in": 3600}
+        yield made
+
+
+def asking(authority: LoopbackAuthority, folder: Path) -> Credential:
+    """A credential that asks the loopback authority."""
+    ca_file = folder / "ca.pem"
+    ca_file.write_bytes(ca_pem())
+    whole = settings(folder, pem(certificate(), KEY))
+    return Credential(msgspec.structs.replace(whole, authority=f"{authority.url}/t", ca_bundle=ca_file), CLOCK)
+
+
+async def test_tokens_are_cached_until_they_are_forgotten(authority: LoopbackAuthority, tmp_path: Path) -> None:
+    credential = asking(authority, tmp_path)
+    assert {await credential.token() for _ in range(3)} == {"good"}
+    assert authority.asked.count("/t/token") == 1
+    authority.documents["/t/token"] |= {"access_token": "better"}
+    credential.forget()
+    assert {await credential.token() for _ in range(3)} == {"better"}
+    assert authority.asked.count("/t/token") == 2
+
+
+async def test_a_cancelled_request_keeps_its_turn_until_its_thread_ends(
+    authority: LoopbackAuthority, tmp_path: Path
+) -> None:
+    credential = asking(authority, tmp_path)
+    authority.mode = Mode.HANGS
+    cancelled = asyncio.create_task(credential.token())
+    await authority.has_been_asked(1)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    waiting = asyncio.create_task(credential.token())
+    given_up = asyncio.create_task(credential.token())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    # MSAL's application and its caches are made for one thread at a time.
+    assert len([thread for thread in threading.enumerate() if thread.name == "msal"]) == 1
+    given_up.cancel()
+    authority.mode = Mode.ANSWERS
+    await authority.hang_up()
+    assert await waiting == "good"
+    assert authority.asked.count("/t/token") == 1
