@@ -58,8 +58,6 @@ def to_stream(stream: TextIO, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # As an error it logs a response of Entra ID that it cannot parse, unchanged and with the token in it.
-    logging.getLogger("msal").setLevel(logging.CRITICAL)
 
 
 def bind(**fields: str) -> None:

@@ -1,8 +1,10 @@
-"""How our programs open connections: own timeouts, bounded answers, nothing from the environment."""
+"""HTTP clients with timeouts and bounded answers. Nothing is taken from the environment."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -13,19 +15,20 @@ UNIX_PREFIX = "unix:"
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 15.0
 _LARGEST_ANSWER = 1 << 20
-# Servers drop a connection that was idle for some seconds; ours is given up first, or a question would meet its end.
+_LONGEST_WAIT = 3600.0
+# Expire idle connections before the server does, or a request could hit a closing connection.
 _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
 _BEARER = re.compile(r"[!-~]+")
 
 
 def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> httpx.Timeout:
-    """Seconds for one connection and for one read, write or wait for a connection."""
+    """Return limits in seconds: to connect, and for one read, one write or one wait for a free connection."""
     return httpx.Timeout(read, connect=connect)
 
 
 def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeout | None = None) -> httpx.AsyncClient:
-    """A client for our own broker, over ``unix:/path`` or ``https://host``."""
+    """Return a client for our broker at ``unix:/path`` or ``https://host``. Raises ConfigError."""
     timeout = timeout or timeouts(read=60)
     if url.startswith(UNIX_PREFIX):
         transport = httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX_PREFIX), limits=_LIMITS)
@@ -36,21 +39,36 @@ def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeo
 
 
 def can_be_sent(token: str) -> bool:
-    """Whether HTTP allows a token in a header: visible ASCII characters, without blanks."""
+    """Whether HTTP allows this token in a header: visible ASCII characters, no blanks."""
     return _BEARER.fullmatch(token) is not None
 
 
 def cause_of(error: Exception) -> str:
-    """What went wrong with a connection, for a log; of a breach of HTTP only the kind.
+    """Describe for a log what went wrong with a connection.
 
-    Its words quote what was to be sent, with a token in it, or what came, which may be anything.
+    A violation of HTTP is only named: its message may quote the request, token included, or anything that came back.
     """
     kind = type(error).__name__
     return kind if isinstance(error, httpx.ProtocolError) else f"{kind}: {error}"
 
 
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of a Retry-After header, an hour at most, or None if there is none that makes sense.
+
+    A date counts from the server's own Date, because its clock may differ from ours.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), _LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(wait.total_seconds(), 0.0), _LONGEST_WAIT)
+
+
 def read_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> bytes:
-    """The body, of which an honest one never has more than ``limit`` bytes. Raises httpx.HTTPError."""
+    """Return the body of a response. Raises httpx.HTTPError, also for more than ``limit`` bytes."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
@@ -60,7 +78,7 @@ def read_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> byte
 
 
 async def aread_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> bytes:
-    """The same for a streamed asynchronous response. Raises httpx.HTTPError."""
+    """Return the body of a streamed asynchronous response, as ``read_limited`` does. Raises httpx.HTTPError."""
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece

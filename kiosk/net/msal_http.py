@@ -1,4 +1,4 @@
-"""The HTTP client under MSAL, in place of requests."""
+"""The HTTP client that MSAL uses in place of requests."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-from kiosk.net.http import aread_limited, timeouts
+from kiosk.net.http import aread_limited, retry_after, timeouts
 
 _TOTAL_SECONDS = 30.0
 
 Result = TypeVar("Result")
 
-# MSAL logs, as an error, every answer that it cannot read, with whatever token is in it.
-logging.getLogger("msal").addHandler(logging.NullHandler())
-logging.getLogger("msal").propagate = False
-
 
 class Busy(httpx.HTTPError):
-    """A service that cannot answer now (429 or 5xx); ``retry_after`` are the seconds that it asks for, if any."""
+    """A service cannot answer now: status 429 or 5xx. ``retry_after`` is its Retry-After in seconds, if any."""
 
     def __init__(self, status: int, retry_after: float | None) -> None:
         super().__init__(f"status {status}")
@@ -32,48 +28,49 @@ class Busy(httpx.HTTPError):
 
 
 class MsalHttp:
-    """The HTTP client that MSAL is given, in place of requests.
+    """The HTTP client that MSAL is given.
 
-    A bare httpx client breaks MSAL in two ways: None values and bytes in form data are sent as their text. And MSAL
-    replays a 429 or 5xx for a minute without asking again, so such an answer never reaches it; it is raised as Busy.
+    A plain httpx client breaks MSAL in two ways. It sends None values and bytes of form data as their text. And MSAL
+    replays a 429 or 5xx for a minute without a request, so these never reach it: they are raised as Busy.
 
-    MSAL waits in a thread while its questions are asked on the event loop: only there can an answer that never ends, or
-    a name that is never found, be given up in time. Each question has a connection of its own.
+    MSAL blocks in a thread while its requests run on the event loop: only there can a request be cancelled that hangs
+    in name resolution, or whose answer never ends. Each request has its own connection.
     """
 
     def __init__(
         self, context: ssl.SSLContext, timeout: httpx.Timeout | None = None, total_seconds: float = _TOTAL_SECONDS
     ) -> None:
-        """``total_seconds`` bound one whole question; a TimeoutError says that they are over."""
+        """Close MSAL's log, and give each request ``total_seconds`` in all, after which it raises TimeoutError."""
+        close_msal_log()
         self._context = context
         self._timeout = timeout or timeouts()
         self._total_seconds = total_seconds
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, ask: Callable[[], Result]) -> Result:
-        """Do in a thread what asks by way of MSAL.
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """Return the result of a call of MSAL, made in a thread of its own.
 
-        In one of its own: the pool of the event loop finds names for the questions that these threads wait for.
+        The event loop's pool of threads cannot serve: it resolves names for the requests that these calls wait for.
         """
         self.loop = asyncio.get_running_loop()
-        answer: Future[Result] = Future()
+        done: Future[Result] = Future()
 
         def work() -> None:
             try:
-                result = ask()
+                result = call()
             except BaseException as error:
-                answer.set_exception(error)
+                done.set_exception(error)
             else:
-                answer.set_result(result)
+                done.set_result(result)
 
-        answer.set_running_or_notify_cancel()
+        done.set_running_or_notify_cancel()
         threading.Thread(target=work, name="msal", daemon=True).start()
-        return await asyncio.wrap_future(answer)
+        return await asyncio.wrap_future(done)
 
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **_: object
     ) -> MsalResponse:
-        return self._ask("GET", url, params=_plain(params), headers=headers)
+        return self._request("GET", url, params=_plain(params), headers=headers)
 
     def post(
         self,
@@ -83,12 +80,12 @@ class MsalHttp:
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> MsalResponse:
-        return self._ask("POST", url, params=_plain(params), data=_plain(data), headers=headers)
+        return self._request("POST", url, params=_plain(params), data=_plain(data), headers=headers)
 
     def close(self) -> None:
-        """Part of what MSAL expects; nothing stays open here."""
+        """Do nothing: MSAL calls this, but no connection stays open."""
 
-    def _ask(self, method: str, url: str, **arguments: Any) -> MsalResponse:
+    def _request(self, method: str, url: str, **arguments: Any) -> MsalResponse:
         assert self.loop is not None, "run comes first"
         return asyncio.run_coroutine_threadsafe(self._send(method, url, **arguments), self.loop).result()
 
@@ -99,12 +96,12 @@ class MsalHttp:
             client.stream(method, url, **arguments) as response,
         ):
             if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-                raise Busy(response.status_code, retry_after(response))
+                raise Busy(response.status_code, retry_after(response.headers))
             return MsalResponse(response, await aread_limited(response))
 
 
 class MsalResponse:
-    """The part of a requests response that MSAL looks at."""
+    """The part of a response that MSAL reads, in the form that requests gives it."""
 
     def __init__(self, response: httpx.Response, body: bytes) -> None:
         self.status_code = response.status_code
@@ -116,10 +113,9 @@ class MsalResponse:
             raise httpx.HTTPError(f"status {self.status_code}")
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """The seconds of a Retry-After header; its other form, a date, is not taken: our clocks may differ."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+def close_msal_log() -> None:
+    """Silence MSAL's loggers: an answer that MSAL cannot read is logged as an error, with the token in it."""
+    logging.getLogger("msal").setLevel(logging.CRITICAL + 1)
 
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

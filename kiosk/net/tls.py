@@ -1,4 +1,4 @@
-"""How our programs trust: own TLS settings, nothing from the environment."""
+"""TLS for clients: our own settings, nothing from the environment."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from kiosk.errors import ConfigError
 
-# OpenSSL 3 wipes decrypted data after use when asked; Python has no name for SSL_OP_CLEANSE_PLAINTEXT.
+# SSL_OP_CLEANSE_PLAINTEXT, for which Python has no name: OpenSSL 3 wipes decrypted data after use.
 _CLEANSE_PLAINTEXT = 1 << 1
 
 
 def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
-    """A client context: TLS 1.2 or newer, names checked, the system's authorities or only the given ones.
+    """Return a client context: TLS 1.2 or newer, host names checked, the system's authorities or only the given ones.
 
-    Built by hand because ``create_default_context`` obeys SSLKEYLOGFILE. Raises ConfigError.
+    Not made by ``create_default_context``, which obeys SSLKEYLOGFILE. Raises ConfigError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -133,5 +133,3 @@ def _only(handler: logging.Handler) -> None:
     # At this level they log addresses of requests, which hold device ids, and other things that nobody needs.
     for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It logs an answer of Entra ID that it cannot read, as it came and with the token in it, as an error.
-    logging.getLogger("msal").setLevel(logging.CRITICAL)

@@ -8,8 +8,6 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -30,7 +28,7 @@ from kiosk.errors import (
     GraphUnavailable,
     KioskError,
 )
-from kiosk.net.http import cause_of, timeouts
+from kiosk.net.http import cause_of, retry_after, timeouts
 from kiosk.net.tls import tls_context
 from kiosk.secret import overwrite
 from kiosk.text import clean
@@ -39,7 +37,6 @@ _NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _LARGEST_ANSWER = 4 << 20
 _LONGEST_ID = 64
-_LONGEST_WAIT_TOLD = 3600.0
 _RANDOM = secrets.SystemRandom()
 
 
@@ -130,7 +127,7 @@ class Questioner:
                     renewed = True
                     self._credential.forget()
                     continue
-                fault = _fault(answer, self._clock.utc())
+                fault = _fault(answer)
                 again = answer.status in _RETRIED
             except (httpx.TransportError, TimeoutError) as error:
                 fault = GraphUnavailable(f"Graph: {cause_of(error)}")
@@ -207,7 +204,7 @@ async def _read(response: httpx.Response) -> bytearray:
     return body
 
 
-def _fault(answer: _Answer, now: datetime) -> KioskError:
+def _fault(answer: _Answer) -> KioskError:
     """What an answer other than 200 means. Graph's own words go into the cause only. Raises NotFound for 404."""
     cause = f"Graph: status {answer.status} {_error_code(answer.body)}".strip()
     match answer.status:
@@ -220,21 +217,11 @@ def _fault(answer: _Answer, now: datetime) -> KioskError:
         case 401 | 403:
             return GraphRefused(cause)
         case 429:
-            return GraphThrottled(cause, retry_after=_retry_after(answer.headers, now))
+            return GraphThrottled(cause, retry_after=retry_after(answer.headers))
         case status if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return GraphUnavailable(cause, retry_after=_retry_after(answer.headers, now))
+            return GraphUnavailable(cause, retry_after=retry_after(answer.headers))
         case _:
             return GraphGarbled(cause)
-
-
-def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds, from a number or a date; None where Graph gave nothing that makes sense."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value) if value.isdecimal() else (parsedate_to_datetime(value) - now).total_seconds()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT_TOLD)
 
 
 def _error(body: bytes | bytearray | str) -> dict[str, Any]:

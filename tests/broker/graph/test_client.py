@@ -230,20 +230,6 @@ def test_waits_are_random_growing_and_capped() -> None:
         assert 0 <= min(waits) < max(waits) <= most
 
 
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        ("7", 7.0),
-        ("Sun, 22 Nov 2026 09:00:09 GMT", 9.0),
-        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
-        ("soon", None),
-        ("", None),
-    ],
-)
-def test_when_to_ask_again(said: str, seconds: float | None) -> None:
-    assert requests._retry_after({"retry-after": said}, NOW) == seconds
-
-
 @pytest.mark.parametrize("path", ["", "/", "/users", "/beta/x"])
 def test_every_address_has_a_word(path: str) -> None:
     assert requests._call(f"https://graph.example{path}") in {"users", "device"}
