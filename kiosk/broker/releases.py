@@ -14,7 +14,7 @@ from kiosk.broker import logs, rules
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.encryption import key_warning, why_no_key
 from kiosk.broker.graph.managed_device import ManagedDevice, guid
-from kiosk.broker.graph.requests import Question
+from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import Entry, Event
@@ -50,7 +50,7 @@ class _Attempt:
     """What is known of a release so far, for its entries on the record."""
 
     visitor: SignedIn
-    question: Question
+    budget: CallBudget
     device_id: str
     release_id: str
     reason: str = ""
@@ -67,8 +67,8 @@ class _Attempt:
             owner_type=self.device.owner if self.device else "",
             reason=self.reason,
             release_id=self.release_id,
-            client_request_id=self.question.client_request_id,
-            request_id=self.question.request_id,
+            client_request_id=self.budget.client_request_id,
+            request_id=self.budget.request_id,
         )
 
     def info(self) -> bytes:
@@ -99,7 +99,7 @@ class Releases:
         visitor = replace(visitor, key=key_fingerprint(request.public_key))
         # In lower case before it is cut to the column's length: some letters become two.
         named = clean(device_id.lower(), _ID_LENGTH)
-        attempt = _Attempt(visitor, self._graph.question(), named, str(uuid.uuid4()))
+        attempt = _Attempt(visitor, self._graph.budget(), named, str(uuid.uuid4()))
         # A task of its own: a request that is cancelled halfway must not leave an intention without an outcome.
         task = asyncio.create_task(self._attempted(attempt, request))
         self._running.add(task)
@@ -126,7 +126,7 @@ class Releases:
         else:
             self._metrics.release(OK)
             return release
-        attempt.question.sign(refusal)
+        attempt.budget.label(refusal)
         try:
             await self._note(attempt, refusal)
         except KioskError as error:
@@ -170,8 +170,8 @@ class Releases:
             "release.done",
             release=attempt.release_id,
             device=attempt.device_id,
-            client_request_id=attempt.question.client_request_id,
-            request_id=attempt.question.request_id,
+            client_request_id=attempt.budget.client_request_id,
+            request_id=attempt.budget.request_id,
         )
         return Release(
             release_id=attempt.release_id,
@@ -186,11 +186,11 @@ class Releases:
 
         Reads the device from Graph now: what a list said before, or what the kiosk says, does not count.
         """
-        oid, question = attempt.visitor.oid, attempt.question
-        attempt.device = device = await self._graph.device(question, attempt.device_id)
+        oid, budget = attempt.visitor.oid, attempt.budget
+        attempt.device = device = await self._graph.device(budget, attempt.device_id)
         primary: frozenset[str] | None = None
         if device.user_id in {"", oid}:
-            primary = await self._graph.primary_users(question, device.id)
+            primary = await self._graph.primary_users(budget, device.id)
         case = rules.Case(device, oid, primary, self._settings)
         if refusal := rules.first_refusal(case):
             raise refusal
@@ -207,7 +207,7 @@ class Releases:
     async def _fetched(self, attempt: _Attempt) -> bytearray:
         personal = attempt.device is not None and attempt.device.owner == "personal"
         try:
-            return await self._graph.key(attempt.question, attempt.device_id)
+            return await self._graph.key(attempt.budget, attempt.device_id)
         except (GraphRefused, GraphGarbled) as error:
             if personal:
                 # Even if our own rule allows personal Macs, Microsoft may withhold the key of one.
@@ -221,7 +221,7 @@ class Releases:
             return missing
         try:
             # Only here, for the one device whose key somebody wants: the list of Macs does without.
-            state = await self._graph.encryption(attempt.question.aside(_DIAGNOSIS_SECONDS), device.id)
+            state = await self._graph.encryption(attempt.budget.part(_DIAGNOSIS_SECONDS), device.id)
             known = str(state or "no encryption state")
         except KioskError as error:
             known = f"encryption state: {error.cause}"

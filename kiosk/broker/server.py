@@ -15,7 +15,7 @@ from kiosk import __version__
 from kiosk.broker import logs, monitoring
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.credential import Credential
-from kiosk.broker.graph.requests import Backoff, Questioner
+from kiosk.broker.graph.requests import Backoff, GraphHttp
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import MetricsApp, Observed, State
 from kiosk.broker.record.writer import Record, open_record
@@ -78,10 +78,10 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
     """Return the service as configured. Opens no connection. Raises ConfigError."""
     metrics = Metrics(clock)
     credential = Credential(config.graph, clock, metrics)
-    questioner = Questioner(config.graph, credential, clock, backoff, metrics)
+    http = GraphHttp(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
     tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client, metrics), clock)
-    return Service(config.rules, tokens, Graph(config.graph, questioner, clock), record, clock, metrics)
+    return Service(config.rules, tokens, Graph(config.graph, http, clock), record, clock, metrics)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from kiosk.broker import logs, rules
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.encryption import key_warning
 from kiosk.broker.graph.managed_device import ManagedDevice, guid
-from kiosk.broker.graph.requests import Question
+from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
@@ -104,23 +104,23 @@ class Service:
 
     async def devices(self, visitor: SignedIn) -> Devices:
         """Return the person's Macs: first those whose key can be released, then the most recently seen."""
-        question = self._graph.question()
+        budget = self._graph.budget()
         entry = visitor.entry(Event.DEVICES_LISTED)
         try:
             self._let_in(visitor)
             if visitor.key:
                 await self._record.check(entry)
-            macs = await self._macs(question, visitor.oid)
+            macs = await self._macs(budget, visitor.oid)
         except RecordUnavailable:
             raise
         except Exception as error:
             refusal = _ours(error)
-            question.sign(refusal)
+            budget.label(refusal)
             refused = replace(entry, outcome=refusal.code, reference=refusal.reference)
-            await self._record.add(_after(question, refused))
+            await self._record.add(_after(budget, refused))
             raise refusal from None
-        await self._record.add(_after(question, entry))
-        logs.event("devices.listed", macs=len(macs), client_request_id=question.client_request_id)
+        await self._record.add(_after(budget, entry))
+        logs.event("devices.listed", macs=len(macs), client_request_id=budget.client_request_id)
         return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
 
     async def closed(self, visitor: SignedIn, release_id: str, ending: ReleaseClosed) -> None:
@@ -189,15 +189,15 @@ class Service:
             # The refusal stands: the person learns why, and the operator that it is missing from the record.
             logs.refusal(f"not recorded: token.refused {refusal.code}", error)
 
-    async def _macs(self, question: Question, oid: str) -> list[Device]:
-        macs = [device for device in await self._graph.devices_of(question, oid) if rules.runs_macos(device)]
+    async def _macs(self, budget: CallBudget, oid: str) -> list[Device]:
+        macs = [device for device in await self._graph.devices_of(budget, oid) if rules.runs_macos(device)]
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def look_into(device: ManagedDevice) -> Device:
             primary: frozenset[str] | None = None
             if device in macs[:_MOST_LOOKED_INTO]:
                 async with turns:
-                    primary = await self._primary_users(question, device)
+                    primary = await self._primary_users(budget, device)
             case = rules.Case(device, oid, primary, self._settings)
             return _listed(device, rules.first_refusal(case))
 
@@ -208,10 +208,10 @@ class Service:
             raise failed.exceptions[0] from None
         return [look.result() for look in looks]
 
-    async def _primary_users(self, question: Question, device: ManagedDevice) -> frozenset[str] | None:
+    async def _primary_users(self, budget: CallBudget, device: ManagedDevice) -> frozenset[str] | None:
         """Return the primary users for the list, None if Graph does not say: the release asks again."""
         try:
-            return await self._graph.primary_users(replace(question), device.id)
+            return await self._graph.primary_users(replace(budget), device.id)
         except KioskError:
             return None
 
@@ -229,8 +229,8 @@ def _fingerprint(named: str | None) -> str:
     return named.lower()
 
 
-def _after(question: Question, entry: Entry) -> Entry:
-    return replace(entry, client_request_id=question.client_request_id, request_id=question.request_id)
+def _after(budget: CallBudget, entry: Entry) -> Entry:
+    return replace(entry, client_request_id=budget.client_request_id, request_id=budget.request_id)
 
 
 def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:

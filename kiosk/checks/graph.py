@@ -10,7 +10,7 @@ import jwt
 import msgspec
 
 from kiosk.broker.graph.credential import Credential
-from kiosk.broker.graph.requests import Backoff, NotFound, Questioner
+from kiosk.broker.graph.requests import Backoff, GraphHttp, NotFound
 from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.checks.result import Finding, Wrong, failed, passed, together, warning
 from kiosk.checks.trust import Service, trust
@@ -27,7 +27,7 @@ CONFIGURATION = "DeviceManagementConfiguration.Read.All"
 _READ_AND_MORE = {READ, "DeviceManagementManagedDevices.ReadWrite.All"}
 _CONFIGURATION_AND_MORE = {CONFIGURATION, "DeviceManagementConfiguration.ReadWrite.All"}
 _GRANT = "as an application permission of Microsoft Graph to the registration Kiosk broker, with admin consent"
-_QUESTION_SECONDS = 10
+_REQUEST_SECONDS = 10
 _QUICK = Backoff(first=0.2, most=1.0, tries=2)
 # Microsoft's error numbers. They only choose the text of a fix.
 _NUMBER = re.compile(r"\[(\d+)")
@@ -107,17 +107,17 @@ def permissions(access_token: str) -> Finding:
 
 
 def reachable(settings: GraphSettings, clock: Clock) -> Finding:
-    """Ask for the id of one device. Raises Wrong."""
+    """Check that Graph answers one request, for the id of one device. Raises Wrong."""
     trust(Service(settings.url, "graph.url", settings.ca_bundle, "graph.ca_bundle"), clock)
-    quick = msgspec.structs.replace(settings, total_seconds=min(settings.total_seconds, _QUESTION_SECONDS))
+    quick = msgspec.structs.replace(settings, total_seconds=min(settings.total_seconds, _REQUEST_SECONDS))
 
     async def asked() -> object:
-        questioner = Questioner(quick, Credential(quick, clock), clock, _QUICK)
+        http = GraphHttp(quick, Credential(quick, clock), clock, _QUICK)
         try:
             path = "/deviceManagement/managedDevices?$top=1&$select=id"
-            return msgspec.json.decode(await questioner.ask(questioner.question(), settings.url.rstrip("/") + path))
+            return msgspec.json.decode(await http.get(http.budget(), settings.url.rstrip("/") + path))
         finally:
-            await questioner.close()
+            await http.close()
 
     try:
         answer = asyncio.run(asked())

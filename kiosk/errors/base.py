@@ -54,6 +54,11 @@ class KioskError(Exception):
         self.request_id = ""
         self.correlation_id = ""
 
+    def came_after(self, *, client_request_id: str, request_id: str) -> None:
+        """Name the last request to Graph before this error. Microsoft's support finds it by these ids."""
+        self.client_request_id = client_request_id
+        self.request_id = request_id
+
 
 class TerminalWatched(KioskError):
     code = "terminal_watched"

@@ -173,7 +173,7 @@ def test_a_missing_right_that_is_called_401_is_not_asked_again(broker: RunningBr
 
 
 def test_a_certificate_that_entra_does_not_know(start: Start, sandbox: RunningSandbox, tmp_path: Path) -> None:
-    """Replaced on disk by the right one, it is taken with the next question."""
+    """Once the right one is on disk, the next request uses it."""
     right = (sandbox.directory / "broker.pem").read_bytes()
     certificate = tmp_path / "certificate.pem"
     stranger = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)

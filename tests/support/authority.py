@@ -8,14 +8,11 @@ import functools
 import json
 import re
 import ssl
-import tempfile
 from collections.abc import AsyncIterator
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-from kiosk.sandbox import ca
-from tests.support.relay import server_certificate
+import trustme
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -96,24 +93,20 @@ async def loopback_authority() -> AsyncIterator[LoopbackAuthority]:
 
 
 @functools.cache
-def _issuer() -> ca.Authority:
-    return ca.Authority()
+def _issuer() -> trustme.CA:
+    return trustme.CA()
 
 
 @functools.cache
 def _server_tls() -> ssl.SSLContext:
-    pair = server_certificate(_issuer(), "localhost", days=1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "server.pem")
-        file.write_bytes(pair.key_pem() + pair.certificate_pem())
-        context.load_cert_chain(file)
+    _issuer().issue_cert("localhost").configure_cert(context)
     return context
 
 
 def ca_pem() -> bytes:
     """The certificate that every ``loopback_authority`` is trusted by."""
-    return _issuer().certificate_pem()
+    return _issuer().cert_pem.bytes()
 
 
 @functools.cache

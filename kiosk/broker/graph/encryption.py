@@ -1,4 +1,4 @@
-"""Why there is no recovery key: what Graph says about a device and its encryption, read as one cause."""
+"""Finds out why there is no recovery key, from what Graph says about a device and its encryption."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kiosk.errors import (
 )
 from kiosk.text import clean
 
-# Enrolment itself is a report; nothing that was asked for then has happened yet.
+# A report this soon after enrolment cannot show the result of anything that was requested then.
 _ENROLLING = timedelta(minutes=15)
 _NO_POLICY = frozenset({"notassigned", "notapplicable"})
 _UNREPORTED_POLICY = frozenset({"", "unknown"})
@@ -29,7 +29,7 @@ _UNREPORTED_POLICY = frozenset({"", "unknown"})
 
 @dataclass(frozen=True)
 class EncryptionState:
-    """A ``managedDeviceEncryptionState``, all in lower case. ``file_vault`` may hold several of Graph's words."""
+    """A ``managedDeviceEncryptionState`` in lower case. ``file_vault`` holds all values that Graph gives at once."""
 
     state: str = ""
     policy: str = ""
@@ -40,7 +40,7 @@ class EncryptionState:
 
 
 def read_encryption(item: Mapping[str, Any]) -> EncryptionState:
-    """Read one state, of which every field may be missing, null, of the wrong type or new to us."""
+    """Read one state. Any field may be missing, null, of the wrong type or new to us."""
     words = clean(item.get("fileVaultStates")).lower().split(",")
     return EncryptionState(
         state=clean(item.get("encryptionState")).lower(),
@@ -50,7 +50,7 @@ def read_encryption(item: Mapping[str, Any]) -> EncryptionState:
 
 
 def why_no_key(device: ManagedDevice, state: EncryptionState | None) -> type[KeyNotEscrowed]:
-    """The cause that Graph's words support best; KeyNotEscrowed itself where they support none, or contradict."""
+    """Return the most likely cause, or KeyNotEscrowed if Graph's statements explain nothing or contradict."""
     if device.last_seen is None:
         return KeyNeverReported
     if state and (cause := _by_state(device, state)):
@@ -61,7 +61,7 @@ def why_no_key(device: ManagedDevice, state: EncryptionState | None) -> type[Key
 
 
 def _by_state(device: ManagedDevice, state: EncryptionState) -> type[KeyNotEscrowed] | None:
-    # Both can be a day old; where they disagree, neither explains anything.
+    # Both statements can be a day old. If they disagree, neither explains anything.
     encrypted = state.state == "encrypted" and device.encrypted is not False
     plain = state.state == "notencrypted" and device.encrypted is not True
     if "driveencryptedbyuser" in state.file_vault and encrypted:
@@ -78,7 +78,7 @@ def _by_state(device: ManagedDevice, state: EncryptionState) -> type[KeyNotEscro
 
 
 def key_warning(device: ManagedDevice) -> str | None:
-    """The code of what a person should know about the stored key, if there is such a thing."""
+    """Return the code of a warning about the stored key, or None."""
     if device.rotated and (device.last_seen is None or device.rotated > device.last_seen):
         return KeyRotated.code
     return None

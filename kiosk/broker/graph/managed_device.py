@@ -1,4 +1,4 @@
-"""Managed devices as Graph describes them: every field may be missing, null, of the wrong type or new to us."""
+"""Reads managed devices. Any field of Graph's may be missing, null, of the wrong type or new to us."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ FIELDS = (
     "isEncrypted",
     "deviceActionResults",
 )
-# Graph says the year 1 for never.
+# Graph writes "never" as a date in the year 1.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
 _ROTATION = "rotatefilevaultkey"
-# What failed or was called off has changed no key.
+# A rotation in any other state has not changed the key.
 _ROTATING = frozenset({"pending", "active", "done"})
 
 
 @dataclass(frozen=True)
 class ManagedDevice:
-    """One device. Ids and enumerations are in lower case and empty where unknown; times are in UTC.
+    """One device. Ids and enumerations are in lower case, and empty if unknown. Times are in UTC.
 
-    ``rotated`` is when the latest rotation of its key was ordered, or done.
+    ``rotated`` is when the latest rotation of its key was requested or done.
     """
 
     id: str
@@ -57,7 +57,7 @@ class ManagedDevice:
 
 
 def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
-    """Read one device; None where it has no id by which it could be asked for again."""
+    """Read one device. Returns None if it has no id that can be used in a request."""
     owner, encrypted = _word(item.get("managedDeviceOwnerType")), item.get("isEncrypted")
     return (
         ManagedDevice(
@@ -82,12 +82,12 @@ def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
 
 
 def guid(value: object) -> str:
-    """A GUID in lower case, or nothing. What goes into an address or a filter has to pass here."""
+    """Return a GUID in lower case, or "" for anything else. Every id in an address or a filter must come from here."""
     return value.lower() if isinstance(value, str) and GUID.fullmatch(value) else ""
 
 
 def _word(value: object) -> str:
-    # In lower case before it is cut: some letters become two.
+    # Some letters become two in lower case, so this comes before the text is cut.
     return clean(value.lower() if isinstance(value, str) else value)
 
 

@@ -1,8 +1,7 @@
-"""One question to Microsoft Graph, with all that it may take: a token, a second token, retries, a limit on time."""
+"""Sends requests to Microsoft Graph: with an access token, retries and a limit on the time of all of them."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import uuid
@@ -35,36 +34,36 @@ from kiosk.text import clean
 
 _NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
 _RETRIED = frozenset({429, 500, 502, 503, 504})
-_LARGEST_ANSWER = 4 << 20
+_LARGEST_BODY = 4 << 20
 _LONGEST_ID = 64
 _RANDOM = secrets.SystemRandom()
 
 
 class NotFound(Exception):
-    """Graph answered 404; what that means depends on the question."""
+    """Graph answered 404. What that means depends on the request."""
 
 
 @dataclass
-class Question:
-    """Bounds everything that one request makes us ask, and keeps the ids of the last call for the record."""
+class CallBudget:
+    """Limits the time of all requests to Graph for one request of a kiosk, and keeps the ids of the last one."""
 
     deadline: Deadline
     client_request_id: str = ""
     request_id: str = ""
 
-    def aside(self, seconds: float) -> Question:
-        """A question beside this one, which keeps its ids: within the same bounds, and at most so many seconds."""
+    def part(self, seconds: float) -> CallBudget:
+        """Return a budget of at most so many seconds within this one. Its requests leave the ids of this one alone."""
         clock = self.deadline.clock
-        return Question(Deadline(clock, min(self.deadline.at, clock.now() + seconds)))
+        return CallBudget(Deadline(clock, min(self.deadline.at, clock.now() + seconds)))
 
-    def sign(self, error: KioskError) -> None:
-        """Put the ids of the last call on an error that came of it."""
-        error.client_request_id, error.request_id = self.client_request_id, self.request_id
+    def label(self, error: KioskError) -> None:
+        """Name the last request in an error that came after it."""
+        error.came_after(client_request_id=self.client_request_id, request_id=self.request_id)
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Seconds to wait before the next try: random, up to ``first`` doubled each time, never above ``most``."""
+    """Seconds to wait before a retry: random, at most ``first`` doubled with each retry, and never above ``most``."""
 
     first: float = 0.5
     most: float = 8.0
@@ -75,14 +74,14 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     status: int
     headers: Mapping[str, str]
     body: bytearray
 
 
-class Questioner:
-    """Asks Graph. Only safe GETs, so that every one may be asked again."""
+class GraphHttp:
+    """Sends GET requests to Graph. They change nothing there, so each may be retried."""
 
     def __init__(
         self,
@@ -104,15 +103,16 @@ class Questioner:
             follow_redirects=False,
         )
 
-    def question(self) -> Question:
-        return Question(Deadline.after(self._clock, self._settings.total_seconds))
+    def budget(self) -> CallBudget:
+        """Return a new budget with the configured time."""
+        return CallBudget(Deadline.after(self._clock, self._settings.total_seconds))
 
     async def close(self) -> None:
         await self._client.aclose()
         self._credential.close()
 
-    async def ask(self, question: Question, url: str) -> bytearray:
-        """The body of a good answer, which belongs to the caller alone.
+    async def get(self, budget: CallBudget, url: str) -> bytearray:
+        """Return the JSON body of a good response. The caller owns it and may wipe it.
 
         Raises NotFound, GraphUnavailable, GraphThrottled, GraphRefused or GraphGarbled.
         """
@@ -120,57 +120,57 @@ class Questioner:
         tried = 0
         while True:
             try:
-                answer = await self._once(question, url)
-                if answer.status == httpx.codes.OK:
-                    return _json_only(answer)
-                if answer.status == httpx.codes.UNAUTHORIZED and not renewed and not _forbidden(answer.body):
+                response = await self._send(budget, url)
+                if response.status == httpx.codes.OK:
+                    return _json_body(response)
+                if response.status == httpx.codes.UNAUTHORIZED and not renewed and not _forbidden(response.body):
                     renewed = True
                     self._credential.forget()
                     continue
-                fault = _fault(answer)
-                again = answer.status in _RETRIED
-            except (httpx.TransportError, TimeoutError) as error:
-                fault = GraphUnavailable(f"Graph: {cause_of(error)}")
-                self._metrics.answer("graph", type(error).__name__)
-                again = True
+                error = _error(response)
+                retried = response.status in _RETRIED
+            except (httpx.TransportError, TimeoutError) as broken:
+                error = GraphUnavailable(f"Graph: {cause_of(broken)}")
+                self._metrics.answer("graph", type(broken).__name__)
+                retried = True
             tried += 1
-            wait = max(self._backoff.wait(tried), fault.retry_after or 0.0)
-            if not again or tried >= self._backoff.tries or wait >= question.deadline.left():
-                raise fault
+            wait = max(self._backoff.wait(tried), error.retry_after or 0.0)
+            if not retried or tried >= self._backoff.tries or wait >= budget.deadline.left():
+                raise error
             await self._clock.sleep(wait)
 
-    async def _once(self, question: Question, url: str) -> _Answer:
-        question.client_request_id = str(uuid.uuid4())
-        question.request_id = ""
-        async with asyncio.timeout(question.deadline.left()):
+    async def _send(self, budget: CallBudget, url: str) -> _Response:
+        budget.client_request_id = str(uuid.uuid4())
+        budget.request_id = ""
+        async with budget.deadline.limit():
             headers = {
                 "authorization": f"Bearer {await self._credential.token()}",
                 "accept": "application/json",
-                # What is not compressed leaves no second copy of a key in a decompressor.
+                # A compressed body would leave a second copy of a key in the decompressor.
                 "accept-encoding": "identity",
-                "client-request-id": question.client_request_id,
+                "client-request-id": budget.client_request_id,
                 "user-agent": f"recovery-kiosk/{__version__}",
             }
             call, begun = _call(url), self._clock.now()
             with self._metrics.call("graph", call):
-                async with self._client.stream("GET", url, headers=headers) as response:
-                    question.request_id = clean(response.headers.get("request-id"), _LONGEST_ID)
-                    answer = _Answer(response.status_code, response.headers, await _read(response))
-            self._metrics.answer("graph", str(answer.status))
+                async with self._client.stream("GET", url, headers=headers) as stream:
+                    budget.request_id = clean(stream.headers.get("request-id"), _LONGEST_ID)
+                    response = _Response(stream.status_code, stream.headers, await _read(stream))
+            self._metrics.answer("graph", str(response.status))
             event(
                 "graph.asked",
                 logging.DEBUG,
                 call=call,
-                status=answer.status,
+                status=response.status,
                 seconds=self._clock.now() - begun,
-                client_request_id=question.client_request_id,
-                request_id=question.request_id,
+                client_request_id=budget.client_request_id,
+                request_id=budget.request_id,
             )
-            return answer
+            return response
 
 
 def _call(url: str) -> str:
-    """What an address asks for, in a word."""
+    """Return the word by which metrics and log name the kind of request."""
     parts = httpx.URL(url).path.rstrip("/").split("/")
     last = parts[-1].lower()
     if "manageddeviceencryptionstates" in "".join(parts[-2:-1]).lower():
@@ -178,23 +178,23 @@ def _call(url: str) -> str:
     return {"manageddevices": "devices", "users": "users", "getfilevaultkey": "key"}.get(last, "device")
 
 
-def _json_only(answer: _Answer) -> bytearray:
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _json_body(response: _Response) -> bytearray:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise GraphGarbled(f"Graph: an answer of type {clean(kind)!r}")
-    return answer.body
+    return response.body
 
 
 async def _read(response: httpx.Response) -> bytearray:
-    """The body in one place that can be wiped; what it was put together from is wiped here."""
+    """Return the body in one buffer that can be wiped, and wipe the pieces that it arrived in."""
     pieces: list[bytes] = []
     size = 0
     async for piece in response.aiter_raw():
         pieces.append(piece)
         size += len(piece)
-        if size > _LARGEST_ANSWER:
-            raise GraphGarbled(f"Graph: an answer of more than {_LARGEST_ANSWER} bytes")
-    # Made once in its full size: one that grows leaves copies behind as it moves.
+        if size > _LARGEST_BODY:
+            raise GraphGarbled(f"Graph: an answer of more than {_LARGEST_BODY} bytes")
+    # Allocated once in its full size: a buffer that grows moves, and leaves copies behind.
     body = bytearray(size)
     at = 0
     for piece in pieces:
@@ -204,46 +204,47 @@ async def _read(response: httpx.Response) -> bytearray:
     return body
 
 
-def _fault(answer: _Answer) -> KioskError:
-    """What an answer other than 200 means. Graph's own words go into the cause only. Raises NotFound for 404."""
-    cause = f"Graph: status {answer.status} {_error_code(answer.body)}".strip()
-    match answer.status:
+def _error(response: _Response) -> KioskError:
+    """Return the error for a status other than 200, with Graph's words only in its cause. Raises NotFound for 404."""
+    cause = f"Graph: status {response.status} {_words(response.body)}".strip()
+    match response.status:
         case 404:
             raise NotFound(cause)
-        case 401 | 403 if _forbidden(answer.body):
+        case 401 | 403 if _forbidden(response.body):
             return GraphNoRole(cause)
-        case 403 if _code(answer.body) in _NO_PERMISSION:
+        case 403 if _code(response.body) in _NO_PERMISSION:
             return GraphNoPermission(cause)
         case 401 | 403:
             return GraphRefused(cause)
         case 429:
-            return GraphThrottled(cause, retry_after=retry_after(answer.headers))
+            return GraphThrottled(cause, retry_after=retry_after(response.headers))
         case status if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            return GraphUnavailable(cause, retry_after=retry_after(answer.headers))
+            return GraphUnavailable(cause, retry_after=retry_after(response.headers))
         case _:
             return GraphGarbled(cause)
 
 
-def _error(body: bytes | bytearray | str) -> dict[str, Any]:
+def _object(text: bytearray | str) -> dict[str, Any]:
+    """Return a JSON object, empty if the text is anything else."""
     try:
-        decoded = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return decoded if isinstance(decoded, dict) else {}
 
 
 def _forbidden(body: bytearray) -> bool:
-    """Intune says 401 for a missing right and wraps the truth, as JSON in a string, in the message of the error."""
-    inner = _error(body).get("error")
+    """Whether Intune denies a right. It answers 401 for that, with "Forbidden" in JSON inside the error's message."""
+    inner = _object(body).get("error")
     message = inner.get("message") if isinstance(inner, dict) else None
-    code = _error(message).get("ErrorCode") if isinstance(message, str) else None
+    code = _object(message).get("ErrorCode") if isinstance(message, str) else None
     return code == "Forbidden"
 
 
 def _code(body: bytearray) -> str:
-    inner = _error(body).get("error")
+    inner = _object(body).get("error")
     return clean(inner.get("code")) if isinstance(inner, dict) else ""
 
 
-def _error_code(body: bytearray) -> str:
+def _words(body: bytearray) -> str:
     return _code(body) + (" (Forbidden)" if _forbidden(body) else "")

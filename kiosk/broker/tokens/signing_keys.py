@@ -15,12 +15,13 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from kiosk.broker.logs import event, place
+from kiosk.broker.logs import event
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokensUnavailable
 from kiosk.net.http import aread_limited, cause_of
+from kiosk.process.logging import place_of
 
 ALGORITHM = "RS256"
 _FEWEST_BITS = 2048
@@ -150,7 +151,7 @@ class KeyRing:
             self._metrics.answer("signing_keys", OK)
         except Exception as error:
             # Whatever an authority sends, the old keys go on serving.
-            cause = cause_of(error) if isinstance(error, _EXPECTED) else place(error)
+            cause = cause_of(error) if isinstance(error, _EXPECTED) else place_of(error)
             self._failure = f"signing keys of {self._authority}: {cause}"
             self._metrics.answer("signing_keys", TokensUnavailable.code)
             if keys := self._usable():

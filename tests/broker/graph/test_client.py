@@ -1,4 +1,4 @@
-"""What comes back from Graph, in every shape that it could have, and the pages of a list that lead astray."""
+"""What Graph returns, in every shape that it could have, and pages of a list that lead elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from kiosk.broker.graph import requests
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.managed_device import read_device
-from kiosk.broker.graph.requests import Backoff, NotFound, Question
+from kiosk.broker.graph.requests import Backoff, CallBudget, NotFound
 from kiosk.clock import Deadline, ManualClock
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import DeviceNotFound, GraphGarbled, KeyNotEscrowed
@@ -30,17 +30,17 @@ def item(number: int, **changes: Any) -> dict[str, Any]:
     return {"id": guid(number), "userId": ME, "deviceName": f"Mac {number}", "operatingSystem": "macOS"} | changes
 
 
-class Fake:
-    """In place of the questioner: answers by address, and remembers what was asked."""
+class FakeHttp:
+    """In place of GraphHttp: answers by address, and remembers what was requested."""
 
     def __init__(self, answer: Callable[[str], Any]) -> None:
         self.answer = answer
         self.asked: list[str] = []
 
-    def question(self) -> Question:
-        return Question(Deadline.after(ManualClock(), 30))
+    def budget(self) -> CallBudget:
+        return CallBudget(Deadline.after(ManualClock(), 30))
 
-    async def ask(self, _question: Question, url: str) -> bytearray:
+    async def get(self, _budget: CallBudget, url: str) -> bytearray:
         self.asked.append(url)
         body = self.answer(url)
         if isinstance(body, Exception):
@@ -50,17 +50,17 @@ class Fake:
     async def close(self) -> None: ...
 
 
-def graph(answer: Callable[[str], Any] | Any) -> tuple[Graph, Fake, Question]:
-    fake = Fake(answer if callable(answer) else lambda _: answer)
+def graph(answer: Callable[[str], Any] | Any) -> tuple[Graph, FakeHttp, CallBudget]:
+    fake = FakeHttp(answer if callable(answer) else lambda _: answer)
     settings = GraphSettings(url=URL, authority="https://login.example/t", client_id="c", certificate="c.pem")  # type: ignore[arg-type]
-    questioner: Any = fake
-    return Graph(settings, questioner, ManualClock()), fake, fake.question()
+    http: Any = fake
+    return Graph(settings, http, ManualClock()), fake, fake.budget()
 
 
-async def test_the_list_is_asked_by_user_and_filtered_again() -> None:
+async def test_the_list_is_requested_by_user_and_filtered_again() -> None:
     page = {"value": [item(1), item(2, userId=guid(9)), item(3, userId=""), item(4, userId=ME.upper()), item(1)]}
-    asked, fake, question = graph(page)
-    assert [device.id for device in await asked.devices_of(question, ME)] == [guid(1), guid(4)]
+    asked, fake, budget = graph(page)
+    assert [device.id for device in await asked.devices_of(budget, ME)] == [guid(1), guid(4)]
     (url,) = fake.asked
     assert url.startswith(f"{URL}/deviceManagement/managedDevices?$filter=userId%20eq%20'{ME}'&$select=id,")
 
@@ -71,8 +71,8 @@ async def test_pages_are_followed_and_a_device_on_two_pages_is_one() -> None:
         2: {"value": [], "@odata.nextLink": "/beta/x?page=3"},
         3: {"value": [item(2, deviceName="again"), item(3)], "@odata.nextLink": None},
     }
-    asked, fake, question = graph(lambda url: pages[int(url[-1]) if url[-2] == "=" else 1])
-    devices = await asked.devices_of(question, ME)
+    asked, fake, budget = graph(lambda url: pages[int(url[-1]) if url[-2] == "=" else 1])
+    devices = await asked.devices_of(budget, ME)
     assert [device.name for device in devices] == ["Mac 1", "Mac 2", "Mac 3"]
     assert fake.asked[1:] == [f"{URL}/x?page=2", f"{URL}/x?page=3"]
 
@@ -94,20 +94,20 @@ async def test_pages_are_followed_and_a_device_on_two_pages_is_one() -> None:
     ],
 )
 async def test_our_token_goes_to_no_other_host(following: str) -> None:
-    asked, fake, question = graph({"value": [item(1)], "@odata.nextLink": following})
+    asked, fake, budget = graph({"value": [item(1)], "@odata.nextLink": following})
     with pytest.raises(GraphGarbled):
-        await asked.devices_of(question, ME)
+        await asked.devices_of(budget, ME)
     assert len(fake.asked) == 1
 
 
 async def test_pages_in_a_circle_and_without_end() -> None:
-    asked, fake, question = graph({"value": [], "@odata.nextLink": f"{URL}/same"})
+    asked, fake, budget = graph({"value": [], "@odata.nextLink": f"{URL}/same"})
     with pytest.raises(GraphGarbled, match="without end"):
-        await asked.devices_of(question, ME)
+        await asked.devices_of(budget, ME)
     assert len(fake.asked) == 2
-    asked, fake, question = graph(lambda _: {"value": [], "@odata.nextLink": f"{URL}/page{len(fake.asked)}"})
+    asked, fake, budget = graph(lambda _: {"value": [], "@odata.nextLink": f"{URL}/page{len(fake.asked)}"})
     with pytest.raises(GraphGarbled, match="without end"):
-        await asked.devices_of(question, ME)
+        await asked.devices_of(budget, ME)
     assert len(fake.asked) == 50
 
 
@@ -116,47 +116,47 @@ async def test_pages_in_a_circle_and_without_end() -> None:
     [b"", b"<html></html>", b"[]", b"null", b'{"value":{}}', b'{"value":null}', b"{}", b'{"value":[', b"\xff",
      b'{"value":[],"@odata.nextLink":7}', b'{"value":' + b"[" * 60_000],
 )  # fmt: skip
-async def test_a_list_that_is_none(body: bytes) -> None:
-    asked, _, question = graph(body)
+async def test_a_list_that_cannot_be_read(body: bytes) -> None:
+    asked, _, budget = graph(body)
     with pytest.raises(GraphGarbled):
-        await asked.devices_of(question, ME)
+        await asked.devices_of(budget, ME)
 
 
-async def test_items_that_are_no_devices_are_passed_over() -> None:
-    asked, _, question = graph({"value": [None, 7, "x", [], {}, item(1, id=None), item(1, id="x' or"), item(2)]})
-    assert [device.id for device in await asked.devices_of(question, ME)] == [guid(2)]
+async def test_items_that_are_not_devices_are_skipped() -> None:
+    asked, _, budget = graph({"value": [None, 7, "x", [], {}, item(1, id=None), item(1, id="x' or"), item(2)]})
+    assert [device.id for device in await asked.devices_of(budget, ME)] == [guid(2)]
 
 
 async def test_a_device_by_id() -> None:
-    asked, fake, question = graph(item(1))
-    assert (await asked.device(question, guid(1))).name == "Mac 1"
+    asked, fake, budget = graph(item(1))
+    assert (await asked.device(budget, guid(1))).name == "Mac 1"
     assert fake.asked[0].startswith(f"{URL}/deviceManagement/managedDevices/{guid(1)}?$select=id,")
     with pytest.raises(GraphGarbled, match="asked for device"):
-        await asked.device(question, guid(2))
+        await asked.device(budget, guid(2))
     for answer, error in [({}, DeviceNotFound), ({"id": None}, DeviceNotFound), (b"[]", GraphGarbled)]:
-        asked, _, question = graph(answer)
+        asked, _, budget = graph(answer)
         with pytest.raises(error):
-            await asked.device(question, guid(1))
+            await asked.device(budget, guid(1))
 
 
 async def test_what_404_means() -> None:
-    asked, _, question = graph(NotFound("404"))
+    asked, _, budget = graph(NotFound("404"))
     with pytest.raises(DeviceNotFound):
-        await asked.device(question, guid(1))
+        await asked.device(budget, guid(1))
     with pytest.raises(DeviceNotFound):
-        await asked.primary_users(question, guid(1))
+        await asked.primary_users(budget, guid(1))
     with pytest.raises(KeyNotEscrowed):
-        await asked.key(question, guid(1))
+        await asked.key(budget, guid(1))
     with pytest.raises(GraphGarbled):
-        await asked.devices_of(question, ME)
+        await asked.devices_of(budget, ME)
 
 
 async def test_primary_users() -> None:
-    asked, fake, question = graph({"value": [{"id": ME.upper()}, {"id": None}, 7]})
-    assert await asked.primary_users(question, guid(1)) == {ME, ""}
+    asked, fake, budget = graph({"value": [{"id": ME.upper()}, {"id": None}, 7]})
+    assert await asked.primary_users(budget, guid(1)) == {ME, ""}
     assert fake.asked == [f"{URL}/deviceManagement/managedDevices/{guid(1)}/users?$select=id"]
-    asked, _, question = graph({"value": []})
-    assert await asked.primary_users(question, guid(1)) == frozenset()
+    asked, _, budget = graph({"value": []})
+    assert await asked.primary_users(budget, guid(1)) == frozenset()
 
 
 def read(**changes: Any) -> Any:
@@ -231,5 +231,5 @@ def test_waits_are_random_growing_and_capped() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/users", "/beta/x"])
-def test_every_address_has_a_word(path: str) -> None:
+def test_every_address_has_a_name_for_metrics(path: str) -> None:
     assert requests._call(f"https://graph.example{path}") in {"users", "device"}
