@@ -17,6 +17,9 @@ SinkKind = Literal["syslog", "journald", "file", "webhook"]
 SinkMode = Literal["required", "best-effort"]
 LogLevel = Literal["debug", "info", "warning"]
 
+# The ledger writes a release off when it is older than twice this.
+LONGEST_GRAPH_SECONDS = 300
+
 
 class Listen(Section, frozen=True, kw_only=True):
     """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM)."""
@@ -51,7 +54,7 @@ class GraphSettings(Section, frozen=True, kw_only=True):
     ca_bundle: Path | None = None
     connect_seconds: Seconds = 5
     read_seconds: Seconds = 15
-    total_seconds: Seconds = 30
+    total_seconds: Annotated[int, Meta(ge=1, le=LONGEST_GRAPH_SECONDS)] = 30
 
 
 class Rules(Section, frozen=True, kw_only=True):

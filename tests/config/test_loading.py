@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
 
+from kiosk.broker.record.ledger import LONGEST_RELEASE
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
@@ -255,6 +257,16 @@ def test_no_message_is_in_the_words_of_msgspec(tmp_path: Path, kind: type[Sectio
         assert not re.search(r"`|Expected|got|[Ii]nvalid|[Oo]bject|array|\$", said)
         if wrong.startswith("2026") and keys != ("fault", "value"):
             assert re.search(rf"{keys[-1]}: expected \S", said)
+
+
+def test_a_release_cannot_outlast_the_moment_it_is_written_off(tmp_path: Path) -> None:
+    (tmp_path / "broker.pem").write_text("x")
+    path = tmp_path / "broker.toml"
+    path.write_text(BROKER.replace("[rules]", "total_seconds = 301\n[rules]"))
+    with pytest.raises(ConfigError, match=r":9: graph\.total_seconds: expected a whole number from 1 to 300"):
+        load(path, BrokerConfig)
+    path.write_text(BROKER.replace("[rules]", "total_seconds = 300\n[rules]"))
+    assert timedelta(seconds=load(path, BrokerConfig).graph.total_seconds) <= LONGEST_RELEASE / 2
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

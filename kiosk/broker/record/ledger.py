@@ -31,9 +31,11 @@ from kiosk.broker.record.schema import (
     stamp,
 )
 from kiosk.clock import Clock
+from kiosk.config.broker import LONGEST_GRAPH_SECONDS
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
 
-_LONGEST_RELEASE = timedelta(minutes=10)
+# Graph may take half of it; the rest is for slow writes and sinks. What is older has no outcome coming.
+LONGEST_RELEASE = timedelta(seconds=2 * LONGEST_GRAPH_SECONDS)
 _DEVICE = ("device_id", "device_name", "serial", "owner_type")
 _PERSON = ("tid", "oid", "name", "address", "roles", "uti", "visit_key")
 _FARTHEST_BACK = timedelta(days=1)
@@ -124,7 +126,9 @@ class Ledger:
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
             raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
-        if connection.scalar(select(RECORD.c.n).where(which, RECORD.c.event == entry.event)) is None:
+        # A broker that wrote the release off only guessed; what a kiosk says still counts.
+        said = (RECORD.c.event == entry.event) & (RECORD.c.outcome != UNKNOWN)
+        if connection.scalar(select(RECORD.c.n).where(which, said).limit(1)) is None:
             names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
@@ -196,7 +200,7 @@ class Ledger:
         if since:
             open_ones = open_ones.where(RECORD.c.time > stamp(since))
         if not younger:
-            open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - _LONGEST_RELEASE))
+            open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - LONGEST_RELEASE))
         for row in connection.execute(open_ones).all():
             entry = replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN)
             about = entry.release_id, entry.device_id

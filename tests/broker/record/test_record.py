@@ -251,6 +251,25 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
     assert [row["event"] for row in rows(url)][6:9] == ["broker.stopped", "release.closed", "broker.started"]
 
 
+async def test_the_ending_of_a_release_that_was_written_off_too_early_is_kept(url: str) -> None:
+    clock = ManualClock()
+    closing = replace(INTENDED, event=Event.CLOSED, outcome="hidden")
+    with running(url, clock) as record:
+        await record.intend(INTENDED, limits())
+        # Its broker is suspended for longer than a release may take; another one starts meanwhile.
+        clock.advance(601)
+        with running(url, clock):
+            pass
+        await record.add(replace(INTENDED, event=Event.DONE))
+        await record.close(closing)
+        # Of what kiosks say the first word counts.
+        await record.close(replace(closing, outcome="expired"))
+    assert [one for one in events(url) if one[0] == "release.closed"] == [
+        ("release.closed", "unknown"),
+        ("release.closed", "hidden"),
+    ]
+
+
 async def test_a_disk_that_hangs_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kiosk.broker.record.writer._WRITE_SECONDS", 0.1)
     monkeypatch.setattr("kiosk.broker.record.writer._MOST_WAITING", 3)
