@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -27,6 +28,16 @@ class Clock(Protocol):
         """Wait for that many seconds of this clock."""
 
 
+class ThreadClock(Clock, Protocol):
+    """A clock on which threads can wait."""
+
+    def wait_for(self, condition: threading.Condition, predicate: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``predicate`` holds, for that many seconds at most; return whether it holds.
+
+        The caller holds ``condition`` and whoever changes what the predicate reads notifies it.
+        """
+
+
 class SystemClock:
     """The machine's own clock."""
 
@@ -39,6 +50,9 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    def wait_for(self, condition: threading.Condition, predicate: Callable[[], bool], seconds: float) -> bool:
+        return condition.wait_for(predicate, seconds)
+
 
 @dataclass
 class ManualClock:
@@ -47,6 +61,7 @@ class ManualClock:
     time: float = 1000.0
     wall: datetime = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
     _sleepers: list[tuple[float, asyncio.Future[None]]] = field(default_factory=list, repr=False)
+    _waiters: list[tuple[float, threading.Condition]] = field(default_factory=list, repr=False)
 
     def now(self) -> float:
         return self.time
@@ -62,10 +77,25 @@ class ManualClock:
         self._sleepers.append((self.time + seconds, woken))
         await woken
 
+    def wait_for(self, condition: threading.Condition, predicate: Callable[[], bool], seconds: float) -> bool:
+        waiter = (self.time + seconds, condition)
+        self._waiters.append(waiter)
+        condition.wait_for(lambda: predicate() or waiter[0] <= self.time)
+        self._waiters.remove(waiter)
+        return predicate()
+
+    def waiting(self) -> int:
+        """Return how many threads wait for a time that has not come yet."""
+        return sum(at > self.time for at, _ in self._waiters)
+
     def advance(self, seconds: float) -> None:
-        """Move both times on and wake every sleeper whose time has come."""
+        """Move both times on and wake every sleeper and thread whose time has come."""
         self.time += seconds
         self.wall += timedelta(seconds=seconds)
+        for at, condition in tuple(self._waiters):
+            if at <= self.time:
+                with condition:
+                    condition.notify_all()
         due = [woken for at, woken in self._sleepers if at <= self.time]
         self._sleepers = [(at, woken) for at, woken in self._sleepers if at > self.time]
         for woken in due:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
 
 from kiosk.clock import Deadline, ManualClock, SystemClock
+from tests.support.broker import wait_for
 
 
 def test_a_deadline_counts_down_and_stays_passed() -> None:
@@ -46,6 +48,35 @@ async def test_sleepers_wake_in_their_time() -> None:
     tasks[1].cancel()
     clock.advance(10)
     assert woken == ["short"]
+
+
+def test_a_thread_waits_for_its_time_or_for_news() -> None:
+    clock, condition, news = ManualClock(), threading.Condition(), []
+    answers: list[bool] = []
+
+    def wait() -> None:
+        with condition:
+            answers.extend(clock.wait_for(condition, lambda: bool(news), 10) for _ in range(2))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_for(lambda: clock.waiting() == 1)
+    clock.advance(9)
+    assert (answers, clock.waiting()) == ([], 1)
+    clock.advance(1)
+    wait_for(lambda: answers == [False] and clock.waiting() == 1)
+    with condition:
+        news.append("something")
+        condition.notify_all()
+    thread.join()
+    assert (answers, clock.waiting()) == ([False, True], 0)
+
+
+def test_a_thread_on_the_system_clock_waits_no_longer_than_it_says() -> None:
+    condition = threading.Condition()
+    with condition:
+        assert not SystemClock().wait_for(condition, lambda: False, 0.01)
+        assert SystemClock().wait_for(condition, lambda: True, 60)
 
 
 def test_no_clock_change_moves_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from kiosk.broker.service import Service
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Tokens
-from kiosk.clock import Clock, SystemClock
+from kiosk.clock import Clock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, Listen
 from kiosk.errors import ConfigError
 from kiosk.net import serving
@@ -42,7 +42,7 @@ def serve(
     *,
     until_stdin_closes: bool = False,
     on_ready: Callable[[], None] = lambda: None,
-    clock: Clock | None = None,
+    clock: ThreadClock | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes. Logs to stderr. Raises ConfigError at the start."""
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])

@@ -80,7 +80,8 @@ def test_neither_a_token_of_a_sink_nor_its_answer_is_quoted(
         # Whatever lets such a token through: the words of HTTP's own refusal are not passed on.
         sink = Webhook(f"https://localhost:{port}/", tls_context(sandbox.ca), token)
         clock = SystemClock()
-        deliveries = Deliveries([Worker("webhook", sink, Positions(database, "webhook", clock), clock, required=True)])
+        worker = Worker("webhook", sink, Positions(database, "webhook", clock), clock, required=True)
+        deliveries = Deliveries([worker], clock)
         record = Record(database, ManualClock(), [deliveries])
         with deliveries.running(), record.running(), pytest.raises(SinkUnavailable) as refused:
             asyncio.run(record.add(Entry(Event.SESSION_OPENED)))

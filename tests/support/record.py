@@ -15,6 +15,7 @@ from kiosk.broker.record.checkpoints import Sealing, Signer
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
 from kiosk.clock import ManualClock
+from tests.support.broker import wait_for
 
 _IN_ONE = 10_000
 
@@ -81,3 +82,10 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
 def signer(folder: Path, name: str = "record") -> Signer:
     """A key of its own, with the public one beside it as ``NAME.pub``."""
     return Signer.load(folder / f"{name}.key", make=True)
+
+
+def let_pass(clock: ManualClock, seconds: float, *, threads: int = 1) -> None:
+    """Move the clock on and wait until that many threads, all that wait on it, have done what was due."""
+    wait_for(lambda: clock.waiting() == threads)
+    clock.advance(seconds)
+    wait_for(lambda: clock.waiting() == threads)

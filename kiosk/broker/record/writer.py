@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from kiosk.broker.record.lookup import Lookup
 from kiosk.broker.record.refusal_throttle import Flood
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.subscribers import Follower
-from kiosk.clock import Clock
+from kiosk.clock import Deadline, ThreadClock
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
 from kiosk.process.logging import place_of
@@ -72,7 +72,7 @@ class Record:
     def __init__(
         self,
         url: str,
-        clock: Clock,
+        clock: ThreadClock,
         followers: Sequence[Follower] = (),
         sealing: Sealing | None = None,
         configuration: Entry | None = None,
@@ -83,14 +83,16 @@ class Record:
         """
         self.engine = open_engine(url)
         self.lookup = Lookup(url)
+        self._clock = clock
         self._ledger = Ledger(clock, sealing, configuration)
         self._followers = followers
         self._flood = Flood(clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._waiting = 0
-        self._every = sealing.every.total_seconds() if sealing else None
-        self._stopping = threading.Event()
+        self._every = sealing.every.total_seconds() if sealing else math.inf
+        self._changed = threading.Condition()
+        self._stopping = False
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -108,7 +110,9 @@ class Record:
         try:
             yield
         finally:
-            self._stopping.set()
+            with self._changed:
+                self._stopping = True
+                self._changed.notify_all()
             tender.join()
             self._attempt(lambda: self._sum_up(last=True))
             self._attempt(lambda: self._transaction(self._ledger.stop))
@@ -256,12 +260,16 @@ class Record:
 
     def _tend(self) -> None:
         """Do what is due while nobody asks for anything."""
-        due = time.monotonic() + (self._every or 0)
-        while not self._stopping.wait(min(_TICK_SECONDS, self._every or _TICK_SECONDS)):
+        checkpoint = Deadline.after(self._clock, self._every)
+        while not self._stops_within(min(_TICK_SECONDS, self._every)):
             self._attempt(self._sum_up)
-            if self._every and time.monotonic() >= due:
-                due = time.monotonic() + self._every
+            if checkpoint.passed():
+                checkpoint = Deadline.after(self._clock, self._every)
                 self._attempt(lambda: self._transaction(self._ledger.tend))
+
+    def _stops_within(self, seconds: float) -> bool:
+        with self._changed:
+            return self._clock.wait_for(self._changed, lambda: self._stopping, seconds)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do what nobody waits for; if it cannot be done now, it is tried again, or the next start does it."""
@@ -278,7 +286,7 @@ class Record:
         self._writer.shutdown()
 
 
-def open_record(config: BrokerConfig, clock: Clock, followers: Sequence[Follower] = ()) -> Record:
+def open_record(config: BrokerConfig, clock: ThreadClock, followers: Sequence[Follower] = ()) -> Record:
     """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
     settings = config.record
     # First of all the database: an address that is wrong must not leave a key somewhere.

@@ -13,7 +13,7 @@ from kiosk.broker.sinks.offsets import Positions
 from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
-from kiosk.clock import Clock
+from kiosk.clock import ThreadClock
 from kiosk.config.broker import SinkSettings
 from kiosk.config.loading import read_text
 from kiosk.errors import ConfigError
@@ -31,7 +31,7 @@ _FORMS = {
 }
 
 
-def open_sinks(settings: Sequence[SinkSettings], database: str, clock: Clock) -> Deliveries:
+def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClock) -> Deliveries:
     """What delivers the record in ``database`` to all configured sinks. Connects to none yet. Raises ConfigError."""
     workers: list[Worker] = []
     for number, one in enumerate(settings):
@@ -40,7 +40,7 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: Clock) ->
             raise _unfit(number, "expected each sink only once")
         positions = Positions(database, name, clock)
         workers.append(Worker(name, _sink(one, number), positions, clock, required=one.mode == _REQUIRED))
-    return Deliveries(workers)
+    return Deliveries(workers, clock)
 
 
 def _sink(settings: SinkSettings, number: int) -> Sink:

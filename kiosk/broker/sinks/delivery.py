@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from kiosk.broker import logs
 from kiosk.broker.record.chain import Appended, Row
 from kiosk.broker.sinks.offsets import Positions
 from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
-from kiosk.clock import Clock, Deadline
+from kiosk.clock import Deadline, ThreadClock
 from kiosk.errors import SinkUnavailable
 from kiosk.net.http import cause_of
 from kiosk.process.logging import place_of
@@ -36,14 +35,14 @@ _FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
 class Worker:
     """Brings one sink up to date whenever there is news, and tells those who wait for that."""
 
-    def __init__(self, name: str, sink: Sink, positions: Positions, clock: Clock, *, required: bool) -> None:
+    def __init__(self, name: str, sink: Sink, positions: Positions, clock: ThreadClock, *, required: bool) -> None:
         self.name = name
         self.required = required
         self._sink = sink
         self._positions = positions
         self._clock = clock
         self._changed = threading.Condition()
-        self._news = self._urgent = self._stopping = False
+        self._news = self._urgent = self._stopping = self._ended = False
         self._waiting: list[tuple[int, Future[None]]] = []
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
@@ -52,7 +51,7 @@ class Worker:
         """There is news. Starts the worker at the first."""
         with self._changed:
             self._news = True
-            self._changed.notify()
+            self._changed.notify_all()
             if not self._thread.ident:
                 self._thread.start()
 
@@ -62,43 +61,54 @@ class Worker:
         with self._changed:
             self._waiting.append((n, waiting))
             self._urgent = True
-            self._changed.notify()
+            self._changed.notify_all()
         return waiting
 
     def stop(self) -> None:
         """Try once more, then end. What is left is sent after the next start."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, deadline: Deadline) -> None:
         """Wait for the end, but not for a sink that hangs: its thread does not hold up the end of the process."""
-        if self._thread.ident:
-            self._thread.join(seconds)
-        if self._thread.is_alive():
+        with self._changed:
+            self._clock.wait_for(self._changed, self._is_over, deadline.left())
+        if not self._is_over():
             logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
             return
         self._sink.close()
         self._positions.close()
 
+    def _is_over(self) -> bool:
+        return self._ended or not self._thread.ident
+
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _work(self) -> None:
         pause = 0.0
-        free = time.monotonic()
+        free = self._clock.now()
         stopping = False
         while not stopping:
             with self._changed:
-                self._changed.wait_for(self._is_due, pause)
+                self._clock.wait_for(self._changed, self._is_due, pause)
                 self._news = self._urgent = False
                 waiting, stopping = list(self._waiting), self._stopping
             if not waiting or pause != _BUSY_SECONDS:
-                free = time.monotonic()
+                free = self._clock.now()
             try:
                 # Whoever holds the sink may be dead; twice is better than late.
-                patient = time.monotonic() - free < _PATIENCE_SECONDS
+                patient = self._clock.now() - free < _PATIENCE_SECONDS
                 by_force = stopping or (bool(waiting) and not patient)
                 pause = _BUSY_SECONDS
                 if self._deliver(by_force=by_force) and all(future.done() for _, future in waiting):
-                    pause, free = _LOOK_SECONDS, time.monotonic()
+                    pause, free = _LOOK_SECONDS, self._clock.now()
                     self._succeeded()
             except _FAILURES as error:
                 pause = self._failed(error, waiting)
@@ -156,7 +166,8 @@ class Worker:
 class Deliveries:
     """All sinks together, as the record's follower: it wakes them, and has a say where some are required."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
+    def __init__(self, workers: Sequence[Worker], clock: ThreadClock) -> None:
+        self._clock = clock
         self._workers = workers
         self._required = [worker for worker in workers if worker.required]
 
@@ -168,9 +179,9 @@ class Deliveries:
         finally:
             for worker in self._workers:
                 worker.stop()
-            deadline = time.monotonic() + STOP_SECONDS
+            deadline = Deadline.after(self._clock, STOP_SECONDS)
             for worker in self._workers:
-                worker.wait(max(0.0, deadline - time.monotonic()))
+                worker.wait(deadline)
 
     def appended(self, _rows: Sequence[Appended]) -> None:
         for worker in self._workers:

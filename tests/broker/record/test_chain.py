@@ -33,7 +33,7 @@ from kiosk.clock import ManualClock
 from kiosk.config.broker import BrokerConfig, GraphSettings, RecordSettings, Rules, TokenSettings
 from kiosk.errors import ConfigError
 from tests.broker.conftest import Start
-from tests.support.record import signer
+from tests.support.record import let_pass, signer
 from tests.support.sandbox import RunningSandbox
 
 
@@ -169,36 +169,29 @@ def test_checkpoints_at_start_at_stop_by_count_and_by_time(url: str, tmp_path: P
 
 def test_a_quiet_record_is_signed_in_time(url: str, tmp_path: Path) -> None:
     seen, clock = Seen(), ManualClock()
-    record = Record(url, clock, [seen], Sealing(signer(tmp_path), timedelta(seconds=0.1)))
-    with record.running():
+    with running(url, signer(tmp_path), seen, clock) as record:
         visit(record)
-        clock.advance(1)
-        for _ in range(100):
-            if seen.sizes()[-1] == 2:
-                break
-            asyncio.run(asyncio.sleep(0.05))
+        let_pass(clock, 599)
+        assert seen.sizes() == [1]
+        let_pass(clock, 6)
         assert seen.sizes() == [1, 2]
-        asyncio.run(asyncio.sleep(0.3))
+        let_pass(clock, 600)
         # Nothing new, nothing to sign.
         assert seen.sizes() == [1, 2]
 
 
 def test_what_another_broker_left_open_is_closed_in_time(url: str, tmp_path: Path) -> None:
     seen, clock = Seen(), ManualClock()
-    record = Record(url, clock, [seen], Sealing(signer(tmp_path), timedelta(seconds=0.1)))
-    with record.running():
+    with running(url, signer(tmp_path), seen, clock) as record:
         asyncio.run(record.intend(Entry(Event.INTENDED, release_id="r", reason="locked out"), Limits()))
-        asyncio.run(asyncio.sleep(0.3))
+        let_pass(clock, 600)
         # It may still be under way.
         assert len(seen.rows) == 2
-        clock.advance(601)
-        for _ in range(100):
-            if len(seen.rows) == 3:
-                break
-            asyncio.run(asyncio.sleep(0.05))
-        asyncio.run(asyncio.sleep(0.3))
+        let_pass(clock, 600)
         assert [(row.entry.event, row.entry.outcome) for row in seen.rows[2:]] == [(Event.CLOSED, "unknown")]
         assert seen.rows[2].entry.reason == "locked out"
+        let_pass(clock, 600)
+        assert len(seen.rows) == 3
 
 
 def test_the_form_of_a_checkpoint_is_a_signed_note(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.offsets import Positions
 from kiosk.broker.sinks.syslog import severity
-from kiosk.clock import ManualClock, SystemClock
+from kiosk.clock import ManualClock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
 from kiosk.errors import ConfigError, SinkUnavailable
@@ -101,11 +101,11 @@ class FileCollector(Collector):
 
 
 @contextlib.contextmanager
-def recording(database: str | Path, *sinks: dict[str, Any]) -> Iterator[Record]:
+def recording(database: str | Path, *sinks: dict[str, Any], clock: ThreadClock | None = None) -> Iterator[Record]:
     """A record in a database, or in SQLite in a folder, that is sent on."""
     settings = [SinkSettings(**one) for one in sinks]
     database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
-    deliveries = open_sinks(settings, database, SystemClock())
+    deliveries = open_sinks(settings, database, clock or SystemClock())
     record = Record(database, ManualClock(), [deliveries])
     with deliveries.running(), record.running():
         yield record
@@ -147,13 +147,16 @@ def test_every_row_arrives_once_and_in_order(
 def test_what_is_best_effort_is_sent_later(kind: str, sandbox: RunningSandbox, place: Path, url: str) -> None:
     there = receiver(kind, sandbox, place)
     sink = there.settings | {"mode": "best-effort"}
+    clock = ManualClock()
     with recording(url, sink) as record:
         say(record, 3)
     assert there.collector.numbers() == []
-    with recording(url, sink) as record:
+    with recording(url, sink, clock=clock) as record:
         say(record, 2)
+        wait_for(lambda: clock.waiting() == 1)
         with there.listen():
             # It tries again by itself, without news.
+            clock.advance(30)
             wait_for(lambda: there.collector.numbers()[-1:] == [8])
     assert there.collector.numbers()[:8] == list(range(1, 9))
     with there.listen(), recording(url, sink):

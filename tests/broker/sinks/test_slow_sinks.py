@@ -20,10 +20,10 @@ from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import delivery, open_sinks
 from kiosk.broker.sinks.json_lines import JsonLines
-from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
+from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
-from kiosk.clock import Deadline, ManualClock, SystemClock
+from kiosk.clock import Deadline, ManualClock, SystemClock, ThreadClock
 from kiosk.config.broker import SinkSettings
 from kiosk.net.tls import tls_context
 from tests.support.broker import wait_for
@@ -121,9 +121,9 @@ def test_a_webhook_has_taken_it_whatever_else_it_says(sandbox: RunningSandbox) -
 
 
 @contextlib.contextmanager
-def recording(place: Path, **sink: Any) -> Iterator[str]:
+def recording(place: Path, clock: ThreadClock, **sink: Any) -> Iterator[str]:
     database = f"sqlite:///{place / 'record.db'}"
-    sinks = open_sinks([SinkSettings(mode="best-effort", **sink)], database, SystemClock())
+    sinks = open_sinks([SinkSettings(mode="best-effort", **sink)], database, clock)
     with sinks.running(), Record(database, ManualClock(), [sinks]).running():
         yield database
 
@@ -156,20 +156,27 @@ def test_the_end_of_the_broker_does_not_wait_for_a_backlog(sandbox: RunningSandb
     collector = Held()
     with webhooks(0, certificate, key, collector, [200]) as port:
         sink = {"kind": "webhook", "url": f"https://localhost:{port}/", "ca_bundle": sandbox.ca}
-        with recording(place, **sink):
+        with recording(place, SystemClock(), **sink):
             wait_for(lambda: collector.rows)
             collector.ending.set()
         assert 0 < collector.numbers()[-1] < rows
-        with recording(place, **sink):
+        with recording(place, SystemClock(), **sink):
             wait_for(lambda: collector.numbers()[-1] > rows + 2)
     assert sorted(set(collector.numbers()))[:rows] == list(range(1, rows + 1))
 
 
 def test_the_end_of_the_broker_does_not_wait_for_a_sink_that_hangs(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(delivery, "STOP_SECONDS", SOON)
+    clock = ManualClock()
+
+    def wait_for_it() -> None:
+        wait_for(lambda: clock.waiting() == 1)
+        clock.advance(delivery.STOP_SECONDS)
+
     with answering(None, b"", b"x", drops=10_000) as port:
-        with recording(place, kind="syslog", url=f"tcp://127.0.0.1:{port}"):
-            begun = time.monotonic()
-        assert time.monotonic() - begun < ATTEMPT_SECONDS
+        waiting = threading.Thread(target=wait_for_it)
+        with recording(place, clock, kind="syslog", url=f"tcp://127.0.0.1:{port}"):
+            waiting.start()
+        waiting.join()
+    assert f"sink syslog tcp://127.0.0.1:{port} does not end" in caplog.text
