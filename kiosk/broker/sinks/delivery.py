@@ -92,29 +92,30 @@ class Worker:
                 self._changed.notify_all()
 
     def _work(self) -> None:
-        pause = 0.0
-        free = self._clock.now()
-        stopping = False
+        pause, stopping = 0.0, False
+        patience: Deadline | None = None
         while not stopping:
             with self._changed:
                 self._clock.wait_for(self._changed, self._is_due, pause)
                 self._news = self._urgent = False
+                # A request that gave up waiting has cancelled its future.
+                self._waiting = [one for one in self._waiting if not one[1].done()]
                 waiting, stopping = list(self._waiting), self._stopping
-            if not waiting or pause != _BUSY_SECONDS:
-                free = self._clock.now()
+            # The holder of the lease may be dead; delivering twice is better than keeping a request waiting.
+            impatient = bool(waiting) and patience is not None and patience.passed()
             try:
-                # Whoever holds the sink may be dead; twice is better than late.
-                patient = self._clock.now() - free < _PATIENCE_SECONDS
-                by_force = stopping or (bool(waiting) and not patient)
-                pause = _BUSY_SECONDS
-                if self._deliver(by_force=by_force) and all(future.done() for _, future in waiting):
-                    pause, free = _LOOK_SECONDS, self._clock.now()
+                served = self._deliver(by_force=stopping or impatient) and all(future.done() for _, future in waiting)
+                if served:
                     self._succeeded()
+                if waiting and not served:
+                    pause, patience = _BUSY_SECONDS, patience or Deadline.after(self._clock, _PATIENCE_SECONDS)
+                else:
+                    pause, patience = _LOOK_SECONDS, None
             except _FAILURES as error:
-                pause = self._failed(error, waiting)
+                pause, patience = self._failed(error, waiting), None
             except Exception as error:
                 # Of an error that nobody thought of only the place is logged: its words may quote a row.
-                pause = self._failed(RuntimeError(place_of(error)), waiting)
+                pause, patience = self._failed(RuntimeError(place_of(error)), waiting), None
 
     def _is_due(self) -> bool:
         return self._stopping or self._urgent or (self._news and not self._failures)
