@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kiosk.broker.sinks import JOURNAL, PORTS
 from kiosk.checks import files
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, together
 from kiosk.checks.trust import Service, connect, trust
 from kiosk.clock import Clock
 from kiosk.config.broker import SinkSettings
 
-_JOURNAL = "unix:/run/systemd/journal/socket"
-_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 _FORMS = "docs/sinks.md has the addresses of each kind"
 
 
@@ -32,7 +31,7 @@ def sinks(settings: Sequence[SinkSettings], clock: Clock) -> Finding:
 
 
 def _one(settings: SinkSettings, key: str, clock: Clock) -> Finding:
-    url = settings.url or (_JOURNAL if settings.kind == "journald" else "")
+    url = settings.url or (JOURNAL if settings.kind == "journald" else "")
     parts = urlsplit(url)
     place = Path(parts.path)
     if settings.token_file and (opened := files.secret(settings.token_file, "the token")).level is not Level.PASS:
@@ -67,7 +66,7 @@ def _service(settings: SinkSettings, url: str, key: str, scheme: str) -> Service
 def _address(url: str, key: str, scheme: str) -> tuple[str, int]:
     parts = urlsplit(url)
     try:
-        port = parts.port or _PORTS[scheme]
+        port = parts.port or PORTS[scheme]
     except ValueError:
         raise Wrong(f"{key}.url has an invalid port", f"correct {key}.url; {_FORMS}") from None
     if not parts.hostname:

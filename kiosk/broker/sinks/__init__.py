@@ -20,9 +20,9 @@ from kiosk.errors import ConfigError
 from kiosk.net.http import can_be_sent
 from kiosk.net.tls import tls_context
 
-_JOURNAL = "unix:/run/systemd/journal/socket"
+JOURNAL = "unix:/run/systemd/journal/socket"
 _REQUIRED = "required"
-_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
+PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 _FORMS = {
     "syslog": "unix:/path, udp://host:port, tcp://host:port or tls://host:port",
     "journald": "unix:/path",
@@ -44,7 +44,7 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClo
 
 
 def _sink(settings: SinkSettings, number: int) -> Sink:
-    url = settings.url or (_JOURNAL if settings.kind == "journald" else "")
+    url = settings.url or (JOURNAL if settings.kind == "journald" else "")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -62,10 +62,10 @@ def _sink(settings: SinkSettings, number: int) -> Sink:
         case "syslog", "unix" if _absolute(parts):
             return DatagramSyslog(parts.path)
         case "syslog", "udp" if parts.hostname:
-            return DatagramSyslog((parts.hostname, port or _PORTS["udp"]))
+            return DatagramSyslog((parts.hostname, port or PORTS["udp"]))
         case "syslog", ("tcp" | "tls") if parts.hostname:
             tls = tls_context(settings.ca_bundle) if parts.scheme == "tls" else None
-            return StreamSyslog(parts.hostname, port or _PORTS[parts.scheme], tls)
+            return StreamSyslog(parts.hostname, port or PORTS[parts.scheme], tls)
     raise _unfit(number, f"expected {_FORMS[settings.kind]}")
 
 
