@@ -33,7 +33,7 @@ class Collector:
 
     def syslog(self, message: bytes) -> None:
         self.raw.append(message)
-        form = rb'<8[456]>1 \S+ \S+ kiosk-broker \d+ [a-z.]+ \[record@32473 (n|size)="\d+" [^\]]*\] ' + _BOM
+        form = rb"<8[456]>1 \S+ \S+ kiosk-broker \d+ [a-z.]+ - " + _BOM
         assert re.match(form, message), message
         self.rows.append(json.loads(message.partition(_BOM)[2]))
 

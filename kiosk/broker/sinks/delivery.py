@@ -77,7 +77,6 @@ class Worker:
         if not self._is_over():
             logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
             return
-        self._sink.close()
         self._positions.close()
 
     def _is_over(self) -> bool:

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk.broker.record.chain import Appended
+from kiosk.broker.record.chain import Appended, Row
 from kiosk.broker.sinks.sink import APPLICATION, rest
-from kiosk.broker.sinks.syslog import severity, summary
+from kiosk.broker.sinks.syslog import severity
 from kiosk.clock import Deadline
 
 # What all our entries have in common, for journalctl MESSAGE_ID=…
@@ -29,13 +29,10 @@ class Journald:
                 sock.settimeout(rest(deadline))
                 sock.send(datagram(item))
 
-    def close(self) -> None:
-        pass
-
 
 def datagram(item: Appended) -> bytes:
     """The fields of one entry; values are given with their length, so that nothing in them can begin a field."""
-    said = summary(item)
+    said = _summary(item)
     fields = {
         "MESSAGE": " ".join(f"{name}={value}" for name, value in said.items()),
         "PRIORITY": str(severity(item)),
@@ -45,6 +42,14 @@ def datagram(item: Appended) -> bytes:
         "KIOSK_RECORD": item.line().decode(),
     }
     return b"".join(_field(name, value.encode()) for name, value in fields.items())
+
+
+def _summary(item: Appended) -> dict[str, str]:
+    """Return what a reader filters by, and what shows that something is missing or was changed."""
+    if isinstance(item, Row):
+        entry = item.entry
+        return {"n": str(item.n), "event": str(entry.event), "outcome": entry.outcome, "hash": item.hash}
+    return {"size": str(item.size), "event": "checkpoint", "head": item.head}
 
 
 def _field(name: str, value: bytes) -> bytes:

@@ -40,9 +40,6 @@ class JsonLines:
         if new:
             _sync_folder(self._path.parent)
 
-    def close(self) -> None:
-        pass
-
 
 def _lock(file: int, deadline: Deadline) -> None:
     """Several brokers may be given one file. Raises TimeoutError: whoever holds it may hold it for long."""

@@ -28,9 +28,6 @@ class Sink(Protocol):
         Runs on a thread of its own and ends at the deadline, however slow the other side is.
         """
 
-    def close(self) -> None:
-        """Drop what is open."""
-
 
 def rest(deadline: Deadline) -> float:
     """Seconds that the next step may take. Raises TimeoutError when none are left."""

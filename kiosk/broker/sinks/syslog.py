@@ -19,8 +19,7 @@ _WARNING, _NOTICE, _INFO = 4, 5, 6
 # Their outcome says how a reveal or a check ended; nobody was refused anything.
 _ENDINGS = frozenset({Event.CLOSED, Event.CHECKED})
 _IN_DOUBT = frozenset({UNKNOWN, Ending.CRASHED})
-# An enterprise number is needed for names of one's own; this one is set aside for examples.
-_STRUCTURE = "record@32473"
+_BOM = b"\xef\xbb\xbf"
 _LARGEST_DATAGRAM = 60_000
 _LONGEST_HOST = 255
 
@@ -35,24 +34,12 @@ def severity(item: Appended) -> int:
     return _WARNING if entry.event.endswith(".refused") or entry.outcome != OK else _NOTICE
 
 
-def summary(item: Appended) -> dict[str, str]:
-    """What a collector filters by, and what tells it that something is missing or was changed."""
-    if isinstance(item, Row):
-        entry = item.entry
-        return {"n": str(item.n), "event": str(entry.event), "outcome": entry.outcome, "hash": item.hash}
-    return {"size": str(item.size), "event": "checkpoint", "head": item.head}
-
-
 def message(item: Appended, host: str) -> bytes:
-    """One syslog message: the summary as structured data, the whole row as JSON after it."""
-    said = summary(item)
-    values = " ".join(f'{name}="{_escaped(value)}"' for name, value in said.items())
-    header = f"<{_AUTHPRIV * 8 + severity(item)}>1 {item.time} {host} {APPLICATION} {os.getpid()} {said['event']}"
-    return f"{header} [{_STRUCTURE} {values}] ".encode() + b"\xef\xbb\xbf" + item.line()
-
-
-def _escaped(value: str) -> str:
-    return re.sub(r'(["\\\]])', r"\\\1", value)
+    """Return one syslog message: the event as message id, the whole row or checkpoint as JSON."""
+    event = item.entry.event if isinstance(item, Row) else "checkpoint"
+    header = f"<{_AUTHPRIV * 8 + severity(item)}>1 {item.time} {host} {APPLICATION} {os.getpid()} {event}"
+    # No structured data: its names need an enterprise number of our own, and the JSON says it all.
+    return f"{header} - ".encode() + _BOM + item.line()
 
 
 def _host() -> str:
@@ -70,13 +57,9 @@ class DatagramSyslog:
         host = _host()
         with self._connected(deadline) as sock:
             for item in batch:
-                whole = message(item, host)
                 sock.settimeout(rest(deadline))
-                # A receiver would cut it anyway; number and hash stand in front.
-                sock.send(whole if len(whole) <= _LARGEST_DATAGRAM else whole[: whole.index(b"\xef\xbb\xbf") - 1])
-
-    def close(self) -> None:
-        pass
+                # One that the kernel refuses would hold up all that follow; the row's number comes first.
+                sock.send(message(item, host)[:_LARGEST_DATAGRAM])
 
     def _connected(self, deadline: Deadline) -> socket.socket:
         if not isinstance(self._address, str):
@@ -116,9 +99,6 @@ class StreamSyslog:
                 secured.sendall(content)
                 secured.settimeout(rest(deadline))
                 _say_goodbye(secured)
-
-    def close(self) -> None:
-        pass
 
 
 def _say_goodbye(secured: ssl.SSLSocket) -> None:

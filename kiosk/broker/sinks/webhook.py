@@ -47,9 +47,6 @@ class Webhook:
         ):
             return response.status_code
 
-    def close(self) -> None:
-        pass
-
     def __repr__(self) -> str:
         return "<Webhook>"
 

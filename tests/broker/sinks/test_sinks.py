@@ -24,8 +24,8 @@ from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.offsets import Positions
-from kiosk.broker.sinks.syslog import severity
-from kiosk.clock import ManualClock, SystemClock, ThreadClock
+from kiosk.broker.sinks.syslog import DatagramSyslog, severity
+from kiosk.clock import Deadline, ManualClock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
 from kiosk.errors import ConfigError, SinkUnavailable
@@ -238,6 +238,16 @@ def test_a_stranger_behind_the_address_gets_nothing(kind: str, sandbox: RunningS
     with there.listen(), recording(place, sink) as record, pytest.raises(SinkUnavailable, match="CERTIFICATE"):
         say(record)
     assert there.collector.rows == []
+
+
+def test_a_datagram_that_is_too_long_does_not_hold_up_the_others(place: Path) -> None:
+    path = str(place / "sink")
+    long = Row.follow(1, "2026-11-22T09:00:00.000000Z", Entry(Event.CONFIGURED, detail="x" * 300_000), "")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        DatagramSyslog(path).send([long], Deadline.after(SystemClock(), 5))
+        _, _, row = sock.recv(1 << 20).partition(b"\xef\xbb\xbf")
+    assert row.startswith(b'{"n":1,')
 
 
 def test_several_sinks_keep_out_of_each_others_way(sandbox: RunningSandbox, place: Path) -> None:
