@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.checkpoints import Signing
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
@@ -78,7 +78,7 @@ def measure(url: str, folder: Path, rows: int) -> None:
         print(f"{what}: {seconds:.1f} s, {said}, {memory:.0f} MiB at most")
     exported.unlink()
     before = time.perf_counter()
-    record = Record(url, SystemClock(), sealing=Sealing(signer(folder)))
+    record = Record(url, SystemClock(), signing=Signing(signer(folder)))
     with record.running():
         print(f"start of a broker: {time.perf_counter() - before:.2f} s")
         for at_once in (1, 8, _AT_ONCE):

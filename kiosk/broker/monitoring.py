@@ -46,20 +46,20 @@ class State(Collector):
     def collect(self) -> Iterable[Metric]:
         yield self._days_left()
         rows = GaugeMetricFamily("kiosk_broker_record_rows", "Rows of the record.")
-        unsealed = GaugeMetricFamily("kiosk_broker_record_unsealed_rows", "Rows that no checkpoint covers yet.")
+        unsigned = GaugeMetricFamily("kiosk_broker_record_unsigned_rows", "Rows that no checkpoint covers yet.")
         backlog = GaugeMetricFamily(
             "kiosk_broker_sink_backlog_rows", "Rows that a sink has not taken yet.", labels=["sink"]
         )
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
-            head = connection.execute(select(HEAD.c.n, HEAD.c.sealed)).first()
+            head = connection.execute(select(HEAD.c.n, HEAD.c.signed)).first()
             if head is not None:
                 rows.add_metric([], head.n)
-                unsealed.add_metric([], head.n - head.sealed)
+                unsigned.add_metric([], head.n - head.signed)
                 reached = _reached(connection)
                 for sink in self._config.sink:
                     name = f"{sink.kind} {sink.url}".strip()
                     backlog.add_metric([name], head.n - reached.get(name, 0))
-        yield from (rows, unsealed, backlog)
+        yield from (rows, unsigned, backlog)
 
     def close(self) -> None:
         self._engine.dispose()

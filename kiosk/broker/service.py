@@ -85,7 +85,7 @@ class Service:
         """Return the person as the token names them, and the rules for them. Binds the token to the visit."""
         try:
             self._let_in(visitor)
-            await self._record.open(visitor.entry(Event.SESSION_OPENED))
+            await self._record.append_session(visitor.entry(Event.SESSION_OPENED))
         except RecordUnavailable:
             raise
         except Exception as error:
@@ -127,7 +127,7 @@ class Service:
         """Record how the reveal of a release ended."""
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
-        await self._record.close(
+        await self._record.append_closing(
             replace(
                 visitor.entry(Event.CLOSED),
                 release_id=release_id.lower(),
@@ -142,7 +142,7 @@ class Service:
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
         entry = replace(visitor.entry(Event.CHECKED), release_id=release_id.lower(), outcome=checked.how)
-        await self._record.close(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
+        await self._record.append_closing(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
 
     async def lost(self, visitor: Visitor, release_id: str, ending: ReleaseClosed) -> None:
         """Record that a reveal ended with the process that showed it.
@@ -152,7 +152,7 @@ class Service:
         if not guid(release_id) or ending.how not in {Ending.LOST, Ending.CRASHED}:
             raise ReleaseUnknown("no id of a release that can be lost")
         entry = replace(visitor.entry(Event.CLOSED), release_id=release_id.lower(), outcome=ending.how)
-        await self._record.lose(entry)
+        await self._record.append_loss(entry)
         logs.event("release.closed", release=entry.release_id, how=ending.how)
 
     async def ready(self) -> None:

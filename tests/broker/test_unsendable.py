@@ -11,8 +11,8 @@ import pytest
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
-from kiosk.broker.sinks.delivery import Deliveries, Worker
-from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.delivery import Delivery, Worker
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.webhook import Webhook
 from kiosk.clock import ManualClock, SystemClock
 from kiosk.config.broker import SinkSettings
@@ -80,10 +80,10 @@ def test_neither_a_token_of_a_sink_nor_its_answer_is_quoted(
         # Whatever lets such a token through: the words of HTTP's own refusal are not passed on.
         sink = Webhook(f"https://localhost:{port}/", tls_context(sandbox.ca), token)
         clock = SystemClock()
-        worker = Worker("webhook", sink, Positions(database, "webhook", clock), clock, required=True)
-        deliveries = Deliveries([worker], clock)
-        record = Record(database, ManualClock(), [deliveries])
-        with deliveries.running(), record.running(), pytest.raises(SinkUnavailable) as refused:
+        worker = Worker("webhook", sink, Offsets(database, "webhook", clock), clock, required=True)
+        delivery = Delivery([worker], clock)
+        record = Record(database, ManualClock(), [delivery])
+        with delivery.running(), record.running(), pytest.raises(SinkUnavailable) as refused:
             asyncio.run(record.add(Entry(Event.SESSION_OPENED)))
     assert "ProtocolError" in refused.value.cause
     assert "ProtocolError" in caplog.text

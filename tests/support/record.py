@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, select, update
 
 from kiosk.broker.record.chain import Checkpoint, Row
-from kiosk.broker.record.checkpoints import Sealing, Signer
+from kiosk.broker.record.checkpoints import Signer, Signing
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
 from kiosk.clock import ManualClock
@@ -53,11 +53,11 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
     The same rows and checkpoints that a broker would write, without a statement for each.
     """
     clock = ManualClock()
-    ledger = Ledger(clock, Sealing(signer, timedelta(days=9999), entries))
+    ledger = Ledger(clock, Signing(signer, timedelta(days=9999), entries))
     with engine.begin() as connection:
         ledger.start(connection)
         head = connection.execute(select(HEAD)).one()
-    n, previous, sealed, coming = head.n, head.hash, head.sealed, visits()
+    n, previous, covered, coming = head.n, head.hash, head.signed, visits()
     while n < rows - 1:
         made: list[Row] = []
         signed: list[Checkpoint] = []
@@ -66,14 +66,14 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
             clock.advance(1)
             made.append(Row.follow(n, stamp(clock.utc()), entry, previous))
             previous = made[-1].hash
-            if n - sealed >= entries:
-                sealed = n
+            if n - covered >= entries:
+                covered = n
                 signed.append(signer.sign(head.origin, n, previous, clock.utc()))
         with engine.begin() as connection:
             connection.execute(insert(RECORD), [row.members() for row in made])
             if signed:
                 connection.execute(insert(CHECKPOINT), [one.members() for one in signed])
-                connection.execute(update(HEAD).values(sealed=sealed, sealed_at=signed[-1].time))
+                connection.execute(update(HEAD).values(signed=covered, signed_at=signed[-1].time))
             connection.execute(update(HEAD).values(n=n, hash=previous))
     with engine.begin() as connection:
         ledger.stop(connection)

@@ -106,7 +106,10 @@ def copy(source: str, target: str) -> None:
     with origin.connect() as connection, copied.begin() as writing:
         METADATA.create_all(writing)
         for table in METADATA.sorted_tables:
-            writing.execute(insert(table), [dict(found) for found in connection.execute(select(table)).mappings()])
+            names = table.columns.keys()
+            writing.execute(
+                insert(table), [dict(zip(names, row, strict=True)) for row in connection.execute(select(table))]
+            )
     origin.dispose()
     copied.dispose()
 

@@ -94,7 +94,7 @@ class Signer:
 
 
 @dataclass(frozen=True)
-class Sealing:
+class Signing:
     """Who signs checkpoints, and how often at least: after so much time, and after so many entries."""
 
     signer: Signer

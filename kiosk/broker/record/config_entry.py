@@ -13,7 +13,7 @@ from kiosk.text import clean
 _LONGEST = 1000
 
 
-def configured(rules: Section) -> Entry:
+def config_entry(rules: Section) -> Entry:
     """The entry that says which rules apply."""
     plain = msgspec.to_builtins(rules, enc_hook=str)
     said = "; ".join(f"{name} = {_said(value)}" for name, value in plain.items())

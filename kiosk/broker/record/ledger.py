@@ -13,7 +13,7 @@ from sqlalchemy.exc import ProgrammingError
 from kiosk.broker import logs
 from kiosk.broker.record import indexes
 from kiosk.broker.record.chain import Appended, Row, first_previous
-from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.checkpoints import Signing
 from kiosk.broker.record.database import unusable
 from kiosk.broker.record.limits import Limits, one_visit
 from kiosk.broker.record.schema import (
@@ -48,8 +48,8 @@ class _Head:
     origin: str
     n: int
     hash: str
-    sealed: int
-    sealed_at: str
+    signed: int
+    signed_at: str
 
 
 _HEAD = tuple(HEAD.c[name] for name in _Head.__dataclass_fields__)
@@ -60,7 +60,7 @@ class Ledger:
     """Appends to the record. ``appended`` collects what one transaction adds; the caller empties it for the next."""
 
     clock: Clock
-    sealing: Sealing | None = None
+    signing: Signing | None = None
     configuration: Entry | None = None
     appended: list[Appended] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class Ledger:
         indexes.bring_up_to_date(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
             origin = f"recovery-kiosk/{uuid.uuid4()}"
-            head = {"origin": origin, "n": 0, "hash": first_previous(origin), "sealed": 0, "sealed_at": ""}
+            head = {"origin": origin, "n": 0, "hash": first_previous(origin), "signed": 0, "signed_at": ""}
             connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
         self._look_at_the_end(connection)
         # Behind a shared database another broker may be at work on a younger one.
@@ -82,23 +82,23 @@ class Ledger:
         self.add(connection, Entry(Event.STARTED))
         if self.configuration and self.configuration.digest != _configured(connection):
             self.add(connection, self.configuration)
-        self.seal(connection)
+        self.append_checkpoint(connection)
 
     def tend(self, connection: Connection) -> None:
         """What is due from time to time: close what another broker's crash left open, and add a checkpoint."""
         self._settle(connection, younger=False, since=self.clock.utc() - _FARTHEST_BACK)
-        self.seal(connection, due_only=True)
+        self.append_checkpoint(connection, due_only=True)
 
     def stop(self, connection: Connection) -> None:
         """Note the end."""
         self.add(connection, Entry(Event.STOPPED))
-        self.seal(connection)
+        self.append_checkpoint(connection)
 
-    def seal(self, connection: Connection, *, due_only: bool = False) -> None:
+    def append_checkpoint(self, connection: Connection, *, due_only: bool = False) -> None:
         """Add a checkpoint unless the newest entry has one; or only if it is time for one."""
         head, now = self._head(connection), self.clock.utc()
-        if head.n > head.sealed and (not due_only or self._due(head, now)):
-            self._seal(connection, head, now)
+        if head.n > head.signed and (not due_only or self._due(head, now)):
+            self._append_checkpoint(connection, head, now)
 
     def add(self, connection: Connection, entry: Entry) -> None:
         """Append one entry."""
@@ -112,12 +112,12 @@ class Ledger:
         limits.check(connection, entry, now)
         self._append(connection, head, entry, now)
 
-    def close(self, connection: Connection, entry: Entry) -> None:
+    def append_closing(self, connection: Connection, entry: Entry) -> None:
         """Append how a reveal, or the check of a copy, ended, unless it is known already. Raises ReleaseUnknown."""
         ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
         self._end(connection, entry, ours, _DEVICE)
 
-    def lose(self, connection: Connection, entry: Entry) -> None:
+    def append_loss(self, connection: Connection, entry: Entry) -> None:
         """Append that a reveal ended with the process that showed it, to whomever. Raises ReleaseUnknown."""
         self._end(connection, entry, RECORD.c.release_id == entry.release_id, (*_DEVICE, *_PERSON))
 
@@ -132,7 +132,7 @@ class Ledger:
             names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
-    def open(self, connection: Connection, entry: Entry) -> None:
+    def append_session(self, connection: Connection, entry: Entry) -> None:
         """Append that a visit begins, which its token is bound to from then on. Raises TokenBound."""
         head = self._head(connection)
         one_visit(connection, entry)
@@ -159,32 +159,32 @@ class Ledger:
         self.appended.append(row)
         head = replace(head, n=row.n, hash=row.hash)
         if self._due(head, now):
-            self._seal(connection, head, now)
+            self._append_checkpoint(connection, head, now)
 
     def _due(self, head: _Head, now: datetime) -> bool:
-        if self.sealing is None or not head.sealed_at:
+        if self.signing is None or not head.signed_at:
             return False
-        passed = abs(now - datetime.strptime(head.sealed_at, TIME_FORMAT).replace(tzinfo=UTC))
-        return head.n - head.sealed >= self.sealing.entries or passed >= self.sealing.every
+        passed = abs(now - datetime.strptime(head.signed_at, TIME_FORMAT).replace(tzinfo=UTC))
+        return head.n - head.signed >= self.signing.entries or passed >= self.signing.every
 
-    def _seal(self, connection: Connection, head: _Head, now: datetime) -> None:
-        if self.sealing is None:
+    def _append_checkpoint(self, connection: Connection, head: _Head, now: datetime) -> None:
+        if self.signing is None:
             return
-        checkpoint = self.sealing.signer.sign(head.origin, head.n, head.hash, now)
+        checkpoint = self.signing.signer.sign(head.origin, head.n, head.hash, now)
         connection.execute(insert(CHECKPOINT).values(checkpoint.members()))
-        connection.execute(update(HEAD).values(sealed=checkpoint.size, sealed_at=checkpoint.time))
+        connection.execute(update(HEAD).values(signed=checkpoint.size, signed_at=checkpoint.time))
         self.appended.append(checkpoint)
 
     def _look_at_the_end(self, connection: Connection) -> None:
         """Say it when the end of the record is not as it was left. It goes on all the same: the trace remains."""
         head = self._head(connection)
         last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
-        sealed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
+        signed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
         left = (head.n, head.hash) if head.n else None
-        if (tuple(last) if last else None) != left or not head.sealed == sealed <= head.n:
+        if (tuple(last) if last else None) != left or not head.signed == signed <= head.n:
             logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
-        note = connection.scalar(select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == sealed))
-        if self.sealing and note and not self.sealing.signer.signed(note):
+        note = connection.scalar(select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == signed))
+        if self.signing and note and not self.signing.signer.signed(note):
             logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
 
     def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:

@@ -27,7 +27,7 @@ class _Sum:
 
 
 @dataclass
-class Flood:
+class RefusalThrottle:
     """What was refused within a minute. Anybody can send bad tokens, and call the kiosk whatever they like.
 
     So the names are bounded, too: beyond so many different ones, only the code of the refusal is counted.
@@ -91,7 +91,7 @@ class Flood:
 class Sums:
     """Sums on their way into the record."""
 
-    flood: Flood
+    flood: RefusalThrottle
     sums: dict[Entry, _Sum]
 
     def entries(self) -> Sequence[Entry]:

@@ -51,8 +51,9 @@ HEAD = Table(
     Column("origin", String(64), nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
-    Column("sealed", BigInteger, nullable=False),
-    Column("sealed_at", String(27), nullable=False),
+    # Checkpoints are signed; the columns keep their first names, as renaming them would be a new version of the record.
+    Column("sealed", BigInteger, key="signed", nullable=False),
+    Column("sealed_at", String(27), key="signed_at", nullable=False),
     Column("trials", BigInteger, nullable=False),
 )
 """One row. ``n`` and ``hash`` are those of the newest entry, ``sealed`` and ``sealed_at`` of the newest checkpoint.

@@ -1,7 +1,7 @@
 """Those who are told what was added to the record: sinks that carry it off this machine.
 
-A follower sees what this broker wrote, in the order of the record, after it is durable; other brokers on the same
-database have followers of their own.
+A subscriber sees what this broker wrote, in the order of the record, after it is durable; other brokers on the same
+database have subscribers of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kiosk.broker.record.chain import Appended
 from kiosk.process.logging import place_of
 
 
-class Follower(Protocol):
+class Subscriber(Protocol):
     """Told after each commit, in order, on the record's own thread: it must be quick, such as putting into a queue.
 
     What it raises is logged and changes nothing.
@@ -25,7 +25,7 @@ class Follower(Protocol):
 
 
 @runtime_checkable
-class RequiredFollower(Follower, Protocol):
+class RequiredSubscriber(Subscriber, Protocol):
     """One that has a say: nothing is answered before it agrees."""
 
     async def before_answer(self, rows: Sequence[Appended]) -> None:
@@ -35,18 +35,18 @@ class RequiredFollower(Follower, Protocol):
         """
 
 
-def tell(followers: Sequence[Follower], rows: Sequence[Appended]) -> None:
-    """Tell each follower what was added."""
-    for follower in followers if rows else ():
+def notify(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:
+    """Tell each subscriber what was added."""
+    for subscriber in subscribers if rows else ():
         try:
-            follower.appended(rows)
+            subscriber.appended(rows)
         except Exception as error:
             # The record is written; a sink that is broken must not take the answer with it.
-            logs.LOG.error("%s did not take %d rows: %s", type(follower).__name__, len(rows), place_of(error))
+            logs.LOG.error("%s did not take %d rows: %s", type(subscriber).__name__, len(rows), place_of(error))
 
 
-async def agree(followers: Sequence[Follower], rows: Sequence[Appended]) -> None:
-    """Return when every follower that has a say agrees. Raises RecordUnavailable."""
-    for follower in followers if rows else ():
-        if isinstance(follower, RequiredFollower):
-            await follower.before_answer(rows)
+async def confirm(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:
+    """Return when every subscriber that has a say agrees. Raises RecordUnavailable."""
+    for subscriber in subscribers if rows else ():
+        if isinstance(subscriber, RequiredSubscriber):
+            await subscriber.before_answer(rows)

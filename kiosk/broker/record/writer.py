@@ -17,23 +17,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from kiosk.broker import logs
-from kiosk.broker.record import subscribers as following
 from kiosk.broker.record.chain import Appended
-from kiosk.broker.record.checkpoints import Sealing, Signer
-from kiosk.broker.record.config_entry import configured
+from kiosk.broker.record.checkpoints import Signer, Signing
+from kiosk.broker.record.config_entry import config_entry
 from kiosk.broker.record.database import open_engine, sqlite_file, unavailable, unusable
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.lookup import Lookup
-from kiosk.broker.record.refusal_throttle import Flood
+from kiosk.broker.record.refusal_throttle import RefusalThrottle
 from kiosk.broker.record.schema import Entry, Event
-from kiosk.broker.record.subscribers import Follower
+from kiosk.broker.record.subscribers import Subscriber, confirm, notify
 from kiosk.clock import Deadline, ThreadClock
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
 from kiosk.process.logging import place_of
 
-__all__ = ["Follower", "Limit", "Limits", "Record", "open_record"]
+__all__ = ["Limit", "Limits", "Record", "Subscriber", "open_record"]
 
 _WRITE_SECONDS = 10
 _MOST_WAITING = 256
@@ -73,24 +72,24 @@ class Record:
         self,
         url: str,
         clock: ThreadClock,
-        followers: Sequence[Follower] = (),
-        sealing: Sealing | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        signing: Signing | None = None,
         configuration: Entry | None = None,
     ) -> None:
         """Open the database. Raises ConfigError.
 
-        Without ``sealing`` no checkpoints are made; ``configuration`` is noted when it differs from the last one.
+        Without ``signing`` no checkpoints are made; ``configuration`` is noted when it differs from the last one.
         """
         self.engine = open_engine(url)
         self.lookup = Lookup(url)
         self._clock = clock
-        self._ledger = Ledger(clock, sealing, configuration)
-        self._followers = followers
-        self._flood = Flood(clock)
+        self._ledger = Ledger(clock, signing, configuration)
+        self._subscribers = subscribers
+        self._throttle = RefusalThrottle(clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
         self._waiting = 0
-        self._every = sealing.every.total_seconds() if sealing else math.inf
+        self._every = signing.every.total_seconds() if signing else math.inf
         self._changed = threading.Condition()
         self._stopping = False
 
@@ -127,7 +126,7 @@ class Record:
 
         What is counted is written within a few seconds of the end of its minute, and at the end of the broker.
         """
-        if self._flood.admits(entry):
+        if self._throttle.admits(entry):
             await self.add(entry)
 
     async def intend(self, entry: Entry, limits: Limits) -> None:
@@ -137,14 +136,14 @@ class Record:
         """
         await self._in_turn(lambda connection: self._ledger.intend(connection, entry, limits))
 
-    async def close(self, entry: Entry) -> None:
+    async def append_closing(self, entry: Entry) -> None:
         """Note how the reveal of a release to this person, or the check of a copy, ended; the first word on it stands.
 
         Raises ReleaseUnknown or RecordUnavailable.
         """
-        await self._in_turn(lambda connection: self._ledger.close(connection, entry))
+        await self._in_turn(lambda connection: self._ledger.append_closing(connection, entry))
 
-    async def lose(self, entry: Entry) -> None:
+    async def append_loss(self, entry: Entry) -> None:
         """Record that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable.
 
         Anybody may report this, so the writer is asked only for the first report on a release that was made.
@@ -154,11 +153,11 @@ class Record:
             raise ReleaseUnknown(f"no release {entry.release_id}")
         if entry.event in known:
             return
-        await self._in_turn(lambda connection: self._ledger.lose(connection, entry))
+        await self._in_turn(lambda connection: self._ledger.append_loss(connection, entry))
 
-    async def open(self, entry: Entry) -> None:
+    async def append_session(self, entry: Entry) -> None:
         """Write that a visit begins, which binds its token to it. Raises TokenBound or RecordUnavailable."""
-        await self._in_turn(lambda connection: self._ledger.open(connection, entry))
+        await self._in_turn(lambda connection: self._ledger.append_session(connection, entry))
 
     async def check(self, entry: Entry | None = None) -> None:
         """Return when an entry could be written now, this one for instance. Raises TokenBound or RecordUnavailable."""
@@ -178,7 +177,7 @@ class Record:
             appended = await asyncio.wait_for(asyncio.shield(written), _WRITE_SECONDS)
         except TimeoutError:
             raise RecordUnavailable(f"not written after {_WRITE_SECONDS} s") from None
-        await following.agree(self._followers, appended)
+        await confirm(self._subscribers, appended)
 
     def _one_less(self, written: asyncio.Future[Sequence[Appended]]) -> None:
         self._waiting -= 1
@@ -236,17 +235,17 @@ class Record:
             raise unavailable(error) from None
 
     def _commit(self, work: _Work) -> None:
-        """Do the work, and tell the followers what it added once that is durable. Raises SQLAlchemyError."""
+        """Do the work, and tell the subscribers what it added once that is durable. Raises SQLAlchemyError."""
         self._ledger.appended.clear()
         with self.engine.begin() as connection:
             work(connection)
-        following.tell(self._followers, tuple(self._ledger.appended))
+        notify(self._subscribers, tuple(self._ledger.appended))
 
     def _sum_up(self, *, last: bool = False) -> None:
         """Write how many tokens were refused that have no row of their own. Raises RecordUnavailable."""
-        if not self._flood.due(now=last):
+        if not self._throttle.due(now=last):
             return
-        sums = self._flood.take()
+        sums = self._throttle.take()
 
         def write(connection: Connection) -> None:
             for entry in sums.entries():
@@ -286,7 +285,7 @@ class Record:
         self._writer.shutdown()
 
 
-def open_record(config: BrokerConfig, clock: ThreadClock, followers: Sequence[Follower] = ()) -> Record:
+def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[Subscriber] = ()) -> Record:
     """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
     settings = config.record
     # First of all the database: an address that is wrong must not leave a key somewhere.
@@ -300,5 +299,5 @@ def open_record(config: BrokerConfig, clock: ThreadClock, followers: Sequence[Fo
         raise ConfigError("broker.toml", expected, key="record.signing_key")
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
     every = timedelta(seconds=settings.checkpoint_seconds)
-    sealing = Sealing(signer, every, settings.checkpoint_entries)
-    return Record(settings.database, clock, followers, sealing, configured(config.rules))
+    signing = Signing(signer, every, settings.checkpoint_entries)
+    return Record(settings.database, clock, subscribers, signing, config_entry(config.rules))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from kiosk.broker.sinks.delivery import Deliveries, Worker
+from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.journald import Journald
 from kiosk.broker.sinks.json_lines import JsonLines
-from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
@@ -31,16 +31,16 @@ _FORMS = {
 }
 
 
-def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClock) -> Deliveries:
+def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClock) -> Delivery:
     """What delivers the record in ``database`` to all configured sinks. Connects to none yet. Raises ConfigError."""
     workers: list[Worker] = []
     for number, one in enumerate(settings):
         name = f"{one.kind} {one.url}".strip()
         if name in [worker.name for worker in workers]:
             raise _unfit(number, "expected each sink only once")
-        positions = Positions(database, name, clock)
-        workers.append(Worker(name, _sink(one, number), positions, clock, required=one.mode == _REQUIRED))
-    return Deliveries(workers, clock)
+        offsets = Offsets(database, name, clock)
+        workers.append(Worker(name, _sink(one, number), offsets, clock, required=one.mode == _REQUIRED))
+    return Delivery(workers, clock)
 
 
 def _sink(settings: SinkSettings, number: int) -> Sink:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker import logs
 from kiosk.broker.record.chain import Appended, Row
-from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
 from kiosk.clock import Deadline, ThreadClock
 from kiosk.errors import SinkUnavailable
@@ -35,11 +35,11 @@ _FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
 class Worker:
     """Brings one sink up to date whenever there is news, and tells those who wait for that."""
 
-    def __init__(self, name: str, sink: Sink, positions: Positions, clock: ThreadClock, *, required: bool) -> None:
+    def __init__(self, name: str, sink: Sink, offsets: Offsets, clock: ThreadClock, *, required: bool) -> None:
         self.name = name
         self.required = required
         self._sink = sink
-        self._positions = positions
+        self._offsets = offsets
         self._clock = clock
         self._changed = threading.Condition()
         self._news = self._urgent = self._stopping = self._ended = False
@@ -77,7 +77,7 @@ class Worker:
         if not self._is_over():
             logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
             return
-        self._positions.close()
+        self._offsets.close()
 
     def _is_over(self) -> bool:
         return self._ended or not self._thread.ident
@@ -121,7 +121,7 @@ class Worker:
 
     def _deliver(self, *, by_force: bool) -> bool:
         """Send what is there; False while another broker does so, unless ``by_force``, and when it is time to stop."""
-        batch = self._positions.take(by_force=by_force)
+        batch = self._offsets.take(by_force=by_force)
         if batch is None:
             return False
         while True:
@@ -130,14 +130,14 @@ class Worker:
                     self._sink.send(batch.items, Deadline.after(self._clock, ATTEMPT_SECONDS))
             except Exception:
                 with suppress(SQLAlchemyError):
-                    self._positions.leave()
+                    self._offsets.leave()
                 raise
-            batch = self._positions.delivered(batch)
+            batch = self._offsets.delivered(batch)
             self._settle(batch.reached)
             if not batch.items:
                 return True
             if self._stopping:
-                self._positions.leave()
+                self._offsets.leave()
                 return False
 
     def _settle(self, reached: int) -> None:
@@ -163,8 +163,8 @@ class Worker:
         return min(_FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), _LONGEST_PAUSE)
 
 
-class Deliveries:
-    """All sinks together, as the record's follower: it wakes them, and has a say where some are required."""
+class Delivery:
+    """All sinks together, as the record's subscriber: it wakes them, and has a say where some are required."""
 
     def __init__(self, workers: Sequence[Worker], clock: ThreadClock) -> None:
         self._clock = clock

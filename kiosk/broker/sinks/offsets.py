@@ -27,7 +27,7 @@ class Batch:
     items: Sequence[Appended]
 
 
-class Positions:
+class Offsets:
     """The position of one sink. Every method raises SQLAlchemyError; all are called from one thread."""
 
     def __init__(self, database: str, name: str, clock: Clock) -> None:

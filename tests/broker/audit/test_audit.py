@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from kiosk.broker.audit.show import moment, wrapped
 from kiosk.broker.record.chain import FIELDS
-from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.checkpoints import Signing
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import Entry, Event
@@ -50,7 +50,7 @@ EVE = Entry(Event.REFUSED, outcome="device_not_yours", oid="eve", name=HOSTILE, 
 
 def write(url: str, folder: Path) -> None:
     clock = ManualClock()
-    ledger = Ledger(clock, Sealing(signer(folder)))
+    ledger = Ledger(clock, Signing(signer(folder)))
     engine = open_engine(url)
     with engine.begin() as connection:
         ledger.start(connection)
@@ -187,10 +187,10 @@ def test_exports_can_be_verified_and_read(record: str, tmp_path: Path) -> None:
 
 
 def test_what_nothing_vouches_for_is_said(record: str, tmp_path: Path) -> None:
-    ledger = Ledger(ManualClock(), Sealing(signer(tmp_path)))
+    ledger = Ledger(ManualClock(), Signing(signer(tmp_path)))
     engine = open_engine(record)
     with engine.begin() as connection:
-        ledger.sealing = None
+        ledger.signing = None
         ledger.add(connection, ADA)
     engine.dispose()
     said = run("verify", "--database", record, "--public-key", str(tmp_path / "record.pub"))

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kiosk.broker.audit.source import database
 from kiosk.broker.audit.verify import verify
 from kiosk.broker.record.chain import FIELDS, Appended, Checkpoint, Row, digest, first_previous
-from kiosk.broker.record.checkpoints import Sealing, Signer, Untrue, opened, public_keys
-from kiosk.broker.record.config_entry import configured
+from kiosk.broker.record.checkpoints import Signer, Signing, Untrue, opened, public_keys
+from kiosk.broker.record.config_entry import config_entry
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record, open_record
@@ -38,7 +38,7 @@ from tests.support.sandbox import RunningSandbox
 
 
 class Seen:
-    """A follower that keeps everything."""
+    """A subscriber that keeps everything."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -65,9 +65,9 @@ def running(
     entries: int = 100,
     rules: Rules | None = None,
 ) -> Iterator[Record]:
-    sealing = Sealing(key, timedelta(minutes=10), entries)
-    entry = configured(rules) if rules else None
-    record = Record(url, clock or ManualClock(), [seen], sealing, entry)
+    signing = Signing(key, timedelta(minutes=10), entries)
+    entry = config_entry(rules) if rules else None
+    record = Record(url, clock or ManualClock(), [seen], signing, entry)
     with record.running():
         yield record
 
@@ -324,7 +324,7 @@ def test_a_start_notices_an_end_that_is_not_as_it_was_left(
 
 
 def test_the_summary_is_one_clean_line() -> None:
-    entry = configured(Rules(per_device=(), reason_prompt="Ticket\nnumber\x1b[2J?"))
+    entry = config_entry(Rules(per_device=(), reason_prompt="Ticket\nnumber\x1b[2J?"))
     assert "\n" not in entry.detail
     assert "\x1b" not in entry.detail
     assert "per_device = none" in entry.detail

@@ -25,7 +25,7 @@ WRITER = """
 import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
-from kiosk.broker.record.checkpoints import Sealing, Signer
+from kiosk.broker.record.checkpoints import Signing, Signer
 from kiosk.broker.record.writer import Record
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.clock import SystemClock
@@ -38,7 +38,7 @@ async def write(record, name):
         print(f"{name}-{number}", flush=True)
 
 url, key, name = sys.argv[1:]
-record = Record(url, SystemClock(), sealing=Sealing(Signer.load(Path(key), make=False), timedelta(hours=1), 7))
+record = Record(url, SystemClock(), signing=Signing(Signer.load(Path(key), make=False), timedelta(hours=1), 7))
 with record.running():
     asyncio.run(write(record, name))
 """

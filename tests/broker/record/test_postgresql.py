@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from kiosk.broker.audit import source as source_of
 from kiosk.broker.record import database
-from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.checkpoints import Signing
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Limit, Limits, Record
@@ -181,7 +181,7 @@ def test_an_account_that_can_only_add(postgresql_database: str, tmp_path: Path) 
     key = signer(tmp_path)
 
     def run(url: str) -> None:
-        with Record(url, ManualClock(), sealing=Sealing(key)).running():
+        with Record(url, ManualClock(), signing=Signing(key)).running():
             pass
 
     run(postgresql_database)

@@ -75,7 +75,7 @@ def test_every_field_of_an_entry_has_its_column() -> None:
 
 
 class Collector:
-    """A follower that remembers, and that can be made to object."""
+    """A subscriber that remembers, and that can be made to object."""
 
     def __init__(self, record: str) -> None:
         self.lines: list[bytes] = []
@@ -99,7 +99,7 @@ class Broken:
         raise OSError("gone")
 
 
-async def test_followers_see_what_is_durable_and_can_object(url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_subscribers_see_what_is_durable_and_can_object(url: str, caplog: pytest.LogCaptureFixture) -> None:
     collector = Collector(url)
     record = Record(url, ManualClock(), [Broken(), collector])
     with record.running():
@@ -125,7 +125,7 @@ async def test_what_waits_is_written_with_one_commit(url: str) -> None:
         event.listen(record.engine, "commit", lambda _: commits.append(1))
         others = [record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(20)]
         releases = [record.intend(replace(INTENDED, release_id=str(number)), limits("3/hour")) for number in range(9)]
-        unknown = record.close(Entry(Event.CLOSED, release_id="none"))
+        unknown = record.append_closing(Entry(Event.CLOSED, release_id="none"))
         asked = asyncio.gather(*others, *releases, unknown, return_exceptions=True)
         await asyncio.sleep(0)
         free.set()
@@ -241,7 +241,7 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
             with pytest.raises(LimitReached):
                 await record.intend(INTENDED, limits("2/day"))
             with pytest.raises(ReleaseUnknown):
-                await record.close(replace(INTENDED, release_id="left", event=Event.CLOSED))
+                await record.append_closing(replace(INTENDED, release_id="left", event=Event.CLOSED))
     unknown = [row for row in rows(url) if row["outcome"] == "unknown"]
     assert [(row["event"], row["release_id"], row["reason"]) for row in unknown] == [
         ("release.closed", "left", "locked out")
@@ -261,9 +261,9 @@ async def test_the_ending_of_a_release_that_was_written_off_too_early_is_kept(ur
         with running(url, clock):
             pass
         await record.add(replace(INTENDED, event=Event.DONE))
-        await record.close(closing)
+        await record.append_closing(closing)
         # Of what kiosks say the first word counts.
-        await record.close(replace(closing, outcome="expired"))
+        await record.append_closing(replace(closing, outcome="expired"))
     assert [one for one in events(url) if one[0] == "release.closed"] == [
         ("release.closed", "unknown"),
         ("release.closed", "hidden"),

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from kiosk.broker.record.checkpoints import Sealing
+from kiosk.broker.record.checkpoints import Signing
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.schema import RECORD, Entry, Event
@@ -67,7 +67,7 @@ async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path
     assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
     clock = ManualClock()
     clock.advance(60)
-    record = Record(released, clock, sealing=Sealing(signer(tmp_path)))
+    record = Record(released, clock, signing=Signing(signer(tmp_path)))
     with record.running():
         # Two at two terminals of this kiosk are on it already.
         with pytest.raises(KioskLimit):

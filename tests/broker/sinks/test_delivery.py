@@ -9,9 +9,9 @@ from sqlalchemy import Engine, event
 
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
-from kiosk.broker.sinks.delivery import Deliveries, Worker
+from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.json_lines import JsonLines
-from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.clock import ManualClock
 from kiosk.config.broker import SinkSettings
 from tests.support.record import let_pass
@@ -26,7 +26,7 @@ def test_a_sink_that_another_broker_serves_is_left_alone(url: str, place: Path) 
         if statement.startswith("UPDATE sink SET holder"):
             tries.append(statement)
 
-    other = Positions(url, f"file file:{place}/a", clock)
+    other = Offsets(url, f"file file:{place}/a", clock)
     assert other.take() is not None
     sinks = open_sinks([SinkSettings(kind="file", url=f"file:{place}/a", mode="required")], url, clock)
     event.listen(Engine, "before_cursor_execute", count)
@@ -50,10 +50,10 @@ def test_who_waits_for_a_sink_does_not_wait_long_for_its_holder(url: str, place:
     clock = ManualClock()
     with Record(url, clock).running():
         pass
-    other = Positions(url, f"file file:{place}/a", clock)
+    other = Offsets(url, f"file file:{place}/a", clock)
     assert other.take() is not None
-    worker = Worker("file", JsonLines(place / "a"), Positions(url, f"file file:{place}/a", clock), clock, required=True)
-    with Deliveries([worker], clock).running():
+    worker = Worker("file", JsonLines(place / "a"), Offsets(url, f"file file:{place}/a", clock), clock, required=True)
+    with Delivery([worker], clock).running():
         confirmed = worker.reached(2)
         worker.wake()
         for _ in range(15):

@@ -23,7 +23,7 @@ from kiosk.broker.record.chain import Row
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
-from kiosk.broker.sinks.offsets import Positions
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.syslog import DatagramSyslog, severity
 from kiosk.clock import Deadline, ManualClock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
@@ -105,9 +105,9 @@ def recording(database: str | Path, *sinks: dict[str, Any], clock: ThreadClock |
     """A record in a database, or in SQLite in a folder, that is sent on."""
     settings = [SinkSettings(**one) for one in sinks]
     database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
-    deliveries = open_sinks(settings, database, clock or SystemClock())
-    record = Record(database, ManualClock(), [deliveries])
-    with deliveries.running(), record.running():
+    delivery = open_sinks(settings, database, clock or SystemClock())
+    record = Record(database, ManualClock(), [delivery])
+    with delivery.running(), record.running():
         yield record
 
 
@@ -389,7 +389,7 @@ def test_a_sink_that_fails_after_the_key_was_fetched(
 def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None:
     with recording(url):
         pass
-    positions = Positions(url, "file a", SystemClock())
+    offsets = Offsets(url, "file a", SystemClock())
 
     def full(_connection: Connection) -> None:
         raise OperationalError("COMMIT", None, OSError("no space left"))
@@ -397,11 +397,11 @@ def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None
     happens.listen(Engine, "commit", full)
     try:
         with pytest.raises(OperationalError):
-            positions.take(by_force=True)
+            offsets.take(by_force=True)
     finally:
         happens.remove(Engine, "commit", full)
-    batch = positions.take(by_force=True)
-    positions.close()
+    batch = offsets.take(by_force=True)
+    offsets.close()
     assert batch
     assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]
 
