@@ -14,7 +14,7 @@ from kiosk.broker.audit.source import DatabaseSource, Members
 from kiosk.broker.audit.source import database as opened_database
 from kiosk.broker.audit.verify import verify
 from kiosk.broker.record.chain import digest
-from kiosk.broker.record.checkpoints import Untrue, opened, public_keys
+from kiosk.broker.record.checkpoints import InvalidCheckpoint, opened, public_keys
 from kiosk.broker.record.database import sqlite_file
 from kiosk.broker.record.schema import CHECKPOINT, RECORD
 from kiosk.checks.database import ours
@@ -43,7 +43,7 @@ def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_
             verdict = verify(source, keys, none)
     if verdict.holds:
         return passed(f"all {verdict.rows} rows hold; signed checkpoints: {verdict.checkpoints}")
-    return failed(f"row {verdict.first} is {verdict.how}: {verdict.says}", _FIX)
+    return failed(verdict.says, _FIX)
 
 
 def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[Ed25519PublicKey]) -> Finding:
@@ -62,8 +62,8 @@ def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[E
     for stored in source.checkpoints(CHECKPOINT.c.size > before):
         try:
             checkpoint = opened(str(stored.members["note"]), keys)
-        except Untrue as untrue:
-            return failed(f"the checkpoint of row {stored.members['size']} does not hold: {untrue}", _FIX)
+        except InvalidCheckpoint as invalid:
+            return failed(f"the checkpoint of row {stored.members['size']} does not hold: {invalid}", _FIX)
         if hashes.get(checkpoint.size) != checkpoint.head:
             return failed(f"row {checkpoint.size} is not the row that its checkpoint signed", _FIX)
         signed += 1

@@ -141,7 +141,8 @@ def _opened(config: Path | None, url: str | None) -> Iterator[DatabaseSource]:
 
 def _in_words(verdict: Verdict) -> str:
     if not verdict.holds:
-        return f"does not hold: {verdict.how} at row {verdict.first}: {verdict.says}"
+        vouched = f"rows 1 to {verdict.certain} are" if verdict.certain else "no row is"
+        return f"does not hold: {verdict.says}\n{vouched} vouched for by a checkpoint or an anchor"
     after = verdict.rows - verdict.certain
     said = f"holds: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"
     if after:

@@ -497,11 +497,11 @@ BROKER_CASES = {
         spoilt("UPDATE record SET outcome = 'nothing' WHERE n = 1"),
         "record",
         FAIL,
-        "row 1 is edited",
+        "row 1 is missing or is not the one that was written",
         "kiosk audit verify",
     ),
     "a record that was cut": Case(
-        spoilt("DELETE FROM record WHERE n = 3"), "record", FAIL, "truncated", "docs/record.md"
+        spoilt("DELETE FROM record WHERE n = 3"), "record", FAIL, "row 3 is missing", "docs/record.md"
     ),
     "checkpoints of another key": Case(another_key, "record", FAIL, "another key", "keep a copy"),
     "no folder for the record": Case(

@@ -130,9 +130,10 @@ def verdict(source: Case | Path, *more: str, key: str = "record") -> dict[str, A
     return found
 
 
-def found(source: Case | Path, *more: str, **options: Any) -> tuple[int | None, str]:
+def found(source: Case | Path, *more: str, **options: Any) -> tuple[int, int] | None:
+    """The last row that is vouched for and the one at which it shows that the record does not hold; None if it does."""
     answer = verdict(source, *more, **options)
-    return answer["first"], answer["how"]
+    return None if answer["holds"] else (answer["certain"], answer["first"])
 
 
 @contextlib.contextmanager

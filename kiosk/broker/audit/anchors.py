@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from kiosk.broker.audit.source import read_line
-from kiosk.broker.record.checkpoints import Untrue, opened
+from kiosk.broker.record.checkpoints import InvalidCheckpoint, opened
 from kiosk.errors import ConfigError
 
 _LONGEST_LINE = 1 << 20
@@ -46,7 +46,7 @@ def _read(path: Path, keys: Sequence[Ed25519PublicKey]) -> Iterator[tuple[int, s
                 elif isinstance(found.get("checkpoint"), dict):
                     checkpoint = opened(str(found["checkpoint"].get("note")), keys)
                     yield checkpoint.size, checkpoint.head
-    except Untrue as untrue:
-        raise ConfigError(path, f"expected a checkpoint that holds: {untrue}", line=number) from None
+    except InvalidCheckpoint as invalid:
+        raise ConfigError(path, f"expected a checkpoint that holds: {invalid}", line=number) from None
     except OSError as error:
         raise ConfigError(path, f"expected anchors: {error.strerror or error}") from None

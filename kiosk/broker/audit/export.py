@@ -65,7 +65,7 @@ def _jsonl(source: DatabaseSource) -> Iterator[bytes]:
     for item in source.items():
         if isinstance(item, Stored):
             yield line({"checkpoint": item.members}) + b"\n"
-        elif isinstance(item, dict):
+        else:
             yield line(item) + b"\n"
 
 

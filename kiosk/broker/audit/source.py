@@ -31,14 +31,7 @@ class Stored:
     members: Members
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A line of an export that is neither a row nor a checkpoint."""
-
-    line: int
-
-
-Item: TypeAlias = Members | Stored | Broken
+Item: TypeAlias = Members | Stored
 
 
 class Source(Protocol):
@@ -119,7 +112,7 @@ class ExportSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        _, first = next(self._lines(), (0, {}))
+        first = next(self._lines(), {})
         if not isinstance(first.get("record"), dict):
             raise ConfigError(path, "expected a record exported as jsonl; its first line says so")
         self._head = first["record"]
@@ -134,21 +127,15 @@ class ExportSource:
     def items(self) -> Iterator[Item]:
         lines = self._lines()
         next(lines)
-        for number, members in lines:
-            if isinstance(members.get("checkpoint"), dict):
-                yield Stored(members["checkpoint"])
-            elif "n" in members:
-                yield members
-            else:
-                yield Broken(number)
+        for members in lines:
+            checkpoint = members.get("checkpoint")
+            yield Stored(checkpoint) if isinstance(checkpoint, dict) else members
 
-    def _lines(self) -> Iterator[tuple[int, Members]]:
+    def _lines(self) -> Iterator[Members]:
         try:
             with self._path.open("rb") as file:
-                number = 0
                 while line := file.readline(_LONGEST_LINE):
-                    number += 1
-                    yield number, read_line(line)
+                    yield read_line(line)
         except OSError as error:
             raise ConfigError(self._path, f"expected an exported record: {error.strerror or error}") from None
 

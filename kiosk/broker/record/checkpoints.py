@@ -81,7 +81,7 @@ class Signer:
         """Whether a signed note is one of ours."""
         try:
             opened(note, [self._key.public_key()])
-        except Untrue:
+        except InvalidCheckpoint:
             return False
         return True
 
@@ -102,34 +102,30 @@ class Signing:
     entries: int = 100
 
 
-class Untrue(Exception):
-    """A checkpoint that is not what it says. ``how`` is ``re-signed`` or ``edited``."""
-
-    def __init__(self, how: str, says: str) -> None:
-        super().__init__(says)
-        self.how = how
+class InvalidCheckpoint(Exception):
+    """A signed note that is malformed, or that none of the given keys signed."""
 
 
 def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
-    """The checkpoint in a signed note, checked against the keys. Raises Untrue."""
+    """The checkpoint in a signed note, checked against the keys. Raises InvalidCheckpoint."""
     found = _NOTE.fullmatch(note)
     if found is None:
-        raise Untrue("edited", "it is not a signed note")
+        raise InvalidCheckpoint("it is not a signed note")
     try:
         head = base64.b64decode(found["head"], validate=True).hex()
         signature = base64.b64decode(found["signature"], validate=True)
     except binascii.Error:
-        raise Untrue("edited", "it is not a signed note") from None
+        raise InvalidCheckpoint("it is not a signed note") from None
     ours = [key for key in keys if _key_id(found["name"], key) == signature[:4]]
     if not ours:
-        raise Untrue("re-signed", f"it is signed with another key ({signature[:4].hex()})")
+        raise InvalidCheckpoint(f"it is signed with another key ({signature[:4].hex()})")
     for key in ours:
         try:
             key.verify(signature[4:], found["body"].encode())
         except InvalidSignature:
             continue
         return Checkpoint(found["origin"], int(found["size"]), head, found["time"], note)
-    raise Untrue("edited", "its signature does not match")
+    raise InvalidCheckpoint("its signature does not match")
 
 
 def public_keys(path: Path) -> list[Ed25519PublicKey]:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kiosk.broker.audit.source import database
 from kiosk.broker.audit.verify import verify
 from kiosk.broker.record.chain import FIELDS, Appended, Checkpoint, Row, digest, first_previous
-from kiosk.broker.record.checkpoints import Signer, Signing, Untrue, opened, public_keys
+from kiosk.broker.record.checkpoints import InvalidCheckpoint, Signer, Signing, opened, public_keys
 from kiosk.broker.record.config_entry import config_entry
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import Entry, Event
@@ -207,7 +207,7 @@ def test_the_form_of_a_checkpoint_is_a_signed_note(tmp_path: Path) -> None:
     assert signature[:4] == hashlib.sha256(b"recovery-kiosk/x\n\x01" + raw).digest()[:4]
     public.verify(signature[4:], f"{text}\n".encode())
     for false in ("", made.note[:-1], made.note.replace("12", "13"), made.note.replace("\n\n", "\n")):
-        with pytest.raises(Untrue):
+        with pytest.raises(InvalidCheckpoint):
             opened(false, [public])
 
 
