@@ -1,6 +1,6 @@
-"""The chain: each row of the record carries the hash of the row before it, so that no row changes unseen.
+"""The chain: each row of the record carries the hash of the row before it, so that a changed row is noticed.
 
-The encoding that is hashed is described in ``docs/record.md``; a change to it needs a new version of the record.
+``docs/record.md`` describes the encoding that is hashed. Changing it requires a new version of the record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from kiosk.broker.record.schema import RECORD, VERSION, Entry
 
 FIELDS = tuple(column.name for column in RECORD.columns)
-"""The members of a row, in the order in which they are hashed and exported; the hash itself is the last."""
+"""The members of a row in the order in which they are hashed and exported. The hash is the last."""
 
 _HASHED = FIELDS[:-1]
 _encode = msgspec.json.Encoder().encode
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Row:
-    """One row as it is stored: an entry with its number, its time (UTC) and its place in the chain."""
+    """A stored row: an entry with its number, its time (UTC) and its place in the chain."""
 
     n: int
     time: str
@@ -34,19 +34,18 @@ class Row:
 
     @classmethod
     def follow(cls, n: int, time: str, entry: Entry, previous: str) -> Row:
-        """The row number ``n``, chained to the one before it."""
+        """Return row number ``n``, chained to the row whose hash is ``previous``."""
         if entry.shown_seconds is not None:
-            # Milliseconds: few enough digits to be written in one way only, everywhere. And no sign on a zero: SQLite
-            # does not keep it, so the row would not be what was hashed.
+            # Milliseconds have one decimal form everywhere. A zero must have no sign, because SQLite does not store it.
             entry = replace(entry, shown_seconds=round(entry.shown_seconds, 3) + 0.0)
         return cls(n, time, entry, previous, digest(_members(n, time, entry, previous)))
 
     def members(self) -> dict[str, object]:
-        """Every column with its value, in order."""
+        """Return every column with its value, in order."""
         return {**_members(self.n, self.time, self.entry, self.previous), "hash": self.hash}
 
     def line(self) -> bytes:
-        """The row as one line of JSON, without the line's end; the same bytes wherever the row is written to."""
+        """Return the row as JSON without a line end: the same bytes in an export and in every sink."""
         return _encode(self.members())
 
 
@@ -61,27 +60,27 @@ class Checkpoint:
     note: str
 
     def members(self) -> dict[str, object]:
-        """What is stored and exported of it; ``note`` holds the rest."""
+        """Return what is stored and exported; ``note`` includes the origin."""
         return {"size": self.size, "time": self.time, "head": self.head, "note": self.note}
 
     def line(self) -> bytes:
-        """The checkpoint as one line of JSON, without the line's end."""
+        """Return the checkpoint as JSON without a line end."""
         return _encode({"checkpoint": self.members()})
 
 
 Appended: TypeAlias = Row | Checkpoint
-"""What is added to the record; each knows how to write itself as one ``line``."""
+"""What is appended to the record: each has a ``line`` for exports and sinks."""
 
 
 def first_previous(origin: str) -> str:
-    """What the first row carries in place of a hash: it ties the chain to its own name."""
+    """Return what the first row carries as ``previous``: it ties the chain to the record's name."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
 def digest(members: Mapping[str, object]) -> str:
-    """SHA-256 over the members but ``hash``, in the order of ``FIELDS``, as hexadecimal digits.
+    """Return SHA-256 over all members except ``hash``, in the order of ``FIELDS``, in hexadecimal.
 
-    Raises UnicodeEncodeError for text that is none.
+    Raises UnicodeEncodeError if a text cannot be encoded as UTF-8.
     """
     return hashlib.sha256(_encode({name: members[name] for name in _HASHED})).hexdigest()
 

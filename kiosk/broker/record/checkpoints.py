@@ -1,7 +1,7 @@
-"""Checkpoints: what the record held at a time, signed with Ed25519 in the form that transparency logs use.
+"""Signs and opens checkpoints: the size and head of the record at one time, in the format of transparency logs.
 
-A checkpoint is a signed note: origin, size, head (base64) and time on one line each, an empty line, and the signature.
-Whoever keeps one elsewhere can tell later whether the record is still the same.
+A checkpoint is a signed note: origin, size, head (base64) and time on one line each, an empty line, and an Ed25519
+signature. A copy that is kept elsewhere proves later whether the record is still the same.
 """
 
 from __future__ import annotations
@@ -43,14 +43,17 @@ _NOTE = re.compile(
 
 
 class Signer:
-    """Signs checkpoints. Signing takes a tenth of a millisecond."""
+    """Signs checkpoints, each in a tenth of a millisecond."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
 
     @classmethod
     def load(cls, path: Path, *, make: bool) -> Signer:
-        """The key in a PEM file, made there if it is missing; the public key is put beside it. Raises ConfigError."""
+        """Load the key from a PEM file and write the public key beside it. Raises ConfigError.
+
+        With ``make``, a missing key is created.
+        """
         try:
             key = _make(path) if make and not path.exists() else _load(path)
         except OSError as error:
@@ -61,16 +64,16 @@ class Signer:
 
     @property
     def public_pem(self) -> str:
-        """The key with which ``kiosk audit verify`` checks."""
+        """The public key in PEM, for ``kiosk audit verify``."""
         return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     @property
     def id(self) -> str:
-        """SHA-256 of the public key, in hexadecimal digits."""
+        """The fingerprint of the public key: SHA-256 in hexadecimal."""
         return hashlib.sha256(_raw(self._key.public_key())).hexdigest()
 
     def sign(self, origin: str, size: int, head: str, moment: datetime) -> Checkpoint:
-        """State that the record has this size and head now."""
+        """Return a signed checkpoint: the record has this size and head at this moment."""
         time = stamp(moment)
         body = f"{origin}\n{size}\n{base64.b64encode(bytes.fromhex(head)).decode()}\n{time}\n"
         signature = _key_id(origin, self._key.public_key()) + self._key.sign(body.encode())
@@ -78,7 +81,7 @@ class Signer:
         return Checkpoint(origin, size, head, time, note)
 
     def signed(self, note: str) -> bool:
-        """Whether a signed note is one of ours."""
+        """Whether this key signed the note."""
         try:
             opened(note, [self._key.public_key()])
         except InvalidCheckpoint:
@@ -95,7 +98,7 @@ class Signer:
 
 @dataclass(frozen=True)
 class Signing:
-    """Who signs checkpoints, and how often at least: after so much time, and after so many entries."""
+    """How checkpoints are made: by this signer, at the latest after this time or this number of entries."""
 
     signer: Signer
     every: timedelta = timedelta(minutes=10)
@@ -107,7 +110,7 @@ class InvalidCheckpoint(Exception):
 
 
 def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
-    """The checkpoint in a signed note, checked against the keys. Raises InvalidCheckpoint."""
+    """Return the checkpoint in a note that one of the keys signed. Raises InvalidCheckpoint."""
     found = _NOTE.fullmatch(note)
     if found is None:
         raise InvalidCheckpoint("it is not a signed note")
@@ -129,7 +132,7 @@ def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
 
 
 def public_keys(path: Path) -> list[Ed25519PublicKey]:
-    """The Ed25519 public keys in a PEM file, one or several. Raises ConfigError."""
+    """Read one or more Ed25519 public keys from a PEM file. Raises ConfigError."""
     try:
         blocks = _PUBLIC_KEY.findall(path.read_text(encoding="utf-8"))
         keys = [load_pem_public_key(block.encode()) for block in blocks]
@@ -146,7 +149,7 @@ def public_keys(path: Path) -> list[Ed25519PublicKey]:
 def _make(path: Path) -> Ed25519PrivateKey:
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Complete or not there: a name is given to it when it is on the disk.
+    # The file gets its name once its content is on the disk, so it is never seen half-written.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _KEY_MODE)
     try:

@@ -1,4 +1,4 @@
-"""The rules in a form for the record: one line to read, and a digest to compare."""
+"""Makes the entry that says which rules apply: one line to read, and a digest to compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 1000
 
 
 def config_entry(rules: Section) -> Entry:
-    """The entry that says which rules apply."""
+    """Return the entry for these rules."""
     plain = msgspec.to_builtins(rules, enc_hook=str)
     said = "; ".join(f"{name} = {_said(value)}" for name, value in plain.items())
     digest = hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()

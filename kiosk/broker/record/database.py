@@ -1,4 +1,4 @@
-"""Opens the database of the record so that a commit means durable, and so that a lost file is noticed."""
+"""Opens the database of the record: commits are durable, and a file that was removed or replaced is noticed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from kiosk.process.logging import place_of
 BUSY_SECONDS = 2
 CONNECT_SECONDS = 5
 _IDLE_SECONDS = 10
-# A server that is gone without a word is noticed within ten seconds, not after the minutes that TCP allows.
+# Notices a dead server within ten seconds instead of TCP's minutes.
 _KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _FILE_MODE = 0o600
 _EXPECTED = "expected sqlite:////absolute/path or postgresql+psycopg://…"
 
 
 def unusable(expected: str) -> ConfigError:
+    """Return the error for a database that cannot be used."""
     return ConfigError("broker.toml", expected, key="record.database")
 
 
@@ -38,7 +39,7 @@ def unavailable(error: Exception) -> RecordUnavailable:
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for the configured address; a SQLite file is made if it is missing. Raises ConfigError."""
+    """Open the configured address for writing; a missing SQLite file is created. Raises ConfigError."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -82,7 +83,7 @@ def open_reader(url: str) -> Engine:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite address, None for another database. Raises ConfigError."""
+    """Return the file of a SQLite address, or None for another database. Raises ConfigError."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -97,7 +98,7 @@ def _postgresql(url: URL) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,
-        # After waiting for the head, the releases to be counted must be seen as they are then.
+        # Limits are counted after waiting for the head, so they must see what was committed meanwhile.
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": CONNECT_SECONDS} | _KEEPALIVE,
     )
@@ -108,7 +109,7 @@ def _postgresql(url: URL) -> Engine:
             if cursor.execute("SHOW synchronous_commit").fetchone() == ("off",):
                 cursor.execute("SET synchronous_commit = on")
             cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
-            # A broker that vanishes in the middle must not keep the head from the others.
+            # A broker that dies inside a transaction must not keep the head locked.
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
         connection.commit()
 
@@ -119,8 +120,8 @@ def _sqlite(url: URL) -> Engine:
     if not url.database or not Path(url.database).is_absolute() or url.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise unusable(_EXPECTED)
     path = Path(url.database)
-    first = _made(path)
-    # From here on the file is there: one that has vanished must be an error, not an empty new record.
+    first = _created(path)
+    # From here on the file exists: if it vanishes, that is an error and not an empty new record.
     engine = create_engine(
         _existing(path, mode="rw"),
         pool_size=1,
@@ -131,11 +132,11 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def durable(connection: Any, _pooled: Any) -> None:
-        # Before the first statement, which would already write into a file that is not ours.
+        # Before the first statement, which would already write into the wrong file.
         if _identity(path) != first:
             connection.close()
             raise _replaced()
-        # The driver would begin transactions late and without the lock.
+        # Otherwise the driver begins transactions late and without the write lock.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -146,11 +147,11 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def same_file(_connection: Any, _pooled: Any, _proxy: Any) -> None:
-        # SQLite writes on, without an error, into a file that somebody has removed or replaced.
+        # SQLite goes on writing into a file that was removed or replaced, without an error.
         if _identity(path) != first:
             raise _replaced()
 
-    _keep_number(engine, path)
+    _hold_inode(engine, path)
     return engine
 
 
@@ -159,8 +160,8 @@ def _existing(path: Path, **query: str) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", **query})
 
 
-def _made(path: Path) -> tuple[int, int]:
-    """Make the file if it is missing, and tell which it is. Raises ConfigError."""
+def _created(path: Path) -> tuple[int, int]:
+    """Create the file if it is missing, and return its device and inode. Raises ConfigError."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         try:
@@ -172,9 +173,9 @@ def _made(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _keep_number(engine: Engine, path: Path) -> None:
-    """See that the number of the file is given to no other while the engine is in use, even if the file is removed."""
-    # To close a file opened in any other way would take SQLite's locks on it away from the whole process.
+def _hold_inode(engine: Engine, path: Path) -> None:
+    """Keep the inode of the file from being reused while the engine is in use, even if the file is removed."""
+    # O_PATH: closing a descriptor that was opened in any other way drops SQLite's locks for the whole process.
     held = os.open(path, os.O_PATH | os.O_CLOEXEC)
     let_go = weakref.finalize(engine, os.close, held)
     event.listen(engine, "engine_disposed", lambda _engine: let_go())
@@ -185,6 +186,7 @@ def _replaced() -> DisconnectionError:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of the file, or None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Keeps the indexes of the record as this version wants them. They are no part of the format: without, it is slower."""
+"""Brings the indexes up to date. They are not part of the format: without them, searches are only slower."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateIndex
 from kiosk.broker import logs
 from kiosk.broker.record.schema import OUTDATED_INDEXES, RECORD
 
-# Not by reflection, which knows no indexes on expressions.
+# SQLAlchemy's reflection skips indexes on expressions.
 _KNOWN = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
     "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
@@ -17,7 +17,7 @@ _KNOWN = {
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Make what a record of an earlier version lacks, and drop what nobody uses any more; where that is allowed."""
+    """Create missing indexes and drop outdated ones. Logs a warning where the account may not."""
     known = set(connection.exec_driver_sql(_KNOWN[connection.dialect.name]).scalars())
     changes: list[tuple[str, Executable]] = [
         (f"make {index.name}", CreateIndex(index)) for index in RECORD.indexes if index.name not in known
@@ -29,5 +29,5 @@ def bring_up_to_date(connection: Connection) -> None:
             with connection.begin_nested():
                 connection.execute(change)
         except (OperationalError, ProgrammingError) as error:
-            # An account that may only add rows is as it should be; the owner of the tables can do it once.
+            # Accounts that may only add rows are recommended; the owner of the tables does this once.
             logs.LOG.warning("the record stays slower than it could be: could not %s: %s", what, error.orig)

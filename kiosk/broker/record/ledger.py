@@ -1,4 +1,4 @@
-"""What happens inside one transaction on the record: the lock on its head, the chain, and what is chained to it."""
+"""Does the work of one transaction on the record: locks its head, appends rows to the chain, signs checkpoints."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from kiosk.clock import Clock
 from kiosk.config.broker import LONGEST_GRAPH_SECONDS
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
 
-# Graph may take half of it; the rest is for slow writes and sinks. What is older has no outcome coming.
+# Graph may take half of it; the rest is for slow writes and sinks. An older intention gets no outcome any more.
 LONGEST_RELEASE = timedelta(seconds=2 * LONGEST_GRAPH_SECONDS)
 _DEVICE = ("device_id", "device_name", "serial", "owner_type")
 _PERSON = ("tid", "oid", "name", "address", "roles", "uti", "visit_key")
 _FARTHEST_BACK = timedelta(days=1)
-# Any number that all brokers on one database share: two that start at once must not both make the tables.
+# An arbitrary number, the same for all brokers: of two that start at once only one may create the tables.
 _STARTING = 0x6B696F736B
 
 
@@ -57,7 +57,7 @@ _HEAD = tuple(HEAD.c[name] for name in _Head.__dataclass_fields__)
 
 @dataclass
 class Ledger:
-    """Appends to the record. ``appended`` collects what one transaction adds; the caller empties it for the next."""
+    """Appends to the record. ``appended`` collects what one transaction adds; the caller clears it before the next."""
 
     clock: Clock
     signing: Signing | None = None
@@ -65,37 +65,40 @@ class Ledger:
     appended: list[Appended] = field(default_factory=list)
 
     def start(self, connection: Connection) -> None:
-        """Make what is missing, and close what a crash left open. Raises ConfigError for another version."""
+        """Create missing tables, close what a crash left open, append the start. Raises ConfigError.
+
+        A record of another version is refused.
+        """
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         _refuse_other_versions(connection)
         METADATA.create_all(connection)
-        _make_table_of_sinks(connection)
+        _create_sink_table(connection)
         indexes.bring_up_to_date(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
             origin = f"recovery-kiosk/{uuid.uuid4()}"
             head = {"origin": origin, "n": 0, "hash": first_previous(origin), "signed": 0, "signed_at": ""}
             connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
-        self._look_at_the_end(connection)
-        # Behind a shared database another broker may be at work on a younger one.
+        self._check_end(connection)
+        # On a shared database another broker may still be working on a younger one.
         self._settle(connection, younger=connection.dialect.name == "sqlite")
         self.add(connection, Entry(Event.STARTED))
         if self.configuration and self.configuration.digest != _configured(connection):
             self.add(connection, self.configuration)
         self.append_checkpoint(connection)
 
-    def tend(self, connection: Connection) -> None:
-        """What is due from time to time: close what another broker's crash left open, and add a checkpoint."""
+    def keep_house(self, connection: Connection) -> None:
+        """Close what another broker's crash left open, and append a checkpoint if one is due."""
         self._settle(connection, younger=False, since=self.clock.utc() - _FARTHEST_BACK)
         self.append_checkpoint(connection, due_only=True)
 
     def stop(self, connection: Connection) -> None:
-        """Note the end."""
+        """Append the stop."""
         self.add(connection, Entry(Event.STOPPED))
         self.append_checkpoint(connection)
 
     def append_checkpoint(self, connection: Connection, *, due_only: bool = False) -> None:
-        """Add a checkpoint unless the newest entry has one; or only if it is time for one."""
+        """Append a checkpoint unless the newest entry has one; with ``due_only``, only if one is due."""
         head, now = self._head(connection), self.clock.utc()
         if head.n > head.signed and (not due_only or self._due(head, now)):
             self._append_checkpoint(connection, head, now)
@@ -113,40 +116,47 @@ class Ledger:
         self._append(connection, head, entry, now)
 
     def append_closing(self, connection: Connection, entry: Entry) -> None:
-        """Append how a reveal, or the check of a copy, ended, unless it is known already. Raises ReleaseUnknown."""
+        """Append how a reveal, or the check of a copy, ended, unless that is recorded. Raises ReleaseUnknown."""
         ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
         self._end(connection, entry, ours, _DEVICE)
 
     def append_loss(self, connection: Connection, entry: Entry) -> None:
-        """Append that a reveal ended with the process that showed it, to whomever. Raises ReleaseUnknown."""
+        """Append that a reveal ended with the process that showed it. Raises ReleaseUnknown.
+
+        Unlike a closing, it does not say to whom; that is taken from the release.
+        """
         self._end(connection, entry, RECORD.c.release_id == entry.release_id, (*_DEVICE, *_PERSON))
 
     def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
+        """Append an ending, with the members ``known`` copied from the release that ``which`` selects."""
         head = self._head(connection)
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
             raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
-        # A broker that wrote the release off only guessed; what a kiosk says still counts.
+        # A broker that wrote the release off only guessed its ending: what a kiosk says is recorded after that.
         said = (RECORD.c.event == entry.event) & (RECORD.c.outcome != UNKNOWN)
         if connection.scalar(select(RECORD.c.n).where(which, said).limit(1)) is None:
             names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
     def append_session(self, connection: Connection, entry: Entry) -> None:
-        """Append that a visit begins, which its token is bound to from then on. Raises TokenBound."""
+        """Append that a visit begins; from then on its token serves no other. Raises TokenBound."""
         head = self._head(connection)
         one_visit(connection, entry)
         self._append(connection, head, entry, self.clock.utc())
 
     def trial(self, connection: Connection, entry: Entry | None = None) -> None:
-        """Write without adding anything; see whether the token of an entry allows it. Raises TokenBound."""
+        """Write without appending anything, to find out whether a write is possible.
+
+        Raises RecordUnavailable, or TokenBound if the token of ``entry`` is bound to another visit.
+        """
         if connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1)).rowcount != 1:
             raise RecordUnavailable("the head of the record is missing")
         if entry:
             one_visit(connection, entry)
 
     def _head(self, connection: Connection) -> _Head:
-        """Lock the head against all other writers until the transaction ends."""
+        """Lock the head against all other writers until the transaction ends, and return it."""
         found = connection.execute(select(*_HEAD).with_for_update()).first()
         if found is None:
             raise RecordUnavailable("the head of the record is missing")
@@ -175,8 +185,11 @@ class Ledger:
         connection.execute(update(HEAD).values(signed=checkpoint.size, signed_at=checkpoint.time))
         self.appended.append(checkpoint)
 
-    def _look_at_the_end(self, connection: Connection) -> None:
-        """Say it when the end of the record is not as it was left. It goes on all the same: the trace remains."""
+    def _check_end(self, connection: Connection) -> None:
+        """Log an error if the end of the record is not as it was left.
+
+        The broker starts nevertheless: releases are still recorded, and the evidence stays.
+        """
         head = self._head(connection)
         last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
         signed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
@@ -188,7 +201,10 @@ class Ledger:
             logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
 
     def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:
-        """Close each intention that nothing followed: the key may have been seen, or not."""
+        """Append an ``unknown`` ending to each intention without an outcome: the key may have been seen.
+
+        Without ``younger``, only to intentions that are older than the longest release; with ``since``, to none before.
+        """
         self._head(connection)
         outcome = RECORD.alias()
         followed = (
@@ -209,18 +225,18 @@ class Ledger:
 
 
 def _configured(connection: Connection) -> str | None:
-    """The digest of the last configuration on the record."""
+    """Return the digest of the last configuration entry."""
     newest_first = select(RECORD.c.digest).where(RECORD.c.event == Event.CONFIGURED).order_by(RECORD.c.n.desc())
     return connection.scalar(newest_first.limit(1))
 
 
-def _make_table_of_sinks(connection: Connection) -> None:
-    """Here, where it is the owner of the tables who starts first: the accounts that deliver may not make any."""
+def _create_sink_table(connection: Connection) -> None:
+    """Create the sinks' table here, where the owner of the tables starts first: the delivering accounts may not."""
     try:
         with connection.begin_nested():
             SINK.create(connection, checkfirst=True)
     except ProgrammingError as error:
-        logs.LOG.warning("no sink can be served: could not make the table sink: %s", error.orig)
+        logs.LOG.warning("no sink can be served: could not create the table sink: %s", error.orig)
 
 
 def _refuse_other_versions(connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""What is decided by counting on the record, inside the transaction that writes: limits, and one visit for one token.
+"""Decides by counting rows, inside the transaction that appends: limits, and one visit for each token.
 
-Whoever appends to the record holds the lock on its head, so nothing comes between counting and writing: nothing of this
-process, and nothing of another broker on the same database.
+The transaction holds the lock on the head of the record, so nothing is appended between counting and writing: neither
+by this process nor by another broker on the same database.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _SHORTEST_WAIT = 1.0
 
 @dataclass(frozen=True)
 class Limit:
-    """So many releases within a period that slides with the clock."""
+    """At most so many releases within a sliding window of time."""
 
     most: int
     period: timedelta
 
     @classmethod
     def parse(cls, text: str) -> Limit:
-        """Read ``3/hour``; the configuration has already seen to the form."""
+        """Parse a text such as ``3/hour``, which the configuration has already validated."""
         most, _, period = text.partition("/")
         return cls(int(most), _PERIODS[period])
 
@@ -45,7 +45,7 @@ _Conditions: TypeAlias = tuple[ColumnElement[bool], ...]
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be given to one person, out of one device, at one kiosk, and by all brokers on this record together."""
+    """The limits for one person, one device, one kiosk, and for all brokers on this record together."""
 
     per_person: _Windows = ()
     per_device: _Windows = ()
@@ -54,14 +54,15 @@ class Limits:
 
     @classmethod
     def of(cls, rules: Rules) -> Limits:
-        """The limits as configured."""
+        """Return the limits as configured."""
         texts = (rules.per_person, rules.per_device, rules.per_kiosk, rules.overall)
         return cls(*(tuple(map(Limit.parse, each)) for each in texts))
 
     def check(self, connection: Connection, entry: Entry, now: datetime) -> None:
-        """See that one more release is within every limit. The head must be locked.
+        """Raise LimitReached if one more release would exceed a limit. The head must be locked.
 
-        Raises the error of the first kind of limit that is reached; its ``retry_after`` is when none will be, seconds.
+        The error is that of the first kind of limit that is reached. Its ``retry_after`` is the number of seconds until
+        no limit is reached.
         """
         kinds: tuple[tuple[type[LimitReached], _Conditions, _Windows], ...] = (
             (PersonLimit, (RECORD.c.tid == entry.tid, RECORD.c.oid == entry.oid), self.per_person),
@@ -77,9 +78,10 @@ class Limits:
 
 
 def one_visit(connection: Connection, entry: Entry) -> None:
-    """See that this token served no other visit before, where one is named. The head must be locked. Raises TokenBound.
+    """Raise TokenBound if the token of ``entry`` belongs to another visit. The head must be locked.
 
-    The visit that is first on the record with a token keeps it, whether or not it was given anything.
+    A token belongs to the first visit on the record that used it, even if that visit was refused. An entry without a
+    token or a visit passes.
     """
     if not (entry.visit_key and entry.uti):
         return
@@ -91,9 +93,9 @@ def one_visit(connection: Connection, entry: Entry) -> None:
 
 
 def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime) -> float:
-    """Seconds until one more release is within the limit; 0 when it is now.
+    """Return the seconds until one more release is within the limit; 0 if it is within it now.
 
-    Every intention counts but one that was refused afterwards: of one without a known outcome the worse is assumed.
+    Every intention counts unless a refusal followed: without a known outcome, the key may have been seen.
     """
     outcome = RECORD.alias()
     refused = (

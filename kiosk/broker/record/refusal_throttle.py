@@ -1,4 +1,4 @@
-"""Bounds what refused tokens write into the record: so many a minute one by one, the rest as numbers."""
+"""Throttles what refused tokens write into the record: a few rows a minute, and counts of the rest."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kiosk.clock import Clock
 WINDOW_SECONDS = 60.0
 AT_ONE_KIOSK = 10
 IN_ALL = 30
-_MOST_SUMS = 20
+_MOST_COUNTS = 20
 
 
 @dataclass
-class _Sum:
-    """How many refusals were alike, and when the first and the last of them were."""
+class _Count:
+    """How many similar refusals there were, and the times of the first and the last."""
 
     first: datetime
     last: datetime
@@ -28,78 +28,81 @@ class _Sum:
 
 @dataclass
 class RefusalThrottle:
-    """What was refused within a minute. Anybody can send bad tokens, and call the kiosk whatever they like.
+    """Decides which refusals get a row, and counts the others.
 
-    So the names are bounded, too: beyond so many different ones, only the code of the refusal is counted.
+    Anybody can send bad tokens under any kiosk's name, so the number of different names is bounded as well: beyond it,
+    refusals are counted by their code alone.
     """
 
     clock: Clock
     _begins: float = float("-inf")
     _written: Counter[str] = field(default_factory=Counter)
-    _sums: dict[Entry, _Sum] = field(default_factory=dict)
-    # Some of the sums are of a minute that is over, even if the next has begun.
+    _counts: dict[Entry, _Count] = field(default_factory=dict)
+    # Some counts belong to a minute that is over, although the next one has begun.
     _late: bool = False
-    # The event loop counts, the record's own thread takes the sums.
+    # The event loop counts; the record's thread takes the counts.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admits(self, entry: Entry) -> bool:
-        """Whether this refusal is to be written as a row of its own; if not, it is counted here."""
+        """Whether this refusal gets a row of its own. If not, it is counted."""
         with self._lock:
             if self._is_over():
                 self._begins = self.clock.now()
                 self._written.clear()
-                self._late = bool(self._sums)
+                self._late = bool(self._counts)
             kiosk = kiosk_of(entry.terminal)
             if self._written[kiosk] < AT_ONE_KIOSK and self._written.total() < IN_ALL:
                 self._written[kiosk] += 1
                 return True
-            self._count(entry, _Sum(self.clock.utc(), self.clock.utc(), 1))
+            self._count(entry, _Count(self.clock.utc(), self.clock.utc(), 1))
             return False
 
     def due(self, *, now: bool = False) -> bool:
-        """Whether there are sums to be written, because their minute is over or because it is to be ``now``."""
+        """Whether there are counts to write, because their minute is over or, with ``now``, in any case."""
         with self._lock:
-            return bool(self._sums) and (now or self._late or self._is_over())
+            return bool(self._counts) and (now or self._late or self._is_over())
 
-    def take(self) -> Sums:
-        """Take out all sums; whoever cannot write them gives them back."""
+    def take(self) -> Counts:
+        """Take all counts. If they cannot be written, give them back."""
         with self._lock:
-            sums, self._sums = self._sums, {}
+            counts, self._counts = self._counts, {}
             self._late = False
-        return Sums(self, sums)
+        return Counts(self, counts)
 
-    def give_back(self, sums: dict[Entry, _Sum]) -> None:
+    def give_back(self, counts: dict[Entry, _Count]) -> None:
+        """Add counts that could not be written; they are due at once."""
         with self._lock:
-            for alike, one in sums.items():
-                self._count(alike, one)
+            for similar, count in counts.items():
+                self._count(similar, count)
             self._late = True
 
     def _is_over(self) -> bool:
         return self.clock.now() >= self._begins + WINDOW_SECONDS
 
-    def _count(self, entry: Entry, more: _Sum) -> None:
-        # What differs from one request to the next of the same token, or of the same guess.
-        alike = replace(entry, reference="", uti="", visit_key="")
-        if alike not in self._sums and len(self._sums) >= _MOST_SUMS:
-            alike = Entry(entry.event, outcome=entry.outcome)
-        known = self._sums.setdefault(alike, _Sum(more.first, more.last))
+    def _count(self, entry: Entry, more: _Count) -> None:
+        # Members that differ between two requests with the same token, or with the same guess at one.
+        similar = replace(entry, reference="", uti="", visit_key="")
+        if similar not in self._counts and len(self._counts) >= _MOST_COUNTS:
+            similar = Entry(entry.event, outcome=entry.outcome)
+        known = self._counts.setdefault(similar, _Count(more.first, more.last))
         known.first, known.last = min(known.first, more.first), max(known.last, more.last)
         known.times += more.times
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums on their way into the record."""
+class Counts:
+    """Counts that were taken to be written."""
 
-    flood: RefusalThrottle
-    sums: dict[Entry, _Sum]
+    throttle: RefusalThrottle
+    counts: dict[Entry, _Count]
 
     def entries(self) -> Sequence[Entry]:
-        """One entry for refusals that are alike."""
+        """Return one entry for each group of similar refusals."""
         return [
-            replace(alike, detail=f"{one.times} more, from {stamp(one.first)} to {stamp(one.last)}")
-            for alike, one in self.sums.items()
+            replace(similar, detail=f"{one.times} more, from {stamp(one.first)} to {stamp(one.last)}")
+            for similar, one in self.counts.items()
         ]
 
     def give_back(self) -> None:
-        self.flood.give_back(self.sums)
+        """Return the counts to the throttle."""
+        self.throttle.give_back(self.counts)

@@ -1,4 +1,4 @@
-"""The tables of the record and one entry of it. ``docs/record.md`` describes them for whoever reads the database."""
+"""The tables of the record, and one entry. ``docs/record.md`` describes them for readers of the database."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ METADATA = MetaData()
 
 
 class KioskOf(GenericFunction[str]):
-    """The first word of a terminal's name, in the database; the same as ``kiosk_of`` for a text."""
+    """``kiosk_of`` as an SQL function."""
 
     name = "kiosk_of"
     type = String()
     inherit_cache = True
 
 
-# Written so that an index can hold it: with constants, and with functions that each database knows.
+# With constants in place of parameters and with built-in functions, so that an index can be made of it.
 @compiles(KioskOf)
 def _split(function: KioskOf, compiler: Any, **how: Any) -> str:
     return f"split_part({compiler.process(function.clauses, **how)}, ' ', 1)"
@@ -39,7 +39,7 @@ def _cut(function: KioskOf, compiler: Any, **how: Any) -> str:
 
 
 def kiosk_of(terminal: str) -> str:
-    """The kiosk that a terminal belongs to: the first word of its name, which is the name of the machine."""
+    """Return the kiosk that a terminal belongs to: the first word of its name, which is that of the machine."""
     return terminal.partition(" ")[0]
 
 
@@ -56,9 +56,9 @@ HEAD = Table(
     Column("sealed_at", String(27), key="signed_at", nullable=False),
     Column("trials", BigInteger, nullable=False),
 )
-"""One row. ``n`` and ``hash`` are those of the newest entry, ``sealed`` and ``sealed_at`` of the newest checkpoint.
-Whoever appends locks the row first, so that entries have one order and one chain.
-``trials`` counts writes that were made to see whether one can be made; a row set to what it holds is not written."""
+"""One row. ``n`` and ``hash`` belong to the newest entry, ``signed`` and ``signed_at`` are size and time of the newest
+checkpoint. Appending locks the row first, so entries have one order and one chain. ``trials`` counts writes that only
+test whether writing works: it has to change, because a database does not write a row that stays the same."""
 
 RECORD = Table(
     "record",
@@ -95,7 +95,7 @@ RECORD = Table(
     Index("record_by_event", "event", "time"),
     Index("record_by_release", "release_id"),
     Index("record_by_token", "uti"),
-    # For whoever searches the record by what people know.
+    # For searches by what people know.
     Index("record_by_time", "time"),
     Index("record_by_name", "name"),
     Index("record_by_address", "address"),
@@ -106,7 +106,7 @@ RECORD = Table(
 
 Index("record_by_kiosk", KioskOf(RECORD.c.terminal), RECORD.c.event, RECORD.c.time)
 OUTDATED_INDEXES = ("record_by_terminal",)
-"""Made by earlier versions of this program, and of no use any more."""
+"""Created by earlier versions of this program and no longer used."""
 
 CHECKPOINT = Table(
     "checkpoint",
@@ -116,7 +116,7 @@ CHECKPOINT = Table(
     Column("head", String(64), nullable=False),
     Column("note", Text, nullable=False),
 )
-"""Rows are only ever added, too. ``note`` is what was signed and the signature."""
+"""Rows are only ever added. ``note`` is the signed text with its signature."""
 
 
 SINK = Table(
@@ -128,12 +128,12 @@ SINK = Table(
     Column("holder", String(36), nullable=False),
     Column("until", String(27), nullable=False),
 )
-"""No part of the record: how far it was delivered. ``n`` is the last row and ``size`` the last checkpoint that a sink
-was given. Whoever delivers is ``holder`` until then, so that brokers on one database do not all send everything."""
+"""How far the record was delivered to each sink; not part of the record. ``n`` is the last row and ``size`` the last
+checkpoint that the sink has. ``holder`` and ``until`` are a lease, so that only one broker delivers at a time."""
 
 
 class Event(StrEnum):
-    """What an entry says happened."""
+    """The kinds of entries."""
 
     STARTED = "broker.started"
     STOPPED = "broker.stopped"
@@ -154,7 +154,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry without its number and time, which it gets when it is written. Empty means that it does not apply."""
+    """An entry before it gets its number and time. An empty member does not apply."""
 
     event: Event
     outcome: str = OK
@@ -184,5 +184,5 @@ COLUMNS = tuple(RECORD.c[name] for name in Entry.__dataclass_fields__)
 
 
 def stamp(moment: datetime) -> str:
-    """A moment in UTC as it is stored: text that sorts like the time it stands for."""
+    """Return a moment in UTC as it is stored: text that sorts in the order of time."""
     return moment.strftime(TIME_FORMAT)

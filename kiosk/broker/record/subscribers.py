@@ -1,7 +1,7 @@
-"""Those who are told what was added to the record: sinks that carry it off this machine.
+"""Notifies subscribers of what was appended to the record, such as the sinks that copy it off this machine.
 
-A subscriber sees what this broker wrote, in the order of the record, after it is durable; other brokers on the same
-database have subscribers of their own.
+A subscriber sees what this broker appended, in order and once it is durable. Other brokers on the same database have
+subscribers of their own.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from kiosk.process.logging import place_of
 
 
 class Subscriber(Protocol):
-    """Told after each commit, in order, on the record's own thread: it must be quick, such as putting into a queue.
+    """Notified after each commit, in order, on the record's own thread.
 
-    What it raises is logged and changes nothing.
+    It must return quickly, for example after putting the rows into a queue. Its exceptions are logged and ignored.
     """
 
     def appended(self, rows: Sequence[Appended]) -> None:
-        """Take over rows and checkpoints that are durable now; never empty."""
+        """Accept rows and checkpoints that are durable. ``rows`` is never empty."""
 
 
 @runtime_checkable
 class RequiredSubscriber(Subscriber, Protocol):
-    """One that has a say: nothing is answered before it agrees."""
+    """A subscriber that must confirm rows before a request is answered."""
 
     async def before_answer(self, rows: Sequence[Appended]) -> None:
-        """Return when these rows, which ``appended`` has seen, are safe. Runs on the event loop.
+        """Return once these rows, which ``appended`` has accepted, are safe. Runs on the event loop.
 
-        Raises RecordUnavailable to refuse; it sees to its own deadline.
+        Raises RecordUnavailable if they are not, within a deadline of its own.
         """
 
 
 def notify(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:
-    """Tell each subscriber what was added."""
+    """Notify each subscriber of what was appended."""
     for subscriber in subscribers if rows else ():
         try:
             subscriber.appended(rows)
         except Exception as error:
-            # The record is written; a sink that is broken must not take the answer with it.
+            # The record is written: a broken sink must not fail the request.
             logs.LOG.error("%s did not take %d rows: %s", type(subscriber).__name__, len(rows), place_of(error))
 
 
 async def confirm(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:
-    """Return when every subscriber that has a say agrees. Raises RecordUnavailable."""
+    """Return once every required subscriber has confirmed the rows. Raises RecordUnavailable."""
     for subscriber in subscribers if rows else ():
         if isinstance(subscriber, RequiredSubscriber):
             await subscriber.before_answer(rows)

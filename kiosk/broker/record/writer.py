@@ -1,4 +1,4 @@
-"""The record: what was decided, for whom, when. Durable before anything that depends on it happens."""
+"""Writes the record: what was decided, for whom and when, durable before anything that depends on it happens."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _WRITE_SECONDS = 10
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64
 _TICK_SECONDS = 5.0
-# What an entry is to blame for: it is too long for its column, or has letters that the database does not know.
+# Raised because of one entry: text too long for its column, or characters that the database cannot store.
 _UNFIT = (DataError, UnicodeError)
 
 _Work: TypeAlias = Callable[[Connection], None]
 
 
 @dataclass
-class _Asked:
-    """One thing to write, and what becomes of it: what it added, or why it added nothing."""
+class _Write:
+    """A queued write and its result: what it added, or why it added nothing."""
 
     work: _Work
     done: Future[Sequence[Appended]] = field(default_factory=Future)
@@ -54,6 +54,7 @@ class _Asked:
     refusal: KioskError | None = None
 
     def settle(self, failure: RecordUnavailable | None) -> None:
+        """Hand the result to the caller, unless the caller has stopped waiting."""
         if not self.done.set_running_or_notify_cancel():
             return
         if error := failure or self.refusal:
@@ -63,9 +64,9 @@ class _Asked:
 
 
 class Record:
-    """One writer: a thread of its own, so that entries keep their order and the event loop never waits for a disk.
+    """The record, written by one thread of its own: entries keep their order, the event loop never waits for a disk.
 
-    What is asked for while it writes goes into one transaction, the next: the disk is waited for once for all of it.
+    Writes that arrive while a transaction is under way share the next one, so they wait for the disk once.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Record:
     ) -> None:
         """Open the database. Raises ConfigError.
 
-        Without ``signing`` no checkpoints are made; ``configuration`` is noted when it differs from the last one.
+        Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one.
         """
         self.engine = open_engine(url)
         self.lookup = Lookup(url)
@@ -87,7 +88,7 @@ class Record:
         self._subscribers = subscribers
         self._throttle = RefusalThrottle(clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
-        self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         self._waiting = 0
         self._every = signing.every.total_seconds() if signing else math.inf
         self._changed = threading.Condition()
@@ -95,7 +96,7 @@ class Record:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Make what is missing, settle what a crash left open, and note start and stop. Raises ConfigError."""
+        """Create missing tables, settle what a crash left open, and write start and stop. Raises ConfigError."""
         try:
             self._writer.submit(self._transaction, self._ledger.start).result()
         except RecordUnavailable as error:
@@ -104,44 +105,45 @@ class Record:
         except ConfigError:
             self._close()
             raise
-        tender = threading.Thread(target=self._tend, name="record-tender", daemon=True)
-        tender.start()
+        housekeeper = threading.Thread(target=self._keep_house, name="record-house", daemon=True)
+        housekeeper.start()
         try:
             yield
         finally:
             with self._changed:
                 self._stopping = True
                 self._changed.notify_all()
-            tender.join()
-            self._attempt(lambda: self._sum_up(last=True))
+            housekeeper.join()
+            self._attempt(lambda: self._write_counts(last=True))
             self._attempt(lambda: self._transaction(self._ledger.stop))
             self._close()
 
     async def add(self, entry: Entry) -> None:
-        """Write one entry; it is durable when this returns. Raises RecordUnavailable."""
-        await self._in_turn(lambda connection: self._ledger.add(connection, entry))
+        """Append an entry. It is durable when this returns. Raises RecordUnavailable."""
+        await self._queued(lambda connection: self._ledger.add(connection, entry))
 
     async def refuse(self, entry: Entry) -> None:
-        """Write that a token was refused; in a flood of them only count it. Raises RecordUnavailable.
+        """Append that a token was refused, or only count it if there were many. Raises RecordUnavailable.
 
-        What is counted is written within a few seconds of the end of its minute, and at the end of the broker.
+        Counts are written within seconds of the end of their minute, and when the broker stops.
         """
         if self._throttle.admits(entry):
             await self.add(entry)
 
     async def intend(self, entry: Entry, limits: Limits) -> None:
-        """Write the intention of a release if the limits allow it. Raises LimitReached or RecordUnavailable.
+        """Append the intention of a release if the limits allow it.
 
-        Counting and writing are one transaction behind the lock on the head, so two at once cannot both be the last.
+        Counting and appending are one transaction under the lock on the head, so two concurrent requests cannot both be
+        the last. Raises TokenBound, LimitReached or RecordUnavailable.
         """
-        await self._in_turn(lambda connection: self._ledger.intend(connection, entry, limits))
+        await self._queued(lambda connection: self._ledger.intend(connection, entry, limits))
 
     async def append_closing(self, entry: Entry) -> None:
-        """Note how the reveal of a release to this person, or the check of a copy, ended; the first word on it stands.
+        """Append how a reveal to this person, or the check of their copy, ended. Repetitions change nothing.
 
         Raises ReleaseUnknown or RecordUnavailable.
         """
-        await self._in_turn(lambda connection: self._ledger.append_closing(connection, entry))
+        await self._queued(lambda connection: self._ledger.append_closing(connection, entry))
 
     async def append_loss(self, entry: Entry) -> None:
         """Record that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable.
@@ -153,27 +155,31 @@ class Record:
             raise ReleaseUnknown(f"no release {entry.release_id}")
         if entry.event in known:
             return
-        await self._in_turn(lambda connection: self._ledger.append_loss(connection, entry))
+        await self._queued(lambda connection: self._ledger.append_loss(connection, entry))
 
     async def append_session(self, entry: Entry) -> None:
-        """Write that a visit begins, which binds its token to it. Raises TokenBound or RecordUnavailable."""
-        await self._in_turn(lambda connection: self._ledger.append_session(connection, entry))
+        """Append that a visit begins, which binds the token to the visit. Raises TokenBound or RecordUnavailable."""
+        await self._queued(lambda connection: self._ledger.append_session(connection, entry))
 
     async def check(self, entry: Entry | None = None) -> None:
-        """Return when an entry could be written now, this one for instance. Raises TokenBound or RecordUnavailable."""
-        await self._in_turn(lambda connection: self._ledger.trial(connection, entry))
+        """Return if the record can be written now, and if the token of ``entry`` is not bound to another visit.
 
-    async def _in_turn(self, work: _Work) -> None:
+        Raises TokenBound or RecordUnavailable.
+        """
+        await self._queued(lambda connection: self._ledger.trial(connection, entry))
+
+    async def _queued(self, work: _Work) -> None:
+        """Queue the work and return once it is durable and every required subscriber has confirmed it."""
         if self._waiting >= _MOST_WAITING:
             raise RecordUnavailable(f"{self._waiting} entries wait to be written")
         self._waiting += 1
-        asked = _Asked(work)
-        written = asyncio.wrap_future(asked.done)
+        write = _Write(work)
+        written = asyncio.wrap_future(write.done)
         written.add_done_callback(self._one_less)
-        self._asked.put(asked)
-        self._writer.submit(self._write_waiting)
+        self._queue.put(write)
+        self._writer.submit(self._write_batch)
         try:
-            # Shielded: what is under way is finished, whoever stops waiting for it.
+            # Shielded: a write under way completes even if the caller is cancelled.
             appended = await asyncio.wait_for(asyncio.shield(written), _WRITE_SECONDS)
         except TimeoutError:
             raise RecordUnavailable(f"not written after {_WRITE_SECONDS} s") from None
@@ -182,28 +188,29 @@ class Record:
     def _one_less(self, written: asyncio.Future[Sequence[Appended]]) -> None:
         self._waiting -= 1
         if not written.cancelled():
+            # Marks it as retrieved: a caller that has stopped waiting is no reason for a warning.
             written.exception()
 
-    def _write_waiting(self) -> None:
-        """Write everything that waits, up to a bound; who is left over has submitted this once more, too."""
-        together: list[_Asked] = []
+    def _write_batch(self) -> None:
+        """Drain up to ``_MOST_TOGETHER`` queued writes. Every caller submits this, so leftovers get their own run."""
+        batch: list[_Write] = []
         with contextlib.suppress(queue.Empty):
-            while len(together) < _MOST_TOGETHER:
-                together.append(self._asked.get_nowait())
-        if together:
-            self._write_and_settle(together)
+            while len(batch) < _MOST_TOGETHER:
+                batch.append(self._queue.get_nowait())
+        if batch:
+            self._write_and_settle(batch)
 
-    def _write_and_settle(self, together: Sequence[_Asked]) -> None:
-        """Write it and tell those who wait. What the database cannot hold fails alone: each is then written by itself.
+    def _write_and_settle(self, batch: Sequence[_Write]) -> None:
+        """Write a batch in one transaction and hand each caller a result, whatever happens.
 
-        Whatever it is, those who wait must hear of it.
+        If one entry does not fit into the database, each write gets its own transaction, so that it fails alone.
         """
         failure: RecordUnavailable | None = None
         try:
-            self._commit(lambda connection: self._write(connection, together))
+            self._commit(lambda connection: self._write(connection, batch))
         except _UNFIT as error:
-            if len(together) > 1:
-                for one in together:
+            if len(batch) > 1:
+                for one in batch:
                     self._write_and_settle([one])
                 return
             failure = unavailable(error)
@@ -211,13 +218,13 @@ class Record:
             failure = error
         except Exception as error:
             failure = unavailable(error)
-        for one in together:
+        for one in batch:
             one.settle(failure)
 
-    def _write(self, connection: Connection, together: Sequence[_Asked]) -> None:
-        """One after the other. Whoever is refused, as by a limit, has added nothing, and does not hinder the others."""
+    def _write(self, connection: Connection, batch: Sequence[_Write]) -> None:
+        """Do the writes in order. A refusal, such as a limit, must add nothing and does not stop the others."""
         appended = self._ledger.appended
-        for one in together:
+        for one in batch:
             before, one.refusal = len(appended), None
             try:
                 one.work(connection)
@@ -228,56 +235,57 @@ class Record:
             one.added = appended[before:]
 
     def _transaction(self, work: _Work) -> None:
-        """Do the work as ``_commit`` does. Raises RecordUnavailable."""
+        """Do the work like ``_commit``, but raise RecordUnavailable."""
         try:
             self._commit(work)
         except SQLAlchemyError as error:
             raise unavailable(error) from None
 
     def _commit(self, work: _Work) -> None:
-        """Do the work, and tell the subscribers what it added once that is durable. Raises SQLAlchemyError."""
+        """Do the work in a transaction, then notify the subscribers of what it added. Raises SQLAlchemyError."""
         self._ledger.appended.clear()
         with self.engine.begin() as connection:
             work(connection)
         notify(self._subscribers, tuple(self._ledger.appended))
 
-    def _sum_up(self, *, last: bool = False) -> None:
-        """Write how many tokens were refused that have no row of their own. Raises RecordUnavailable."""
+    def _write_counts(self, *, last: bool = False) -> None:
+        """Append the counts of refused tokens that have no row of their own. Raises RecordUnavailable."""
         if not self._throttle.due(now=last):
             return
-        sums = self._throttle.take()
+        counts = self._throttle.take()
 
         def write(connection: Connection) -> None:
-            for entry in sums.entries():
+            for entry in counts.entries():
                 self._ledger.add(connection, entry)
 
         try:
             self._transaction(write)
         except Exception:
-            sums.give_back()
+            counts.give_back()
             raise
 
-    def _tend(self) -> None:
-        """Do what is due while nobody asks for anything."""
+    def _keep_house(self) -> None:
+        """Write what falls due without a request: counts, checkpoints, and the end of other brokers' releases."""
         checkpoint = Deadline.after(self._clock, self._every)
         while not self._stops_within(min(_TICK_SECONDS, self._every)):
-            self._attempt(self._sum_up)
+            self._attempt(self._write_counts)
             if checkpoint.passed():
                 checkpoint = Deadline.after(self._clock, self._every)
-                self._attempt(lambda: self._transaction(self._ledger.tend))
+                self._attempt(lambda: self._transaction(self._ledger.keep_house))
 
     def _stops_within(self, seconds: float) -> bool:
+        """Whether the record is being stopped, after waiting for that for some seconds."""
         with self._changed:
             return self._clock.wait_for(self._changed, lambda: self._stopping, seconds)
 
     def _attempt(self, work: Callable[[], None]) -> None:
-        """Do what nobody waits for; if it cannot be done now, it is tried again, or the next start does it."""
+        """Do work that no caller waits for. If it fails, a later run or the next start does it."""
         try:
             self._writer.submit(work).result()
         except RecordUnavailable:
             return
         except Exception as error:
-            logs.LOG.error("the record was not tended: %s", place_of(error))
+            logs.LOG.error("housekeeping of the record failed: %s", place_of(error))
 
     def _close(self) -> None:
         self.lookup.close()
@@ -286,9 +294,9 @@ class Record:
 
 
 def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[Subscriber] = ()) -> Record:
-    """The record as configured, with its signing key, which is made at the first start. Raises ConfigError."""
+    """Return the record as configured; the first start creates its signing key. Raises ConfigError."""
     settings = config.record
-    # First of all the database: an address that is wrong must not leave a key somewhere.
+    # Before the key: a wrong address must not leave a key file behind.
     open_engine(settings.database).dispose()
     if settings.signing_key:
         signer = Signer.load(settings.signing_key, make=False)
