@@ -38,7 +38,7 @@ class State(Collector):
     """
 
     def __init__(self, config: BrokerConfig, clock: Clock) -> None:
-        """Raises ConfigError."""
+        """Open the record for reading. Raises ConfigError."""
         self._config = config
         self._clock = clock
         self._engine = open_reader(config.record.database)

@@ -1,4 +1,4 @@
-"""Anchors: numbers and hashes of rows that were carried off the machine, to be met again in the record."""
+"""Reads anchors: numbers and hashes of rows that were copied off the machine, to be compared with the record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BEYOND = 1 << 63
 
 @contextlib.contextmanager
 def anchors(path: Path | None, keys: Sequence[Ed25519PublicKey]) -> Iterator[Iterator[tuple[int, str]]]:
-    """The anchors in a file, in the order of their numbers; from a file of any size. Raises ConfigError.
+    """Open a file of any size and yield its anchors in the order of their numbers. Raises ConfigError.
 
-    Each line holds a row or a checkpoint as JSON, as sinks receive them, whatever stands before the JSON.
+    Each line has a row or a checkpoint as JSON, as sinks receive them, possibly after a collector's prefix.
     """
-    # Sorted on the disk: several brokers may have sent to one collector, in whatever order it received them.
+    # Sorted on disk: a collector may have received rows of several brokers in any order.
     with contextlib.closing(sqlite3.connect("")) as sorting:
         sorting.execute("create table anchor (n integer, hash text)")
         if path:

@@ -1,4 +1,4 @@
-"""Writes the record into a file: JSON lines that can be verified, or a table for a spreadsheet."""
+"""Exports the record: as JSON lines that can be verified, or as CSV for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from kiosk.broker.record.chain import FIELDS
 from kiosk.errors import ConfigError
 
 _FILE_MODE = 0o600
-# A spreadsheet would calculate what begins like this, and names come from outside.
-_ACTS = ("=", "+", "-", "@")
+# A spreadsheet evaluates a cell that begins like this, and names come from outside.
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def pieces(source: DatabaseSource, form: str) -> Iterator[bytes]:
-    """The record in ``jsonl`` or ``csv``, piece by piece."""
+    """Yield the record as ``jsonl`` or ``csv``, piece by piece."""
     return _csv(source) if form == "csv" else _jsonl(source)
 
 
 def line(members: Members) -> bytes:
-    """A row as one line, with what is no text marked: an export must be readable, and such a row does not hold."""
+    """Return a row as JSON, with invalid text replaced: such a row does not hold anyway, but stays readable."""
     readable = {name: _readable(value) for name, value in members.items()}
     return msgspec.json.encode(readable)
 
 
 @contextlib.contextmanager
 def target(path: Path | None) -> Iterator[Callable[[bytes], object]]:
-    """Where to write to: standard output, or a new file that is complete when it appears. Raises ConfigError."""
+    """Open standard output, or a new file that appears when it is complete. Raises ConfigError."""
     if path is None:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
@@ -46,7 +46,7 @@ def target(path: Path | None) -> Iterator[Callable[[bytes], object]]:
             yield file.write
             file.flush()
             os.fsync(file.fileno())
-        # Not over a file that is there: it may be the only copy of what the record once said.
+        # A link never overwrites: an existing file may be the only copy of an older record.
         os.link(draft, path)
     except OSError as error:
         raise ConfigError(path, f"expected to write a new file: {error.strerror or error}") from None
@@ -81,7 +81,7 @@ def _csv(source: DatabaseSource) -> Iterator[bytes]:
 
 def _inert(value: object) -> object:
     value = _readable(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_ACTS) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _readable(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Entries of the record for people: found by what people know, readable on 80 columns."""
+"""Shows entries of the record: found by what people know, readable in 80 columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _MORE = ("reason", "terminal", "reference", "shown_seconds", "release_id", "deta
 
 
 def moment(option: str, text: str, now: datetime, *, end: bool = False) -> datetime:
-    """The moment that somebody means, in UTC; with ``end``, the end of a day. Raises ConfigError."""
+    """Parse a time such as ``monday`` or ``7d`` into a moment in UTC. Raises ConfigError.
+
+    A day means its beginning or, with ``end``, its end.
+    """
     words = text.strip().lower()
     if span := re.fullmatch(r"([0-9]{1,5})([mhdw])", words):
         return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
@@ -42,7 +45,7 @@ def moment(option: str, text: str, now: datetime, *, end: bool = False) -> datet
 
 
 class Wanted:
-    """Which rows somebody wants to see: conditions for the database, and tests of what it finds with them."""
+    """A search: conditions for the database, and tests of the rows that it finds."""
 
     def __init__(self) -> None:
         self.where: list[ColumnElement[bool]] = []
@@ -56,9 +59,9 @@ class Wanted:
         others: Iterable[Column[str]],
         fits: Callable[[str], bool],
     ) -> None:
-        """Rows with this id, or with a text that fits in one of the other columns.
+        """Restrict the search to rows with this id, or with a value that ``fits`` in one of the other columns.
 
-        Compared here, not by the database: here letters of all languages have capitals.
+        Python compares the values, because it knows the capitals of all languages and SQLite does not.
         """
         columns = tuple(others)
         id_text = named.lower()
@@ -68,7 +71,7 @@ class Wanted:
         )
 
     def rows(self, source: DatabaseSource) -> Iterator[Members]:
-        """The rows, oldest first."""
+        """Yield the rows, oldest first."""
         return (row for row in source.rows(*self.where) if all(test(row) for test in self.tests))
 
 
@@ -83,7 +86,7 @@ def wanted(
     outcome: str | None,
     seen: bool,
 ) -> Wanted:
-    """The rows that are asked for."""
+    """Return the search for these options."""
     row = RECORD.c
     asked = Wanted()
     where = asked.where
@@ -102,13 +105,13 @@ def wanted(
     if outcome:
         where.append(row.outcome == outcome)
     if seen:
-        # Of doubt the worse is assumed: handed over is seen, and so is what a crash left open.
+        # In doubt a key counts as seen: one that was handed over, and one that a crash left open.
         where.append((row.event == Event.DONE) | ((row.event == Event.CLOSED) & (row.outcome == UNKNOWN)))
     return asked
 
 
 def entry(row: Members) -> str:
-    """One entry on a few lines, none wider than 80 columns, with nothing in it that acts on a terminal."""
+    """Format an entry as a few lines of at most 80 columns, free of control characters."""
     said = {name: clean(value, _LONGEST) if isinstance(value, str) else value for name, value in row.items()}
     time = str(said["time"]).replace("T", " ").partition(".")[0]
     lines = wrapped(f"{said['n']}  {time}Z  {said['event']}  {said['outcome']}", "")
@@ -126,7 +129,7 @@ def entry(row: Members) -> str:
 
 
 def wrapped(text: str, indent: str) -> list[str]:
-    """Text in lines that fit, broken at spaces where there are some."""
+    """Break text into lines of at most 80 columns, at spaces where possible."""
     if text.isascii() and 0 < len(indent + text) <= WIDTH:
         return [indent + text]
     lines, current = [], ""
@@ -143,6 +146,7 @@ def wrapped(text: str, indent: str) -> list[str]:
 
 
 def _width(text: str) -> int:
+    """Return the number of terminal columns that the text takes."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

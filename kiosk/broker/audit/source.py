@@ -1,4 +1,4 @@
-"""Reads the record for an audit, from the database or an export: everything in order, in constant memory, read-only."""
+"""Reads the record for an audit, from the database or an export: in order, in constant memory, without writing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Members: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """A checkpoint as it is stored; nothing in it has been checked."""
+    """A checkpoint as it is stored, unchecked."""
 
     members: Members
 
@@ -35,24 +35,24 @@ Item: TypeAlias = Members | Stored
 
 
 class Source(Protocol):
-    """A record that can be read again and again, unchanged in between."""
+    """A record to audit. It can be read repeatedly and does not change meanwhile."""
 
     def head(self) -> Members | None:
-        """What the record says of itself: ``origin``, ``version``, ``n``, ``hash``, ``sealed``."""
+        """Return the head of the record, with ``origin``, ``n``, ``hash`` and ``sealed``; None if it is missing."""
 
     def items(self) -> Iterator[Item]:
-        """Rows in their order, each checkpoint after the row that it covers."""
+        """Yield the rows in order, and each checkpoint after the last row that it covers."""
 
 
 class DatabaseSource:
-    """The database as it is at one moment; a broker may go on writing."""
+    """A snapshot of the database. Brokers may go on writing."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._reading: list[Result[Any]] = []
 
     def close(self) -> None:
-        """End what somebody has not read to its end, as after the first row that does not hold."""
+        """Close results that were not read to the end."""
         for result in self._reading:
             result.close()
 
@@ -61,7 +61,7 @@ class DatabaseSource:
         return dict(found) if found else None
 
     def rows(self, *where: ColumnElement[bool]) -> Iterator[Members]:
-        """Rows that meet all conditions."""
+        """Yield the rows that meet all conditions, in order."""
         names = tuple(RECORD.columns.keys())
         statement = select(RECORD).where(*where).order_by(RECORD.c.n)
         for block in self._read(statement).partitions(_AT_ONCE):
@@ -69,15 +69,18 @@ class DatabaseSource:
                 yield dict(zip(names, row, strict=True))
 
     def having(self, column: Column[str], fits: Callable[[str], bool]) -> ColumnElement[bool]:
-        """A condition that no row fails whose text in an indexed column fits. Others may meet it as well."""
+        """Return an SQL condition that matches every row whose value ``fits``, and possibly more.
+
+        The column needs an index. Callers filter the rows again.
+        """
         first = select(func.min(column).label("value")).cte("leap", recursive=True)
-        # From each value to the next one in the index: the record is large, but has few different people and devices.
+        # A loose index scan, from each value to the next: the record is large but has few people and devices.
         following = select(func.min(column)).where(column > first.c.value).scalar_subquery()
         leap = first.union_all(select(following).where(first.c.value.is_not(None)))
         found: list[str] = []
         for (value,) in self._read(select(leap.c.value).where(leap.c.value.is_not(None))):
             if not _is_text(value) or len(found) > _MOST_VALUES:
-                # Then every row is looked at.
+                # Match every row.
                 return true()
             if fits(value):
                 found.append(value)
@@ -96,7 +99,7 @@ class DatabaseSource:
             coming = next(checkpoints, None)
 
     def checkpoints(self, *where: ColumnElement[bool]) -> Iterator[Stored]:
-        """Checkpoints that meet all conditions."""
+        """Yield the checkpoints that meet all conditions, in the order of their sizes."""
         statement = select(CHECKPOINT).where(*where).order_by(CHECKPOINT.c.size)
         for row in self._read(statement).mappings():
             yield Stored(dict(row))
@@ -141,7 +144,7 @@ class ExportSource:
 
 
 def read_line(line: bytes) -> Members:
-    """A line of JSON as its members; empty for anything else."""
+    """Return the members of a JSON object on one line; an empty dictionary for anything else."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -151,13 +154,13 @@ def read_line(line: bytes) -> Members:
 
 @contextlib.contextmanager
 def database(url: str) -> Iterator[DatabaseSource]:
-    """A database, opened for reading only. Raises ConfigError."""
+    """Open a database for reading. Raises ConfigError."""
     engine = open_reader(url)
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                # Whoever reads page by page may take any time, and holds no lock that a broker waits for.
+                # Paging through the output may take any time, and holds no lock that a broker waits for.
                 connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             _expect_our_version(connection)
             connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
@@ -182,9 +185,10 @@ def _expect_our_version(connection: Connection) -> None:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it can be asked for; what somebody has made of a text with other tools may be anything."""
+    """Whether the value can be a parameter of a query. A column that was tampered with may hold anything."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _before(size: object, n: object) -> bool:
+    """Whether a checkpoint comes before row ``n``. A damaged size or number counts as before."""
     return not (isinstance(size, int) and isinstance(n, int)) or size < n

@@ -1,4 +1,4 @@
-"""Where the record goes on to besides its database. ``docs/sinks.md`` describes what each kind sends."""
+"""Copies of the record outside its database. ``docs/sinks.md`` describes what each kind of sink sends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ _FORMS = {
 
 
 def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClock) -> Delivery:
-    """What delivers the record in ``database`` to all configured sinks. Connects to none yet. Raises ConfigError."""
+    """Return the delivery of the record in ``database`` to all configured sinks. Raises ConfigError.
+
+    It connects to no sink yet.
+    """
     workers: list[Worker] = []
     for number, one in enumerate(settings):
         name = f"{one.kind} {one.url}".strip()

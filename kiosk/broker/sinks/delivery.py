@@ -1,4 +1,4 @@
-"""Delivers the record to the sinks: each on a thread of its own, in order, from where it was left; at least once."""
+"""Delivers the record to the sinks: at least once, in order from the last offset, each sink on its own thread."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from kiosk.net.http import cause_of
 from kiosk.process.logging import place_of
 
 _ANSWER_SECONDS = ATTEMPT_SECONDS + 1
-# The attempt that is under way, and the last one.
+# Time for the attempt under way and for a last one.
 STOP_SECONDS = 2 * ATTEMPT_SECONDS + 1
-# Other brokers on the same database may leave something behind; so it is looked for, now and then.
+# Another broker on the same database may leave a backlog behind, so workers look for one now and then.
 _LOOK_SECONDS = 5.0
 _BUSY_SECONDS = 0.02
 _PATIENCE_SECONDS = 0.5
@@ -33,7 +33,7 @@ _FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
 
 
 class Worker:
-    """Brings one sink up to date whenever there is news, and tells those who wait for that."""
+    """Delivers to one sink whenever rows were appended, and completes the futures that wait for them."""
 
     def __init__(self, name: str, sink: Sink, offsets: Offsets, clock: ThreadClock, *, required: bool) -> None:
         self.name = name
@@ -48,7 +48,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
 
     def wake(self) -> None:
-        """There is news. Starts the worker at the first."""
+        """Deliver the rows that were appended. The first call starts the thread."""
         with self._changed:
             self._news = True
             self._changed.notify_all()
@@ -56,7 +56,10 @@ class Worker:
                 self._thread.start()
 
     def reached(self, n: int) -> Future[None]:
-        """Ends when row ``n`` is delivered; with SinkUnavailable when an attempt after this call fails."""
+        """Return a future that completes when row ``n`` is delivered.
+
+        It fails with SinkUnavailable if an attempt after this call fails.
+        """
         waiting: Future[None] = Future()
         with self._changed:
             self._waiting.append((n, waiting))
@@ -65,13 +68,13 @@ class Worker:
         return waiting
 
     def stop(self) -> None:
-        """Try once more, then end. What is left is sent after the next start."""
+        """Tell the worker to end after one more attempt. The rest is sent after the next start."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def wait(self, deadline: Deadline) -> None:
-        """Wait for the end, but not for a sink that hangs: its thread does not hold up the end of the process."""
+        """Wait until the worker has ended. A sink that hangs is left behind: its thread does not block the exit."""
         with self._changed:
             self._clock.wait_for(self._changed, self._is_over, deadline.left())
         if not self._is_over():
@@ -113,14 +116,17 @@ class Worker:
             except _FAILURES as error:
                 pause, patience = self._failed(error, waiting), None
             except Exception as error:
-                # Of an error that nobody thought of only the place is logged: its words may quote a row.
+                # Only the place of an unexpected error is logged: its text may quote a row.
                 pause, patience = self._failed(RuntimeError(place_of(error)), waiting), None
 
     def _is_due(self) -> bool:
         return self._stopping or self._urgent or (self._news and not self._failures)
 
     def _deliver(self, *, by_force: bool) -> bool:
-        """Send what is there; False while another broker does so, unless ``by_force``, and when it is time to stop."""
+        """Deliver the backlog. Returns False if another broker holds the lease, or if the worker stops before the end.
+
+        ``by_force`` takes the lease from its holder.
+        """
         batch = self._offsets.take(by_force=by_force)
         if batch is None:
             return False
@@ -141,11 +147,12 @@ class Worker:
                 return False
 
     def _settle(self, reached: int) -> None:
+        """Complete the futures of all rows up to ``reached``."""
         with self._changed:
             done = [future for n, future in self._waiting if n <= reached]
             self._waiting = [(n, future) for n, future in self._waiting if n > reached]
         for future in done:
-            _set(future, None)
+            _complete(future)
 
     def _succeeded(self) -> None:
         if self._failures:
@@ -153,18 +160,19 @@ class Worker:
         self._failures = 0
 
     def _failed(self, error: Exception, waiting: Sequence[tuple[int, Future[None]]]) -> float:
+        """Log the error, fail the futures, and return the seconds until the next attempt."""
         cause = f"{self.name}: {cause_of(error)}"
         logs.LOG.log(logging.WARNING if self._failures else logging.ERROR, "sink is not reached: %s", cause)
         with self._changed:
             self._waiting = [one for one in self._waiting if one not in waiting]
         for _, future in waiting:
-            _set(future, SinkUnavailable(cause))
+            _complete(future, SinkUnavailable(cause))
         self._failures += 1
         return min(_FIRST_PAUSE * float(2 ** min(self._failures - 1, 10)), _LONGEST_PAUSE)
 
 
 class Delivery:
-    """All sinks together, as the record's subscriber: it wakes them, and has a say where some are required."""
+    """All sinks together: a subscriber of the record that must confirm rows if any sink is required."""
 
     def __init__(self, workers: Sequence[Worker], clock: ThreadClock) -> None:
         self._clock = clock
@@ -173,7 +181,7 @@ class Delivery:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Stops the workers at the end. To be entered before the record, so that its last row is delivered, too."""
+        """Stop the workers at the end. Enter this before the record, so that its last row is delivered."""
         try:
             yield
         finally:
@@ -188,7 +196,7 @@ class Delivery:
             worker.wake()
 
     async def before_answer(self, rows: Sequence[Appended]) -> None:
-        """Return when every required sink has these rows. Raises SinkUnavailable."""
+        """Return once every required sink has these rows. Raises SinkUnavailable."""
         last = max((row.n for row in rows if isinstance(row, Row)), default=0)
         if not last:
             return
@@ -200,8 +208,8 @@ class Delivery:
             raise SinkUnavailable(f"row {last} was not delivered in {_ANSWER_SECONDS:.0f} s") from None
 
 
-def _set(future: Future[None], error: Exception | None) -> None:
-    """Whoever waited may have gone away in the meantime."""
+def _complete(future: Future[None], error: Exception | None = None) -> None:
+    """Complete a future, unless the request that waited for it has cancelled it."""
     if future.set_running_or_notify_cancel():
         if error:
             future.set_exception(error)

@@ -1,4 +1,4 @@
-"""The journal of systemd, in its native protocol: one datagram of fields for one entry."""
+"""Sends to systemd's journal in its native protocol: each entry is one datagram of fields."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kiosk.broker.sinks.sink import APPLICATION, rest
 from kiosk.broker.sinks.syslog import severity
 from kiosk.clock import Deadline
 
-# What all our entries have in common, for journalctl MESSAGE_ID=…
+# The same for all our entries, for journalctl MESSAGE_ID=…
 MESSAGE_ID = "5f0c1c8e9a3a4f6f9d5b1e7c2a64d3b8"
 
 
 class Journald:
-    """The journal's socket. The journal takes a datagram or refuses it; it does not say when it is on the disk."""
+    """Writes to the journal's socket. An accepted datagram is delivered, though perhaps not yet on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,7 +31,7 @@ class Journald:
 
 
 def datagram(item: Appended) -> bytes:
-    """The fields of one entry; values are given with their length, so that nothing in them can begin a field."""
+    """Return the fields of an entry. Values carry their length, so nothing in them can start another field."""
     said = _summary(item)
     fields = {
         "MESSAGE": " ".join(f"{name}={value}" for name, value in said.items()),
@@ -45,7 +45,7 @@ def datagram(item: Appended) -> bytes:
 
 
 def _summary(item: Appended) -> dict[str, str]:
-    """Return what a reader filters by, and what shows that something is missing or was changed."""
+    """Return the members to filter by, and those that reveal a gap or a change."""
     if isinstance(item, Row):
         entry = item.entry
         return {"n": str(item.n), "event": str(entry.event), "outcome": entry.outcome, "hash": item.hash}

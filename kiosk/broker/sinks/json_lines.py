@@ -1,4 +1,4 @@
-"""JSON Lines: one row a line, appended to a file and synced."""
+"""Appends to a file of JSON lines, one row each, and syncs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | o
 
 
 class JsonLines:
-    """A file that only grows; opened anew for each batch, so that it may be moved away at any time."""
+    """A file that only grows. It is reopened for each batch, so it can be rotated at any time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class JsonLines:
         try:
             _lock(file, deadline)
             size = os.fstat(file).st_size
-            # What a crash or a full disk has left of a line stays a line of its own; the row itself comes again.
+            # The fragment that a crash or a full disk left becomes a line of its own; its row is sent again.
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
             content = b"\n" * torn + b"".join(item.line() + b"\n" for item in batch)
             while content:
@@ -42,7 +42,7 @@ class JsonLines:
 
 
 def _lock(file: int, deadline: Deadline) -> None:
-    """Several brokers may be given one file. Raises TimeoutError: whoever holds it may hold it for long."""
+    """Lock the file, which several brokers may share. Raises TimeoutError."""
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

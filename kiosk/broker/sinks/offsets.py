@@ -1,4 +1,4 @@
-"""How far the record has been delivered to a sink: one row of the database for each, so that nothing is forgotten."""
+"""Keeps the offset of each sink in the database: how far the record was delivered, and which broker holds the lease."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from kiosk.broker.record.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, SINK, 
 from kiosk.clock import Clock
 
 _MOST_AT_ONCE = 200
-# Longer than one batch may take; after that, another broker may take over from one that died.
+# Longer than one batch may take. After that another broker may take over, as the holder has probably died.
 _LEASE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What comes next: ``reached`` is the position before it, ``items`` may be empty."""
+    """The next items to deliver, possibly none; ``reached`` is the offset before them."""
 
     reached: int
     items: Sequence[Appended]
 
 
 class Offsets:
-    """The position of one sink. Every method raises SQLAlchemyError; all are called from one thread."""
+    """The offset of one sink. Every method may raise SQLAlchemyError. All are called from one thread."""
 
     def __init__(self, database: str, name: str, clock: Clock) -> None:
-        """Raises ConfigError."""
+        """Open the database. Raises ConfigError."""
         self._engine = open_engine(database)
         self._name = name[:255]
         self._clock = clock
         self._holder = str(uuid.uuid4())
-        self._there = False
+        self._exists = False
 
     def take(self, *, by_force: bool = False) -> Batch | None:
-        """Become the holder, and get what comes next. None while another broker is, unless ``by_force``."""
+        """Take the lease and return the next batch. Returns None if another broker holds it, unless ``by_force``."""
         self._begin()
         with self._engine.begin() as connection:
             now = self._clock.utc()
@@ -51,7 +51,7 @@ class Offsets:
             return self._next(connection)
 
     def delivered(self, batch: Batch) -> Batch:
-        """Note that a batch was delivered, and get the next; where that is empty, another broker may be the holder."""
+        """Commit the offset and return the next batch. An empty batch releases the lease."""
         rows = [item.n for item in batch.items if isinstance(item, Row)]
         sizes = [item.size for item in batch.items if isinstance(item, Checkpoint)]
         until = self._clock.utc() + _LEASE
@@ -64,27 +64,29 @@ class Offsets:
             following = self._next(connection)
             holder = self._holder if following.items else ""
             if not connection.execute(mine.values(holder=holder, until=stamp(until))).rowcount:
-                # Another broker has taken over by force; what was sent here may come again from there.
+                # Another broker took the lease by force, and may send the same rows again.
                 return Batch(following.reached, ())
             return following
 
     def leave(self) -> None:
-        """Let another broker try."""
+        """Release the lease."""
         with self._engine.begin() as connection:
             mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
             connection.execute(mine.values(holder=""))
 
     def close(self) -> None:
+        """Close the database connection."""
         self._engine.dispose()
 
     def _begin(self) -> None:
-        if self._there:
+        """Create the row of this sink if it is missing."""
+        if self._exists:
             return
         with self._engine.begin() as connection:
             if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
                 connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
-        # Only now: what is not committed may be rolled back.
-        self._there = True
+        # Not before the commit, which may fail.
+        self._exists = True
 
     def _next(self, connection: Connection) -> Batch:
         reached, size = connection.execute(select(SINK.c.n, SINK.c.size).where(SINK.c.name == self._name)).one()
@@ -97,7 +99,7 @@ class Offsets:
             Checkpoint(origin, found.size, found.head, found.time, found.note)
             for found in connection.execute(due.order_by(CHECKPOINT.c.size).limit(_MOST_AT_ONCE))
         ]
-        # A checkpoint follows the row that it speaks of.
+        # A checkpoint comes after the last row that it covers.
         items: list[Appended] = [*rows, *checkpoints]
         items.sort(key=lambda item: item.n if isinstance(item, Row) else item.size + 0.5)
         return Batch(reached, items)

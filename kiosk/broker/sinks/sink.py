@@ -1,4 +1,4 @@
-"""What a sink is, and how seconds are bounded in all of them."""
+"""The protocol of sinks, and the time limits that they share."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Addresses: TypeAlias = list[tuple[Any, Any, int, str, Any]]
 
 
 class Sink(Protocol):
-    """Somewhere that rows and checkpoints are sent to."""
+    """A destination for rows and checkpoints."""
 
     def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
-        """Send in order; what is not raised is delivered, as far as this kind can tell. Raises OSError or HTTPError.
+        """Send the batch in order and return once it is delivered, as far as this kind of sink can tell.
 
-        Runs on a thread of its own and ends at the deadline, however slow the other side is.
+        Runs on its own thread and ends at the deadline, however slow the receiver is. Raises OSError or HTTPError.
         """
 
 
 def rest(deadline: Deadline) -> float:
-    """Seconds that the next step may take. Raises TimeoutError when none are left."""
+    """Return the seconds that the next step may take. Raises TimeoutError if none are left."""
     if not (left := deadline.left()):
         raise TimeoutError(TOO_LONG)
     return left
 
 
 def look_up(host: str | bytes | None, port: str | int | bytes | None, **hints: int) -> Future[Addresses]:
-    """The addresses of a name. Nobody can tell the resolver when to give up, so its thread may be left behind."""
+    """Look up the addresses of a name. The system's resolver has no timeout, so its thread may be left behind."""
     found: Future[Addresses] = Future()
 
     def work() -> None:

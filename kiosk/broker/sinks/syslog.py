@@ -1,4 +1,4 @@
-"""Syslog, RFC 5424: over unix and UDP datagrams, over TCP with octet counting (RFC 6587) and over TLS (RFC 5425)."""
+"""Sends to syslog (RFC 5424): in datagrams, over TCP with octet counting (RFC 6587), and over TLS (RFC 5425)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kiosk.models import Ending
 
 _AUTHPRIV = 10
 _WARNING, _NOTICE, _INFO = 4, 5, 6
-# Their outcome says how a reveal or a check ended; nobody was refused anything.
+# Their outcome says how a reveal or a check ended; it is not a refusal.
 _ENDINGS = frozenset({Event.CLOSED, Event.CHECKED})
 _IN_DOUBT = frozenset({UNKNOWN, Ending.CRASHED})
 _BOM = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ _LONGEST_HOST = 255
 
 
 def severity(item: Appended) -> int:
-    """Warning for what was refused or ended in doubt, notice for other rows, informational for checkpoints."""
+    """Return warning for refusals and uncertain endings, notice for other rows, informational for checkpoints."""
     if not isinstance(item, Row):
         return _INFO
     entry = item.entry
@@ -38,7 +38,7 @@ def message(item: Appended, host: str) -> bytes:
     """Return one syslog message: the event as message id, the whole row or checkpoint as JSON."""
     event = item.entry.event if isinstance(item, Row) else "checkpoint"
     header = f"<{_AUTHPRIV * 8 + severity(item)}>1 {item.time} {host} {APPLICATION} {os.getpid()} {event}"
-    # No structured data: its names need an enterprise number of our own, and the JSON says it all.
+    # No structured data: its names require an enterprise number of our own, and the JSON has all of it.
     return f"{header} - ".encode() + _BOM + item.line()
 
 
@@ -47,10 +47,10 @@ def _host() -> str:
 
 
 class DatagramSyslog:
-    """One datagram for one message. Nobody confirms one: over UDP, what is lost on the way is lost."""
+    """Sends each message as one datagram. Nothing confirms a datagram: over UDP it may get lost."""
 
     def __init__(self, address: str | tuple[str, int]) -> None:
-        """A path or a host with its port."""
+        """``address`` is a path, or a host with its port."""
         self._address = address
 
     def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
@@ -58,7 +58,7 @@ class DatagramSyslog:
         with self._connected(deadline) as sock:
             for item in batch:
                 sock.settimeout(rest(deadline))
-                # One that the kernel refuses would hold up all that follow; the row's number comes first.
+                # A datagram that the kernel refuses would block all that follow. The row's number comes first.
                 sock.send(message(item, host)[:_LARGEST_DATAGRAM])
 
     def _connected(self, deadline: Deadline) -> socket.socket:
@@ -74,9 +74,9 @@ class DatagramSyslog:
 
 
 class StreamSyslog:
-    """One connection for one batch, and delivered only when the collector has read to its end and closed it, too.
+    """Sends each batch over its own connection and waits until the collector closes it after reading everything.
 
-    Syslog has no confirmation of its own; a message written into a connection may get lost with it.
+    Syslog has no acknowledgement: a message that was written into a connection may get lost with it.
     """
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
@@ -98,32 +98,33 @@ class StreamSyslog:
                 secured.settimeout(rest(deadline))
                 secured.sendall(content)
                 secured.settimeout(rest(deadline))
-                _say_goodbye(secured)
+                _close_tls(secured)
 
 
-def _say_goodbye(secured: ssl.SSLSocket) -> None:
-    """Close our side of TLS and wait for the other. Raises OSError."""
+def _close_tls(secured: ssl.SSLSocket) -> None:
+    """Close our side of TLS and wait for the collector's. Raises OSError."""
     try:
         secured.unwrap()
     except ssl.SSLEOFError:
-        # Some collectors answer our goodbye by closing the connection, without one of their own.
+        # Some collectors close the connection without a close_notify of their own.
         return
     except ssl.SSLError as error:
         raise ConnectionError(f"the collector broke off: {error.reason}") from None
     except OSError as error:
-        # A timeout has no number either, but whoever keeps silent has taken nothing.
+        # An abrupt close has no errno. Neither has a timeout, but a silent collector has accepted nothing.
         if isinstance(error, TimeoutError) or error.errno:
             raise
 
 
 def _read_to_end(sock: socket.socket, deadline: Deadline) -> None:
+    """Read until the collector closes the connection. Raises OSError."""
     sock.settimeout(rest(deadline))
     while sock.recv(4096):
         sock.settimeout(rest(deadline))
 
 
 def _connected(host: str, port: int, kind: socket.SocketKind, deadline: Deadline) -> socket.socket:
-    """Connected to the first of the addresses that takes it. Raises OSError."""
+    """Connect to the first address of the host that accepts. Raises OSError."""
     failure = OSError(f"{host} has no address")
     for family, _, protocol, _, place in look_up(host, port, type=kind).result(rest(deadline)):
         sock = socket.socket(family, kind, protocol)

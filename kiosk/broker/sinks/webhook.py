@@ -1,4 +1,4 @@
-"""A webhook: HTTPS POST of JSON, taken as delivered when the answer is 2xx."""
+"""Posts JSON to a webhook over HTTPS. A status of 2xx confirms the delivery."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kiosk.net.http import timeouts
 
 
 class Webhook:
-    """``{"entries": [...]}``, the rows and checkpoints in order, each as it is in an export."""
+    """Posts ``{"entries": [...]}``: rows and checkpoints in order, each as in an export."""
 
     def __init__(self, url: str, tls: ssl.SSLContext, token: str = "") -> None:
-        """``token`` is sent as a bearer token, if there is one."""
+        """``token`` is sent as a bearer token unless it is empty."""
         self._headers = {"content-type": "application/json", "user-agent": f"{APPLICATION}/{__version__}"}
         self._headers |= {"authorization": f"Bearer {token}"} if token else {}
         self._url = url
@@ -28,7 +28,7 @@ class Webhook:
 
     def send(self, batch: Sequence[Appended], deadline: Deadline) -> None:
         body = b'{"entries":[' + b",".join(item.line() for item in batch) + b"]}"
-        # Only on an event loop can an answer that never ends be given up in time.
+        # Only an event loop can abandon an endless answer in time.
         with asyncio.Runner(loop_factory=_Loop) as runner:
             try:
                 status = runner.run(self._post(body, rest(deadline)))
@@ -38,7 +38,7 @@ class Webhook:
             raise httpx.HTTPError(f"status {status}")
 
     async def _post(self, body: bytes, seconds: float) -> int:
-        """The status says it all: what else is in the answer is not read, however much it is."""
+        """Return the status. The body is not read, whatever its size."""
         limits = timeouts(CONNECT_SECONDS, ATTEMPT_SECONDS)
         async with (
             asyncio.timeout(seconds),
@@ -52,7 +52,7 @@ class Webhook:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that does not wait, when it ends, for a name that is still being looked up."""
+    """An event loop that closes without waiting for a pending name lookup."""
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> Addresses:
         return await asyncio.wrap_future(look_up(host, port, **hints))
