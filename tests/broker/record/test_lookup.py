@@ -62,12 +62,12 @@ async def test_only_the_first_report_on_a_known_release_needs_the_writer(url: st
         with locked(url):
             for unknown in ("x", "'; drop table record; --"):
                 with pytest.raises(ReleaseUnknown):
-                    await record.lose(replace(LOST, release_id=unknown))
+                    await record.append_loss(replace(LOST, release_id=unknown))
             with pytest.raises(RecordUnavailable):
-                await record.lose(LOST)
-        await record.lose(LOST)
+                await record.append_loss(LOST)
+        await record.append_loss(LOST)
         with locked(url):
-            await record.lose(replace(LOST, outcome="terminal_lost"))
+            await record.append_loss(replace(LOST, outcome="terminal_lost"))
     assert endings(url) == ["crashed"]
 
 
@@ -75,17 +75,17 @@ async def test_an_intention_without_a_key_cannot_be_lost(url: str) -> None:
     with running(url) as record:
         await record.intend(INTENDED, Limits())
         with pytest.raises(ReleaseUnknown):
-            await record.lose(LOST)
+            await record.append_loss(LOST)
         await record.add(replace(INTENDED, event=Event.REFUSED, outcome="internal"))
         with pytest.raises(ReleaseUnknown):
-            await record.lose(LOST)
+            await record.append_loss(LOST)
     assert endings(url) == []
 
 
 async def test_many_reports_at_once_are_noted_once(url: str) -> None:
     with running(url) as record:
         await released(record)
-        await asyncio.gather(*(record.lose(replace(LOST, outcome=str(number))) for number in range(20)))
+        await asyncio.gather(*(record.append_loss(replace(LOST, outcome=str(number))) for number in range(20)))
     assert len(endings(url)) == 1
 
 
@@ -95,10 +95,10 @@ async def test_lookups_that_hang_are_bounded_and_delay_no_entry(url: str, monkey
     with running(url) as record:
         await released(record)
         event.listen(record.lookup.engine, "begin", lambda _: free.wait(30))
-        reports = [asyncio.create_task(record.lose(LOST)) for _ in range(3)]
+        reports = [asyncio.create_task(record.append_loss(LOST)) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(RecordUnavailable, match="3 lookups wait"):
-            await record.lose(LOST)
+            await record.append_loss(LOST)
         await record.add(Entry(Event.SESSION_OPENED))
         assert not any(report.done() for report in reports)
         free.set()
@@ -113,6 +113,6 @@ async def test_a_lookup_that_hangs_is_given_up(url: str, monkeypatch: pytest.Mon
         await released(record)
         event.listen(record.lookup.engine, "begin", lambda _: free.wait(30))
         with pytest.raises(RecordUnavailable, match=r"no answer after 0\.1 s"):
-            await record.lose(LOST)
+            await record.append_loss(LOST)
         free.set()
     assert endings(url) == []
