@@ -167,7 +167,7 @@ def webhooks(port: int, certificate: Path, key: Path, collector: Collector, stat
 
 @contextlib.contextmanager
 def answering(certificate: Path, key: Path, answer: Callable[[str, int], bytes]) -> Iterator[int]:
-    """An HTTPS server that sends the bytes which belong to a path, given its own port, too; yields its port."""
+    """An HTTPS server that sends what ``answer`` returns for a path and the server's port; yields the port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         server: http.server.HTTPServer

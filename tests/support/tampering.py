@@ -36,13 +36,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Cursor:
-    """One language for both databases: values where ``?`` stands, rows as tuples or as dictionaries."""
+    """One syntax for both databases: ``?`` marks a value, rows are tuples or dictionaries."""
 
     connection: Any
     mark: str
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
-        # A per cent sign that stands alone would be one more mark.
+        # Without values, a per cent sign would be taken as a mark.
         return self.connection.execute(
             statement.replace("?", self.mark), values or None if self.mark == "%s" else values
         )
@@ -90,7 +90,7 @@ def case(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of the folder, for whoever tampers with the export."""
+    """A copy of the folder, for tests that tamper with the export."""
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 

@@ -259,7 +259,7 @@ def test_signed_again_by_another_key(case: Case) -> None:
     assert found(case, key="other") == (0, 1)
     both = (case.folder / "record.pub").read_text() + (case.folder / "other.pub").read_text()
     (case.folder / "both.pub").write_text(both)
-    # Whoever trusts both keys needs anchors.
+    # With both keys trusted, only anchors reveal it.
     assert found(case, key="both") is None
     assert "the anchor names" in verdict(case, "--anchors", str(case.folder / "anchors"), key="both")["says"]
 

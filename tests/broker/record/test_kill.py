@@ -154,7 +154,7 @@ def test_killed_at_any_moment(sandbox: RunningSandbox, place: Path, url: str, py
     # Otherwise the moments were not chosen well enough to say anything.
     assert arrived
     assert unknown
-    # The required sink has it all, too; what a death made it send again is the same again.
+    # The required sink has everything as well; rows that it got twice after a kill are equal.
     assert delivered(place / "sink")[: len(rows)] == rows
     lacking = Counter(one for said in outcomes.values() for one in said if one in LACKING)
     print(

@@ -1,4 +1,4 @@
-"""No record, no key: every way to lose the database while the broker runs. For a full disk see test_process.py, too."""
+"""No record, no key: every way to lose the database while the broker runs. test_process.py has the full disk."""
 
 from __future__ import annotations
 

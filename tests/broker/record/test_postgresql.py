@@ -57,7 +57,7 @@ def test_several_brokers_release_exactly_what_a_limit_allows(
         )
         assert sorted(answers) == [""] * MOST + ["limit_person"] * (AT_ONCE - MOST)
         assert len(sandbox.requests("getFileVaultKey")) == MOST
-        # While they run: one chain, whoever wrote which row.
+        # While they run, their rows form one chain.
         assert verdict(url, place)["holds"]
     rows = running[0].rows()
     found = verdict(url, place)

@@ -61,7 +61,7 @@ async def test_the_first_of_a_minute_one_by_one_the_rest_as_a_number(url: str) -
         last = refused(rows(url))[-1]
         assert last["detail"] == "40 more, from 2026-11-22T09:00:10.000000Z to 2026-11-22T09:00:49.000000Z"
         assert (last["outcome"], last["oid"], last["reference"]) == ("token_expired", "ada", "")
-        # The next minute begins anew.
+        # The next minute starts from zero.
         await flood(record, *[BAD] * 3)
         assert len(refused(rows(url))) == AT_ONE_KIOSK + 5
 

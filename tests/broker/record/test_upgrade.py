@@ -63,7 +63,7 @@ def audit(*arguments: str) -> str:
 
 async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path) -> None:
     assert "record_by_terminal" in indexes(released)
-    # Before anything has brought it up to date, too.
+    # It can be read before anything has brought it up to date.
     assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
     clock = ManualClock()
     clock.advance(60)

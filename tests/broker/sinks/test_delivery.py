@@ -1,20 +1,25 @@
-"""How brokers that share a database share the delivery to a sink."""
+"""Delivery to several sinks and by several brokers: offsets and leases."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+import pytest
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
 
+from kiosk.broker.record.chain import Row
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.json_lines import JsonLines
 from kiosk.broker.sinks.offsets import Offsets
-from kiosk.clock import ManualClock
+from kiosk.clock import ManualClock, SystemClock
 from kiosk.config.broker import SinkSettings
 from tests.support.record import let_pass
+from tests.support.sandbox import RunningSandbox
+from tests.support.sinks import FileCollector, recording, say
 
 
 def test_a_sink_that_another_broker_serves_is_left_alone(url: str, place: Path) -> None:
@@ -63,3 +68,40 @@ def test_who_waits_for_a_sink_does_not_wait_long_for_its_holder(url: str, place:
         confirmed.result(0)
         assert len((place / "a").read_bytes().splitlines()) == 2
     other.close()
+
+
+def test_several_sinks_keep_out_of_each_others_way(sandbox: RunningSandbox, place: Path) -> None:
+    gone = {"kind": "syslog", "url": "tcp://127.0.0.1:1", "mode": "best-effort"}
+    kept = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with recording(place, gone, kept) as record:
+        say(record, 3)
+        assert FileCollector(place / "a").numbers() == [1, 2, 3, 4]
+
+
+def test_brokers_on_one_database_share_the_work(place: Path, url: str) -> None:
+    sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
+    with recording(url, sink) as one, recording(url, sink) as other:
+        for _ in range(5):
+            say(one)
+            say(other)
+        assert FileCollector(place / "a").numbers() == list(range(1, 13))
+
+
+def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None:
+    with recording(url):
+        pass
+    offsets = Offsets(url, "file a", SystemClock())
+
+    def full(_connection: Connection) -> None:
+        raise OperationalError("COMMIT", None, OSError("no space left"))
+
+    event.listen(Engine, "commit", full)
+    try:
+        with pytest.raises(OperationalError):
+            offsets.take(by_force=True)
+    finally:
+        event.remove(Engine, "commit", full)
+    batch = offsets.take(by_force=True)
+    offsets.close()
+    assert batch
+    assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]

@@ -2,121 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import socket
 import ssl
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Connection, Engine
-from sqlalchemy import event as happens
-from sqlalchemy.exc import OperationalError
 
 from kiosk.broker.record.chain import Row
 from kiosk.broker.record.schema import Entry, Event
-from kiosk.broker.record.writer import Record
-from kiosk.broker.sinks import open_sinks
-from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.syslog import DatagramSyslog, severity
-from kiosk.clock import Deadline, ManualClock, SystemClock, ThreadClock
-from kiosk.config.broker import BrokerConfig, SinkSettings
-from kiosk.config.loading import load
-from kiosk.errors import ConfigError, SinkUnavailable
+from kiosk.clock import Deadline, ManualClock, SystemClock
+from kiosk.errors import SinkUnavailable
 from kiosk.models import CheckOutcome, Ending
 from tests.broker.conftest import Start
-from tests.support.broker import broker_config, problem_code, to_toml, wait_for
-from tests.support.collectors import Collector, datagrams, silent, streams, webhooks
+from tests.support.broker import problem_code, wait_for
+from tests.support.collectors import Collector, silent, streams, webhooks
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
+from tests.support.sinks import FileCollector, receiver, recording, say
 
 KINDS = ["unix", "udp", "tcp", "tls", "journald", "file", "webhook"]
 CONFIRMED = ["tcp", "tls", "webhook"]
-
-
-@dataclass
-class Receiver:
-    """A place where something can listen, and what it has heard so far."""
-
-    settings: dict[str, Any]
-    collector: Collector
-    listen: Callable[[], contextlib.AbstractContextManager[object]]
-
-
-def receiver(kind: str, sandbox: RunningSandbox, place: Path) -> Receiver:
-    """A receiver that is not listening yet."""
-    collector = Collector()
-    path = place / "sink"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
-
-    def datagram_socket() -> contextlib.AbstractContextManager[object]:
-        if kind == "udp":
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.bind(("127.0.0.1", port))
-        else:
-            path.unlink(missing_ok=True)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            sock.bind(str(path))
-        return datagrams(sock, collector.journal if kind == "journald" else collector.syslog)
-
-    def stream_socket() -> contextlib.AbstractContextManager[object]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return streams(socket.create_server(("127.0.0.1", port)), collector.syslog, context if kind == "tls" else None)
-
-    match kind:
-        case "unix" | "journald":
-            settings = {"kind": "journald" if kind == "journald" else "syslog", "url": f"unix:{path}"}
-            return Receiver(settings, collector, datagram_socket)
-        case "udp":
-            return Receiver({"kind": "syslog", "url": f"udp://127.0.0.1:{port}"}, collector, datagram_socket)
-        case "tcp" | "tls":
-            settings = {"kind": "syslog", "url": f"{kind}://localhost:{port}", "ca_bundle": sandbox.ca}
-            return Receiver(settings, collector, stream_socket)
-        case "webhook":
-            (place / "token").write_text("s3cret-token\n")
-            settings = {"kind": "webhook", "url": f"https://localhost:{port}/rows", "ca_bundle": sandbox.ca}
-            settings |= {"token_file": place / "token"}
-            return Receiver(settings, collector, lambda: webhooks(port, certificate, key, collector, [204]))
-    return Receiver({"kind": "file", "url": f"file:{path}"}, FileCollector(path), contextlib.nullcontext)
-
-
-class FileCollector(Collector):
-    """Reads the file that a sink writes."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-
-    def numbers(self) -> list[int]:
-        return [row["n"] for line in self.path.read_bytes().splitlines() if "n" in (row := json.loads(line))]
-
-
-@contextlib.contextmanager
-def recording(database: str | Path, *sinks: dict[str, Any], clock: ThreadClock | None = None) -> Iterator[Record]:
-    """A record in a database, or in SQLite in a folder, that is sent on."""
-    settings = [SinkSettings(**one) for one in sinks]
-    database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
-    delivery = open_sinks(settings, database, clock or SystemClock())
-    record = Record(database, ManualClock(), [delivery])
-    with delivery.running(), record.running():
-        yield record
-
-
-def say(record: Record, times: int = 1) -> None:
-    async def add() -> None:
-        for number in range(times):
-            await record.add(Entry(Event.SESSION_OPENED, name=f'"{number}"]\\ \n<é>'))
-
-    asyncio.run(add())
 
 
 @pytest.mark.parametrize("mode", ["required", "best-effort"])
@@ -250,23 +159,6 @@ def test_a_datagram_that_is_too_long_does_not_hold_up_the_others(place: Path) ->
     assert row.startswith(b'{"n":1,')
 
 
-def test_several_sinks_keep_out_of_each_others_way(sandbox: RunningSandbox, place: Path) -> None:
-    gone = {"kind": "syslog", "url": "tcp://127.0.0.1:1", "mode": "best-effort"}
-    kept = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
-    with recording(place, gone, kept) as record:
-        say(record, 3)
-        assert FileCollector(place / "a").numbers() == [1, 2, 3, 4]
-
-
-def test_brokers_on_one_database_share_the_work(place: Path, url: str) -> None:
-    sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
-    with recording(url, sink) as one, recording(url, sink) as other:
-        for _ in range(5):
-            say(one)
-            say(other)
-        assert FileCollector(place / "a").numbers() == list(range(1, 13))
-
-
 def test_a_torn_line_stays_one_line(place: Path) -> None:
     file = place / "a"
     sink = {"kind": "file", "url": f"file:{file}", "mode": "required"}
@@ -292,52 +184,6 @@ def test_a_file_that_cannot_be_written(place: Path, full: bool) -> None:
     sink = {"kind": "file", "url": f"file:{place / 'a'}", "mode": "required"}
     with recording(place, sink) as record, pytest.raises(SinkUnavailable):
         say(record)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"kind": "syslog"}, "expected unix:/path, udp://"),
-        ({"kind": "syslog", "url": "http://x"}, "expected unix:/path, udp://"),
-        ({"kind": "syslog", "url": "tcp://x:port"}, "expected unix:/path, udp://"),
-        ({"kind": "syslog", "url": "tcp://x:99999"}, "expected unix:/path, udp://"),
-        ({"kind": "journald", "url": "unix:relative"}, "expected unix:/path"),
-        ({"kind": "file", "url": "/var/log/x"}, "expected file:/path"),
-        ({"kind": "webhook", "url": "http://x/"}, "begins with https://"),
-        ({"kind": "webhook", "url": "https://me:s3cret@x/"}, "without user or password"),
-        ({"kind": "file", "url": "file:/tmp/b"}, "each sink only once"),
-    ],
-)
-def test_mistakes_in_the_configuration(place: Path, settings: dict[str, Any], said: str) -> None:
-    first = SinkSettings(kind="file", url="file:/tmp/b", mode="required")
-    second = SinkSettings(**settings, mode="required")
-    with pytest.raises(ConfigError) as refused:
-        open_sinks([first, second], f"sqlite:///{place / 'record.db'}", SystemClock())
-    assert "sink.1.url: " in str(refused.value)
-    assert said in str(refused.value)
-    assert "s3cret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("table", "said"),
-    [
-        ('kind = "sylog"\nmode = "required"', ':3: sink.1.kind: expected "syslog", "journald", "file" or "webhook"'),
-        ('kind = "file"\nmode = "maybe"', ':4: sink.1.mode: expected "required" or "best-effort"'),
-        ('kind = "file"\nmodes = "required"', ":4: sink.1.modes: unknown key; did you mean mode?"),
-        ('kind = "webhook"\nmode = "required"\ntoken_file = "gone"', ":5: sink.1.token_file: expected a file"),
-    ],
-)
-def test_mistakes_are_named_with_their_line(sandbox: RunningSandbox, place: Path, table: str, said: str) -> None:
-    file = place / "broker.toml"
-    first = '[[sink]]\nkind = "file"\nurl = "file:/a"\nmode = "required"\n'
-    others = to_toml(broker_config(sandbox.directory, place))
-    others = "\n".join(line for line in others.splitlines() if not line.startswith("sink"))
-    file.write_text(f"{others}\n{first}[[sink]]\n{table}\n")
-    before = len(others.splitlines()) + 4
-    with pytest.raises(ConfigError) as refused:
-        load(file, BrokerConfig)
-    _, line, rest = said.split(":", 2)
-    assert f"broker.toml:{before + int(line) - 1}:{rest}" in str(refused.value)
 
 
 def stored(url: str, place: Path) -> dict[str, Any]:
@@ -384,26 +230,6 @@ def test_a_sink_that_fails_after_the_key_was_fetched(
         assert "sealed" not in answer.result().response.text
         events = [row["event"] for row in broker.rows("release")]
         assert events == ["release.intended", "release.done", "release.refused"]
-
-
-def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None:
-    with recording(url):
-        pass
-    offsets = Offsets(url, "file a", SystemClock())
-
-    def full(_connection: Connection) -> None:
-        raise OperationalError("COMMIT", None, OSError("no space left"))
-
-    happens.listen(Engine, "commit", full)
-    try:
-        with pytest.raises(OperationalError):
-            offsets.take(by_force=True)
-    finally:
-        happens.remove(Engine, "commit", full)
-    batch = offsets.take(by_force=True)
-    offsets.close()
-    assert batch
-    assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]
 
 
 @pytest.mark.parametrize(

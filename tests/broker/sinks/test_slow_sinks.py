@@ -1,4 +1,4 @@
-"""Sinks that are slow: an attempt ends in time, and the broker does, too."""
+"""Slow sinks: an attempt ends in time, and so does the broker."""
 
 from __future__ import annotations
 
