@@ -51,7 +51,8 @@ async def test_sleepers_wake_in_their_time() -> None:
 
 
 def test_a_thread_waits_for_its_time_or_for_news() -> None:
-    clock, condition, news = ManualClock(), threading.Condition(), []
+    clock, condition = ManualClock(), threading.Condition()
+    news: list[str] = []
     answers: list[bool] = []
 
     def wait() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.clock import Clock
+from kiosk.clock import ThreadClock
 from tests.support.broker import RunningBroker, broker_config, running_broker
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -44,7 +44,7 @@ def place() -> Iterator[Path]:
 def start(sandbox: RunningSandbox, place: Path) -> Start:
     """Starts a broker in a thread; tables of the configuration as keywords."""
 
-    def start(clock: Clock | None = None, **tables: Any) -> contextlib.AbstractContextManager[RunningBroker]:
+    def start(clock: ThreadClock | None = None, **tables: Any) -> contextlib.AbstractContextManager[RunningBroker]:
         return running_broker(broker_config(sandbox.directory, place, **tables), clock)
 
     return start

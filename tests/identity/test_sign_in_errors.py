@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import textwrap
 from collections.abc import Iterator
+from operator import attrgetter
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_every_number_of_the_table_is_played() -> None:
     assert set(BY_AADSTS) - {70020, 54005} == set(SIGN_IN_REFUSALS)
 
 
-@pytest.mark.parametrize("leaf", sorted(set(BY_AADSTS.values()), key=lambda leaf: leaf.code))
+@pytest.mark.parametrize("leaf", sorted(set(BY_AADSTS.values()), key=attrgetter("code")))
 def test_words_fit_a_small_terminal(leaf: type[SignInError]) -> None:
     lines = [line for text in (leaf.sentence, leaf.next_step) for line in textwrap.wrap(text, 76)]
     assert len(lines) <= 5

@@ -29,7 +29,7 @@ from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build, listening
 from kiosk.broker.sinks import open_sinks
-from kiosk.clock import Clock, SystemClock
+from kiosk.clock import SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
 from kiosk.models import Problem, ReleaseRequest
@@ -170,7 +170,7 @@ def wait_for(what: Callable[[], object], seconds: float = 15) -> None:
 
 @contextlib.contextmanager
 def running_broker(
-    config: BrokerConfig, clock: Clock | None = None, backoff: Backoff = QUICK, ca_bundle: Path | None = None
+    config: BrokerConfig, clock: ThreadClock | None = None, backoff: Backoff = QUICK, ca_bundle: Path | None = None
 ) -> Iterator[RunningBroker]:
     """A broker in a thread of this process, on its real socket, with a clock of one's own."""
     clock = clock or SystemClock()

@@ -55,7 +55,7 @@ def receiver(kind: str, sandbox: RunningSandbox, place: Path) -> Receiver:
 
     match kind:
         case "unix" | "journald":
-            settings = {"kind": "journald" if kind == "journald" else "syslog", "url": f"unix:{path}"}
+            settings: dict[str, Any] = {"kind": "journald" if kind == "journald" else "syslog", "url": f"unix:{path}"}
             return Receiver(settings, collector, datagram_socket)
         case "udp":
             return Receiver({"kind": "syslog", "url": f"udp://127.0.0.1:{port}"}, collector, datagram_socket)
