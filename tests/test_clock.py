@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from kiosk.clock import Deadline, ManualClock, SystemClock
+from kiosk.clock import Deadline, SystemClock
 from tests.support.broker import wait_for
+from tests.support.clock import ManualClock
 
 
 def test_a_deadline_counts_down_and_stays_passed() -> None:

@@ -24,10 +24,11 @@ from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
 from kiosk.broker.record.writer import open_record
-from kiosk.clock import ManualClock, SystemClock
+from kiosk.clock import SystemClock
 from kiosk.errors import BY_CODE
 from kiosk.sandbox.certificates import make_certificates
 from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, wait_for
+from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox
 
 MONITORING = ROOT / "deploy" / "monitoring"

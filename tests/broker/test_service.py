@@ -21,11 +21,11 @@ from sqlalchemy import event, select
 from kiosk import __version__
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.record.schema import HEAD
-from kiosk.clock import ManualClock
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code, wait_for
+from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox
 
 JSON = {"content-type": "application/json"}

@@ -14,11 +14,12 @@ from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.webhook import Webhook
-from kiosk.clock import ManualClock, SystemClock
+from kiosk.clock import SystemClock
 from kiosk.config.broker import SinkSettings
 from kiosk.errors import ConfigError, SinkUnavailable
 from kiosk.net.tls import tls_context
 from tests.broker.conftest import Start
+from tests.support.clock import ManualClock
 from tests.support.collectors import answering
 from tests.support.sandbox import RunningSandbox
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from textual import events
 
-from kiosk.clock import ManualClock
 from kiosk.fullscreen.keyboard import (
     BURST_CHARACTERS,
     CHARACTERS_PER_SECOND,
@@ -18,6 +17,7 @@ from kiosk.fullscreen.keyboard import (
     PASTE_QUIET_SECONDS,
     Keyboard,
 )
+from tests.support.clock import ManualClock
 from tests.support.noise import grammar
 
 PASTE, END = b"\x1b[200~", b"\x1b[201~"

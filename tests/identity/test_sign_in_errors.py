@@ -9,12 +9,13 @@ from operator import attrgetter
 
 import pytest
 
-from kiosk.clock import ManualClock, SystemClock
+from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig, SignInSettings
 from kiosk.config.loading import load
 from kiosk.errors import BY_AADSTS, SignInDeclined, SignInError, SignInExpired, SignInUnreachable
 from kiosk.identity import SignIn
 from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS
+from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 # What OAuth itself says about them decides, whatever the number.

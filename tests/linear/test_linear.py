@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from kiosk import i18n
-from kiosk.clock import Deadline, ManualClock
+from kiosk.clock import Deadline
 from kiosk.linear.commands import Command, find
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE, Keys
 from kiosk.linear.talk import LONGEST_WORD, Step
 from kiosk.linear.times import Announcer, spoken
+from tests.support.clock import ManualClock
 from tests.support.linear_terminal import LinearTerminal
 from tests.support.screen_app import PERSON
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from kiosk.clock import ManualClock
 from kiosk.process.watchdog import LOOK_SECONDS, STUCK_SECONDS, Watchdog
+from tests.support.clock import ManualClock
 
 LATE_SECONDS = 2.0
 

@@ -10,8 +10,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from kiosk.clock import Deadline, ManualClock
+from kiosk.clock import Deadline
 from kiosk.widgets.countdown import Countdown, minutes
+from tests.support.clock import ManualClock
 
 MINUTE, SECONDS = "Less than a minute left", "Less than 20 seconds left"
 

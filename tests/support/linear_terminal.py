@@ -9,7 +9,6 @@ from typing import Any
 
 import pyte
 
-from kiosk.clock import ManualClock
 from kiosk.linear.keys import ENTER
 from kiosk.linear.page import Page
 from kiosk.linear.talk import Talk
@@ -19,6 +18,7 @@ from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCheck, AfterReveal
 from kiosk.visit.context import VisitContext
 from kiosk.visit.reveal import Reveal, Times
+from tests.support.clock import ManualClock
 from tests.support.screen_app import CONFIG, KEY, device
 
 

@@ -14,8 +14,8 @@ from kiosk.broker.record.chain import Checkpoint, Row
 from kiosk.broker.record.checkpoints import Signer, Signing
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
-from kiosk.clock import ManualClock
 from tests.support.broker import wait_for
+from tests.support.clock import ManualClock
 
 _IN_ONE = 10_000
 

@@ -10,7 +10,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from kiosk import i18n
-from kiosk.clock import Deadline, ManualClock
+from kiosk.clock import Deadline
 from kiosk.config.kiosk import KioskConfig, Organisation, SignInSettings
 from kiosk.fullscreen.app import KioskApp
 from kiosk.models import Device, Ending, Person
@@ -19,6 +19,7 @@ from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
 from kiosk.visit.context import VisitContext
 from kiosk.visit.reveal import Reveal, Times
+from tests.support.clock import ManualClock
 
 CONFIG = KioskConfig(
     organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),

@@ -15,8 +15,9 @@ from typing import Any
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
-from kiosk.clock import ManualClock, SystemClock, ThreadClock
+from kiosk.clock import SystemClock, ThreadClock
 from kiosk.config.broker import SinkSettings
+from tests.support.clock import ManualClock
 from tests.support.collectors import Collector, datagrams, streams, webhooks
 from tests.support.sandbox import RunningSandbox
 

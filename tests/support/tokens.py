@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Caller, Tokens
-from kiosk.clock import ManualClock
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokenRefused
 from tests.support.authority import LoopbackAuthority, client_tls, loopback_authority
+from tests.support.clock import ManualClock
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 FOREIGN = "99999999-2222-3333-4444-555555555555"

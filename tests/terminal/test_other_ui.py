@@ -17,7 +17,7 @@ from tests.support.terminal import F1, Terminal, dead_end
 VISIT = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from kiosk.clock import ManualClock
+from tests.support.clock import ManualClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.launcher import _run_visit

@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import pytest
 
-from kiosk.clock import ManualClock
 from kiosk.linear import app as linear_app
 from kiosk.linear.app import LinearKiosk
 from kiosk.models import Ending
@@ -23,6 +22,7 @@ from kiosk.visit.context import VisitContext
 from kiosk.visit.guard import GOODBYE_SECONDS, VisitGuard
 from kiosk.visit.reveal import Reveal, Times
 from kiosk.visit.visit import Visit
+from tests.support.clock import ManualClock
 from tests.support.screen_app import CONFIG, KEY, ScreenApp, device
 
 PATIENCE_SECONDS = 20

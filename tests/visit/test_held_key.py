@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kiosk.clock import ManualClock
 from kiosk.visit.held_key import PATIENCE_SECONDS, HeldKey
+from tests.support.clock import ManualClock
 
 
 def presses(keys: list[tuple[str, float]]) -> list[bool]:

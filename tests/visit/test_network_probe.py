@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from kiosk.clock import ManualClock
 from kiosk.visit.answers import Network
 from kiosk.visit.network_probe import until_back
+from tests.support.clock import ManualClock
 
 
 class Looking:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from kiosk.clock import ManualClock
 from kiosk.models import Device, Ending
 from kiosk.recovery_key.copy_check import Verdict
 from kiosk.secret import SecretBuffer
 from kiosk.visit.reveal import Reveal, Times
+from tests.support.clock import ManualClock
 
 MAC = Device(id="d", name="Mac", model="", serial="", os="macOS", os_version="", last_seen=None)
 

@@ -22,8 +22,8 @@ from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.cli.main import cli
-from kiosk.clock import ManualClock
 from kiosk.errors import ConfigError
+from tests.support.clock import ManualClock
 from tests.support.record import signer
 
 HOSTILE = '=1+1 \x1b[2J\x1b]0;x\x07"\u202e\n雪' * 2

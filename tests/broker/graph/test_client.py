@@ -13,9 +13,10 @@ from kiosk.broker.graph import requests
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.managed_device import read_device
 from kiosk.broker.graph.requests import Backoff, CallBudget, NotFound
-from kiosk.clock import Deadline, ManualClock
+from kiosk.clock import Deadline
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import DeviceNotFound, GraphGarbled, KeyNotEscrowed
+from tests.support.clock import ManualClock
 
 URL = "https://graph.example/beta"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

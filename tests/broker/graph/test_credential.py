@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from kiosk.broker.graph import credential
 from kiosk.broker.graph.credential import Credential, load_certificate
-from kiosk.clock import ManualClock
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import CertificateRefused, ConfigError
 from tests.support.authority import LoopbackAuthority, Mode, ca_pem, loopback_authority
+from tests.support.clock import ManualClock
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 CLOCK = ManualClock()

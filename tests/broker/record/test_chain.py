@@ -29,10 +29,10 @@ from kiosk.broker.record.config_entry import config_entry
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record, open_record
-from kiosk.clock import ManualClock
 from kiosk.config.broker import BrokerConfig, GraphSettings, RecordSettings, Rules, TokenSettings
 from kiosk.errors import ConfigError
 from tests.broker.conftest import Start
+from tests.support.clock import ManualClock
 from tests.support.record import let_pass, signer
 from tests.support.sandbox import RunningSandbox
 

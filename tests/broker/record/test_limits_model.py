@@ -14,9 +14,9 @@ from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import METADATA, Entry, Event
 from kiosk.broker.record.writer import Record
-from kiosk.clock import ManualClock
 from kiosk.config.broker import Rules
 from kiosk.errors import LimitReached
+from tests.support.clock import ManualClock
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 KINDS = {

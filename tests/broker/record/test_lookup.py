@@ -15,8 +15,8 @@ from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.limits import Limits
 from kiosk.broker.record.schema import HEAD, RECORD, Entry, Event
 from kiosk.broker.record.writer import Record
-from kiosk.clock import ManualClock
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
+from tests.support.clock import ManualClock
 
 INTENDED = Entry(Event.INTENDED, tid="t", oid="o", device_id="d", release_id="r")
 DONE = replace(INTENDED, event=Event.DONE)

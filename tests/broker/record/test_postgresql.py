@@ -23,12 +23,12 @@ from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Limit, Limits, Record
 from kiosk.cli.main import cli
-from kiosk.clock import ManualClock
 from kiosk.errors import PersonLimit, RecordUnavailable
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.broker.record.test_record import rows
 from tests.support.broker import brokers, problem_code
+from tests.support.clock import ManualClock
 from tests.support.record import fill, signer
 from tests.support.sandbox import RunningSandbox
 

@@ -19,8 +19,8 @@ from kiosk.broker.record.chain import Appended, Row
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.schema import RECORD, Entry, Event
 from kiosk.broker.record.writer import Limit, Limits, Record
-from kiosk.clock import ManualClock
 from kiosk.errors import ConfigError, LimitReached, PersonLimit, RecordUnavailable, ReleaseUnknown
+from tests.support.clock import ManualClock
 
 INTENDED = Entry(Event.INTENDED, tid="t", oid="o", device_id="d", serial="s", owner_type="company", release_id="r")
 

@@ -14,10 +14,10 @@ from sqlalchemy import event
 from kiosk.broker.record.refusal_throttle import AT_ONE_KIOSK, IN_ALL
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
-from kiosk.clock import ManualClock
 from tests.broker.conftest import Start
 from tests.broker.record.test_record import rows
 from tests.support.broker import RunningBroker, problem_code
+from tests.support.clock import ManualClock
 from tests.support.record import let_pass
 from tests.support.sandbox import RunningSandbox
 

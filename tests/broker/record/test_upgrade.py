@@ -18,8 +18,8 @@ from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.schema import RECORD, Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.cli.main import cli
-from kiosk.clock import ManualClock
 from kiosk.errors import KioskLimit
+from tests.support.clock import ManualClock
 from tests.support.record import signer
 
 SUPPORT = Path(__file__).parents[2] / "support"

@@ -15,8 +15,9 @@ from kiosk.broker.sinks import open_sinks
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.json_lines import JsonLines
 from kiosk.broker.sinks.offsets import Offsets
-from kiosk.clock import ManualClock, SystemClock
+from kiosk.clock import SystemClock
 from kiosk.config.broker import SinkSettings
+from tests.support.clock import ManualClock
 from tests.support.record import let_pass
 from tests.support.sandbox import RunningSandbox
 from tests.support.sinks import FileCollector, recording, say

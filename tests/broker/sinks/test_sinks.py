@@ -14,11 +14,12 @@ import pytest
 from kiosk.broker.record.chain import Row
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.sinks.syslog import DatagramSyslog, severity
-from kiosk.clock import Deadline, ManualClock, SystemClock
+from kiosk.clock import Deadline, SystemClock
 from kiosk.errors import SinkUnavailable
 from kiosk.models import CheckOutcome, Ending
 from tests.broker.conftest import Start
 from tests.support.broker import problem_code, wait_for
+from tests.support.clock import ManualClock
 from tests.support.collectors import Collector, silent, streams, webhooks
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox

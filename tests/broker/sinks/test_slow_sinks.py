@@ -23,10 +23,11 @@ from kiosk.broker.sinks.json_lines import JsonLines
 from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
-from kiosk.clock import Deadline, ManualClock, SystemClock, ThreadClock
+from kiosk.clock import Deadline, SystemClock, ThreadClock
 from kiosk.config.broker import SinkSettings
 from kiosk.net.tls import tls_context
 from tests.support.broker import wait_for
+from tests.support.clock import ManualClock
 from tests.support.collectors import Collector, webhooks
 from tests.support.record import fill, signer
 from tests.support.sandbox import RunningSandbox

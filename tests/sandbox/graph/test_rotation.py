@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from kiosk.clock import ManualClock
 from kiosk.sandbox.graph.rotation import Rotations, new_key
 from kiosk.sandbox.tenant.directory import Device
+from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox
 
 
