@@ -315,7 +315,7 @@ def every_fault_at(names: Sequence[str]) -> int:
     root.addHandler(listener)
     try:
         with tempfile.TemporaryDirectory(prefix="kf") as name, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kiosk.broker.tokens.signing_keys._FETCH_SECONDS", LIMITS["total_seconds"])
+            patch.setattr("kiosk.broker.tokens.signing_keys.FETCH_SECONDS", LIMITS["total_seconds"])
             wrong = asyncio.run(matrix(Path(name), chosen))
     finally:
         root.removeHandler(listener)
