@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker.record.database import open_reader, unavailable
-from kiosk.broker.record.schema import RECORD
+from kiosk.broker.record.schema import RECORD, UNKNOWN
 from kiosk.errors import RecordUnavailable
 
 _MOST_WAITING = 64
@@ -23,13 +23,16 @@ class Lookup:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises ConfigError."""
+        """Open the record for reading. Raises ConfigError."""
         self.engine = open_reader(url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-lookup")
         self._waiting = 0
 
     async def events(self, release_id: str) -> frozenset[str]:
-        """Return the kinds of entries on the record about a release. Raises RecordUnavailable."""
+        """Return the kinds of entries on the record about a release, except guessed endings.
+
+        Raises RecordUnavailable.
+        """
         if self._waiting >= _MOST_WAITING:
             raise RecordUnavailable(f"{self._waiting} lookups wait")
         self._waiting += 1
@@ -50,4 +53,5 @@ class Lookup:
 
     def _read(self, release_id: str) -> frozenset[str]:
         with self.engine.connect() as connection:
-            return frozenset(connection.scalars(select(RECORD.c.event).where(RECORD.c.release_id == release_id)))
+            said = (RECORD.c.release_id == release_id) & (RECORD.c.outcome != UNKNOWN)
+            return frozenset(connection.scalars(select(RECORD.c.event).where(said)))

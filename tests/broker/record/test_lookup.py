@@ -116,3 +116,14 @@ async def test_a_lookup_that_hangs_is_given_up(url: str, monkeypatch: pytest.Mon
             await record.append_loss(LOST)
         free.set()
     assert endings(url) == []
+
+
+async def test_a_guessed_ending_does_not_keep_out_the_report(url: str) -> None:
+    with running(url) as record:
+        await record.intend(INTENDED, Limits())
+        # Another broker wrote the release off while its own was suspended.
+        await record.add(replace(LOST, outcome="unknown"))
+        await record.add(DONE)
+        for _ in range(2):
+            await record.append_loss(LOST)
+    assert endings(url) == ["unknown", "crashed"]
