@@ -88,6 +88,6 @@ $(VENV)/.microsoft: locks/microsoft.txt $(VENV)/.dev
 
 # Every Python that starts in this environment is measured, see the file that is copied.
 $(VENV)/.coverage: tests/coverage_startup.py $(VENV)/.dev
-	@site=$$($(BIN)/python -S -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
 	    sed 's#@ROOT@#$(CURDIR)#' $< > "$$site/coverage_startup.py" && echo 'import coverage_startup' > "$$site/coverage_startup.pth"
 	@touch $@
