@@ -1,4 +1,4 @@
-"""What the kiosk may ask the broker. The token stays in here; what comes back is typed, or one of our errors."""
+"""The kiosk's client for the broker. Keeps the token to itself; returns typed answers or raises KioskError."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MALFORMED = (httpx.DecodingError, msgspec.DecodeError, UnicodeDecodeError, Recu
 
 @contextlib.asynccontextmanager
 async def _kiosk_errors_only() -> AsyncIterator[None]:
-    """Turn every failure of a request into a KioskError. Its cause never quotes what was sent: that holds the token."""
+    """Turn every failure of a request into a KioskError. Its cause never quotes the request, which holds the token."""
     try:
         yield
     except KioskError:
@@ -56,19 +56,19 @@ async def _kiosk_errors_only() -> AsyncIterator[None]:
     except (httpx.HTTPError, TimeoutError) as error:
         raise BrokerUnreachable(type(error).__name__) from None
     except Exception as error:
-        # A request that cannot be built or sent: a character that no header allows, a client that is closed.
+        # The request could not be built or sent: a character that headers forbid, or a closed client.
         raise KioskError(place_of(error)) from None
 
 
 class Broker:
-    """The broker, for one visit. Every method raises KioskError and nothing else."""
+    """A client of the broker for one visit. Its methods raise KioskError and nothing else."""
 
     def __init__(
         self, address: BrokerAddress, authorization: Callable[[], str], terminal: str, public_key: bytes = b""
     ) -> None:
-        """``terminal`` names this place in the broker's record; ``public_key`` is what the token is bound to.
+        """Raises ConfigError.
 
-        Raises ConfigError.
+        ``terminal`` is the name of this terminal for the broker's record. The broker binds the token to ``public_key``.
         """
         self._visit = {VISIT_HEADER: key_fingerprint(public_key)} if public_key else {}
         self._total_seconds = float(address.total_seconds)
@@ -79,7 +79,7 @@ class Broker:
 
     @_kiosk_errors_only()
     async def session(self) -> Session:
-        """Who the broker takes the person for, and the rules that apply."""
+        """Return who signed in according to the broker, and whether a reason is needed."""
         session = await self._ask("GET", "/v1/session", Session)
         if not (session.person.tid and session.person.oid):
             raise BrokerGarbled("a session of nobody")
@@ -87,7 +87,7 @@ class Broker:
 
     @_kiosk_errors_only()
     async def devices(self) -> list[Device]:
-        """All devices of the person, page by page."""
+        """Return all devices of the person, from all pages of the list."""
         found: dict[str, Device] = {}
         seen: set[str] = set()
         path = "/v1/devices"
@@ -107,21 +107,21 @@ class Broker:
 
     @_kiosk_errors_only()
     async def release(self, device_id: str, public_key: bytes, reason: str | None = None) -> Release:
-        """The recovery key of one device, sealed to ``public_key``."""
+        """Return the recovery key of one device, sealed to ``public_key``."""
         body = ReleaseRequest(public_key=public_key, reason=reason)
         path = f"/v1/devices/{_segment(device_id)}/release"
         return await self._ask("POST", path, Release, body)
 
     @_kiosk_errors_only()
     async def closed(self, release_id: str, how: Ending, shown_seconds: float) -> None:
-        """Tell how a reveal ended. Best effort and quick: the person is leaving."""
+        """Report how a reveal ended. Has a short time limit: the person is leaving."""
         body = ReleaseClosed(how=how, shown_seconds=round(shown_seconds, 1))
         path = f"/v1/releases/{_segment(release_id)}/closed"
         await self._send("POST", path, body, seconds=_FAREWELL_SECONDS)
 
     @_kiosk_errors_only()
     async def checked(self, release_id: str, checked: ReleaseChecked) -> None:
-        """Tell how the check of a copy went. Best effort and quick, too."""
+        """Report how the check of a copy went. Has the same short time limit as ``closed``."""
         await self._send("POST", f"/v1/releases/{_segment(release_id)}/checked", checked, seconds=_FAREWELL_SECONDS)
 
     @_kiosk_errors_only()
@@ -158,7 +158,7 @@ class Broker:
             content=msgspec.json.encode(body) if body is not None else None,
         )
         until = until or asyncio.get_running_loop().time() + (seconds or self._total_seconds)
-        # The client's limits bound each read. This one also ends an answer that trickles in without end.
+        # The client's timeouts limit each read. This one limits the whole answer, which could trickle in forever.
         async with asyncio.timeout_at(until):
             response = await self._client.send(request, stream=True)
             try:
@@ -174,12 +174,12 @@ class Broker:
 
 
 def _segment(identifier: str) -> str:
-    """An id as one path segment, whatever is in it."""
+    """Return an id as one path segment, with all special characters quoted."""
     return quote(identifier, safe="")
 
 
 def _header(name: str) -> str:
-    """A name of this machine as a header allows it; the kernel allows a host to be called anything."""
+    """Return a name with all characters replaced that a header forbids: a host name can contain anything."""
     return "".join(character if " " <= character <= "~" else "?" for character in name).strip()
 
 
@@ -200,9 +200,9 @@ def _problem(status: int, content: bytes) -> KioskError:
 
 
 def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how: Ending) -> None:
-    """Tell the broker of reveals that ended with the process that showed them. Best effort, a few seconds at most.
+    """Tell the broker of reveals that ended with their process. Takes a few seconds at most; logs a failure.
 
-    No token is left by then: whoever knows the id of a release may say that its reveal is over, and nothing else.
+    The token is gone by then. The id of a release is enough to report its end, and allows nothing else.
     """
     body = msgspec.json.encode(ReleaseClosed(how=how))
     headers = {"Content-Type": "application/json", TERMINAL_HEADER: _header(terminal)}

@@ -1,4 +1,4 @@
-"""Sign-in with Entra ID: the device code flow of MSAL, one application object per visit, polled from asyncio."""
+"""Signs people in with Entra ID: MSAL's device code flow, one application object per code, polled from asyncio."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from kiosk.net.msal_http import Busy, MsalHttp
 from kiosk.net.tls import tls_context
 from kiosk.text import clean
 
-# Somebody who stands here needs a minute or two. A code that lives as long as Entra ID allows (15 minutes) only helps
-# those who would send it to somebody else.
+# A person at the kiosk needs a minute or two. The 15 minutes that Entra ID allows would only help an attacker who
+# sends the code to somebody else.
 LONGEST_SIGN_IN_SECONDS = 300
 _SHORTEST_INTERVAL = 1.0
 _LONGEST_PAUSE = 30.0
 
-# Seen from Entra ID or foreseen by RFC 8628; the codes behind them only ever choose words.
+# OAuth errors from RFC 8628 or seen from Entra ID. They decide; AADSTS numbers only choose the words.
 _PENDING = frozenset({"authorization_pending", "slow_down"})
 _DECLINED = frozenset({"authorization_declined", "access_denied"})
 _EXPIRED = frozenset({"expired_token", "code_expired"})
@@ -48,7 +48,7 @@ _BY_ERROR: dict[str, type[SignInError]] = {
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """What the person needs for signing in on another device. Not the secret half of the flow."""
+    """The code and address that the person needs on another device. Excludes the secret device code."""
 
     user_code: str = field(repr=False)
     address: str
@@ -56,10 +56,10 @@ class DeviceCode:
 
 
 class SignIn:
-    """One sign-in of one person. Ends with an access token that only ``authorization`` gives out."""
+    """One sign-in of one person. Results in an access token, which only ``authorization`` gives out."""
 
     def __init__(self, settings: SignInSettings, clock: Clock) -> None:
-        """Raises ConfigError when the authority's certificates cannot be read."""
+        """Raises ConfigError if the authority's CA bundle cannot be read."""
         self._settings = settings
         self._clock = clock
         self._http = MsalHttp(
@@ -72,12 +72,12 @@ class SignIn:
         self._token = ""
         self._correlation_id = ""
         self._code_over = Deadline.after(clock, 0)
-        # Whether the last question got no answer.
+        # Whether the last request got no answer.
         self.unanswered = False
 
     async def begin(self) -> DeviceCode:
-        """Ask for a fresh code. Raises SignInError."""
-        flow = await self._ask(self._begin)
+        """Request a new code and return it. Raises SignInError."""
+        flow = await self._call(self._begin)
         if "error" in flow:
             raise self._failure(flow)
         user_code, address = clean(flow.get("user_code"), 24), clean(flow.get("verification_uri"), 200)
@@ -85,25 +85,25 @@ class SignIn:
         usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
         if not (user_code and address and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without the code that was asked for")
-        # With 0 MSAL would ask without a pause, and would not look at its condition for leaving off.
+        # With an interval of 0, MSAL would poll without a pause and ignore ``exit_condition``.
         self._flow = flow | {"interval": max(1, flow["interval"])}
         self._correlation_id = clean(flow.get("_correlation_id"), 40)
         self._code_over = Deadline.after(self._clock, min(flow["expires_in"], LONGEST_SIGN_IN_SECONDS))
         return DeviceCode(user_code=user_code, address=address, deadline=self._code_over)
 
     async def wait(self) -> None:
-        """Poll until the person has signed in, for the last time as the code runs out: it may have been used just now.
+        """Poll until the person has signed in. Raises SignInError.
 
-        Raises SignInError; a network that fails in between is waited out.
+        Retries while the network fails. Polls once more when the code expires: it may have been used just before.
         """
         pause = 0.0
         while True:
-            # MSAL keeps the interval, and makes it longer when it is told to slow down.
+            # MSAL updates the interval in the flow when the service says ``slow_down``.
             pause = max(pause, self._flow.get("interval", 0), _SHORTEST_INTERVAL)
             await self._clock.sleep(min(pause, self._code_over.left()))
             last = self._code_over.passed()
             try:
-                answer = await self._ask(self._poll)
+                answer = await self._call(self._poll)
                 if isinstance(answer.get("access_token"), str):
                     break
                 self._still_waiting(answer)
@@ -114,12 +114,12 @@ class SignIn:
                 raise SignInExpired("not used in time")
         self._flow.clear()
         if not can_be_sent(answer["access_token"]):
-            # Here the person can still get another code. The broker would only ever see a request that fails.
+            # Fail here, where the person can get another code: no request to the broker could be sent with this token.
             raise SignInGarbled("a token that no header can hold")
         self._token = answer["access_token"]
 
     def _still_waiting(self, answer: dict[str, Any]) -> None:
-        """Return if the person has not answered yet. Raises SignInError otherwise."""
+        """Return if the person has not signed in yet. Raises SignInError for any other answer."""
         error = answer.get("error")
         if error in _PENDING:
             return
@@ -132,15 +132,15 @@ class SignIn:
 
     @property
     def correlation_id(self) -> str:
-        """Under which Entra ID's logs know this sign-in; empty before there was one."""
+        """Return the id of this sign-in in Entra ID's logs, empty before the first code."""
         return self._correlation_id
 
     def authorization(self) -> str:
-        """The value of an Authorization header for the broker."""
+        """Return the value of the Authorization header for the broker."""
         return f"Bearer {self._token}"
 
     def forget(self) -> None:
-        """Drop the token, the code and everything that MSAL remembers."""
+        """Drop the token, the code and MSAL's cache."""
         self._token = ""
         self._flow.clear()
         app, self._app = self._app, None
@@ -148,11 +148,11 @@ class SignIn:
             for account in app.get_accounts():
                 app.remove_account(account)
 
-    async def _ask(self, question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Let MSAL ask, in a thread. Everything that a dead, wrong or garbled service makes it raise is one of ours."""
+    async def _call(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the result of a call of MSAL, made in a thread. Raises SignInError for any failure of the service."""
         self.unanswered = True
         try:
-            answer = await self._http.run(question)
+            answer = await self._http.run(call)
             self.unanswered = False
             return answer
         except Busy as error:
@@ -163,7 +163,7 @@ class SignIn:
         except (httpx.HTTPError, TimeoutError) as error:
             raise SignInUnreachable(f"{type(error).__name__} while asking the authority") from None
         except Exception as error:
-            # MSAL documents no exceptions, and takes the answer's shape on trust: ValueError, KeyError, TypeError ...
+            # MSAL documents no exceptions and does not validate answers: ValueError, KeyError, TypeError ...
             raise SignInGarbled(f"{type(error).__name__} while asking the authority") from None
 
     def _begin(self) -> dict[str, Any]:
@@ -171,9 +171,9 @@ class SignIn:
             self._settings.client_id,
             authority=self._settings.authority,
             http_client=self._http,
-            # Our own, so that no failure that MSAL remembers is replayed to the next attempt.
+            # A new one each time, so that MSAL cannot replay a cached failure to the next attempt.
             http_cache={},
-            # The authority is the operator's word; asking a second host about it would leave the configured one.
+            # The operator configures the authority. Instance discovery would send a request to another host.
             instance_discovery=False,
             exclude_scopes=["offline_access"],
         )
@@ -181,11 +181,11 @@ class SignIn:
 
     def _poll(self) -> dict[str, Any]:
         assert self._app is not None, "begin comes first"
-        # The condition is true at once: one question per call, so that the waiting is asyncio's and can be ended.
+        # Exit after one request, so that the pauses run on asyncio and can be cancelled.
         return dict(self._app.acquire_token_by_device_flow(self._flow, exit_condition=lambda _: True))
 
     def _failure(self, answer: dict[str, Any]) -> SignInError:
-        """The error for an OAuth answer that is no token. ``error`` decides; AADSTS numbers only choose the words."""
+        """Return the error for an OAuth answer without a token. ``error`` decides; AADSTS numbers only choose words."""
         error = clean(answer.get("error"), 60)
         numbers = answer.get("error_codes")
         numbers = [one for one in numbers if type(one) is int] if isinstance(numbers, list) else []

@@ -1,4 +1,4 @@
-"""One process per visit. The supervisor holds nothing secret; it forks, waits, and leaves the terminal clean."""
+"""Runs each visit in a process of its own and cleans the terminal after it. Holds no secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TELLING_SECONDS = 8
 
 
 class Supervisor:
-    """Runs visits on one terminal until told to stop."""
+    """Runs visits on one terminal until it is stopped."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Supervisor:
         once: bool,
         linear: bool,
     ) -> None:
-        """``visit`` runs in the child and gives its exit code; ``lost`` tells the broker of reveals that it left open.
+        """``visit`` runs in the child and returns its exit code. ``lost`` reports reveals left open to the broker.
 
-        ``once`` ends after one visit, as over SSH; ``linear`` is how visits usually are shown here.
+        ``once`` ends the program after one visit, as over SSH. ``linear`` makes linear mode the default UI.
         """
         self._terminal = terminal
         self._visit = visit
@@ -62,10 +62,10 @@ class Supervisor:
         self._stopped_by = 0
 
     def run(self) -> int:
-        """Returns the exit code of the program."""
+        """Run visits, and return the exit code of the program."""
         for number in _STOPPING:
             signal.signal(number, self._stop)
-        # Ctrl-C, Ctrl-\ and Ctrl-Z act while the terminal is not raw: between visits.
+        # Between visits the terminal is not raw: Ctrl-C, Ctrl-\ and Ctrl-Z would send signals.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
@@ -88,13 +88,13 @@ class Supervisor:
                 self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
             other_ui = code == EXIT_OTHER_UI and not other_ui
             if code == EXIT_OTHER_UI:
-                # Nobody has been told yet what the first screen had to say.
+                # Keep ``failed`` and ``disturbed``: the first screen of the other UI still has to show them.
                 continue
             failed, disturbed = "", code == EXIT_DISTURBED or (disturbed and code not in _IN_ORDER)
             if code == EXIT_ENOUGH:
                 return 0
             if code not in _IN_ORDER and not self._stopped_by:
-                cause = open_reveals.cause or _ended_by(code)
+                cause = open_reveals.cause or _exit_name(code)
                 log.error("%s a visit ended with %s: %s", reference, code, cause)
                 # Without a log, the reference would lead nowhere.
                 failed = reference if log_socket() else f"{reference} ({cause})"
@@ -109,7 +109,7 @@ class Supervisor:
         return 128 + self._stopped_by
 
     def _exit_code(self, code: int) -> int:
-        """As a shell says it: 128 and the number for a signal."""
+        """Return the exit code in the form of a shell: 128 plus the number of a signal."""
         if self._stopped_by:
             return 128 + self._stopped_by
         if code == EXIT_DISTURBED:
@@ -117,10 +117,13 @@ class Supervisor:
         return code if code >= 0 else 128 - code
 
     def _tell_lost(self, left_open: list[str], how: Ending) -> None:
-        """In a process of its own, with a limit of its own: no loop or thread stays here, no name is waited for."""
+        """Tell the broker of open reveals, from another process with a time limit.
+
+        This process thus keeps no event loop and no threads, and a hanging name resolution cannot block it.
+        """
         child = _fork()
         if child is None:
-            # The broker closes them by itself in time.
+            # The broker closes them itself after a while.
             return
         if child == 0:
             try:
@@ -135,7 +138,7 @@ class Supervisor:
     def _one_visit(self, start: VisitStart) -> int:
         parent = os.getpid()
         gc.freeze()
-        # A signal between fork and the note of the child's number would stop nobody.
+        # A signal between the fork and the assignment of ``_child`` would not reach the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         if self._stopped_by:
             return EXIT_DONE
@@ -149,20 +152,21 @@ class Supervisor:
                 start.open_reveals.broke("no new process")
             return EXIT_CRASH
         if not self._once:
-            self._load_for_the_next(start, child)
+            self._load_modules(start, child)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
 
-    def _load_for_the_next(self, start: VisitStart, child: int) -> None:
-        """The first visit loads what it draws itself: forked with it, every page that it touches would be copied.
+    def _load_modules(self, start: VisitStart, child: int) -> None:
+        """Load modules for later visits, once the first visit has drawn its screen.
 
-        The next ones have more to gain from finding everything here.
+        Loaded before the first fork, they would slow that visit down: it would copy every page that it touches. Later
+        visits gain more from sharing them.
         """
         if start.open_reveals:
             start.open_reveals.wait_until_drawn(child, _DRAWN_SECONDS)
         (preload.load_linear if self._linear else preload.load_full_screen)()
-        # What is loaded now is shared by all visits; the collector must not touch and so copy it.
+        # All visits share the loaded modules. The garbage collector must not touch their pages, which would copy them.
         gc.collect()
         gc.freeze()
 
@@ -176,7 +180,7 @@ class Supervisor:
             if not start.failed and not start.linear:
                 self._first_frame.draw()
             harden()
-            # Nothing that is loaded for the first screen is garbage; see kiosk/process/preload.py.
+            # No module loaded for the first screen is garbage. kiosk/process/preload.py enables the collector again.
             gc.disable()
             code = self._visit(start)
         except BaseException as error:
@@ -192,7 +196,7 @@ class Supervisor:
         if self._child:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGTERM)
-            # waitpid goes on after this handler (PEP 475), so a child that hangs is ended by an alarm.
+            # waitpid continues after this handler (PEP 475), so an alarm kills a child that hangs.
             signal.signal(signal.SIGALRM, self._force)
             signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
 
@@ -207,13 +211,13 @@ class Supervisor:
             time.sleep(0.2)
 
 
-def _ended_by(code: int) -> str:
-    """Say in a word how a process ended that could not say why itself."""
+def _exit_name(code: int) -> str:
+    """Return the name of the signal, or the exit code, with which a process ended."""
     return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 def _fork() -> int | None:
-    """Fork; None where the machine has no room for another process, which passes."""
+    """Fork. Returns what ``os.fork`` does, or None if the machine cannot start a process now."""
     try:
         return os.fork()
     except OSError as error:

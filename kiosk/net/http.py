@@ -1,4 +1,4 @@
-"""HTTP clients with timeouts and bounded answers. Nothing is taken from the environment."""
+"""Builds HTTP clients with timeouts, and reads limited answers. Ignores the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEARER = re.compile(r"[!-~]+")
 
 
 def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> httpx.Timeout:
-    """Return limits in seconds: to connect, and for one read, one write or one wait for a free connection."""
+    """Return timeouts in seconds: to connect, and for each read, each write and each wait for a free connection."""
     return httpx.Timeout(read, connect=connect)
 
 
@@ -44,16 +44,16 @@ def can_be_sent(token: str) -> bool:
 
 
 def cause_of(error: Exception) -> str:
-    """Describe for a log what went wrong with a connection.
+    """Return a description of a connection error for a log.
 
-    A violation of HTTP is only named: its message may quote the request, token included, or anything that came back.
+    Leaves out the message of a protocol error: it may quote the answer, or the request with its token.
     """
     kind = type(error).__name__
     return kind if isinstance(error, httpx.ProtocolError) else f"{kind}: {error}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, an hour at most, or None if there is none that makes sense.
+    """Return the seconds of a Retry-After header, an hour at most, or None if it is missing or invalid.
 
     A date counts from the server's own Date, because its clock may differ from ours.
     """
@@ -68,7 +68,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def read_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> bytes:
-    """Return the body of a response. Raises httpx.HTTPError, also for more than ``limit`` bytes."""
+    """Return the body of a response. Raises httpx.HTTPError, also if it is longer than ``limit`` bytes."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 class Busy(httpx.HTTPError):
-    """A service cannot answer now: status 429 or 5xx. ``retry_after`` is its Retry-After in seconds, if any."""
+    """A service answered with status 429 or 5xx. ``retry_after`` is its Retry-After in seconds, if any."""
 
     def __init__(self, status: int, retry_after: float | None) -> None:
         super().__init__(f"status {status}")
@@ -28,19 +28,19 @@ class Busy(httpx.HTTPError):
 
 
 class MsalHttp:
-    """The HTTP client that MSAL is given.
+    """Sends the requests of MSAL.
 
-    A plain httpx client breaks MSAL in two ways. It sends None values and bytes of form data as their text. And MSAL
-    replays a 429 or 5xx for a minute without a request, so these never reach it: they are raised as Busy.
+    A plain httpx client does not fit MSAL: it sends None values and bytes in form data as their text. Answers with 429
+    or 5xx are raised as Busy, because MSAL would cache them and replay them for a minute.
 
-    MSAL blocks in a thread while its requests run on the event loop: only there can a request be cancelled that hangs
-    in name resolution, or whose answer never ends. Each request has its own connection.
+    MSAL blocks in a thread while its requests run on the event loop. Only there can a request be cancelled when name
+    resolution hangs or an answer never ends. Each request has its own connection.
     """
 
     def __init__(
         self, context: ssl.SSLContext, timeout: httpx.Timeout | None = None, total_seconds: float = _TOTAL_SECONDS
     ) -> None:
-        """Close MSAL's log, and give each request ``total_seconds`` in all, after which it raises TimeoutError."""
+        """Silence MSAL's log. Each request raises TimeoutError after ``total_seconds``."""
         close_msal_log()
         self._context = context
         self._timeout = timeout or timeouts()
@@ -48,9 +48,9 @@ class MsalHttp:
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """Return the result of a call of MSAL, made in a thread of its own.
+        """Return the result of a call of MSAL, made in its own thread.
 
-        The event loop's pool of threads cannot serve: it resolves names for the requests that these calls wait for.
+        The event loop's thread pool could deadlock: it also resolves names for the requests that these calls wait for.
         """
         self.loop = asyncio.get_running_loop()
         done: Future[Result] = Future()
@@ -101,7 +101,7 @@ class MsalHttp:
 
 
 class MsalResponse:
-    """The part of a response that MSAL reads, in the form that requests gives it."""
+    """The attributes of a response that MSAL reads, as the requests library provides them."""
 
     def __init__(self, response: httpx.Response, body: bytes) -> None:
         self.status_code = response.status_code
@@ -114,7 +114,7 @@ class MsalResponse:
 
 
 def close_msal_log() -> None:
-    """Silence MSAL's loggers: an answer that MSAL cannot read is logged as an error, with the token in it."""
+    """Silence MSAL's loggers: when MSAL cannot read an answer, it logs the whole answer, token included."""
     logging.getLogger("msal").setLevel(logging.CRITICAL + 1)
 
 

@@ -1,4 +1,4 @@
-"""Runs a service on a unix socket or over TLS, says when it is ready, and stops on a signal or when stdin closes."""
+"""Runs a service on a unix socket or over TLS, reports when it is ready, and stops on a signal or when stdin closes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIRST_FROM_SYSTEMD = 3
 
 @dataclass(frozen=True)
 class Tls:
-    """Certificate chain and private key, PEM."""
+    """Files with a certificate chain and its private key, in PEM."""
 
     certificate: Path
     key: Path
@@ -91,7 +91,7 @@ class _Server(uvicorn.Server):
 
 
 class _Beside(_Server):
-    """A second server in the process, which leaves the signals to the first."""
+    """A second server in the same process. Leaves the signals to the first."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config, on_ready=lambda: None)
@@ -111,10 +111,11 @@ def serve(
     until_stdin_closes: bool = False,
     grace_seconds: int = _GRACE_SECONDS,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes, for a child that must not outlive its parent.
+    """Serve until SIGTERM, SIGINT or SIGHUP.
 
-    ``beside`` is a second application on a socket of its own, without TLS; it ends with the first. Requests that are
-    under way at the end have ``grace_seconds`` to finish.
+    With ``until_stdin_closes``, stop then as well: a child must not outlive its parent. ``beside`` is a second
+    application on its own socket, without TLS; it stops with the first. Requests that are still running then have
+    ``grace_seconds`` to finish.
     """
     config = uvicorn.Config(
         app,
@@ -127,7 +128,7 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=grace_seconds,
         proxy_headers=False,
-        # Not uvicorn's file arguments: with those, a key with a passphrase would make it ask on the terminal.
+        # uvicorn's own file arguments would prompt on the terminal for the passphrase of a key.
         ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
     )
     server = _Server(config, on_ready)
@@ -142,13 +143,13 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
 
-    def heard() -> None:
+    def on_stdin() -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
             server.should_exit = True
 
     if until_stdin_closes:
-        loop.add_reader(sys.stdin.fileno(), heard)
+        loop.add_reader(sys.stdin.fileno(), on_stdin)
     if beside is None:
         await server.serve(sockets=[sock])
         return
@@ -178,9 +179,9 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
 
 
 def renewed_tls(tls: Tls) -> ssl.SSLContext:
-    """Return a server context that presents the certificate that is on disk at each new connection.
+    """Return a server context that reloads a replaced certificate at the next connection. Raises ConfigError.
 
-    While that one is unusable, as between the writing of certificate and key, the one before stays. Raises ConfigError.
+    Keeps the previous certificate while the new files are unusable, as when only one of the two has been written.
     """
     files = (tls.certificate, tls.key)
     seen = file_versions(files)
@@ -203,7 +204,7 @@ def renewed_tls(tls: Tls) -> ssl.SSLContext:
 
 
 def _from_systemd() -> socket.socket | None:
-    """Return the socket that systemd opened for this service (sd_listen_fds), if it did. Raises ConfigError."""
+    """Return the socket that systemd opened for this service (sd_listen_fds), or None. Raises ConfigError."""
     count = os.environ.pop("LISTEN_FDS", "")
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return None
@@ -219,9 +220,9 @@ def _from_systemd() -> socket.socket | None:
 
 @contextlib.contextmanager
 def unix_socket(path: Path) -> Iterator[socket.socket]:
-    """Listen on a unix socket for owner and group only; its file goes when it closes. Raises ConfigError.
+    """Listen on a unix socket for owner and group only, and remove its file at the end. Raises ConfigError.
 
-    If systemd opened the socket, systemd sets its mode and removes it.
+    If systemd opened the socket, systemd sets its mode and removes its file.
     """
     if given := _from_systemd():
         with contextlib.closing(given):
@@ -232,7 +233,7 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
     listener = _UnixListener(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_left_over(path)
-        # uvicorn would open its own socket to everybody (mode 0666).
+        # uvicorn would give its own socket mode 0666.
         before = os.umask(0o117)
         try:
             listener.bind(str(path))
@@ -249,7 +250,7 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _remove_left_over(path: Path) -> None:
-    """Remove the socket of a process that was killed; leave one that somebody listens on."""
+    """Remove the socket of a process that was killed. Leave one on which a process still listens."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             return
@@ -264,7 +265,7 @@ def _remove_left_over(path: Path) -> None:
 
 @contextlib.contextmanager
 def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on a TCP socket, systemd's if it opened one; port 0 means any free port. Raises ConfigError."""
+    """Listen on a TCP socket, or on systemd's if it opened one. Port 0 picks a free port. Raises ConfigError."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = _from_systemd() or socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -273,8 +274,8 @@ def tcp_socket(host: str, port: int) -> Iterator[socket.socket]:
     if listener.family == socket.AF_UNIX or port not in (0, listener.getsockname()[1]):
         listener.close()
         raise ConfigError(f"{host}:{port}", "expected systemd to listen here too")
-    # Without this, each response waits for the client's delayed acknowledgement. asyncio sets it only on sockets that
-    # were made with a protocol number, which create_server does not pass. Accepted connections inherit it.
+    # Without this, each response waits for the client's delayed acknowledgement. asyncio sets it only on sockets with a
+    # protocol number, which create_server does not pass. Accepted connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.closing(listener):
         yield listener

@@ -1,4 +1,4 @@
-"""TLS for clients: our own settings, nothing from the environment."""
+"""Builds TLS contexts for clients. Ignores the environment."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 
 from kiosk.errors import ConfigError
 
-# SSL_OP_CLEANSE_PLAINTEXT, for which Python has no name: OpenSSL 3 wipes decrypted data after use.
+# SSL_OP_CLEANSE_PLAINTEXT makes OpenSSL 3 wipe decrypted data after use. Python has no name for it.
 _CLEANSE_PLAINTEXT = 1 << 1
 
 
 def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
-    """Return a client context: TLS 1.2 or newer, host names checked, the system's authorities or only the given ones.
+    """Return a client context: TLS 1.2 or newer, host names checked. Raises ConfigError.
 
-    Not made by ``create_default_context``, which obeys SSLKEYLOGFILE. Raises ConfigError.
+    Trusts the system's authorities, or only those in ``ca_bundle``. Avoids ``create_default_context``, which obeys
+    SSLKEYLOGFILE.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,6 +1,6 @@
 """Exit codes of all programs; ``docs/startup.md`` lists them. Those from 64 to 78 are from sysexits.h.
 
-Some are for the supervisor alone: a visit ends with them, the program does not.
+Some are only for the supervisor: a visit ends with them, the program never does.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import signal
 
 EXIT_DONE = 0
-# The record does not hold, or a check failed.
+# The record is not intact, or a check failed.
 EXIT_FAILED = 1
-# Nothing was started: the command line or a file of the operator cannot be used. click uses the same for the former.
+# Nothing was started: the command line, or a file of the operator, is invalid. click uses the same code.
 EXIT_CONFIGURATION = 2
 # For the supervisor: somebody ended the demo.
 EXIT_ENOUGH = 3
-# For the supervisor: the visit ended in order but without a network, so the next one looks for it.
+# For the supervisor: the visit ended in order but without a network, so the next one probes for it.
 EXIT_DISTURBED = 4
 # For the supervisor: before anybody began, somebody asked for the other UI.
 EXIT_OTHER_UI = 5

@@ -1,4 +1,4 @@
-"""What a process of ours is allowed to be: undumpable, untraceable by its own user, gone with its parent."""
+"""Hardens a process: no core dumps, no tracing by its own user, no life after its parent."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
-# Only pages that are touched: the stacks of threads would otherwise be locked whole.
+# Lock only pages that are touched. Otherwise the whole stack of each thread would be locked.
 _MCL_ONFAULT = 4
 
 
 def harden() -> None:
-    """No core dumps and no tracing. Core files are stopped by the limit, cores piped to a program by the flag."""
+    """Forbid core dumps and tracing. The limit stops core files; the flag stops tracing and piped cores."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def overwrite_freed() -> None:
-    """Have the C library overwrite every block that is freed from now on. Called before anything secret comes.
+    """Have the C library overwrite every block that is freed from now on. Call it before the first secret.
 
-    At start-up alone it would cost a tenth of the time; nothing that is freed there is secret.
+    Not called at the start of the process: it would add a tenth to the start-up time, and no secret is freed then.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library than glibc
+        with contextlib.suppress(AttributeError):  # a C library other than glibc
             ctypes.CDLL(None).mallopt(_M_PERTURB, _OVERWRITE_WITH)
 
 
 def lock_memory() -> None:
-    """Keep this process out of swap, where the system sets no limit on locked memory; below a limit, do nothing.
+    """Keep this process out of swap, unless the system limits locked memory.
 
-    With a limit every later allocation could fail, which would be worse than a page of swap.
+    With a limit, any later allocation could fail, which would be worse than a page in swap.
     """
     if sys.platform == "linux" and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when ``parent`` ends, however that happens."""
+    """Have the kernel kill this process when ``parent`` ends for any reason."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)

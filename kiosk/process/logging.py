@@ -1,4 +1,4 @@
-"""Where the programs write what operators should know: never on the screen, never with a traceback or a secret."""
+"""Sets up logs for operators: never on the screen, never with a traceback or a secret."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# The system's log, and the journal's own socket for the same protocol: the first is only a link to the second, which a
-# machine may lack.
+# The system's log, and the journal's own socket for the same protocol. The first is often a link to the second, and
+# some machines lack that link.
 LOG_SOCKETS = (Path("/dev/log"), Path("/run/systemd/journal/dev-log"))
 _SEVERITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4}
 _INFORMATIONAL = 6
@@ -26,25 +26,25 @@ log = logging.getLogger(__name__)
 
 
 def to_syslog(program: str, sockets: Sequence[Path] = LOG_SOCKETS) -> None:
-    """For the kiosk: standard error is its screen, so its log goes to the first of ``sockets`` that takes it."""
+    """Send the kiosk's log to the first of ``sockets`` that accepts it: its standard error is the screen."""
     handler = _Syslog(sockets)
     handler.setFormatter(_OneLine(f"{program}[%(process)d]: %(message)s"))
     _only(handler)
-    # Each would print a traceback on the screen.
+    # The default hooks would print a traceback on the screen.
     sys.excepthook = lambda _kind, error, _trace: log.error("ended: %s", place_of(error))
     threading.excepthook = lambda args: log.error("a thread ended: %s", place_of(args.exc_value))
     sys.unraisablehook = lambda args: log.error("not raised: %s", place_of(args.exc_value))
 
 
 def to_stderr() -> None:
-    """For services."""
+    """Send the log of a service to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
     _only(handler)
 
 
 def log_socket(sockets: Sequence[Path] = LOG_SOCKETS) -> Path | None:
-    """Return the socket that takes the kiosk's log now, if there is one."""
+    """Return the first socket that accepts the kiosk's log now, or None."""
     for path in sockets:
         with contextlib.suppress(OSError), _connected(path):
             return path
@@ -58,9 +58,9 @@ def log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 class _Syslog(logging.Handler):
-    """Sends each line as one datagram, and waits for nobody: a line that is not taken at once is lost.
+    """Sends each line as one datagram and never blocks: a line that is not accepted at once is lost.
 
-    It connects for each line, so that a log which is restarted, or started late, is found.
+    It connects for each line, so that it finds a log that was restarted or started late.
     """
 
     def __init__(self, sockets: Sequence[Path]) -> None:
@@ -89,7 +89,7 @@ def _connected(path: Path) -> socket.socket:
 
 
 class _OneLine(logging.Formatter):
-    """Writes one line for each record, and of an exception only its type and its place."""
+    """Writes each record as one line, and only the type and place of an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         return " ".join(super().format(record).split("\n"))
@@ -112,7 +112,7 @@ def place_of(error: BaseException | None) -> str:
 
 
 def stands_at(thread: threading.Thread) -> str:
-    """Return where a thread is now: the innermost places of its stack, without a word of what is in them."""
+    """Return where a thread is now: the innermost places of its stack, without any values."""
     frame = sys._current_frames().get(thread.ident or 0)
     places: list[str] = []
     while frame and len(places) < _FRAMES:
@@ -122,14 +122,14 @@ def stands_at(thread: threading.Thread) -> str:
 
 
 def _only(handler: logging.Handler) -> None:
-    # Python prints tracebacks of failing handlers, and warnings without a handler, on standard error: the screen.
+    # Python writes tracebacks of failing handlers, and records without a handler, to standard error: the screen.
     logging.raiseExceptions = False
     logging.lastResort = None
-    # So it does with those that libraries mean for developers, such as MSAL's when the clock was set back meanwhile.
+    # It also writes warnings for developers there, such as MSAL's when the clock is set back.
     warnings.simplefilter("ignore")
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # At this level they log addresses of requests, which hold device ids, and other things that nobody needs.
+    # At INFO they log the URLs of requests, which contain device ids, and much that nobody needs.
     for name in ("httpx", "httpcore", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

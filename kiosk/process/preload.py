@@ -1,4 +1,4 @@
-"""Loads what visits need while nobody waits: behind the first screen, or before the next visit is forked."""
+"""Loads modules for visits while nobody waits: behind the first screen, or before the next fork."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FULL_SCREEN = (
             "trouble",
         )
     ),
-    # Textual itself loads these with the first widgets that it draws.
+    # Textual loads these only when it first draws a widget that needs them.
     "textual.layouts.factory",
     "textual.scrollbar",
     "segno",
@@ -34,12 +34,12 @@ _FULL_SCREEN = (
 
 
 def load_linear() -> None:
-    """Load what a visit in linear mode needs."""
+    """Load the modules that a visit in linear mode needs."""
     _import(_LINEAR)
 
 
 def load_full_screen() -> None:
-    """Load what a visit on the full screen needs: all screens, the QR code, the network side."""
+    """Load the modules that a visit on the full screen needs: all screens, the QR code, the network."""
     _import(_FULL_SCREEN)
 
 
@@ -56,5 +56,5 @@ def _import(names: Iterable[str]) -> None:
         for name in names:
             import_module(name)
     finally:
-        # The launcher turned it off: what is loaded stays, and collecting would only look at it again.
+        # The launcher disabled it for the imports: modules stay loaded, so a collection would find no garbage.
         gc.enable()

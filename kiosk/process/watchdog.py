@@ -1,4 +1,4 @@
-"""Ends the process when the event loop no longer keeps its deadlines, as behind a terminal that has stopped reading."""
+"""Ends the process when its event loop misses deadlines, for example because the terminal has stopped reading."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kiosk.process.exit_codes import EXIT_STUCK
 STUCK_SECONDS = 5.0
 LOOK_SECONDS = 0.25
 _LATE_SECONDS = 1.5
-# The most that counts between two looks. When more has passed, this thread did not run either: the machine was asleep,
-# or had no time for this process. The event loop then gets the same grace as ever to catch up.
+# The most that counts between two checks. If more has passed, this thread did not run either: the machine was asleep
+# or overloaded. The event loop then gets its usual grace to catch up.
 _LONGEST_STEP_SECONDS = 1.0
 
 
@@ -31,12 +31,12 @@ class Watchdog(threading.Thread):
         self._deadlines = deadlines
         self._give_up = give_up
         self._looked_at = clock.now()
-        # Seconds that this thread has seen pass, and how many they were when all was well.
+        # Seconds that this thread has seen pass; their number at the last beat, and when no deadline was overdue.
         self._seen = self._beat = self._in_time = 0.0
         self._over = threading.Event()
 
     def beat(self) -> None:
-        """Note that the event loop runs."""
+        """Note that the event loop is running."""
         self._beat = self._seen
 
     def stop(self) -> None:
@@ -44,7 +44,7 @@ class Watchdog(threading.Thread):
         self._over.set()
 
     def late(self) -> str:
-        """Return in a few words why the process must end; nothing while the event loop keeps up."""
+        """Return why the process must end, or an empty string while the event loop keeps up."""
         now = self._clock.now()
         self._seen += min(now - self._looked_at, _LONGEST_STEP_SECONDS)
         self._looked_at = now

@@ -1,1 +1,1 @@
-"""The terminal, and what may be recording it."""
+"""The terminal, and the programs that may be recording it."""

@@ -1,6 +1,6 @@
-"""Keeps the first frame of a visit, so that the next visit can show it before it has drawn its own.
+"""Keeps the first frame of a visit, so that the next visit can show it before it draws its own.
 
-Keys that are pressed meanwhile wait in the terminal until the visit reads them.
+Keys that are pressed before then wait in the terminal until the visit reads them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 
 class FirstFrame:
-    """One frame of the first screen, in memory shared by supervisor and visits. Contains nothing about a person."""
+    """One frame of the first screen, in memory that supervisor and visits share. Contains nothing about a person."""
 
     def __init__(self) -> None:
         # Only Linux has memfd. Without it, nothing is shown before the next visit draws its own first frame.
@@ -28,7 +28,7 @@ class FirstFrame:
         os.pwrite(self._memory, data, 0)
 
     def fits(self, size: tuple[int, int]) -> bool:
-        """Whether there is a frame for a terminal of this size."""
+        """Whether a frame for a terminal of this size is kept."""
         return self._kept()[0] == size
 
     def draw(self) -> None:
@@ -48,7 +48,7 @@ class FirstFrame:
 
 
 def _accept_keys() -> None:
-    """Set what Textual sets a moment later: no echo, no signals, and Enter as it was typed."""
+    """Set the terminal as Textual does a moment later: no echo, no signals, and Enter as typed."""
     settings = termios.tcgetattr(0)
     settings[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
     settings[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)

@@ -1,4 +1,4 @@
-"""Finds programs that may be recording or watching this terminal, as far as that is visible from here."""
+"""Finds programs that may be recording or watching this terminal, as far as this process can see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from kiosk.config.kiosk import Policy, RecorderPolicies
 
 _PROC = Path("/proc")
-# Names of processes, as the kernel shows them, and the kind of each.
+# Process names as the kernel shows them (at most 15 characters), and the kind of each.
 _KINDS = {
     "script": "script",
     "asciinema": "asciinema",
@@ -28,7 +28,7 @@ _MOST_ANCESTORS = 64
 
 @dataclass(frozen=True)
 class Recorders:
-    """The kinds that were found, and the strictest policy among them."""
+    """The kinds of recorders that were found, and the strictest of their policies."""
 
     kinds: tuple[str, ...] = ()
     policy: Policy = Policy.ALLOW
@@ -48,9 +48,9 @@ class Recorders:
 
 
 def find_recorders(policies: RecorderPolicies, tty: str, environment: Mapping[str, str] | None = None) -> Recorders:
-    """Check the parent processes, the terminal's name, and whether a debugger traces this process.
+    """Return the recorders found: among parent processes, in the environment, or tracing this process.
 
-    Recording in the SSH server or at the other end of the terminal cannot be found from here.
+    Cannot find a recorder in the SSH server, or at the other end of the terminal.
     """
     environment = os.environ if environment is None else environment
     found = {_KINDS[name] for name in _ancestors() if name in _KINDS}
@@ -73,7 +73,7 @@ def _ancestors() -> list[str]:
     while pid > 1 and len(names) < _MOST_ANCESTORS:
         try:
             names.append((_PROC / str(pid) / "comm").read_text().strip())
-            # The name in this file may hold anything, brackets included; the fields after the last one do not.
+            # The name in this file may contain brackets; the fields after its closing bracket do not.
             pid = int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             break

@@ -1,4 +1,4 @@
-"""The terminal outside a visit: whether it is one, its name, and its clean-up after each visit."""
+"""Handles the terminal outside visits: checks it, names it, measures it, and cleans it after each visit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST_SIZE = 500
 
 
 def window_size(descriptor: int) -> tuple[int, int]:
-    """Return columns and rows, as the kernel knows them; ignores COLUMNS and LINES."""
+    """Return columns and rows as the kernel reports them. Ignores COLUMNS and LINES."""
     try:
         rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
     except OSError:
@@ -40,14 +40,14 @@ def window_size(descriptor: int) -> tuple[int, int]:
 
 
 class NotATerminal(Exception):
-    """Standard input, output and error are not one and the same terminal."""
+    """Standard input, output and error are not the same terminal."""
 
 
 class Terminal:
-    """The controlling terminal as it was before the first visit."""
+    """The controlling terminal, with its settings from before the first visit."""
 
     def __init__(self) -> None:
-        """Raises NotATerminal: Textual draws on standard error, and redirecting that would write the key to a file."""
+        """Raises NotATerminal. Textual draws on standard error: redirected, it would write the key to a file."""
         try:
             names = {os.ttyname(fd) for fd in (0, 1, 2)}
         except OSError:
@@ -58,11 +58,11 @@ class Terminal:
         self._settings: list[Any] = termios.tcgetattr(0)
 
     def reset(self) -> None:
-        """Clean up after a visit in any state: overprint, erase, turn modes off, restore settings."""
+        """Clean up after a visit, whatever the state of the terminal: overprint, erase, reset modes and settings."""
         sequence = _MODES_OFF + OVERPRINT_AND_ERASE + _LEAVE
         if os.environ.get("TERM") == "linux":
             sequence += _LINUX_CONSOLE
-        # A terminal that has gone away needs no clean-up. Never wait for one that does not read.
+        # A terminal that is gone needs no clean-up. Never block on one that does not read.
         with contextlib.suppress(OSError, termios.error):
             termios.tcflush(1, termios.TCIOFLUSH)
             termios.tcsetattr(0, termios.TCSANOW, self._settings)
@@ -73,7 +73,7 @@ class Terminal:
 
     @staticmethod
     def say(words: str) -> None:
-        """Write one line for the person, outside the app."""
+        """Write one line for the person, outside a visit."""
         with contextlib.suppress(OSError):
             sys.stdout.write(words + "\r\n")
             sys.stdout.flush()

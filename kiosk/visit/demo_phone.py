@@ -1,4 +1,4 @@
-"""The simulated phone of the demo, as the UIs use it."""
+"""Defines what the UIs can do with the simulated phone of the demo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DemoPhone(Protocol):
     """Signs people in. Exists only in the demo."""
 
     async def people(self) -> Sequence[DemoPerson]:
-        """Return who can sign in."""
+        """Return the people who can sign in."""
 
     async def approve(self, user_code: str, oid: str) -> None:
         """Sign in a person with the code."""

@@ -1,4 +1,4 @@
-"""The order of the steps in one visit: welcome, sign in, confirm, devices, reveal; and the way back from trouble."""
+"""Leads a visit through its steps: welcome, sign-in, confirmation, devices, reveal; and back from errors."""
 
 from __future__ import annotations
 
@@ -38,41 +38,41 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# A "one moment" that flashes by is worse than none.
-_PATIENCE_SECONDS = 0.3
+# A "one moment" screen that only flashes up is worse than none.
+_BUSY_AFTER_SECONDS = 0.3
 
 
 class VisitOver(Exception):
-    """The person is done, or was not who they should be."""
+    """The visit is over: the person is done, has left, or is not the one who signed in."""
 
     def __init__(self, how: Ending) -> None:
         super().__init__(how)
         self.how = how
 
 
-class _TurnedBack(Exception):
-    """Esc while a question was under way, or after it failed."""
+class _WentBack(Exception):
+    """The person pressed Esc during a request, or after it failed."""
 
 
 class _OtherReason(Exception):
-    """The broker did not take the reason."""
+    """The broker did not accept the reason."""
 
 
 class _SignInAgain(Exception):
-    """The broker no longer takes the sign-in; it can be done afresh."""
+    """The broker no longer accepts the sign-in. The person can sign in again."""
 
 
 class Flow:
-    """Asks the visit, and has the face show what comes of it. Knows nothing of drawing."""
+    """Sends the requests of a visit and has the UI show the results. Draws nothing itself."""
 
     def __init__(self, ui: VisitUI, guard: VisitGuard, *, disturbed: bool = False) -> None:
-        """``disturbed``: the last visit at this terminal ended with network trouble."""
+        """``disturbed`` says that the last visit at this terminal ended with network trouble."""
         self._ui = ui
         self._guard = guard
         self._disturbed = disturbed
 
     async def run(self) -> None:
-        """One visit. Ends with VisitOver."""
+        """Run one visit. Raises VisitOver at its end."""
         await self._welcome()
         visit = self._guard.begin()
         try:
@@ -81,25 +81,25 @@ class Flow:
                     await self._sign_in(visit)
                     await self._confirm(visit)
                     await self._choose(visit)
-        except _TurnedBack:
+        except _WentBack:
             raise VisitOver(Ending.FINISHED) from None
 
     async def _welcome(self) -> None:
-        looking = asyncio.ensure_future(self._look_for_network()) if self._disturbed else None
+        probing = asyncio.ensure_future(self._probe_network()) if self._disturbed else None
         try:
             await self._ui.welcome()
         finally:
-            if looking:
-                await _dropped(looking)
+            if probing:
+                await _cancel(probing)
 
-    async def _look_for_network(self) -> None:
-        # Only a kiosk that has lost its network needs this before somebody begins.
+    async def _probe_network(self) -> None:
+        # Imported here: only a kiosk that has lost its network needs it on the first screen.
         from kiosk.visit.network_probe import answers, until_back
 
         try:
             await until_back(partial(answers, self._guard.config), self._guard.clock, self._ui.network)
         except Exception as error:
-            # A visit can do without. Logged now, as nobody may begin for days.
+            # The visit works without this probe. Log the error now: the next visit may be days away.
             log.error("looking for the network: %s", place_of(error))
 
     async def _sign_in(self, visit: Visit) -> None:
@@ -109,7 +109,7 @@ class Flow:
                 code = await self._busy(N_("Asking for a sign-in code"), 1, visit.sign_in.begin())
                 outcome = await self._await_sign_in(visit, code, renewed=renewed)
             except SignInError as error:
-                # One that the service calls too old is renewed like one that is too old here, but not twice in a row.
+                # Renew a code that the service calls expired, like one that expired here, but not twice in a row.
                 if isinstance(error, SignInExpired) and not renewed:
                     renewed = True
                     continue
@@ -117,14 +117,14 @@ class Flow:
                 await self._trouble(error, step=1)
                 continue
             if outcome is SignInOutcome.CANCELLED:
-                raise _TurnedBack
+                raise _WentBack
             if outcome is None:
                 return
-            # The limit of the visit ends this where nobody is there.
+            # The code expired. If the person has left, the time limit of the visit ends this loop.
             renewed = True
 
     async def _await_sign_in(self, visit: Visit, code: DeviceCode, *, renewed: bool) -> SignInOutcome | None:
-        """None once the person has signed in; else what ended the waiting here. Raises SignInError."""
+        """Return None once the person has signed in, or what ended the wait. Raises SignInError."""
         polling = asyncio.ensure_future(visit.sign_in.wait())
         waiting = asyncio.ensure_future(self._ui.sign_in(code, renewed=renewed))
         try:
@@ -132,13 +132,13 @@ class Flow:
             if polling.done():
                 return polling.result()
             if waiting.result() is SignInOutcome.EXPIRED:
-                # Who signed in a moment ago is not sent back for another code.
+                # Someone who signed in a moment ago must not be asked to do it again with a new code.
                 with contextlib.suppress(SignInExpired):
                     return await self._busy(N_("Checking your sign-in"), 1, polling)
             return waiting.result()
         finally:
             self._guard.disturbed = visit.sign_in.unanswered
-            await _dropped(polling, waiting)
+            await _cancel(polling, waiting)
 
     async def _confirm(self, visit: Visit) -> None:
         session = await self._attempt(N_("Checking your sign-in"), 2, visit.open_session)
@@ -152,23 +152,23 @@ class Flow:
         while True:
             device = await self._ui.devices(devices, chosen=chosen)
             if device is None:
-                raise _TurnedBack
+                raise _WentBack
             chosen = device.id
-            await self._read(visit, device)
+            await self._reveal_device(visit, device)
 
-    async def _read(self, visit: Visit, device: Device) -> None:
-        """Reveal, and fetch again once the time is over, until the person goes back to the list."""
+    async def _reveal_device(self, visit: Visit, device: Device) -> None:
+        """Reveal the key of a device, and fetch it again on request, until the person goes back to the list."""
         answer, reason = AfterReveal.FETCH, None
         while answer is AfterReveal.FETCH:
             try:
                 reveal, reason = await self._fetch(visit, device, reason)
-            except _TurnedBack:
+            except _WentBack:
                 return
-            answer = await self._use(reveal)
+            answer = await self._reveal_until_done(reveal)
             self._guard.let_go(reveal)
 
-    async def _use(self, reveal: Reveal) -> AfterReveal:
-        """One released key, the check of its copy and the card with the way on, until the person is done with it."""
+    async def _reveal_until_done(self, reveal: Reveal) -> AfterReveal:
+        """Show a key, the check of its copy and the next steps. Returns how the person left the key."""
         while True:
             answer = await self._ui.reveal(reveal, self._guard.look())
             if answer not in {AfterReveal.CHECK, AfterReveal.WHAT_NOW}:
@@ -180,15 +180,18 @@ class Flow:
                 raise VisitOver(Ending.FINISHED)
 
     async def _fetch(self, visit: Visit, device: Device, reason: str | None) -> tuple[Reveal, str]:
-        """The key of a device, and the reason that was taken for it; a reason is asked for once."""
+        """Return the reveal of a device and the reason that the broker accepted.
+
+        A second fetch passes that reason in, so that nobody is asked for it twice.
+        """
         typed, demanded = "", False
         while True:
             if reason is None:
                 reason = await self._ask_reason(visit, typed, demanded=demanded)
-            ask = partial(self._release, visit, device, reason)
+            request = partial(self._release, visit, device, reason)
             leave = N_("Back to the list")
             try:
-                reveal = await self._attempt(N_("Fetching the recovery key"), 4, ask, leave=leave, device=device)
+                reveal = await self._attempt(N_("Fetching the recovery key"), 4, request, leave=leave, device=device)
             except _OtherReason:
                 typed, reason, demanded = reason, None, True
                 continue
@@ -198,30 +201,36 @@ class Flow:
         watch = self._guard.look()
         if watch.policy is Policy.REFUSE:
             raise TerminalWatched(str(watch))
-        return await self._finished(visit.release(device, reason or None))
+        return await self._run_to_end(visit.release(device, reason or None))
 
     async def _ask_reason(self, visit: Visit, typed: str, *, demanded: bool) -> str:
-        """``demanded``: the broker wants one, whatever it said when the visit began."""
+        """Return the reason, empty if none is needed.
+
+        ``demanded`` says that the broker requires one, even if it did not when the visit began.
+        """
         session = visit.session
         if session is None or (session.reason is ReasonRule.OFF and not demanded):
             return ""
         required = demanded or session.reason is ReasonRule.REQUIRED
         reason = await self._ui.reason(session.reason_prompt, required=required, typed=typed)
         if reason is None:
-            raise _TurnedBack
+            raise _WentBack
         return reason
 
-    async def _finished(self, asking: Awaitable[Reveal]) -> Reveal:
-        """Let a release that was begun come to its end: giving up waiting does not undo it, and the record says so."""
-        task = asyncio.ensure_future(asking)
+    async def _run_to_end(self, request: Awaitable[Reveal]) -> Reveal:
+        """Return the result of a release, which runs to its end even if the person stops waiting.
+
+        The broker records the release either way, and must be told that its key was never shown.
+        """
+        task = asyncio.ensure_future(request)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(self._came_late)
+            task.add_done_callback(self._discard_late)
             raise
 
     @staticmethod
-    def _came_late(task: asyncio.Future[Reveal]) -> None:
+    def _discard_late(task: asyncio.Future[Reveal]) -> None:
         if task.cancelled():
             return
         if error := task.exception():
@@ -235,15 +244,18 @@ class Flow:
         self,
         words: str,
         step: int,
-        ask: Callable[[], Awaitable[Result]],
+        request: Callable[[], Awaitable[Result]],
         *,
         leave: str = N_("Finish"),
         device: Device | None = None,
     ) -> Result:
-        """Ask until there is an answer; in between the person decides whether to go on. ``leave`` is the way back."""
+        """Send a request until it succeeds, and return its result. The person decides whether to retry.
+
+        ``leave`` labels the way back.
+        """
         while True:
             try:
-                return await self._busy(words, step, ask())
+                return await self._busy(words, step, request())
             except KioskError as error:
                 await self._trouble(error, step=step, leave=leave, device=device)
                 if isinstance(error, TokenRefused):
@@ -251,41 +263,41 @@ class Flow:
                 if isinstance(error, ReasonRequired):
                     raise _OtherReason from None
 
-    async def _busy(self, words: str, step: int, asking: Awaitable[Result]) -> Result:
-        """Wait for an answer; say so when it takes longer than a moment. The person may give up waiting."""
-        task = asyncio.ensure_future(asking)
-        given_up: asyncio.Future[None] | None = None
+    async def _busy(self, words: str, step: int, request: Awaitable[Result]) -> Result:
+        """Return the result of a request. If it takes a while, show that it does; the person may stop waiting."""
+        task = asyncio.ensure_future(request)
+        stopped_waiting: asyncio.Future[None] | None = None
         try:
-            done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
+            done, _ = await asyncio.wait({task}, timeout=_BUSY_AFTER_SECONDS)
             if not done:
-                given_up = asyncio.ensure_future(self._ui.working(words, step))
-                await asyncio.wait({task, given_up}, return_when=asyncio.FIRST_COMPLETED)
-                if given_up.done():
-                    # Raises what broke the screen: that is no person who turned back.
-                    given_up.result()
+                stopped_waiting = asyncio.ensure_future(self._ui.working(words, step))
+                await asyncio.wait({task, stopped_waiting}, return_when=asyncio.FIRST_COMPLETED)
+                if stopped_waiting.done():
+                    # If the screen broke, raise its error: nobody pressed Esc.
+                    stopped_waiting.result()
                 if not task.done():
-                    raise _TurnedBack
+                    raise _WentBack
             result = task.result()
             self._guard.disturbed = False
             return result
         finally:
-            # Also when the visit ends meanwhile: nothing may ask on behind the goodbye.
+            # Also when the visit ends meanwhile: no request may continue behind the goodbye.
             task.cancel()
-            if given_up:
-                await _dropped(given_up)
+            if stopped_waiting:
+                await _cancel(stopped_waiting)
 
     async def _trouble(
         self, error: KioskError, *, step: int, leave: str = N_("Finish"), device: Device | None = None
     ) -> None:
-        """Say what went wrong. Returns to try again; raises _TurnedBack when the person does not want to."""
+        """Show an error. Returns if the person wants to retry; raises _WentBack if not."""
         log.warning("%s %s: %s", error.reference, error.code, error.cause)
-        self._guard.disturbed = _no_network(error)
+        self._guard.disturbed = _is_network_fault(error)
         if await self._ui.trouble(error, leave=leave, step=step, device=device) is Choice.LEAVE:
-            raise _TurnedBack
+            raise _WentBack
 
 
-async def _dropped(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel what nobody waits for any more, and return when it has ended."""
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks that are no longer needed, and wait until they have ended."""
     under_way = [task for task in tasks if not task.done()]
     for task in under_way:
         task.cancel()
@@ -299,7 +311,7 @@ def _log_unexpected(error: BaseException) -> None:
         log.error("while giving up: %s", place_of(error))
 
 
-def _no_network(error: KioskError) -> bool:
-    """Nothing answered, or something else than who was asked. A service that says that it is busy is there."""
+def _is_network_fault(error: KioskError) -> bool:
+    """Whether nothing answered, or something other than the service. A service that says it is busy was reached."""
     nothing = isinstance(error, SignInUnreachable | BrokerUnreachable | BrokerGarbled)
     return nothing and not isinstance(error, SignInBusy)

@@ -1,4 +1,4 @@
-"""Holds a visit against its clocks and ends it: idleness, the limit of a visit, the watchdog. Alike for every face."""
+"""Enforces the time limits of a visit and ends it: idleness, total time, watchdog. The same for every UI."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FAREWELL_SECONDS = 3.0
 
 
 class VisitGuard:
-    """One visit, from its first key to its end. ``visit`` is None until somebody begins."""
+    """Guards one visit from its first key press to its end. ``visit`` is None until somebody begins."""
 
     def __init__(
         self,
@@ -48,20 +48,20 @@ class VisitGuard:
         open_reveals: OpenReveals | None = None,
         reference: str = "",
     ) -> None:
-        """``began`` is called when somebody begins, ``over`` once, when the visit has ended and is wiped.
+        """``began`` is called when somebody begins; ``over`` once, after the visit has been wiped.
 
-        ``terminal`` names this place in the broker's record, ``look`` tells what may be recording. ``reference`` is the
-        visit's own, for the log.
+        ``terminal`` is the name of this terminal for the broker's record. ``look`` returns the recorders that may be
+        running. ``reference`` identifies the visit in the log.
         """
         self.config = config
         self.clock = clock
         self.look = look
         self.visit: Visit | None = None
         self.ending: Ending | None = None
-        # Whether the last question of the visit got no answer, or one from somewhere else.
+        # Whether the last request of the visit got no answer, or one that did not come from the service.
         self.disturbed = False
-        # Whether the process is the visit's own: a thread ends it where the event loop is stuck, and what it frees is
-        # overwritten.
+        # Whether the process belongs to the visit alone. Then a watchdog ends it if the event loop is stuck, and freed
+        # memory is overwritten.
         self.guarded = True
         self._began = began
         self._over = over
@@ -75,31 +75,31 @@ class VisitGuard:
         self._telling: set[asyncio.Task[None]] = set()
 
     def begin(self) -> Visit:
-        """Start the clocks of a visit. Raises ConfigError."""
-        # Loaded by now, see kiosk/process/preload.py; imported at the top it would delay the first screen.
+        """Start a visit and its time limits, and return it. Raises ConfigError."""
+        # Loaded by now (kiosk/process/preload.py). An import at the top would delay the first screen.
         from kiosk.visit.visit import Visit as new_visit  # noqa: N813 - the type has this name above
 
         if self.guarded:
             overwrite_freed()
         recorders = self.look()
-        place = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
-        self.visit = new_visit(self.config, self.clock, place, self._open_reveals, ended=self._tell)
+        terminal = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
+        self.visit = new_visit(self.config, self.clock, terminal, self._open_reveals, ended=self._tell_end)
         self._last_input = self.clock.now()
-        self._watchdog = Watchdog(self.clock, self._moments, self._give_up)
+        self._watchdog = Watchdog(self.clock, self._deadlines, self._give_up)
         if self.guarded:
             self._watchdog.start()
         self._began()
         return self.visit
 
     def pressed(self, key: str) -> None:
-        """A key was pressed: somebody is there, unless it is only being held down."""
+        """Note a key press. It restarts the idle time, unless the key is only being held down."""
         if not self._held.down(key):
             self._last_input = self.clock.now()
 
     def tick(self, *, idle_counts: bool) -> float | None:
-        """Hold the visit against its limits. Returns the seconds until the idle lock, once that is near.
+        """End the visit if a time limit has passed. Returns the seconds until the idle lock once it is near, else None.
 
-        ``idle_counts`` is False where people rightly press no key, as while they wait or copy a key.
+        ``idle_counts`` is False on screens where nobody needs to press a key, as while they wait or copy a key.
         """
         if self._watchdog:
             self._watchdog.beat()
@@ -120,22 +120,22 @@ class VisitGuard:
         return left if left <= min(WARNING_SECONDS, most / 2) else None
 
     def end(self, how: Ending) -> None:
-        """Wipe now; what comes after is the face's."""
+        """Wipe the visit now, and call ``over`` so that the UI says goodbye. Later calls do nothing."""
         if self.ending:
             return
-        # In this order: the watchdog counts from the second once it sees the first.
+        # The time first: as soon as the watchdog sees an ending, it counts from that time.
         self._ended_at = self.clock.now()
         self.ending = how
         self.wipe()
         self._over(how)
 
     def wipe(self) -> None:
-        """Zero what can be zeroed, at once and from any thread."""
+        """Zero all keys at once. Safe to call from any thread."""
         if self.visit:
             self.visit.wipe()
 
     def broke(self, error: BaseException | None) -> None:
-        """Wipe, and say what broke and where: in the log, and to the supervisor."""
+        """Wipe the visit, and report to the log and the supervisor what broke and where."""
         self.wipe()
         cause = place_of(error)
         log.error("%s crash: %s", self._reference, cause)
@@ -143,18 +143,18 @@ class VisitGuard:
             self._open_reveals.broke(cause)
 
     def _give_up(self, why: str) -> None:
-        # In the watchdog's thread. No log: the event loop may be stuck while it holds the lock of one.
+        # Runs in the watchdog's thread. Do not log here: the stuck event loop may hold the lock of a log handler.
         self.wipe()
         if self._open_reveals:
             self._open_reveals.broke(f"{why}: {stands_at(threading.main_thread())}")
 
     def ticket(self, error: KioskError, device: Device | None) -> str:
-        """What somebody needs for a ticket about an error that was just met."""
+        """Return the text for a ticket about an error that has just occurred."""
         sign_in = self.visit.sign_in.correlation_id if self.visit else ""
         return ticket(error, at=self.clock.utc(), kiosk=self._terminal, device=device, sign_in=sign_in)
 
     async def farewell(self, how: Ending) -> None:
-        """Tell the broker and sign out, as far as that is possible in a few seconds. Never fails: the person leaves."""
+        """Tell the broker and sign out, within a few seconds. Never raises: the person is leaving."""
         if self.visit is None:
             return
         try:
@@ -167,38 +167,38 @@ class VisitGuard:
             log.error("telling the broker that the visit is over: %s", place_of(error))
         finally:
             self.visit.sign_in.forget()
-            # The last requests, with the token in them, hang in reference cycles.
+            # Reference cycles keep the last requests in memory, and with them the token.
             gc.collect()
 
     def let_go(self, reveal: Reveal) -> None:
-        """The person is done with this key: forget all of it, and have the broker told how the check of a copy went."""
+        """Wipe a key that the person is done with, and tell the broker how the check of its copy went."""
         assert self.visit is not None
         reveal.wipe()
         self._in_background(self.visit.tell_check(reveal))
 
     def stop(self) -> None:
-        """The process is about to end in order."""
+        """Stop the watchdog, before the process ends in order."""
         if self._watchdog:
             self._watchdog.stop()
 
-    def _moments(self) -> list[float]:
+    def _deadlines(self) -> list[float]:
         if self.visit is None:
             return []
         over = self._ended_at if self.ending else self.visit.deadline.at
         return [over + _FAREWELL_SECONDS + GOODBYE_SECONDS, *self.visit.reveal_deadlines]
 
-    def _tell(self, reveal: Reveal, how: Ending) -> None:
+    def _tell_end(self, reveal: Reveal, how: Ending) -> None:
         assert self.visit is not None
         self._in_background(self.visit.tell_end(reveal, how))
 
     def _in_background(self, telling: Coroutine[None, None, None]) -> None:
-        # Kept, as asyncio itself holds tasks by weak references only.
+        # Keep a reference to the task: asyncio holds only a weak one.
         task = asyncio.ensure_future(telling)
         self._telling.add(task)
-        task.add_done_callback(self._told)
+        task.add_done_callback(self._telling_done)
 
-    def _told(self, task: asyncio.Task[None]) -> None:
+    def _telling_done(self, task: asyncio.Task[None]) -> None:
         self._telling.discard(task)
-        # asyncio would log an exception that nobody retrieves with all of its words.
+        # Retrieve the exception, or asyncio would log its whole text.
         if not task.cancelled() and (error := task.exception()):
             log.error("telling the broker: %s", place_of(error))

@@ -9,7 +9,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class HeldKey:
-    """Terminals do not report the release of a key: the same key again and again without a pause is a held one."""
+    """Recognises a held key. Terminals do not report its release, only the same key repeated without a pause."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class HeldKey:
         self._since = self._last = clock.now()
 
     def down(self, key: str) -> bool:
-        """Note a key press. Returns True if it is no longer a sign of a person."""
+        """Note a key press. Returns True if the key has been held too long to be a sign of a person."""
         now = self._clock.now()
         if key != self._key or now - self._last > _REPEAT_GAP_SECONDS:
             self._key, self._since = key, now

@@ -19,7 +19,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 
 async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell: Callable[[Network], None]) -> None:
-    """Probe at once, then at growing intervals, and report each result. Returns when everything answers."""
+    """Probe at once, then at growing intervals, and report each result. Returns when all services answer."""
     pause = _FIRST_PAUSE_SECONDS
     while not await answers():
         tell(Network.AWAY)
@@ -29,14 +29,14 @@ async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell:
 
 
 async def answers(config: KioskConfig) -> bool:
-    """Whether authority and broker answer the first requests of a visit as they should."""
+    """Whether authority and broker give proper answers to a first request."""
     return all(await asyncio.gather(_authority(config.sign_in), _broker(config.broker)))
 
 
 async def _authority(settings: SignInSettings) -> bool:
     url = f"{settings.authority.rstrip('/')}/v2.0/.well-known/openid-configuration"
     limits = timeouts(settings.connect_seconds, settings.total_seconds)
-    return await _good(
+    return await _answers_in_json(
         lambda: httpx.AsyncClient(verify=tls_context(settings.ca_bundle), trust_env=False, timeout=limits),
         url,
         settings.total_seconds,
@@ -45,14 +45,16 @@ async def _authority(settings: SignInSettings) -> bool:
 
 async def _broker(address: BrokerAddress) -> bool:
     limits = timeouts(address.connect_seconds, address.total_seconds)
-    return await _good(lambda: service_client(address.url, address.ca_bundle, limits), "/readyz", address.total_seconds)
+    return await _answers_in_json(
+        lambda: service_client(address.url, address.ca_bundle, limits), "/readyz", address.total_seconds
+    )
 
 
-async def _good(client: Callable[[], httpx.AsyncClient], url: str, seconds: float) -> bool:
+async def _answers_in_json(client: Callable[[], httpx.AsyncClient], url: str, seconds: float) -> bool:
     try:
-        async with asyncio.timeout(seconds), client() as asking, asking.stream("GET", url) as response:
+        async with asyncio.timeout(seconds), client() as probe, probe.stream("GET", url) as response:
             await aread_limited(response)
-            # The sign-in page of a hotel's network also answers with success, but not in JSON.
+            # The login page of a captive portal also answers with success, but not in JSON.
             return response.is_success and "json" in response.headers.get("content-type", "")
     except (httpx.HTTPError, httpx.InvalidURL, KioskError, OSError):
         return False

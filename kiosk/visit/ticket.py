@@ -10,10 +10,10 @@ from kiosk.models import Device
 
 
 def ticket(error: KioskError, *, at: datetime, kiosk: str, device: Device | None = None, sign_in: str = "") -> str:
-    """Return one fact on each line, without those that are not known.
+    """Return the known facts, one on each line.
 
     ``at`` is the time of the error, ``kiosk`` the name of the terminal, ``sign_in`` the correlation id of the sign-in.
-    Code, time, ids, and the names of the services where ids are looked up are not translated.
+    Not translated: code, time, ids, and the names of the services in which ids are looked up.
     """
     microsoft = error.support if isinstance(error, SignInError) else ""
     facts = (

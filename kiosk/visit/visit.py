@@ -1,4 +1,4 @@
-"""What one visit knows, and how it ends. One person, one process, nothing left after it."""
+"""Holds the secrets and connections of one visit, and wipes them at its end. One person, one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kiosk.visit.reveal import Reveal, Times
 
 
 class Visit:
-    """From "press Enter to begin" to the lock."""
+    """One visit, from "Press Enter to begin" until it is locked."""
 
     def __init__(
         self,
@@ -29,7 +29,10 @@ class Visit:
         *,
         ended: Callable[[Reveal, Ending], None] = lambda _reveal, _how: None,
     ) -> None:
-        """Begins the visit's time; ``ended`` hears of each key that can no longer be shown. Raises ConfigError."""
+        """Start the time limit of the visit. Raises ConfigError.
+
+        ``ended`` is called for each reveal whose key can no longer be shown.
+        """
         self._open_reveals = open_reveals
         self._ended = ended
         self.config = config
@@ -39,26 +42,26 @@ class Visit:
         self._keys = VisitKeys()
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
         self.session: Session | None = None
-        # By release id, all of the visit: of each one something may be left to wipe, or to tell.
+        # All reveals of the visit by release id. Each may still have to be wiped or reported.
         self._reveals: dict[str, Reveal] = {}
         self._endings: dict[str, Ending] = {}
-        # What the broker has been told.
+        # Release ids whose ending, or copy check, the broker has acknowledged.
         self._ends_told: set[str] = set()
         self._checks_told: set[str] = set()
 
     @property
     def person(self) -> Person:
-        """Who signed in, as the broker has validated it."""
+        """Return the person who signed in, as validated by the broker."""
         assert self.session is not None, "sign-in comes first"
         return self.session.person
 
     async def open_session(self) -> Session:
-        """Let the broker say who this is. Raises KioskError."""
+        """Ask the broker who signed in, and return its answer. Raises KioskError."""
         self.session = await self.broker.session()
         return self.session
 
     async def release(self, device: Device, reason: str | None = None) -> Reveal:
-        """Ask for the key of a device and open its seal. Raises KioskError."""
+        """Ask the broker for the key of a device, and return its reveal. Raises KioskError."""
         release = await self.broker.release(device.id, self._keys.public_key, reason)
         if release.device_id != device.id:
             raise SealBroken("the broker answered for another device")
@@ -83,23 +86,23 @@ class Visit:
 
     @property
     def reveal_deadlines(self) -> list[float]:
-        """When the keys that are open now must be gone, on the visit's clock."""
+        """Return the deadlines of all visible keys, on the visit's clock."""
         return [reveal.deadline.at for reveal in list(self._reveals.values()) if reveal.visible]
 
     def tick(self) -> None:
-        """End every showing whose time is over."""
+        """End every reveal whose time is over."""
         for reveal in list(self._reveals.values()):
             reveal.tick()
 
     def hide(self) -> None:
-        """Hide every key; within its time it can be shown again."""
+        """Hide every key. It can be shown again until its time is over."""
         for reveal in list(self._reveals.values()):
             reveal.hide()
 
     async def tell_end(self, reveal: Reveal, how: Ending) -> None:
-        """Tell the broker how a reveal ended; its first ending counts. Call it again for one that could not be told.
+        """Tell the broker how a reveal ended. The first ending counts. Call it again to retry.
 
-        What the broker is not told during the visit, the supervisor tells it afterwards.
+        The supervisor reports after the visit what the broker could not be told before.
         """
         how = self._endings.setdefault(reveal.release_id, how)
         if reveal.release_id in self._ends_told:
@@ -111,7 +114,7 @@ class Visit:
                 self._open_reveals.closed(reveal.release_id)
 
     async def tell_check(self, reveal: Reveal) -> None:
-        """Tell the broker how the check of a copy went, if there was one. Call it again if that failed."""
+        """Tell the broker how the check of a copy went, if there was one. Call it again to retry."""
         check = reveal.copy_check
         if check is None or not check.begun or reveal.release_id in self._checks_told:
             return
@@ -120,12 +123,12 @@ class Visit:
             self._checks_told.add(reveal.release_id)
 
     def wipe(self) -> None:
-        """Zero what can be zeroed, at once and from any thread."""
+        """Zero all keys at once. Safe to call from any thread."""
         for reveal in list(self._reveals.values()):
             reveal.wipe()
 
     async def end(self, how: Ending) -> None:
-        """Wipe every key, tell the broker what it does not know yet, sign out and close the connections."""
+        """Wipe every key, report to the broker what it was not told yet, sign out and close the connections."""
         self.wipe()
         try:
             for reveal in list(self._reveals.values()):

@@ -11,7 +11,7 @@ from kiosk.recovery_key.copy_check import Verdict
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.visit.flow import _PATIENCE_SECONDS, Flow
+from kiosk.visit.flow import _BUSY_AFTER_SECONDS, Flow
 from kiosk.visit.reveal import Reveal
 from tests.support.screen_app import ScreenApp, welcome
 
@@ -24,7 +24,7 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
         flow = Flow(app._ui, app.guard)
 
         async def answer() -> int:
-            await asyncio.sleep(_PATIENCE_SECONDS + late)
+            await asyncio.sleep(_BUSY_AFTER_SECONDS + late)
             return 7
 
         assert await flow._busy("Asking", 1, answer()) == 7
@@ -67,7 +67,7 @@ async def test_a_key_that_came_too_late_is_forgotten_whole() -> None:
     app = ScreenApp()
     late: asyncio.Future[Reveal] = asyncio.get_running_loop().create_future()
     late.set_result(app.reveal())
-    Flow._came_late(late)
+    Flow._discard_late(late)
     assert app.endings == [Ending.NOT_SHOWN]
     check = late.result().copy_check
     assert check
