@@ -1,4 +1,4 @@
-"""Writes the table of everything that can go wrong, from the errors themselves: ``python -m docs.causes``."""
+"""Writes docs/causes.md, the tables of all errors, from their classes: ``python -m docs.causes``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kiosk.errors import (
 
 PATH = Path(__file__).with_name("causes.md")
 
-# A kind belongs to the last branch here that it is a kind of.
+# An error belongs to the last of these branches that it inherits from.
 _BRANCHES: tuple[tuple[str, type[KioskError]], ...] = (
     ("The terminal and the program", KioskError),
     ("Sign-in", SignInError),
@@ -33,12 +33,12 @@ _BRANCHES: tuple[tuple[str, type[KioskError]], ...] = (
 _HEAD = """\
 # Causes
 
-Everything that a visit can end in instead of a key, and what may go along with one. The code stands on the screen
-behind the reference, in the ticket text, in the logs, and in the record as the outcome. The words are those that a
-person reads, in English. How a rule comes to its refusal is in [rules.md](rules.md); what an operator does about it,
-in [operations.md](operations.md).
+All errors with which a visit can end instead of a key, and the warning that can come with a key. The code is on the
+screen behind the reference, in the ticket text, in the logs, and in the record as the outcome. The words are those
+that a person reads, in English. [rules.md](rules.md) explains how the rules refuse a request;
+[operations.md](operations.md) explains what an operator can do.
 
-This file is written by `make causes` from `kiosk/errors/`; a test compares them.
+`make causes` writes this file from `kiosk/errors/`; a test compares them.
 """
 
 _TABLE = """
@@ -48,7 +48,7 @@ _TABLE = """
 
 
 def page() -> str:
-    """The whole page, the same at every call."""
+    """Return the whole page."""
     found = [kind for kind in _tree(KioskError) if kind is not ConfigError]
     sections = []
     for name, branch in _BRANCHES:
@@ -58,7 +58,7 @@ def page() -> str:
 
 
 def _tree(kind: type[KioskError]) -> Iterator[type[KioskError]]:
-    """All kinds that a code stands for, parents before children."""
+    """Yield all errors that have their own code, parents before children."""
     if BY_CODE.get(kind.code) is kind:
         yield kind
     for child in kind.__subclasses__():

@@ -1,6 +1,6 @@
-"""The lines of a screen as SVG, which fetches nothing and needs no font.
+"""Draws the lines of a screen as SVG that loads nothing and works with any font.
 
-Blocks, rules and the list's mark are shapes, and every word is held to the cells that it has on a terminal.
+Blocks, rules and the list's mark are shapes. Every word is fitted to the cells that it has on a terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kiosk.look.themes import DARK
 
 TITLE = "recovery key desk"
 
-# One cell in units of the drawing, and what is around the screen.
+# The size of a cell and of the frame around the screen, in units of the drawing.
 _WIDTH, _HEIGHT = 10, 20
 _BASELINE, _UNDERLINE = 15, 18
 _FONT_SIZE = 16.5
@@ -29,7 +29,7 @@ _FRAME, _BAR = 14, 34
 _FRAME_COLOUR, _EDGE_COLOUR, _TITLE_COLOUR = "#05080c", "#2b3947", "#8ea3b8"
 _FOREGROUND, _BACKGROUND = str(DARK.foreground), str(DARK.background)
 
-# Left, top, width and height as parts of a cell. A terminal draws these edge to edge; a font may leave gaps.
+# Left, top, width and height as fractions of a cell. A terminal draws these edge to edge; a font may leave gaps.
 _SHAPES = {
     "█": (0, 0, 1, 1),
     "▀": (0, 0, 1, 0.5),
@@ -40,14 +40,14 @@ _SHAPES = {
     "│": (0.45, 0, 0.1, 1),
     "─": (0, 0.475, 1, 0.05),
 }
-# The arms of each corner: where the level one begins, and where the upright one does.
+# The arms of each corner: where the horizontal one begins, and where the vertical one does.
 _CORNERS = {"┌": (0.45, 0.475), "┐": (0, 0.475), "└": (0.45, 0), "┘": (0, 0)}
 _MARK = "▶"
 _LINE = "\n"
 
 
 class _Run(NamedTuple):
-    """Characters that stand side by side."""
+    """Adjacent characters that are drawn as one."""
 
     column: int
     cells: int
@@ -55,7 +55,7 @@ class _Run(NamedTuple):
 
     @property
     def box(self) -> tuple[int, int]:
-        """Left edge and width in units of the drawing."""
+        """Return left edge and width in units of the drawing."""
         return self.column * _WIDTH, self.cells * _WIDTH
 
 
@@ -80,7 +80,7 @@ def _run(cells: Iterable[_Cell]) -> _Run:
 
 
 def _words(cells: Iterable[_Cell]) -> Iterator[_Run]:
-    """Words and rows of one shape, without the blanks between."""
+    """Yield words and rows of one shape, without the blanks between them."""
 
     def kind(cell: _Cell) -> str:
         return cell.character if cell.character in _SHAPES or cell.character in {" ", _MARK, *_CORNERS} else ""
@@ -91,7 +91,7 @@ def _words(cells: Iterable[_Cell]) -> Iterator[_Run]:
 
 
 def _colours(style: Style) -> tuple[str, str]:
-    """Foreground and background."""
+    """Return foreground and background."""
 
     def name(colour: Color | None, default: str) -> str:
         return colour.get_truecolor().hex if colour and not colour.is_default else default
@@ -108,7 +108,7 @@ def _draw_word(word: _Run, top: int, colour: str, style: Style) -> str:
     left, width = word.box
     if shape := _SHAPES.get(word.text[0]):
         x, y, across, down = shape
-        # A row of shapes that fill their cells from side to side is drawn in one piece.
+        # Draw a row of shapes as wide as their cells in one piece.
         length = width if across == 1 else across * _WIDTH
         return _rect(left + x * _WIDTH, top + y * _HEIGHT, length, down * _HEIGHT, colour)
     if word.text[0] in _CORNERS:
@@ -116,7 +116,7 @@ def _draw_word(word: _Run, top: int, colour: str, style: Style) -> str:
         level = _rect(left + x * _WIDTH, top + 0.475 * _HEIGHT, 0.55 * _WIDTH, 0.05 * _HEIGHT, colour)
         return level + _rect(left + 0.45 * _WIDTH, top + y * _HEIGHT, 0.1 * _WIDTH, 0.525 * _HEIGHT, colour)
     if word.text[0] == _MARK:
-        # Some systems would put the picture of a button here.
+        # Some systems would draw this character as an emoji.
         return f'<path d="M{left + 1} {top + 5}l8 5l-8 5z" fill="{colour}"/>'
     weight = ' font-weight="bold"' if style.bold else ""
     return (
@@ -142,7 +142,7 @@ def _draw_line(line: int, strip: Strip) -> Iterator[str]:
 
 
 def draw(strips: list[Strip], description: str) -> str:
-    """The lines of a screen as SVG. Edges of boxes are on whole pixels, so that neighbours join without a seam."""
+    """Return the lines of a screen as SVG. Boxes end on whole pixels, so that neighbours join without a seam."""
     inner_width, inner_height = strips[0].cell_length * _WIDTH, len(strips) * _HEIGHT
     width, height = inner_width + 2 * _FRAME, inner_height + _BAR + _FRAME
     drawn = [part for line, strip in enumerate(strips) for part in _draw_line(line, strip)]

@@ -1,6 +1,6 @@
-"""Draws every screen for ``docs/screens.md``, and writes that page: a visit of the real kiosk, simulated people.
+"""Draws every screen for ``docs/screens.md`` in a visit of the real kiosk with simulated people, and writes that page.
 
-Only the sign-in code and the reference of the refusal differ from run to run.
+Only the sign-in code and the reference of the refusal differ between runs.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from kiosk.visit.context import VisitContext
 
 SIZE = (80, 24)
 PAGE = Path(__file__).with_name("screens.md")
-# The same address in every picture; a free port would be another one each time.
+# A fixed port, so that the address in the pictures is always the same.
 PORT = 9443
 PERSON = "priya.raman@nordwind.example"
 KEY = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){5}\b")
 _PATIENCE_SECONDS = 20
 
-# Name of the picture, heading, and what there is to see, in the order of the page.
+# Name of the picture, heading and description, in the order of the page.
 SCREENS = {
     "welcome": ("Welcome", "What this desk does, and how to begin. The arrow keys choose a language."),
     "help": ("Help", "F1 explains every screen and names the helpdesk."),
@@ -77,7 +77,7 @@ SCREENS = {
 
 
 class _StillClock(SystemClock):
-    """Stands still unless moved, so that every picture shows the same time left."""
+    """A clock that only ``advance`` moves, so that every picture shows the same time left."""
 
     def __init__(self) -> None:
         self._now = super().now()
@@ -90,7 +90,7 @@ class _StillClock(SystemClock):
 
 
 class _Kiosk(KioskApp):
-    """The kiosk, and what can be seen of it."""
+    """The kiosk, with access to its lines and its sign-in code."""
 
     user_code = ""
 
@@ -99,19 +99,19 @@ class _Kiosk(KioskApp):
         super().remember_code(user_code)
 
     def strips(self) -> list[Strip]:
-        """The lines of the screen, as Textual's own pictures take them."""
+        """Return the lines of the screen, as Textual draws them for its own screenshots."""
         return self.screen._compositor.render_strips()
 
 
 class _ScreenApp(_Kiosk):
-    """Shows what a visit shows only now and then."""
+    """Shows single screens, without running a visit."""
 
     def _follow_flow(self) -> None:  # type: ignore[override]
         return
 
 
 class _Photographer:
-    """Somebody who uses the kiosk and draws what they see."""
+    """Uses the kiosk and draws its screens."""
 
     def __init__(self, app: _Kiosk, pilot: Pilot[None], clock: _StillClock, folder: Path) -> None:
         self._app = app
@@ -121,7 +121,7 @@ class _Photographer:
         self.press = pilot.press
 
     async def see(self, words: str) -> None:
-        """Wait until these words stand on the screen."""
+        """Wait until these words are on the screen. Raises RuntimeError if they never are."""
         until = time.monotonic() + _PATIENCE_SECONDS
         while words not in (seen := "\n".join(strip.text.rstrip() for strip in self._app.strips())):
             if time.monotonic() > until:
@@ -129,7 +129,7 @@ class _Photographer:
             await asyncio.sleep(0.05)
 
     async def draw(self, name: str, words: str, description: str = "", *, after: float = 0) -> str:
-        """Wait for words, let ``after`` seconds pass on the kiosk's clock, draw. Returns what stands there."""
+        """Wait for words, let ``after`` seconds pass on the kiosk's clock, and draw. Returns the text of the screen."""
         await self.see(words)
         self._clock.advance(after)
         self._app.tick()
@@ -139,7 +139,7 @@ class _Photographer:
 
 
 async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
-    """The way to a key and on to the end, and a Mac that has none."""
+    """Go through a whole visit: a Mac with a key, then one without."""
     await me.draw("welcome", "Press Enter to begin")
     await me.press("f1")
     await me.draw("help", "Close")
@@ -162,7 +162,7 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
 
 
 async def _look_at_key(me: _Photographer, seen: str) -> None:
-    """Every look and view of a key, the check of its copy, and the card."""
+    """Draw a key in every theme and view, the check of its copy, and the next steps."""
     for look in THEMES:
         await me.draw(f"look-{look}", "Vanishes in", f"The key in the look {look}.")
         await me.press("f8")
@@ -190,7 +190,7 @@ async def _look_at_key(me: _Photographer, seen: str) -> None:
 
 
 async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
-    """One visit, a picture of each of its screens."""
+    """Run one visit and draw each of its screens."""
     config, clock = load(services.kiosk_toml, KioskConfig), _StillClock()
     app = _Kiosk(VisitContext(config=config, clock=clock, terminal="tty1"))
     sign_in_host = config.sign_in.authority.rpartition("/")[0]
@@ -204,7 +204,7 @@ async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = S
 
 
 async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
-    """What this visit did not show."""
+    """Draw the screens that this visit did not show."""
     clock = _StillClock()
     app = _ScreenApp(VisitContext(config=load(services.kiosk_toml, KioskConfig), clock=clock))
     async with app.run_test(size=size) as pilot:
@@ -220,7 +220,7 @@ async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = 
 
 
 def page() -> str:
-    """``screens.md``: every screen in words and as a picture."""
+    """Return the text of ``screens.md``: every screen with a description and a picture."""
     parts = [
         "# The screens",
         "Every screen at 80x24, drawn from the running program by `make pictures`. People, Macs and keys are made up.",
@@ -236,12 +236,12 @@ def page() -> str:
 
 
 def main() -> None:
-    """Write the pictures beside this file, and the page."""
+    """Write the pictures to ``docs/pictures``, and the page."""
     folder = Path(__file__).with_suffix("")
     folder.mkdir(exist_ok=True)
-    # The refusal that is drawn is no news to whoever draws it.
+    # Hide the warning about the refusal, which is expected here.
     logging.disable(logging.WARNING)
-    # Or Textual takes the colours of the terminal that the pictures are made from.
+    # Otherwise Textual would use the colours of the terminal in which this program runs.
     os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     os.environ.pop("NO_COLOR", None)
     with (

@@ -1,4 +1,4 @@
-"""The one source of time: seconds since boot, suspend included, untouched by clock changes."""
+"""The one source of time: seconds since boot, including suspend, independent of changes to the wall clock."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-# CLOCK_MONOTONIC stands still while the machine sleeps; where BOOTTIME is missing (macOS) monotonic is the nearest.
+# CLOCK_MONOTONIC stops while the machine sleeps. It is the best replacement where BOOTTIME is missing (macOS).
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """What everything with time takes."""
+    """A source of time. All code that depends on time gets one as an argument."""
 
     def now(self) -> float:
-        """Seconds since an arbitrary start; only differences mean something."""
+        """Return seconds since an arbitrary start. Only differences are meaningful."""
 
     def utc(self) -> datetime:
-        """The wall clock, aware, in UTC. For records and token lifetimes, never for deadlines."""
+        """Return the wall clock in UTC, with its time zone. For records and token lifetimes, never for deadlines."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for that many seconds of this clock."""
+        """Wait for this many seconds of this clock."""
 
 
 class ThreadClock(Clock, Protocol):
     """A clock on which threads can wait."""
 
     def wait_for(self, condition: threading.Condition, predicate: Callable[[], bool], seconds: float) -> bool:
-        """Wait until ``predicate`` holds, for that many seconds at most; return whether it holds.
+        """Wait until ``predicate`` is true, at most ``seconds``. Returns whether it is true.
 
-        The caller holds ``condition`` and whoever changes what the predicate reads notifies it.
+        The caller must hold ``condition``. Code that changes what the predicate reads must notify it.
         """
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of this machine."""
 
     def now(self) -> float:
         return time.clock_gettime(_BOOTTIME)
@@ -56,7 +56,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Deadline:
-    """A moment on a clock after which something must not be any more."""
+    """A moment on a clock by which something must have ended."""
 
     clock: Clock
     at: float
@@ -66,7 +66,7 @@ class Deadline:
         return cls(clock, clock.now() + seconds)
 
     def left(self) -> float:
-        """Seconds left, never below zero."""
+        """Return the seconds left, never below zero."""
         return max(0.0, self.at - self.clock.now())
 
     def passed(self) -> bool:
@@ -74,7 +74,7 @@ class Deadline:
 
     @contextlib.asynccontextmanager
     async def limit(self) -> AsyncIterator[None]:
-        """Bound the body of an ``async with``: it ends with TimeoutError when the deadline passes."""
+        """Limit the body of an ``async with``. Raises TimeoutError when the deadline passes."""
         async with asyncio.timeout(None) as limit:
 
             async def expire() -> None:

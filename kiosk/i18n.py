@@ -1,7 +1,8 @@
-"""The language of a visit: gettext catalogues, chosen on the welcome screen, for this visit alone.
+"""Translates the words of a visit with gettext. The person chooses the language on the welcome screen.
 
-``_`` and ``ngettext`` translate where words are shown. ``N_`` only marks words that are declared before the language is
-known; they go through ``_`` when they are shown. Each visit is a process of its own, so the language is the process's.
+``_`` and ``ngettext`` translate words where they are shown. ``N_`` only marks words that are declared before the
+language is known; ``_`` translates them when they are shown. The language applies to the whole process: each visit has
+its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "en"
 DOMAIN: Final = "kiosk"
 LOCALES: Final = Path(__file__).with_name("locales")
-# By their own names, as somebody who does not read English looks for theirs.
+# Each language in its own words, for people who do not read English.
 LANGUAGES: Final = {
     "en": "English",
     "da": "Dansk",
@@ -36,7 +37,7 @@ _language: str = SOURCE
 
 
 def use(language: str) -> None:
-    """Speak this language from now on. Raises ValueError for one that there is not."""
+    """Translate into this language from now on. Raises ValueError for an unknown language."""
     global _language
     if language not in LANGUAGES:
         raise ValueError(f"no such language: {language}")
@@ -45,35 +46,35 @@ def use(language: str) -> None:
 
 
 def speak(catalogue: NullTranslations | None) -> None:
-    """Use a catalogue that need not be a file of ours; None is English as it stands in the code."""
+    """Translate with this catalogue, which need not come from a file. None means English, the language of the code."""
     global _catalogue
     _catalogue = catalogue
 
 
 def available() -> dict[str, str]:
-    """The languages that can be used here, by code, each by its own name."""
+    """Return the languages installed here: code and own name of each."""
     return {code: name for code, name in LANGUAGES.items() if code == SOURCE or _file(code).exists()}
 
 
 def language() -> str:
-    """The code of the language in use."""
+    """Return the code of the current language."""
     return _language
 
 
 def _(message: str) -> str:
-    """These words in the language of the visit."""
+    """Return a message in the current language."""
     return _catalogue.gettext(message) if _catalogue and message else message
 
 
 def ngettext(one: str, many: str, count: int) -> str:
-    """The form of these words that goes with a number."""
+    """Return the singular or plural of a message, as ``count`` requires in the current language."""
     if _catalogue:
         return _catalogue.ngettext(one, many, count)
     return one if count == 1 else many
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
-    """Mark words that are translated later, when they are shown."""
+    """Mark a message for translation and return it unchanged. It is translated when it is shown."""
     return message
 
 
@@ -82,8 +83,8 @@ def _file(language: str) -> Path:
 
 
 def _catalogue_of(language: str) -> NullTranslations:
-    # Loaded only here: English, and so the first screen, needs none of it.
+    # Imported only here: the first screen is in English and does not need it.
     import gettext
 
-    # An installation without the file still has English to say.
+    # Fall back to English if the file is missing.
     return gettext.translation(DOMAIN, LOCALES, [language], fallback=True)

@@ -1,4 +1,4 @@
-"""The messages and headers between kiosk and broker. The broker cleans every string that a person will see."""
+"""Defines the messages and headers between kiosk and broker. The broker cleans every string that a person will see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 TERMINAL_HEADER = "X-Kiosk-Terminal"
 VISIT_HEADER = "X-Visit-Key"
 
-# A time with its offset from UTC: without one, it cannot be compared with our clock.
+# A time with its offset from UTC. Without the offset it could not be compared with our clock.
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -21,7 +21,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(Message, frozen=True, kw_only=True):
-    """The person at the terminal. ``tid`` and ``oid`` identify them; the rest is only shown."""
+    """The person at the terminal. ``tid`` and ``oid`` identify them; the rest is for display."""
 
     tid: str
     oid: str
@@ -39,7 +39,7 @@ class ReasonRule(StrEnum):
 
 
 class Session(Message, frozen=True, kw_only=True):
-    """Answer of ``GET /v1/session``. ``reason_prompt`` is the organisation's own question for the reason, if any."""
+    """Answer of ``GET /v1/session``. ``reason_prompt`` is the organisation's own wording of the prompt, if any."""
 
     person: Person
     reason: ReasonRule
@@ -50,7 +50,7 @@ class Session(Message, frozen=True, kw_only=True):
 class Device(Message, frozen=True, kw_only=True):
     """A managed device of the person.
 
-    ``refusal`` is the code of the error that a release would end with, as far as known. ``warning`` is the code of
+    ``refusal`` is the code of the error that a release would raise, if one is known. ``warning`` is the code of
     something that the person should know about a key that can be released.
     """
 
@@ -73,7 +73,7 @@ class Devices(Message, frozen=True, kw_only=True):
 
 
 class ReleaseRequest(Message, frozen=True, kw_only=True):
-    """Body of ``POST /v1/devices/{id}/release``. ``public_key`` is raw, see ``kiosk.secret``; base64 on the wire."""
+    """Body of ``POST /v1/devices/{id}/release``. ``public_key`` is raw (``kiosk.secret``); base64 on the wire."""
 
     public_key: bytes
     reason: str | None = None
@@ -115,14 +115,14 @@ class ReleaseClosed(Message, frozen=True, kw_only=True):
 
 
 class Health(Message, frozen=True, kw_only=True):
-    """The broker answers. On ``readyz`` it could also serve a release."""
+    """Answer of the health endpoints: the broker runs and, on ``readyz``, can serve a release."""
 
     healthy: bool = True
     version: str = ""
 
 
 class CheckOutcome(StrEnum):
-    """How the check of somebody's copy of a key ended."""
+    """How the check of a copied key ended."""
 
     RIGHT = "right"
     # Some groups are wrong, or were not typed.
@@ -131,7 +131,7 @@ class CheckOutcome(StrEnum):
 
 
 class ReleaseChecked(Message, frozen=True, kw_only=True):
-    """Body of ``POST /v1/releases/{id}/checked``. ``groups_right``, of six, were copied right."""
+    """Body of ``POST /v1/releases/{id}/checked``. ``groups_right`` of the six groups were copied correctly."""
 
     how: CheckOutcome
     groups_right: Annotated[int, msgspec.Meta(ge=0, le=6)]
@@ -140,7 +140,7 @@ class ReleaseChecked(Message, frozen=True, kw_only=True):
 class Problem(Message, frozen=True, kw_only=True):
     """RFC 9457 problem document. ``type`` ends in the stable code of one of our errors.
 
-    The ids are those of the last request to Graph, if there was one: Microsoft's support asks for them.
+    The ids are those of the last request to Graph, if any: Microsoft's support asks for them.
     """
 
     type: str
@@ -154,8 +154,8 @@ class Problem(Message, frozen=True, kw_only=True):
 
 
 def key_fingerprint(public_key: bytes) -> str:
-    """Return SHA-256 of a visit's public key in hexadecimal, which identifies the visit."""
-    # Imported when a visit begins: it would delay the first screen.
+    """Return the SHA-256 of a visit's public key in hexadecimal. It identifies the visit."""
+    # Imported only when a visit begins: an import at the top would delay the first screen.
     import hashlib
 
     return hashlib.sha256(public_key).hexdigest()

@@ -1,4 +1,4 @@
-"""Bytes that can be wiped, and the key pair of a visit that opens sealed recovery keys."""
+"""Provides memory that can be wiped, and the key pair with which a visit opens sealed recovery keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hpke import (
 
 from kiosk.errors import SealBroken
 
-# RFC 9180 with the ML-KEM hybrid: what is recorded today stays closed to a quantum computer, too.
+# RFC 9180 with the ML-KEM hybrid: traffic that is recorded today stays closed even to a quantum computer.
 SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _MLKEM_PUBLIC_BYTES = 1184
 _X25519_PUBLIC_BYTES = 32
@@ -30,27 +30,27 @@ _BYTES_HEADER = bytes.__basicsize__ - 1
 
 
 def overwrite(value: bytes) -> None:
-    """Zero a ``bytes`` object in place. Only for objects that this process made and nobody else holds."""
+    """Zero a ``bytes`` object in place. Only for objects that this process created and nothing else references."""
     if len(value) > 1:  # CPython shares the objects of length 0 and 1
         ctypes.memset(id(value) + _BYTES_HEADER, 0, len(value))
 
 
 def zero(value: bytearray) -> None:
-    """Zero a ``bytearray`` in place; it keeps its length."""
+    """Zero a ``bytearray`` in place. It keeps its length."""
     value[:] = bytes(len(value))
 
 
 class SecretBuffer:
-    """A page outside the Python heap: locked against swap where allowed, left out of cores, zeroed by ``wipe``."""
+    """Memory outside the Python heap: kept from swap where allowed, left out of core dumps, zeroed by ``wipe``."""
 
     def __init__(self, content: bytes) -> None:
-        """Copy ``content`` in and zero the original."""
+        """Copy ``content`` into the buffer and zero the original."""
         self._page = mmap.mmap(-1, max(len(content), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if hasattr(mmap, "MADV_DONTDUMP"):
             self._page.madvise(mmap.MADV_DONTDUMP)
         if hasattr(mmap, "MADV_DONTFORK"):
             self._page.madvise(mmap.MADV_DONTFORK)
-        # Best effort: RLIMIT_MEMLOCK may forbid it, and a key that cannot be locked is still better shown than lost.
+        # Ignore a failure: RLIMIT_MEMLOCK may forbid locking, and showing an unlocked key is better than losing it.
         anchor = ctypes.c_char.from_buffer(self._page)
         _libc.mlock(ctypes.c_void_p(ctypes.addressof(anchor)), ctypes.c_size_t(len(self._page)))
         del anchor
@@ -62,13 +62,13 @@ class SecretBuffer:
         return self._length
 
     def __getitem__(self, index: int) -> int:
-        """One byte, so that a reader never makes a second copy of the whole."""
+        """Return one byte. A reader thus never copies the whole secret."""
         if not 0 <= index < self._length:
             raise IndexError(index)
         return self._page[index]
 
     def wipe(self) -> None:
-        """Zero and forget. Safe to call again, and from another thread."""
+        """Zero the content and set the length to 0. Safe to call again, and from any thread."""
         page, self._length = self._page, 0
         if not page.closed:
             page[:] = bytes(len(page))
@@ -89,12 +89,12 @@ class SecretBuffer:
 
 
 def release_info(*, tid: str, oid: str, device_id: str, release_id: str) -> bytes:
-    """What a seal is bound to: this person, this device, this release. Kiosk and broker compute it alike."""
+    """Return the context to which a seal is bound: person, device, release. Kiosk and broker compute the same bytes."""
     return "\0".join(("recovery-kiosk/1", tid, oid, device_id, release_id)).lower().encode()
 
 
 def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
-    """Read the public key of a visit: ML-KEM-768, then X25519, raw. Raises ValueError."""
+    """Return the public key of a visit from its raw bytes: ML-KEM-768, then X25519. Raises ValueError."""
     if len(raw) != PUBLIC_KEY_BYTES:
         raise ValueError(f"a public key has {PUBLIC_KEY_BYTES} bytes, this has {len(raw)}")
     return MLKEM768X25519PublicKey(
@@ -104,7 +104,7 @@ def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
 
 
 class VisitKeys:
-    """The ephemeral key pair of one visit; it never leaves the process."""
+    """The ephemeral key pair of one visit. The private key never leaves the process."""
 
     def __init__(self) -> None:
         first, second = mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate()
@@ -112,7 +112,7 @@ class VisitKeys:
         self.public_key = first.public_key().public_bytes_raw() + second.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, info: bytes) -> SecretBuffer:
-        """Open a sealed recovery key into wipeable memory. Raises SealBroken."""
+        """Return an opened recovery key in memory that can be wiped. Raises SealBroken."""
         try:
             return SecretBuffer(SUITE.decrypt(sealed, self._private, info=info))
         except (InvalidTag, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Checks and cleans foreign text where it comes in, and measures text in cells of a terminal."""
+"""Cleans text from outside where it comes in, and measures text in cells of a terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _EMOJI_PRESENTATION = "\N{VARIATION SELECTOR-16}"
 
 
 def clean(text: object, limit: int = LONGEST) -> str:
-    """Make a string from outside safe to draw: one line, at most ``limit`` characters, nothing that acts.
+    """Return a string that is safe to draw: one line, at most ``limit`` characters, no control characters.
 
-    Letters, digits, punctuation, symbols and single spaces stay; control, format, bidirectional, private and unassigned
-    code points become U+FFFD, so that it shows that something was removed. Anything but a string is empty.
+    Letters, digits, punctuation, symbols and single spaces stay. Control, format, bidirectional, private and unassigned
+    code points become U+FFFD, so that their removal is visible. A value that is not a string becomes an empty one.
     """
     if not isinstance(text, str):
         return ""
     if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
-        # What most strings are, and what nothing would be changed of.
+        # A shortcut for most strings: nothing in them would change.
         return text.strip()
-    # Cut before normalising: a hostile megabyte must not cost anything. Composition needs a little more than it keeps.
+    # Cut before normalising, so that a hostile megabyte costs nothing. Composition shortens text, so keep some more.
     composed = unicodedata.normalize("NFC", text[: limit * 4])
     kept: list[str] = []
     marks = 0
@@ -46,17 +46,17 @@ def clean(text: object, limit: int = LONGEST) -> str:
 
 
 def cell_width(text: str) -> int:
-    """Return the most cells that any terminal needs for a text, so that a row is never longer than counted.
+    """Return the most cells that any terminal uses for a text, so that no row becomes longer than counted.
 
-    Terminals disagree on what they join: on spacing marks, emoji with a skin tone, and the emoji variation selector.
+    Terminals differ in which characters they join: spacing marks, emoji with a skin tone, the emoji variation selector.
     """
     if text.isascii():
         return len(text)
-    # Most text is ASCII, and importing the tables takes longer than drawing a page.
+    # Imported only here: most text is ASCII, and loading the tables takes longer than drawing a page.
     from wcwidth import wcswidth
 
-    # One character at a time, as terminals without clusters do. Not with ``wcwidth``: that one remembers what it was
-    # asked last, and the words of a spelled key are measured here as well.
+    # One character at a time, as terminals do that do not join any. Avoid the function ``wcwidth``: it caches its
+    # arguments, and the words of a spelled key are measured here as well.
     return sum(1 if _has_own_cell(character) else max(0, wcswidth(character)) for character in text)
 
 

@@ -1,16 +1,16 @@
-"""Everything that can go wrong, as one tree. Each leaf has a stable code, words for the person, a cause for operators.
+"""All errors, as one tree. Each leaf has a stable code, words for the person and a cause for operators.
 
 KioskError
-├── TerminalWatched             what is around the kiosk forbids a reveal
-├── KeyRotated                  a warning that goes along with a key
-├── ConfigError                 the operator's files; ends the program with exit code 2
-├── SignInError                 Entra ID said no, or nothing
-├── Refused                     the broker decided against it (HTTP 4xx)
-│   ├── TokenRefused            who is asking could not be established
+├── TerminalWatched             a recorder forbids a reveal
+├── KeyRotated                  a warning that comes with a key
+├── ConfigError                 an invalid file of the operator; ends the program with exit code 2
+├── SignInError                 Entra ID refused, or did not answer
+├── Refused                     the broker refused (HTTP 4xx)
+│   ├── TokenRefused            the person could not be identified
 │   ├── DeviceRefused           this device's key may not be released
-│   │   └── KeyNotEscrowed      there is none, and why
+│   │   └── KeyNotEscrowed      no key was stored, and why
 │   └── RequestRefused          this request may not be served now
-└── Unavailable                 something needed does not work (HTTP 5xx)
+└── Unavailable                 a service that the kiosk needs does not work (HTTP 5xx)
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ __all__ = [
 def _leaves(kind: type[KioskError]) -> dict[str, type[KioskError]]:
     found = {kind.code: kind}
     for child in kind.__subclasses__():
-        # A parent keeps its own code when a child merely inherits it.
+        # A code that a child inherits still maps to its parent.
         found = _leaves(child) | found
     return found
 
@@ -205,12 +205,12 @@ BY_CODE: dict[str, type[KioskError]] = _leaves(KioskError)
 
 
 def kind_of(code: str | None) -> type[KioskError] | None:
-    """What a code stands for; None for none, and for one that is not known here, as from a newer broker."""
+    """Return the class of a code. Returns None without a code, and for an unknown one, as from a newer broker."""
     return BY_CODE.get(code) if code else None
 
 
 def from_code(code: str, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> KioskError:
-    """The error that a code stands for; an unknown code, as from a newer broker, is a plain Unavailable."""
+    """Return the error of a code. An unknown code, as from a newer broker, becomes a plain Unavailable."""
     kind = BY_CODE.get(code, Unavailable)
     if kind is ConfigError:
         kind = Unavailable

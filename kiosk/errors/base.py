@@ -1,4 +1,4 @@
-"""The root of the tree of errors, and what belongs to no branch."""
+"""Defines the root of the tree of errors, and the errors outside its branches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kiosk.i18n import N_
 
 PROBLEM_TYPE = "urn:recovery-kiosk:problem:"
 
-# Who can put things right, as it stands after "Who can help".
+# Who can solve the problem. The screen shows it after "Who can help".
 YOU = N_("You yourself")
 HELPDESK = N_("The helpdesk")
 DEVICES = N_("Whoever manages the Macs of your organisation")
@@ -22,17 +22,17 @@ TIME = N_("Nobody needs to: it passes by itself")
 
 
 def new_reference() -> str:
-    """A short reference that a person can quote and an operator can search for."""
+    """Return a short reference that a person can quote and an operator can search for."""
     return os.urandom(4).hex().upper()
 
 
 class KioskError(Exception):
-    """Base of all errors. Raised itself for a fault of the program, with the place as its cause.
+    """Base of all errors. Also raised itself for a fault of the program, with the place in the code as its cause.
 
-    ``cause`` is for the operator's log: it holds no secret and is never shown to the person. ``who`` can put it right.
-    ``portal`` says that the Company Portal website helps, ``final`` that trying again soon does not. ``origin`` tells
+    ``cause`` is for the operator's log. It contains no secret and is never shown to the person. ``who`` can solve the
+    problem. ``portal`` says that the Company Portal website helps, ``final`` that a retry does not. ``origin`` tells
     operators in docs/causes.md where the error comes from. The ids are those of the last request to Graph and of the
-    sign-in: Microsoft's support finds them in its own logs.
+    sign-in, for Microsoft's support.
     """
 
     code: ClassVar[str] = "internal"
@@ -43,7 +43,7 @@ class KioskError(Exception):
     who: ClassVar[str] = SERVICE
     portal: ClassVar[bool] = False
     final: ClassVar[bool] = False
-    origin: ClassVar[str] = "A fault of the program itself; the log names the place."
+    origin: ClassVar[str] = "A fault of the program itself. The log names the place in the code."
 
     def __init__(self, cause: str = "", *, reference: str = "", retry_after: float | None = None) -> None:
         super().__init__(cause or self.code)
@@ -55,7 +55,7 @@ class KioskError(Exception):
         self.correlation_id = ""
 
     def came_after(self, *, client_request_id: str, request_id: str) -> None:
-        """Name the last request to Graph before this error. Microsoft's support finds it by these ids."""
+        """Set the ids of the last request to Graph before this error. Microsoft's support finds the request by them."""
         self.client_request_id = client_request_id
         self.request_id = request_id
 
@@ -68,11 +68,11 @@ class TerminalWatched(KioskError):
     next_step = N_("Use another terminal, and tell the helpdesk about this one.")
     who = KIOSK
     final = True
-    origin = "The kiosk found a program of `[recorders]` around itself whose policy is `refuse`."
+    origin = "The kiosk found a recorder whose policy in `[recorders]` is `refuse`."
 
 
 class ConfigError(KioskError):
-    """A file of the operator cannot be used: one line that names the file, the place and what was expected."""
+    """A file of the operator is invalid. The message is one line with the file, the place and what was expected."""
 
     code = "configuration"
     who = KIOSK

@@ -1,4 +1,4 @@
-"""Refusals to release the key of a device, and reasons why there is no key. ``origin`` says how the broker knows."""
+"""Defines refusals to release the key of a device, and reasons why none is stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kiosk.i18n import N_
 
 
 class DeviceRefused(Refused):
-    """Base of all refusals of a device. The list of Macs shows these words for a code that it does not know."""
+    """Base of all refusals of a device. The list of Macs shows its words for an unknown code."""
 
     title = N_("No recovery key here for this device")
     sentence = N_("The key of this device may not be shown here.")
@@ -22,7 +22,7 @@ class DeviceNotFound(DeviceRefused):
     status = 404
     sentence = N_("Your organisation's device management no longer knows this device.")
     next_step = N_("Ask the helpdesk whether it was removed or enrolled anew.")
-    origin = "Graph has no device of this id any more."
+    origin = "Graph no longer has a device with this id."
 
 
 class DeviceNotYours(DeviceRefused):
@@ -59,7 +59,7 @@ class DeviceOtherAgent(DeviceRefused):
     code = "device_other_agent"
     sentence = N_("This Mac is managed by another system, and its key is kept there.")
     next_step = N_("Ask the helpdesk to read the key there.")
-    origin = "Graph: `managementAgent` is neither `mdm` nor one of those that have a code of their own."
+    origin = "Graph: `managementAgent` is neither `mdm` nor an agent that has its own code here."
 
 
 class DeviceWithJamf(DeviceOtherAgent):
@@ -87,7 +87,9 @@ class DeviceNotManaged(DeviceRefused):
     code = "device_not_managed"
     sentence = N_("This Mac is not fully managed by your organisation at the moment.")
     next_step = N_("Ask the helpdesk to look at how it is managed.")
-    origin = "Graph: `managementState` or `managementAgent` is unknown or new to us."
+    origin = (
+        "Graph: `managementState` or `managementAgent` is missing, `unknown`, or a value that the broker does not know."
+    )
 
 
 class DeviceLeaving(DeviceRefused):
@@ -119,7 +121,7 @@ class DeviceBlocked(DeviceRefused):
     code = "device_blocked"
     sentence = N_("The key of this Mac may not be read at a kiosk.")
     next_step = N_("Ask the helpdesk and quote the reference.")
-    origin = "The broker's `blocked_devices` names the device."
+    origin = "`[rules] blocked_devices` lists the device."
 
 
 class KeyNotEscrowed(DeviceRefused):
@@ -127,7 +129,7 @@ class KeyNotEscrowed(DeviceRefused):
     status = 404
     sentence = N_("No recovery key of this Mac has been stored with your organisation.")
     next_step = N_("Ask the helpdesk. They can see whether and how this Mac was encrypted.")
-    origin = "Graph has no key, and nothing that Graph says about the device explains it."
+    origin = "Graph has no key, and its data about the device does not explain why."
 
 
 class KeyEscrowOff(KeyNotEscrowed):
@@ -181,7 +183,7 @@ class KeyNeverReported(KeyNotEscrowed):
         "If you can still get into the Mac, connect it to the network and leave it on for an hour. If not, ask the"
         " helpdesk."
     )
-    origin = "Graph has no key, and `lastSyncDateTime` says never."
+    origin = "Graph has no key, and by `lastSyncDateTime` the device has never reported."
 
 
 class KeyNotReported(KeyNotEscrowed):
@@ -194,7 +196,7 @@ class KeyNotReported(KeyNotEscrowed):
         "If you can still get into the Mac, connect it to the network and leave it on for an hour. If not, ask the"
         " helpdesk."
     )
-    origin = "Graph has no key, and the device has not reported since its enrolment, or since its policy was assigned."
+    origin = "Graph has no key, and the device has not reported since it was enrolled or its policy was assigned."
 
 
 class KeyUnreadable(DeviceRefused):
@@ -203,7 +205,7 @@ class KeyUnreadable(DeviceRefused):
     sentence = N_("What is stored for this Mac does not look like a recovery key.")
     next_step = N_("Ask the helpdesk to look at the stored key.")
     who = DEVICES
-    origin = "Graph's answer holds something that cannot be typed as a key."
+    origin = "Graph's answer contains something that is not a recovery key."
 
 
 class KeyRotated(KioskError):
@@ -212,4 +214,4 @@ class KeyRotated(KioskError):
     sentence = N_("A new key was ordered for this Mac after it last reported, so the stored key may no longer work.")
     next_step = N_("Try it. If the Mac does not take it, ask the helpdesk for the new one.")
     who = HELPDESK
-    origin = "A warning beside a key: `rotateFileVaultKey` in `deviceActionResults` is later than `lastSyncDateTime`."
+    origin = "A warning with a key: `rotateFileVaultKey` in `deviceActionResults` is later than `lastSyncDateTime`."

@@ -1,4 +1,4 @@
-"""Refusals of a sign-in or a request by the broker (HTTP 4xx). ``origin`` says how the broker knows."""
+"""Defines the broker's refusals of a sign-in or a request (HTTP 4xx)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kiosk.i18n import N_
 
 
 class Refused(KioskError):
-    """Base of everything that the broker refuses."""
+    """Base of all refusals by the broker."""
 
     status = 403
     title = N_("This cannot be done")
@@ -20,7 +20,7 @@ class TokenRefused(Refused):
     sentence = N_("The sign-in that reached the recovery service is not valid here.")
     next_step = N_("Start again and sign in with your account of this organisation.")
     who = YOU
-    origin = "The token is not one of this organisation's sign-ins: its form, version or claims are wrong."
+    origin = "The token does not come from a sign-in of this organisation: its form, version or claims are wrong."
 
 
 class TokenMissing(TokenRefused):
@@ -35,7 +35,7 @@ class TokenUnsigned(TokenRefused):
 
 class TokenBadSignature(TokenRefused):
     code = "token_signature"
-    origin = "None of the tenant's signing keys has signed the token."
+    origin = "The token is not signed with any of the tenant's signing keys."
 
 
 class TokenExpired(TokenRefused):
@@ -51,14 +51,14 @@ class TokenNotYetValid(TokenRefused):
     sentence = N_("Your sign-in seems to come from the future: the clock of the recovery service may be wrong.")
     next_step = N_("Wait a minute and start again. If it happens again, ask the helpdesk and quote the reference.")
     who = SERVICE
-    origin = "The token's `nbf`, `iat` or `auth_time` lies ahead; a clock is wrong."
+    origin = "The token's `nbf`, `iat` or `auth_time` is in the future: a clock is wrong."
 
 
 class TokenStale(TokenExpired):
     code = "token_stale"
     sentence = N_("You signed in too long ago on your phone or computer.")
     next_step = N_("Sign out there, then start again and sign in afresh.")
-    origin = "The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or `iat` without it."
+    origin = "The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or by `iat` if that is missing."
 
 
 class TokenWrongAudience(TokenRefused):
@@ -85,7 +85,7 @@ class TokenWrongScope(TokenRefused):
     sentence = N_("The sign-in does not give the right to use this kiosk.")
     next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
     who = ACCOUNTS
-    origin = "The token's `scp` has not `[tokens] scope`, or the token is an application's own."
+    origin = "The token's `scp` does not contain `[tokens] scope`, or the token was issued to an application."
 
 
 class TokenBound(TokenRefused):
@@ -93,7 +93,7 @@ class TokenBound(TokenRefused):
     title = N_("Your sign-in was used elsewhere")
     sentence = N_("This sign-in has already been used by another visit to a kiosk.")
     next_step = N_("Start again and sign in once more. If it happens again, tell the helpdesk and quote the reference.")
-    origin = "The record has the token with the key of another visit."
+    origin = "The record contains this token with the public key of another visit."
 
 
 class RequestRefused(Refused):
@@ -108,7 +108,7 @@ class RequestInvalid(RequestRefused):
     status = 400
     sentence = N_("The kiosk and the recovery service do not understand each other.")
     final = True
-    origin = "The request does not have the form of the interface; kiosk and broker may be of different versions."
+    origin = "The request does not match the interface. Kiosk and broker may have different versions."
 
 
 class RouteUnknown(RequestRefused):
@@ -116,7 +116,7 @@ class RouteUnknown(RequestRefused):
     status = 404
     sentence = N_("The kiosk and the recovery service do not understand each other.")
     final = True
-    origin = "The interface has no such address; kiosk and broker may be of different versions."
+    origin = "The interface has no such path. Kiosk and broker may have different versions."
 
 
 class LimitReached(RequestRefused):
@@ -172,7 +172,7 @@ class SelfServiceNotYours(RequestRefused):
     next_step = N_("Ask the helpdesk to read the key for you, or to let you in.")
     who = ACCOUNTS
     final = True
-    origin = "`[rules] self_service` is `role`, and the token has not the app role `SelfService`."
+    origin = "`[rules] self_service` is `role`, and the token lacks the app role `SelfService`."
 
 
 class PersonBlocked(RequestRefused):
@@ -182,7 +182,7 @@ class PersonBlocked(RequestRefused):
     next_step = N_("Ask the helpdesk and quote the reference.")
     who = HELPDESK
     final = True
-    origin = "`[rules] blocked_people` names the person."
+    origin = "`[rules] blocked_people` lists the person."
 
 
 class ReasonRequired(RequestRefused):
@@ -207,4 +207,4 @@ class ReleaseUnknown(RequestRefused):
     code = "release_unknown"
     status = 404
     sentence = N_("The recovery service does not know the key that was shown here.")
-    origin = "The record has no release of this id to this person."
+    origin = "The record contains no release with this id for this person."

@@ -1,6 +1,6 @@
-"""Failed sign-ins that the kiosk acts upon. The OAuth error chooses among them, never one of Microsoft's numbers.
+"""Defines the failed sign-ins to which the kiosk reacts. The OAuth error selects them, never an AADSTS number.
 
-``kiosk.errors.sign_in_refusals`` adds one error for each family of those numbers, for its words alone.
+``kiosk.errors.sign_in_refusals`` adds errors for AADSTS numbers, which differ only in their words.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from kiosk.i18n import N_
 
 
 class SignInError(KioskError):
-    """Base of all failed sign-ins. Raised itself for a number without words of its own.
+    """Base of all failed sign-ins. Also raised itself, for an AADSTS number without its own words.
 
-    ``support`` (the number), ``correlation_id`` and ``at`` are Microsoft's own, to be quoted. ``aadsts`` lists the
-    numbers that choose this error.
+    ``support`` (the number), ``correlation_id`` and ``at`` come from Microsoft, to be quoted. ``aadsts`` lists the
+    numbers that select this error.
     """
 
     code = "sign_in_failed"
@@ -25,7 +25,7 @@ class SignInError(KioskError):
     next_step = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
     who: ClassVar[str] = HELPDESK
     aadsts: ClassVar[tuple[int, ...]] = ()
-    origin = "Entra ID refused, with a number of which the kiosk has no words of its own."
+    origin = "Entra ID refused with an AADSTS number for which the kiosk has no words."
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class SignInExpired(SignInError):
     sentence = N_("The code was not used in time.")
     next_step = N_("Start again for a new code.")
     who = YOU
-    origin = "OAuth: `expired_token`, `code_expired`, twice in a row. The kiosk renews a code that ran out by itself."
+    origin = "OAuth: `expired_token`, `code_expired`, twice in a row. The kiosk itself renews an expired code."
 
 
 class SignInCodeUnknown(SignInExpired):
@@ -75,7 +75,7 @@ class SignInUnreachable(SignInError):
     sentence = N_("The kiosk gets no answer from your organisation's sign-in service.")
     next_step = N_("Wait a minute and try again. If it happens again, tell the helpdesk that the kiosk has no network.")
     who = KIOSK
-    origin = "No connection: name, address, TLS, or no answer in time. While a code is shown, it is waited out."
+    origin = "No connection (name, address or TLS), or no answer in time. The kiosk retries while it shows a code."
 
 
 class SignInBusy(SignInUnreachable):
@@ -85,7 +85,7 @@ class SignInBusy(SignInUnreachable):
     next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
     who = TIME
     origin = (
-        "HTTP 429 or 5xx, or OAuth: `temporarily_unavailable`, `server_error`. While a code is shown, it is waited out."
+        "HTTP 429 or 5xx, or OAuth: `temporarily_unavailable`, `server_error`. The kiosk retries while it shows a code."
     )
 
 
@@ -95,4 +95,4 @@ class SignInGarbled(SignInUnreachable):
     title = N_("The sign-in service cannot be understood")
     sentence = N_("Something answered in place of the sign-in service, or the answer was damaged on its way.")
     next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
-    origin = "An answer that is none of Entra ID's, as from a proxy. While a code is shown, it is waited out."
+    origin = "An answer that does not come from Entra ID, as from a proxy. The kiosk retries while it shows a code."

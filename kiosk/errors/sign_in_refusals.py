@@ -1,7 +1,7 @@
-"""Words for Microsoft's AADSTS numbers: one row for each family of numbers that says the same to a person.
+"""Maps AADSTS numbers to words. Numbers that mean the same to a person share a row.
 
-Microsoft may change these numbers at any time. They choose the words, and whether Enter leads to a new code or out.
-Everything else that the kiosk does follows the OAuth error, see ``kiosk.errors.sign_in``.
+Microsoft may change these numbers at any time. They select only the words, and whether Enter requests a new code or
+finishes. All other behaviour depends on the OAuth error (``kiosk.errors.sign_in``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ASK_FOR_KEY = N_("Another try will not help. Ask the helpdesk to read the key f
 
 
 class _Row(NamedTuple):
-    """The fields of an error. ``final`` says that trying again soon does not help."""
+    """The fields of an error. ``final`` says that a retry does not help."""
 
     code: str
     title: str
@@ -28,7 +28,7 @@ class _Row(NamedTuple):
     final: bool = False
 
     def kind(self) -> type[SignInError]:
-        """Return the class of this row. No code names it, so the row is all that defines it."""
+        """Return an error class with the fields of this row. No code refers to the class by name."""
         return type(self.code, (SignInError,), self._asdict())
 
 
@@ -40,7 +40,7 @@ _ROWS = (
         N_("Get a new code, sign in, and finish every step that your phone or computer asks for."),
         YOU,
         (50074, 50076, 50078),
-        origin="Multifactor authentication was demanded and not done.",
+        origin="Multifactor authentication was required and not completed.",
     ),
     _Row(
         "sign_in_other_provider",
@@ -49,7 +49,7 @@ _ROWS = (
         N_("Get a new code, sign in, and finish that check, too. If it does not appear, ask the helpdesk."),
         YOU,
         (50158,),
-        origin="An external authentication method or custom control of Conditional Access was not satisfied.",
+        origin="An external authentication method or a custom control of Conditional Access was not satisfied.",
     ),
     _Row(
         "sign_in_register",
@@ -61,7 +61,7 @@ _ROWS = (
         ),
         YOU,
         (50072, 50079),
-        origin="Multifactor authentication is demanded and no method is registered.",
+        origin="Multifactor authentication is required and no method is registered.",
     ),
     _Row(
         "sign_in_policy",
@@ -70,7 +70,7 @@ _ROWS = (
         _ASK_FOR_KEY,
         ACCOUNTS,
         (53003,),
-        origin="Conditional Access blocks; see [tenant.md](tenant.md) for the policies that the kiosk's API needs.",
+        origin="Conditional Access blocks the sign-in; see [tenant.md](tenant.md) for the policies of the kiosk's API.",
         final=True,
     ),
     _Row(
@@ -91,7 +91,8 @@ _ROWS = (
         ACCOUNTS,
         (50097, 53000, 53001, 530003),
         origin=(
-            "Conditional Access demands a device, which the device code flow cannot show; see [tenant.md](tenant.md)."
+            "Conditional Access requires a registered device, which the device code flow cannot prove; see"
+            " [tenant.md](tenant.md)."
         ),
         final=True,
     ),
@@ -112,7 +113,7 @@ _ROWS = (
         N_("Ask the helpdesk. They, or the security team, have to look at it before you can sign in."),
         SECURITY,
         (50131, 53004, 53011),
-        origin="Identity protection, or a sign-in that was found suspicious.",
+        origin="Identity Protection, or a sign-in that Entra ID considers suspicious.",
         final=True,
     ),
     _Row(
@@ -151,7 +152,7 @@ _ROWS = (
         _ASK_FOR_KEY,
         KIOSK,
         (500011, 650057, 700016, 90002),
-        origin="The client, the tenant or the API of `[sign_in]` does not exist.",
+        origin="The client, the tenant or the API in `[sign_in]` does not exist.",
         final=True,
     ),
     _Row(
@@ -255,7 +256,7 @@ _ROWS = (
         N_("Start again for a new code."),
         YOU,
         (54005, 70018, 70019, 70020, 90119, 90120),
-        origin="The device code was refused under another OAuth error than those for it.",
+        origin="The device code was refused with an OAuth error that is not meant for it.",
     ),
     _Row(
         "sign_in_too_old",
@@ -273,7 +274,7 @@ _ROWS = (
         N_("Wait five minutes and start again. Tell the helpdesk, and quote the reference."),
         KIOSK,
         (50196,),
-        origin="Entra ID took the kiosk for a client that asks in a circle.",
+        origin="Entra ID stopped the kiosk because it repeated the same request.",
     ),
     _Row(
         "sign_in_passing",

@@ -1,4 +1,4 @@
-"""Failures of something that a visit needs (HTTP 5xx). ``origin`` says how the broker or the kiosk knows."""
+"""Defines failures of services that a visit needs (HTTP 5xx)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Unavailable(KioskError):
     sentence = N_("A service that the kiosk needs does not answer.")
     next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
     who = SERVICE
-    origin = "The broker answered with a code that this kiosk does not know; it may be of a newer version."
+    origin = "The broker answered with a code that this kiosk does not know. The broker may be newer than the kiosk."
 
 
 class BrokerUnreachable(Unavailable):
     code = "broker_unreachable"
     sentence = N_("The kiosk gets no answer from the recovery service.")
     who = KIOSK
-    origin = "The kiosk gets no connection to `[broker] url`, or no answer in time."
+    origin = "The kiosk cannot connect to `[broker] url`, or gets no answer in time."
 
 
 class BrokerGarbled(Unavailable):
@@ -28,14 +28,14 @@ class BrokerGarbled(Unavailable):
     status = 502
     sentence = N_("The recovery service gave an answer that the kiosk cannot read.")
     who = KIOSK
-    origin = "What answers at `[broker] url` is not the broker, or of another version."
+    origin = "The server at `[broker] url` is not the broker, or a broker of another version."
 
 
 class SealBroken(Unavailable):
     code = "seal_broken"
     status = 502
     sentence = N_("The key arrived damaged and was thrown away.")
-    origin = "The kiosk cannot open the sealed key; something between it and the broker changed it."
+    origin = "The kiosk cannot open the sealed key. It was changed between broker and kiosk."
 
 
 class GraphUnavailable(Unavailable):
@@ -59,7 +59,7 @@ class GraphRefused(Unavailable):
     sentence = N_("Your organisation's device management does not let the recovery service in.")
     next_step = N_("Another try will not help. Ask the helpdesk to read the key for you, and quote the reference.")
     final = True
-    origin = "Graph answers 401 or 403 and gives no reason, such as for a token that it no longer takes."
+    origin = "Graph answers 401 or 403 without a reason, for example because it no longer accepts the token."
 
 
 class GraphNoPermission(GraphRefused):
@@ -71,7 +71,9 @@ class GraphNoPermission(GraphRefused):
 class GraphNoRole(GraphRefused):
     code = "graph_no_role"
     sentence = N_("Your organisation's device management forbids the recovery service to do this.")
-    origin = "Intune answers 401 or 403 with `Forbidden` inside: it knows the application and does not let it do this."
+    origin = (
+        "Intune answers 401 or 403 with `Forbidden` inside: it knows the application but does not permit the request."
+    )
 
 
 class CertificateRefused(GraphRefused):
@@ -84,7 +86,7 @@ class GraphGarbled(Unavailable):
     code = "graph_garbled"
     status = 502
     sentence = N_("Your organisation's device management gave an answer that cannot be read.")
-    origin = "Graph's answer has another form than its description says."
+    origin = "Graph's answer does not have the documented form."
 
 
 class TokensUnavailable(Unavailable):
@@ -96,10 +98,10 @@ class TokensUnavailable(Unavailable):
 class RecordUnavailable(Unavailable):
     code = "record_unavailable"
     sentence = N_("The recovery service cannot write its record, and without a record no key is shown.")
-    origin = "The database at `[record] database` cannot be written, or not in time."
+    origin = "Writing to the database at `[record] database` failed or took too long."
 
 
 class SinkUnavailable(RecordUnavailable):
     code = "sink_unavailable"
     sentence = N_("The recovery service cannot pass its record on, and your organisation shows no key without that.")
-    origin = "A `[[sink]]` that is `required` does not take the record."
+    origin = "A `[[sink]]` with `required` does not accept the record."
