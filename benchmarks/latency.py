@@ -24,14 +24,14 @@ def measure(kiosk_toml: Path, presses: int = PRESSES) -> Iterator[Topic]:
     with ExitStack() as stack:
         plain = stack.enter_context(minimal_app())
         slower = stack.enter_context(minimal_app(WIPING))
-        desk = stack.enter_context(kiosk(kiosk_toml))
-        desk.walk_to_devices()
+        program = stack.enter_context(kiosk(kiosk_toml))
+        program.walk_to_devices()
         for count in range(1, presses + 1):
             bare.values.append(_answer(plain, SPACE, f"pressed {count} times"))
-            arrow.values.append(_answer(desk, DOWN, f"▶ {SECOND}"))
+            arrow.values.append(_answer(program, DOWN, f"▶ {SECOND}"))
             wiping.values.append(_answer(slower, SPACE, f"pressed {count} times"))
-            letter.values.append(_answer(desk, b"m", "Filter: m"))
-            _answer(desk, BACKSPACE, "Macs are registered")
+            letter.values.append(_answer(program, b"m", "Filter: m"))
+            _answer(program, BACKSPACE, "Macs are registered")
     yield Topic("Key press to frame", (bare, wiping, arrow, letter))
 
 

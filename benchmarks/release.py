@@ -55,9 +55,9 @@ def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
     bare_count, whole_count = Figure("bare requests", "n"), Figure("kiosk, from Enter in the list", "n")
     visit_count = {name: Figure(f"kiosk, a whole visit: {name}", "n") for name in ("Entra ID", "Graph")}
     admin = Admin(services)
-    with Bare(services) as bare, kiosk(services.kiosk_toml) as desk:
+    with Bare(services) as bare, kiosk(services.kiosk_toml) as program:
         admin.forget_requests()
-        desk.walk_to_devices()
+        program.walk_to_devices()
         asked = admin.requests()
         device_id = bare.find(FIRST)
         broker = _broker(services, admin.token(), device_id)
@@ -70,14 +70,14 @@ def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
             with_token.values.append(_milliseconds(lambda: bare.key(device_id, fresh_token=True)))
             broker_time.values.append(_milliseconds(broker))
             admin.forget_requests()
-            pressed = desk.press(ENTER)
-            whole_time.values.append((desk.painted(b"Vanishes in") - pressed) * 1000)
+            pressed = program.press(ENTER)
+            whole_time.values.append((program.painted(b"Vanishes in") - pressed) * 1000)
             release = admin.requests()
             whole_count.values.append(release.total())
-            desk.settle(_PAUSE_SECONDS)
-            desk.press(ESCAPE)
-            desk.painted(b"Which Mac is locked?")
-            desk.settle(_PAUSE_SECONDS)
+            program.settle(_PAUSE_SECONDS)
+            program.press(ESCAPE)
+            program.painted(b"Which Mac is locked?")
+            program.settle(_PAUSE_SECONDS)
     for name, figure in visit_count.items():
         figure.values.append((asked + release)[name])
     yield Topic("A recovery key", (bare_time, with_token, broker_time, whole_time))

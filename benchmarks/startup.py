@@ -26,7 +26,7 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
         for _ in range(2):
             # For the caches of the machine.
             stack.enter_context(minimal_app())
-            desk = stack.enter_context(kiosk(kiosk_toml))
+            running = stack.enter_context(kiosk(kiosk_toml))
         for _ in range(rounds):
             with minimal_app() as program:
                 bare.values.append(program.first_frame * 1000)
@@ -38,9 +38,9 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
                 sizes.add_kiosk(program)
             with kiosk(kiosk_toml, ENVIRONMENT) as program:
                 twice.values.append(program.first_frame * 1000)
-            for figure, seconds in zip((following, answered), _next_visit(desk), strict=True):
+            for figure, seconds in zip((following, answered), _next_visit(running), strict=True):
                 figure.values.append(seconds * 1000)
-            sizes.add_next_visit(desk)
+            sizes.add_next_visit(running)
     yield Topic("First frame", (bare, wiping, cold, twice))
     yield Topic("First frame of the next visit", (cold, following, answered))
     yield Topic("Resident memory (RSS)", sizes.resident)
@@ -48,23 +48,23 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
     yield Topic("Unique memory (USS)", sizes.unique)
 
 
-def _next_visit(desk: Program) -> tuple[float, float]:
+def _next_visit(program: Program) -> tuple[float, float]:
     """Seconds from the key that ends the goodbye to the next welcome, and to the help that is asked for at once.
 
     In between: end of a process, cleaning, fork, the first frame of the visit before; then the new visit's own.
     """
-    desk.press(ENTER)
-    desk.painted(b"Code valid for")
-    desk.settle(0.2)
-    desk.press(F10)
-    desk.painted(b"You are signed out")
-    desk.settle(0.2)
-    pressed = desk.press(ENTER)
-    painted = desk.painted(WELCOME) - pressed
-    desk.press(F1)
-    answered = desk.painted(HELP) - pressed
-    desk.press(ESCAPE)
-    desk.painted(WELCOME)
+    program.press(ENTER)
+    program.painted(b"Code valid for")
+    program.settle(0.2)
+    program.press(F10)
+    program.painted(b"You are signed out")
+    program.settle(0.2)
+    pressed = program.press(ENTER)
+    painted = program.painted(WELCOME) - pressed
+    program.press(F1)
+    answered = program.painted(HELP) - pressed
+    program.press(ESCAPE)
+    program.painted(WELCOME)
     return painted, answered
 
 

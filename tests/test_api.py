@@ -19,16 +19,16 @@ from kiosk.errors import BrokerGarbled, BrokerUnreachable, DeviceNotYours, KeyNo
 from kiosk.models import CheckOutcome, Device, Ending, ReleaseChecked
 from kiosk.visit.visit import Visit
 from tests.support.broker import running_broker
-from tests.support.whole import Whole, whole
+from tests.support.services import Services, services
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    with whole(tmp_path_factory.mktemp("whole"), rules={"per_person": (), "per_device": ()}) as everything:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with services(tmp_path_factory.mktemp("services"), rules={"per_person": (), "per_device": ()}) as everything:
         yield everything
 
 
-async def signed_in(running: Whole, who: str, terminal: str = "tty-test") -> Visit:
+async def signed_in(running: Services, who: str, terminal: str = "tty-test") -> Visit:
     visit = Visit(running.config, SystemClock(), terminal)
     code = await visit.sign_in.begin()
     waiting = asyncio.create_task(visit.sign_in.wait())
@@ -39,7 +39,7 @@ async def signed_in(running: Whole, who: str, terminal: str = "tty-test") -> Vis
     return visit
 
 
-async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
+async def test_a_visit_from_sign_in_to_the_key(running: Services) -> None:
     visit = await signed_in(running, "Ada Kessler")
     assert visit.person.name == "Ada Kessler"
     devices = await visit.broker.devices()
@@ -57,13 +57,13 @@ async def test_a_visit_from_sign_in_to_the_key(running: Whole) -> None:
     assert closed["terminal"] == "tty-test"
 
 
-async def test_a_machine_with_an_odd_name_can_ask(running: Whole) -> None:
+async def test_a_machine_with_an_odd_name_can_ask(running: Services) -> None:
     visit = await signed_in(running, "Ada Kessler", "caf\u00e9\n tty1 ")
     assert running.broker.rows("session.opened")[-1]["terminal"] == "caf?? tty1"
     await visit.end(Ending.FINISHED)
 
 
-async def test_refusals_come_back_as_what_they_are(running: Whole) -> None:
+async def test_refusals_come_back_as_what_they_are(running: Services) -> None:
     visit = await signed_in(running, "Priya Raman")
     devices = {device.name: device for device in await visit.broker.devices()}
     with pytest.raises(KeyNotEscrowed) as raised:
@@ -76,7 +76,7 @@ async def test_refusals_come_back_as_what_they_are(running: Whole) -> None:
     await visit.end(Ending.FINISHED)
 
 
-async def test_without_a_sign_in_there_is_nothing(running: Whole) -> None:
+async def test_without_a_sign_in_there_is_nothing(running: Services) -> None:
     client = Broker(running.config.broker, lambda: "Bearer nonsense", "")
     with pytest.raises(TokenRefused):
         await client.session()
@@ -198,7 +198,7 @@ async def test_an_id_or_a_reason_that_cannot_be_sent_is_one_of_our_errors(tmp_pa
     await client.aclose()
 
 
-async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> None:
+async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Services) -> None:
     """A key that is fetched again while the broker is still being told of the last one's end stays readable."""
     visit = await signed_in(running, "Ada Kessler")
     mac = next(device for device in await visit.broker.devices() if not device.refusal)
@@ -216,7 +216,7 @@ async def test_the_end_of_one_reveal_does_not_touch_the_next(running: Whole) -> 
 
 @pytest.mark.parametrize("broker", ["away", "silent"])
 async def test_what_could_not_be_told_at_first_is_told_at_the_end(
-    running: Whole, tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
+    running: Services, tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broker that is restarted just as the countdown ends still learns that it was the countdown."""
     monkeypatch.setattr("kiosk.api._FAREWELL_SECONDS", 0.2)
@@ -225,7 +225,7 @@ async def test_what_could_not_be_told_at_first_is_told_at_the_end(
     config = msgspec.structs.replace(running.broker.config, listen=listen)
     kiosk = msgspec.structs.replace(running.config, broker=BrokerAddress(url=f"unix:{path}"))
     with running_broker(config):
-        visit = await signed_in(Whole(running.sandbox, running.broker, kiosk), "Ada Kessler")
+        visit = await signed_in(Services(running.sandbox, running.broker, kiosk), "Ada Kessler")
         mac = next(device for device in await visit.broker.devices() if not device.refusal)
         reveal = await visit.release(mac)
     key = reveal.key

@@ -17,7 +17,7 @@ from tests.causes.start import PATIENT, UNLIMITED, Start, at
 from tests.causes.tables import REFUSED, by_person
 from tests.support.broker import broker_config, running_broker
 from tests.support.sandbox import RunningSandbox, running_sandbox
-from tests.support.whole import Whole
+from tests.support.services import Services
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def start(sandbox: RunningSandbox) -> Iterator[Start]:
     """Starts a broker with tables of its own, with the sandbox behind it."""
     with contextlib.ExitStack() as stack:
 
-        def start(**tables: Any) -> Whole:
+        def start(**tables: Any) -> Services:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kb")))
             config = broker_config(sandbox.directory, place, **({"rules": UNLIMITED, "graph": PATIENT} | tables))
             return at(sandbox, stack.enter_context(running_broker(config, ca_bundle=sandbox.ca)))
@@ -48,7 +48,7 @@ def start(sandbox: RunningSandbox) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def shared(sandbox: RunningSandbox) -> Iterator[Whole]:
+def shared(sandbox: RunningSandbox) -> Iterator[Services]:
     """A broker without limits."""
     with tempfile.TemporaryDirectory(prefix="kb") as name:
         config = broker_config(sandbox.directory, Path(name), rules=UNLIMITED, graph=PATIENT)
@@ -57,7 +57,7 @@ def shared(sandbox: RunningSandbox) -> Iterator[Whole]:
 
 
 @pytest.fixture
-def running(shared: Whole, caplog: pytest.LogCaptureFixture) -> Iterator[Whole]:
+def running(shared: Services, caplog: pytest.LogCaptureFixture) -> Iterator[Services]:
     caplog.set_level(logging.INFO)
     yield shared
     shared.sandbox.clear_faults()

@@ -10,7 +10,7 @@ from tests.causes.start import Start
 from tests.causes.tables import MACS
 from tests.support.kiosk_user import KEY, KioskUser, kiosk_user
 from tests.support.sandbox import RunningSandbox
-from tests.support.whole import Whole
+from tests.support.services import Services
 
 
 async def choose(person: KioskUser, name: str) -> str:
@@ -33,7 +33,7 @@ async def refused(person: KioskUser, reader: Reader, code: str) -> None:
 
 
 @pytest.mark.parametrize("whose", sorted({mac.whose for mac in MACS.values()}))
-async def test_macs_without_a_key(running: Whole, reader: Reader, whose: str) -> None:
+async def test_macs_without_a_key(running: Services, reader: Reader, whose: str) -> None:
     sandbox = running.sandbox
     async with kiosk_user(running) as person:
         await person.walk_to_devices(whose)
@@ -53,7 +53,7 @@ async def test_macs_without_a_key(running: Whole, reader: Reader, whose: str) ->
                 sandbox.change(device, os="macOS", agent="mdm", state="managed", stored=device.stored)
 
 
-async def test_a_mac_that_the_list_calls_not_managed(running: Whole, reader: Reader) -> None:
+async def test_a_mac_that_the_list_calls_not_managed(running: Services, reader: Reader) -> None:
     """What is found out only when somebody asks is in the list of whoever comes next."""
     mac = running.sandbox.device("NW-AKESSLER-MINI")
     for code in ("device_other_agent", "device_not_managed"):
@@ -66,7 +66,7 @@ async def test_a_mac_that_the_list_calls_not_managed(running: Whole, reader: Rea
         running.sandbox.change(mac, agent="mdm", state="managed")
 
 
-async def test_a_key_that_may_be_out_of_date(running: Whole) -> None:
+async def test_a_key_that_may_be_out_of_date(running: Services) -> None:
     """The only warning: in the list, and beside the key."""
     kind = kind_of("key_rotated")
     assert kind

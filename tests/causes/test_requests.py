@@ -20,7 +20,7 @@ from tests.causes.tables import GRAPH, LIMITS
 from tests.support.kiosk_user import KEY, kiosk_user
 from tests.support.other_broker import other_broker
 from tests.support.sandbox import RunningSandbox
-from tests.support.whole import Whole
+from tests.support.services import Services
 
 ADA = next(one.oid for one in load_directory(SystemClock().utc()).people() if one.name == "Ada Kessler")
 
@@ -74,7 +74,7 @@ async def test_a_reason_that_is_none_or_another(start: Start, reader: Reader) ->
             await person.press("enter")
 
 
-async def test_a_kiosk_that_asks_in_another_form(running: Whole, reader: Reader) -> None:
+async def test_a_kiosk_that_asks_in_another_form(running: Services, reader: Reader) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
@@ -96,7 +96,7 @@ async def test_a_broker_behind_another_address(start: Start, sandbox: RunningSan
 
 
 async def test_a_graph_that_does_not_give_the_key(
-    running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    running: Services, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
@@ -159,7 +159,7 @@ async def test_a_sink_that_is_needed_and_away(start: Start, reader: Reader) -> N
         await reader.passing(person, "sink_unavailable", leave="Finish")
 
 
-async def test_no_broker(running: Whole, reader: Reader, tmp_path: Path) -> None:
+async def test_no_broker(running: Services, reader: Reader, tmp_path: Path) -> None:
     async with kiosk_user(at(running.sandbox, running.broker, f"unix:{tmp_path}/none.sock")) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -167,7 +167,7 @@ async def test_no_broker(running: Whole, reader: Reader, tmp_path: Path) -> None
         await reader.passing(person, "broker_unreachable", leave="Finish")
 
 
-async def test_something_else_in_place_of_the_broker(running: Whole, reader: Reader) -> None:
+async def test_something_else_in_place_of_the_broker(running: Services, reader: Reader) -> None:
     with tempfile.TemporaryDirectory(prefix="kb") as name:
         async with (
             other_broker(Path(name) / "other.sock") as other,
@@ -184,7 +184,7 @@ async def test_something_else_in_place_of_the_broker(running: Whole, reader: Rea
                 await reader.passing(person, code)
 
 
-async def test_a_terminal_that_is_watched(running: Whole, reader: Reader) -> None:
+async def test_a_terminal_that_is_watched(running: Services, reader: Reader) -> None:
     running.sandbox.clear_requests()
     async with kiosk_user(running, look=lambda: Recorders(("asciinema",), Policy.REFUSE)) as person:
         await person.walk_to_devices("Ada Kessler")

@@ -11,7 +11,7 @@ from tests.causes.reader import Reader
 from tests.causes.start import CODE_CALL, TOKEN_CALL, Start
 from tests.causes.tables import BEFORE_THE_CODE, ENDED, REFUSED, TOKENS
 from tests.support.kiosk_user import KioskUser, kiosk_user
-from tests.support.whole import Whole
+from tests.support.services import Services
 
 PHONE = [*REFUSED, *ENDED]
 Step = Callable[[KioskUser], Awaitable[None]]
@@ -74,7 +74,7 @@ async def end_at_the_phone(person: KioskUser, reader: Reader, code: str) -> None
 
 
 @pytest.mark.parametrize("code", [code for code in PHONE if BY_CODE[code].final])
-async def test_sign_ins_that_another_try_does_not_help(running: Whole, reader: Reader, code: str) -> None:
+async def test_sign_ins_that_another_try_does_not_help(running: Services, reader: Reader, code: str) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -84,7 +84,7 @@ async def test_sign_ins_that_another_try_does_not_help(running: Whole, reader: R
 
 
 @pytest.mark.parametrize("third", range(3))
-async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, third: int) -> None:
+async def test_sign_ins_that_end_at_the_phone(running: Services, reader: Reader, third: int) -> None:
     codes = [code for code in PHONE if not BY_CODE[code].final][third::3]
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
@@ -99,7 +99,7 @@ async def test_sign_ins_that_end_at_the_phone(running: Whole, reader: Reader, th
         await person.until("You are signed out")
 
 
-async def test_sign_ins_that_end_before_there_is_a_code(running: Whole, reader: Reader) -> None:
+async def test_sign_ins_that_end_before_there_is_a_code(running: Services, reader: Reader) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         for code, fault in BEFORE_THE_CODE.items():
@@ -146,7 +146,7 @@ async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Read
 
 
 async def test_a_sign_in_that_is_lost_on_the_way(
-    running: Whole, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    running: Services, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import RunningBroker, broker_config, running_broker
-from tests.support.checks import Stage, stage
+from tests.support.checks import Installation, installation
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
@@ -31,12 +31,12 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.fixture
-def healthy(pair: Pair) -> Iterator[Stage]:
+def healthy(pair: Pair) -> Iterator[Installation]:
     """Everything as it should be."""
     tenant = pair.sandbox.data.tenant
     with (
         tempfile.TemporaryDirectory(prefix="kc") as name,
-        stage(pair.sandbox, Path(name), pair.broker.config.listen.url) as made,
+        installation(pair.sandbox, Path(name), pair.broker.config.listen.url) as made,
     ):
         yield made
     pair.sandbox.clear_faults()

@@ -23,12 +23,12 @@ from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.config.loading import load
 from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
-from tests.support.checks import Stage
+from tests.support.checks import Installation
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
 from tests.support.terminal import KIOSK
 
 
-def test_postgresql(healthy: Stage) -> None:
+def test_postgresql(healthy: Installation) -> None:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip(MISSING)
@@ -52,7 +52,7 @@ def test_postgresql(healthy: Stage) -> None:
             assert connection.execute("SELECT trials FROM head").fetchone() == (0,)
 
 
-def test_a_disk_that_is_full(healthy: Stage) -> None:
+def test_a_disk_that_is_full(healthy: Installation) -> None:
     small = healthy.place / "small"
     small.mkdir(0o700)
     mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", small]
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full(healthy: Stage) -> None:
         subprocess.run(["umount", small], check=True)
 
 
-def test_of_a_large_record_the_newest_rows_are_read(healthy: Stage) -> None:
+def test_of_a_large_record_the_newest_rows_are_read(healthy: Installation) -> None:
     config = load(healthy.broker_toml, BrokerConfig)
     for _ in range(6):
         with open_record(config, SystemClock()).running():
@@ -96,7 +96,7 @@ def newest(settings: RecordSettings) -> Finding:
     return record.record(settings, None, whole=5)
 
 
-def test_a_service_that_never_answers_is_not_waited_for(healthy: Stage) -> None:
+def test_a_service_that_never_answers_is_not_waited_for(healthy: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         healthy.kiosk["sign_in"]["authority"] = f"https://localhost:{silent.getsockname()[1]}/{healthy.sandbox.tenant}"
         healthy.write()

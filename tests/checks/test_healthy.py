@@ -20,7 +20,7 @@ from kiosk.checks.report import Report, line
 from kiosk.checks.result import Check, Level, Result, Run, failed, passed
 from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
-from tests.support.checks import CURVE, RSA, Stage, certificate, server
+from tests.support.checks import CURVE, RSA, Installation, certificate, server
 from tests.support.terminal import KIOSK
 
 MISSING = "sqlalchemy is not installed; this command needs recovery-kiosk[broker]"
@@ -36,7 +36,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
-def test_everything_passes(healthy: Stage, side: str) -> None:
+def test_everything_passes(healthy: Installation, side: str) -> None:
     results = healthy.results(side)
     wrong = {name: result for name, result in results.items() if result.level is not Level.PASS}
     assert wrong.keys() <= EXCUSED, wrong
@@ -45,7 +45,7 @@ def test_everything_passes(healthy: Stage, side: str) -> None:
     assert not any(result.fix for result in results.values() if result.level is Level.PASS)
 
 
-def test_a_broker_on_https_and_a_certificate_in_a_pfx(healthy: Stage) -> None:
+def test_a_broker_on_https_and_a_certificate_in_a_pfx(healthy: Installation) -> None:
     port, shown = healthy.stack.enter_context(server(healthy.place, certificate(CURVE), CURVE))
     (healthy.place / "shown-key.pem").chmod(0o600)
     key = str(healthy.place / "shown-key.pem")
@@ -64,7 +64,7 @@ def test_a_broker_on_https_and_a_certificate_in_a_pfx(healthy: Stage) -> None:
         assert words in results[name].found
 
 
-def test_nothing_is_left_behind_and_no_key_is_asked_for(healthy: Stage) -> None:
+def test_nothing_is_left_behind_and_no_key_is_asked_for(healthy: Installation) -> None:
     before = {path: path.read_bytes() for path in healthy.place.iterdir() if path.is_file()}
     healthy.sandbox.clear_requests()
     for side in ("kiosk", "broker"):
@@ -82,7 +82,7 @@ def test_nothing_is_left_behind_and_no_key_is_asked_for(healthy: Stage) -> None:
 
 
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
-def test_the_command_in_words(healthy: Stage, side: str) -> None:
+def test_the_command_in_words(healthy: Installation, side: str) -> None:
     ended = command("--config", healthy.place / f"{side}.toml")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
@@ -95,7 +95,7 @@ def test_the_command_in_words(healthy: Stage, side: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
-def test_the_command_as_json(healthy: Stage, side: str) -> None:
+def test_the_command_as_json(healthy: Installation, side: str) -> None:
     ended = command("--config", healthy.place / f"{side}.toml", "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
     report = msgspec.json.decode(ended.stdout, type=Report)
@@ -104,7 +104,7 @@ def test_the_command_as_json(healthy: Stage, side: str) -> None:
     assert all(one.keys() == {"name", "level", "found", "fix"} for one in json.loads(ended.stdout)["results"])
 
 
-def test_no_secret_is_said(healthy: Stage) -> None:
+def test_no_secret_is_said(healthy: Installation) -> None:
     healthy.broker["record"]["database"] = "postgresql+psycopg://broker:hunter2@localhost:1/record"
     token = healthy.place / "token"
     token.write_text("hunter2")
@@ -120,7 +120,7 @@ def test_no_secret_is_said(healthy: Stage) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_who_may_not_look_is_told_so_and_leaves_nothing(healthy: Stage) -> None:
+def test_who_may_not_look_is_told_so_and_leaves_nothing(healthy: Installation) -> None:
     healthy.broker_toml.chmod(0o644)
     (healthy.place / "ca.pem").chmod(0o644)
     before = {path.name for path in healthy.place.iterdir()}
@@ -143,7 +143,7 @@ def test_who_may_not_look_is_told_so_and_leaves_nothing(healthy: Stage) -> None:
     assert {path.name for path in healthy.place.iterdir()} == before
 
 
-def test_a_failure_is_an_exit_code(healthy: Stage) -> None:
+def test_a_failure_is_an_exit_code(healthy: Installation) -> None:
     healthy.kiosk["organisation"]["helpdesc"] = "nobody"
     healthy.write()
     ended = command("--config", healthy.kiosk_toml)
@@ -235,7 +235,7 @@ def test_the_kiosks_side_needs_nothing_of_the_broker() -> None:
 
 
 @pytest.mark.parametrize(("side", "code"), [("kiosk", 0), ("broker", 2)])
-def test_without_what_only_a_broker_has_installed(healthy: Stage, side: str, code: int) -> None:
+def test_without_what_only_a_broker_has_installed(healthy: Installation, side: str, code: int) -> None:
     path = healthy.place / f"{side}.toml"
     missing = "for name in ('sqlalchemy', 'starlette', 'uvicorn'): sys.modules[name] = None"
     program = (

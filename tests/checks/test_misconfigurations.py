@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kiosk import __version__
 from kiosk.checks.result import Level
 from tests.support.broker import MovedClock
-from tests.support.checks import CURVE, RSA, SHORT, Stage, broker_that_says, certificate, pem, server
+from tests.support.checks import CURVE, RSA, SHORT, Installation, broker_that_says, certificate, pem, server
 
-Seed = Callable[[Stage], object]
+Seed = Callable[[Installation], object]
 PASS, WARN, FAIL = Level.PASS, Level.WARN, Level.FAIL
 READ = "DeviceManagementManagedDevices.Read.All"
 PRIVILEGED = "DeviceManagementManagedDevices.PrivilegedOperations.All"
@@ -39,93 +39,93 @@ class Case:
 
 
 def kiosk(table: str, **values: Any) -> Seed:
-    return lambda stage: stage.kiosk.setdefault(table, {}).update(values)
+    return lambda installation: installation.kiosk.setdefault(table, {}).update(values)
 
 
 def broker(table: str, **values: Any) -> Seed:
-    return lambda stage: stage.broker.setdefault(table, {}).update(values)
+    return lambda installation: installation.broker.setdefault(table, {}).update(values)
 
 
 def mode(name: str, bits: int) -> Seed:
-    return lambda stage: (stage.place / name).chmod(bits)
+    return lambda installation: (installation.place / name).chmod(bits)
 
 
 def machine(name: str, value: str | None) -> Seed:
-    return lambda stage: stage.machine(name, value)
+    return lambda installation: installation.machine(name, value)
 
 
 def ahead(**by: float) -> Seed:
-    def seed(stage: Stage) -> None:
-        stage.clock = clock = MovedClock()
+    def seed(installation: Installation) -> None:
+        installation.clock = clock = MovedClock()
         clock.ahead = timedelta(**by)
 
     return seed
 
 
 def permissions(*names: str) -> Seed:
-    return lambda stage: stage.sandbox.register("broker", permissions=names)
+    return lambda installation: installation.sandbox.register("broker", permissions=names)
 
 
 def fault(path: str, kind: str, **more: Any) -> Seed:
-    return lambda stage: stage.sandbox.fault(path, kind, **more)
+    return lambda installation: installation.sandbox.fault(path, kind, **more)
 
 
 def own(content: bytes) -> Seed:
     """Another certificate for Graph."""
-    return lambda stage: stage.certificate(content)
+    return lambda installation: installation.certificate(content)
 
 
 def shown(name: str = "localhost", *, trusted: bool = True, **dates: Any) -> Seed:
     """A sign-in service with another certificate."""
 
-    def seed(stage: Stage) -> None:
-        there = server(stage.place, certificate(name=name, **dates))
-        port, authority = stage.stack.enter_context(there)
-        stage.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{stage.sandbox.tenant}"
+    def seed(installation: Installation) -> None:
+        there = server(installation.place, certificate(name=name, **dates))
+        port, authority = installation.stack.enter_context(there)
+        installation.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
         if trusted:
-            stage.kiosk["sign_in"]["ca_bundle"] = str(authority)
+            installation.kiosk["sign_in"]["ca_bundle"] = str(authority)
 
     return seed
 
 
-def without_tls(stage: Stage) -> None:
-    port, _ = stage.stack.enter_context(server(stage.place, None))
-    stage.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{stage.sandbox.tenant}"
+def without_tls(installation: Installation) -> None:
+    port, _ = installation.stack.enter_context(server(installation.place, None))
+    installation.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
 
 
 def tenant(name: str) -> Seed:
-    return lambda stage: stage.kiosk["sign_in"].update(authority=f"{stage.sandbox.url}/{name}")
+    return lambda installation: installation.kiosk["sign_in"].update(authority=f"{installation.sandbox.url}/{name}")
 
 
 def says(version: str = __version__, ready: tuple[int, str] | None = None) -> Seed:
     """Another broker."""
 
-    def seed(stage: Stage) -> None:
-        path = stage.place / "other.sock"
+    def seed(installation: Installation) -> None:
+        path = installation.place / "other.sock"
         fine = 200, f'{{"healthy":true,"version":"{version}"}}'
-        stage.stack.enter_context(broker_that_says(path, {"/healthz": fine, "/readyz": ready or fine}))
-        stage.kiosk["broker"]["url"] = f"unix:{path}"
+        installation.stack.enter_context(broker_that_says(path, {"/healthz": fine, "/readyz": ready or fine}))
+        installation.kiosk["broker"]["url"] = f"unix:{path}"
 
     return seed
 
 
-def left_over(stage: Stage) -> None:
-    path = stage.place / "dead.sock"
+def left_over(installation: Installation) -> None:
+    path = installation.place / "dead.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-    stage.kiosk["broker"]["url"] = f"unix:{path}"
+    installation.kiosk["broker"]["url"] = f"unix:{path}"
 
 
-def dead_log(stage: Stage) -> None:
-    stage.machine("dev/log", None)
+def dead_log(installation: Installation) -> None:
+    installation.machine("dev/log", None)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(str(stage.root / "dev" / "log"))
+        listener.bind(str(installation.root / "dev" / "log"))
 
 
-def no_broker_at_all(stage: Stage) -> None:
-    path = stage.place / "other.sock"
-    stage.stack.enter_context(broker_that_says(path, {"/healthz": (200, "<html>"), "/readyz": (200, "")}))
-    stage.kiosk["broker"]["url"] = f"unix:{path}"
+def no_broker_at_all(installation: Installation) -> None:
+    path = installation.place / "other.sock"
+    installation.stack.enter_context(broker_that_says(path, {"/healthz": (200, "<html>"), "/readyz": (200, "")}))
+    installation.kiosk["broker"]["url"] = f"unix:{path}"
 
 
 NOT_READY = '{"type":"urn:recovery-kiosk:problem:record_unavailable","title":"x","status":503,"reference":"12AB34CD"}'
@@ -136,7 +136,7 @@ KIOSK_CASES = {
         kiosk("organisation", helpdesc="x"), "configuration", FAIL, "kiosk.toml:", "correct what the line names"
     ),
     "a file that is no TOML": Case(
-        lambda stage: setattr(stage, "kiosk", {"sign_in": {"authority = ": 1}}),
+        lambda installation: setattr(installation, "kiosk", {"sign_in": {"authority = ": 1}}),
         "configuration",
         FAIL,
         "expected TOML",
@@ -174,7 +174,7 @@ KIOSK_CASES = {
         kiosk("sign_in", authority=f"https://localhost:1/{ZEROS}"), "authority", FAIL, "refuses connections", "its port"
     ),
     "an authority that is not trusted": Case(
-        lambda stage: stage.kiosk["sign_in"].pop("ca_bundle"),
+        lambda installation: installation.kiosk["sign_in"].pop("ca_bundle"),
         "authority",
         FAIL,
         "recovery-kiosk sandbox",
@@ -211,14 +211,14 @@ KIOSK_CASES = {
         kiosk("sign_in", scope=f"api://{ZEROS[:-1]}1/Session.Open"), "device-code", FAIL, "AADSTS500011", "Kiosk API"
     ),
     "no consent": Case(
-        lambda stage: stage.sandbox.register("kiosk_client", consented=()),
+        lambda installation: installation.sandbox.register("kiosk_client", consented=()),
         "device-code",
         FAIL,
         "AADSTS65001",
         "grant admin consent",
     ),
     "no public client flows": Case(
-        lambda stage: stage.sandbox.register("kiosk_client", public=False),
+        lambda installation: installation.sandbox.register("kiosk_client", public=False),
         "device-code",
         FAIL,
         "AADSTS7000218",
@@ -233,7 +233,7 @@ KIOSK_CASES = {
     "a broker of another age": Case(says("7.0.0"), "broker", FAIL, "the broker is 7.0.0", "same version on both"),
     "a broker that cannot write": Case(says(ready=(503, NOT_READY)), "broker", FAIL, "record_unavailable", "12AB34CD"),
     "a broker whose certificate is not trusted": Case(
-        lambda stage: stage.kiosk.update(broker={"url": stage.sandbox.url}),
+        lambda installation: installation.kiosk.update(broker={"url": installation.sandbox.url}),
         "broker",
         FAIL,
         "sandbox",
@@ -277,96 +277,98 @@ KIOSK_CASES = {
 }
 
 
-def left_unregistered(stage: Stage) -> None:
-    stage.certificate(pem(RSA, certificate()))
+def left_unregistered(installation: Installation) -> None:
+    installation.certificate(pem(RSA, certificate()))
 
 
-def password(stage: Stage) -> None:
-    stage.broker["record"] |= {"database": "postgresql+psycopg://broker:hunter2@localhost:1/record"}
-    stage.broker_toml.chmod(0o644)
+def password(installation: Installation) -> None:
+    installation.broker["record"] |= {"database": "postgresql+psycopg://broker:hunter2@localhost:1/record"}
+    installation.broker_toml.chmod(0o644)
 
 
-def passphrase(stage: Stage) -> None:
-    path = stage.place / "passphrase"
+def passphrase(installation: Installation) -> None:
+    path = installation.place / "passphrase"
     path.touch(0o644)
     path.chmod(0o644)
-    stage.broker["graph"]["passphrase_file"] = str(path)
+    installation.broker["graph"]["passphrase_file"] = str(path)
 
 
-def held(stage: Stage) -> None:
-    connection = stage.stack.enter_context(contextlib.closing(sqlite3.connect(stage.database, isolation_level=None)))
+def held(installation: Installation) -> None:
+    connection = installation.stack.enter_context(
+        contextlib.closing(sqlite3.connect(installation.database, isolation_level=None))
+    )
     connection.execute("BEGIN IMMEDIATE")
 
 
 def spoilt(statement: str) -> Seed:
-    def seed(stage: Stage) -> None:
-        with contextlib.closing(sqlite3.connect(stage.database, isolation_level=None)) as connection:
+    def seed(installation: Installation) -> None:
+        with contextlib.closing(sqlite3.connect(installation.database, isolation_level=None)) as connection:
             assert connection.execute(statement).rowcount == 1
 
     return seed
 
 
-def torn(stage: Stage) -> None:
-    content = bytearray(stage.database.read_bytes())
+def torn(installation: Installation) -> None:
+    content = bytearray(installation.database.read_bytes())
     content[:100] = b"\0" * 100
-    stage.database.write_bytes(content)
+    installation.database.write_bytes(content)
 
 
-def of_root(stage: Stage) -> None:
+def of_root(installation: Installation) -> None:
     """As when somebody has once started the broker as root."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a folder away")
-    os.chown(stage.place, 65534, 65534)
+    os.chown(installation.place, 65534, 65534)
 
 
 def sink(required: bool, **values: Any) -> Seed:
     mode = "required" if required else "best-effort"
-    return lambda stage: stage.broker.update(sink=[values | {"mode": mode}])
+    return lambda installation: installation.broker.update(sink=[values | {"mode": mode}])
 
 
-def distrusted_sink(stage: Stage) -> None:
-    port, _ = stage.stack.enter_context(server(stage.place, certificate()))
-    stage.broker["sink"] = [{"kind": "syslog", "url": f"tls://localhost:{port}", "mode": "required"}]
+def distrusted_sink(installation: Installation) -> None:
+    port, _ = installation.stack.enter_context(server(installation.place, certificate()))
+    installation.broker["sink"] = [{"kind": "syslog", "url": f"tls://localhost:{port}", "mode": "required"}]
 
 
-def open_token(stage: Stage) -> None:
-    path = stage.place / "token"
+def open_token(installation: Installation) -> None:
+    path = installation.place / "token"
     path.touch()
     path.chmod(0o644)
-    url = f"{stage.sandbox.url}/rows"
-    one = {"kind": "webhook", "url": url, "token_file": str(path), "ca_bundle": str(stage.sandbox.ca)}
-    stage.broker["sink"] = [one | {"mode": "required"}]
+    url = f"{installation.sandbox.url}/rows"
+    one = {"kind": "webhook", "url": url, "token_file": str(path), "ca_bundle": str(installation.sandbox.ca)}
+    installation.broker["sink"] = [one | {"mode": "required"}]
 
 
-def open_socket(stage: Stage) -> None:
-    path = stage.place / "open.sock"
+def open_socket(installation: Installation) -> None:
+    path = installation.place / "open.sock"
     fine = 200, f'{{"healthy":true,"version":"{__version__}"}}'
-    stage.stack.enter_context(broker_that_says(path, {"/healthz": fine}))
+    installation.stack.enter_context(broker_that_says(path, {"/healthz": fine}))
     path.chmod(0o666)
-    stage.broker["listen"]["url"] = f"unix:{path}"
+    installation.broker["listen"]["url"] = f"unix:{path}"
 
 
 def https(key: Any = CURVE, signer: Any = None, **dates: Any) -> Seed:
     """A broker on https, which does not run."""
 
-    def seed(stage: Stage) -> None:
-        (stage.place / "listen.pem").write_bytes(pem(certificate(signer or key, **dates)))
-        (stage.place / "listen-key.pem").touch(0o600)
-        (stage.place / "listen-key.pem").write_bytes(pem(key))
-        stage.broker["listen"] = {
+    def seed(installation: Installation) -> None:
+        (installation.place / "listen.pem").write_bytes(pem(certificate(signer or key, **dates)))
+        (installation.place / "listen-key.pem").touch(0o600)
+        (installation.place / "listen-key.pem").write_bytes(pem(key))
+        installation.broker["listen"] = {
             "url": "https://localhost:1",
-            "certificate": str(stage.place / "listen.pem"),
-            "key": str(stage.place / "listen-key.pem"),
+            "certificate": str(installation.place / "listen.pem"),
+            "key": str(installation.place / "listen-key.pem"),
         }
 
     return seed
 
 
-def another_key(stage: Stage) -> None:
+def another_key(installation: Installation) -> None:
     """Checkpoints that somebody else has signed."""
-    stage.public_key = stage.place / "kept.pub"
+    installation.public_key = installation.place / "kept.pub"
     public = Ed25519PrivateKey.generate().public_key()
-    stage.public_key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    installation.public_key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 BROKER_CASES = {
@@ -397,7 +399,7 @@ BROKER_CASES = {
         broker("tokens", scope="api://x/Session.Open"), "configuration", FAIL, "scope", "short name"
     ),
     "the version of Graph without keys": Case(
-        lambda stage: stage.broker["graph"].update(url=f"{stage.sandbox.url}/v1.0"),
+        lambda installation: installation.broker["graph"].update(url=f"{installation.sandbox.url}/v1.0"),
         "configuration",
         FAIL,
         "beta only",
@@ -450,7 +452,11 @@ BROKER_CASES = {
     "a key that is too short": Case(own(pem(SHORT, certificate(SHORT))), "certificate", FAIL, "1024 bits", "a new one"),
     "a key that is not RSA": Case(own(pem(CURVE, certificate(CURVE))), "certificate", FAIL, "an RSA key", "step 3"),
     "an authority that is not trusted": Case(
-        lambda stage: stage.broker["tokens"].pop("ca_bundle"), "authority", FAIL, "is issued by", "tokens.ca_bundle"
+        lambda installation: installation.broker["tokens"].pop("ca_bundle"),
+        "authority",
+        FAIL,
+        "is issued by",
+        "tokens.ca_bundle",
     ),
     "signing keys that cannot be read": Case(
         fault("*/discovery/v2.0/keys", "html"), "signing-keys", FAIL, "signing keys of", "tokens.authority"
@@ -525,7 +531,7 @@ BROKER_CASES = {
         machine("proc/self/mounts", "server:/x / nfs4 rw 0 0"), "database", FAIL, "is on nfs4", "use PostgreSQL"
     ),
     "a record that is not there yet": Case(
-        lambda stage: stage.database.unlink(), "database", WARN, "does not exist yet", "start the broker"
+        lambda installation: installation.database.unlink(), "database", WARN, "does not exist yet", "start the broker"
     ),
     "a PostgreSQL that is not there": Case(
         broker("record", database="postgresql+psycopg://broker@localhost:1/record"),
@@ -555,10 +561,10 @@ BROKER_CASES = {
 }
 
 
-def found(stage: Stage, side: str, case: Case) -> None:
-    case.seed(stage)
-    stage.write()
-    results = stage.results(side)
+def found(installation: Installation, side: str, case: Case) -> None:
+    case.seed(installation)
+    installation.write()
+    results = installation.results(side)
     result = results[case.check]
     assert result.level is case.level, results
     assert case.found in result.found, result
@@ -569,17 +575,17 @@ def found(stage: Stage, side: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", KIOSK_CASES.values(), ids=KIOSK_CASES)
-def test_of_the_kiosk(healthy: Stage, case: Case) -> None:
+def test_of_the_kiosk(healthy: Installation, case: Case) -> None:
     found(healthy, "kiosk", case)
 
 
 @pytest.mark.parametrize("case", BROKER_CASES.values(), ids=BROKER_CASES)
-def test_of_the_broker(healthy: Stage, case: Case) -> None:
+def test_of_the_broker(healthy: Installation, case: Case) -> None:
     found(healthy, "broker", case)
 
 
 @pytest.mark.parametrize("pair_of", [(READ, CONFIGURATION), (READ, PRIVILEGED)])
-def test_either_set_of_permissions_is_enough(healthy: Stage, pair_of: tuple[str, str]) -> None:
+def test_either_set_of_permissions_is_enough(healthy: Installation, pair_of: tuple[str, str]) -> None:
     healthy.sandbox.register("broker", permissions=pair_of)
     results = healthy.results("broker")
     assert results["permissions"].level is PASS

@@ -19,15 +19,15 @@ def said(path: Path, *, answer: bool = True, shift: int = 0, under: tuple[str, .
     command = [*KIOSK, "check", "--config", str(path)]
     if under:
         command = [*under, shlex.join(command), "/dev/null"]
-    desk = Terminal(command, **options)  # type: ignore[arg-type]
+    kiosk = Terminal(command, **options)  # type: ignore[arg-type]
     answered = 0
     limit = TimeLimit(30)
-    while desk.read() and not limit.passed():
-        if answer and desk.raw.count(_ASKED) > answered:
+    while kiosk.read() and not limit.passed():
+        if answer and kiosk.raw.count(_ASKED) > answered:
             answered += 1
-            desk.press(f"\x1b[{desk.screen.cursor.y + 1};{desk.screen.cursor.x + 1 + shift}R")
-    desk.child.close(force=True)
-    return " ".join(desk.raw.decode().split())
+            kiosk.press(f"\x1b[{kiosk.screen.cursor.y + 1};{kiosk.screen.cursor.x + 1 + shift}R")
+    kiosk.child.close(force=True)
+    return " ".join(kiosk.raw.decode().split())
 
 
 def test_a_good_one(tmp_path: Path) -> None:

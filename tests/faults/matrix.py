@@ -31,14 +31,14 @@ from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal
 from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults
-from tests.faults.lane import LIMITS, WHO, Cell, Lane
+from tests.faults.product import LIMITS, WHO, Cell, Product
 from tests.support.relay import spoiled_servers
 
-LANES = 8
+PRODUCTS = 8
 _SLOW = {"hang", "trickle", "silent"}
 # A token, or a recovery key.
 SECRET = re.compile(r"eyJ[\w-]{20}|\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
-# What no single question may take, on a busy machine: every limit in the lane's configuration is far below.
+# What no single question may take, on a busy machine: every limit in the configuration is far below.
 STUCK_SECONDS = 60
 MOST_TROUBLES = 4
 NOWHERE = "https://no-such-host.invalid"
@@ -76,12 +76,12 @@ def _nowhere(call: Call) -> Cell:
 class Script:
     """A face without a terminal: somebody who goes one step further than the fault, and notes what they were told."""
 
-    def __init__(self, lane: Lane, cell: Cell) -> None:
+    def __init__(self, product: Product, cell: Cell) -> None:
         self.troubles: list[KioskError] = []
         self.codes: list[str] = []
         self.listed: Sequence[Device] = ()
         self.key = ""
-        self._lane = lane
+        self._product = product
         self._cell = cell
         self.reads_key = cell.call.phase in {"release", "closed", "lost"}
 
@@ -96,18 +96,18 @@ class Script:
 
     async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
         self.codes.append(code.user_code)
-        self._lane.approve()
+        self._product.approve()
         refusals = 0
         while not code.deadline.passed():
             # A network that comes back after two failed polls finds the same code. (Who is refused is not counted.)
             refusals += self._cell.line == "refused"
-            if self._cell.call.name == "kiosk polls for the token" and max(self._lane.struck, refusals // 50) >= 2:
-                await self._lane.mend()
+            if self._cell.call.name == "kiosk polls for the token" and max(self._product.struck, refusals // 50) >= 2:
+                await self._product.mend()
             await asyncio.sleep(0.02)
         return SignInOutcome.EXPIRED
 
     async def confirm(self, person: Person) -> Identity:
-        self._lane.person = person
+        self._product.person = person
         return Identity.NOT_MINE if self._cell.call.phase == "sign_in" else Identity.MINE
 
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
@@ -134,16 +134,16 @@ class Script:
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
         self.troubles.append(error)
         assert len(self.troubles) <= MOST_TROUBLES, [one.code for one in self.troubles]
-        await self._lane.mend()
+        await self._product.mend()
         return Choice.LEAVE if isinstance(error, DeviceRefused) else Choice.AGAIN
 
 
-async def visit(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
+async def visit(product: Product, cell: Cell, config: KioskConfig) -> Script:
     """One visit from Welcome to goodbye, and what the supervisor does after it."""
-    ui, open_reveals = Script(lane, cell), OpenReveals()
+    ui, open_reveals = Script(product, cell), OpenReveals()
     over: list[Ending] = []
     guard = VisitGuard(
-        config, lane.clock, began=lambda: None, over=over.append, terminal="lane", open_reveals=open_reveals
+        config, product.clock, began=lambda: None, over=over.append, terminal="tty-fault", open_reveals=open_reveals
     )
     guard.guarded = False
     with pytest.raises(VisitOver) as ended:
@@ -152,32 +152,32 @@ async def visit(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
     await guard.farewell(ended.value.how)
     await asyncio.gather(*guard._telling)
     if left_open := open_reveals.left_open():
-        await lane.enter("lost")
-        await asyncio.to_thread(tell_lost, config.broker, "lane", left_open, Ending.LOST)
+        await product.enter("lost")
+        await asyncio.to_thread(tell_lost, config.broker, "tty-fault", left_open, Ending.LOST)
     return ui
 
 
-async def play(lane: Lane, cell: Cell) -> Script:
-    lane.person = Person(tid="", oid="", name="", address="")
-    async with lane.playing(cell) as config, asyncio.timeout(STUCK_SECONDS):
+async def play(product: Product, cell: Cell) -> Script:
+    product.person = Person(tid="", oid="", name="", address="")
+    async with product.playing(cell) as config, asyncio.timeout(STUCK_SECONDS):
         if cell.kiosk or cell.broker:
-            return await _without_service(lane, cell, config)
-        ui = await visit(lane, cell, config)
-        check_person(lane, ui)
-        check_record(lane, ui)
+            return await _without_service(product, cell, config)
+        ui = await visit(product, cell, config)
+        check_person(product, ui)
+        check_record(product, ui)
         return ui
 
 
-async def _without_service(lane: Lane, cell: Cell, config: KioskConfig) -> Script:
+async def _without_service(product: Product, cell: Cell, config: KioskConfig) -> Script:
     """What is not there does not come back within the visit: once told, the person leaves."""
-    ui = Script(lane, cell)
+    ui = Script(product, cell)
 
     async def leave(error: KioskError, **_: Any) -> Choice:
         ui.troubles.append(error)
         return Choice.LEAVE
 
     ui.trouble = leave  # type: ignore[method-assign]
-    guard = VisitGuard(config, lane.clock, began=lambda: None, over=lambda _: None, terminal="lane")
+    guard = VisitGuard(config, product.clock, began=lambda: None, over=lambda _: None, terminal="tty-fault")
     guard.guarded = False
     with pytest.raises(VisitOver):
         await Flow(ui, guard).run()
@@ -185,13 +185,13 @@ async def _without_service(lane: Lane, cell: Cell, config: KioskConfig) -> Scrip
     return ui
 
 
-def check_person(lane: Lane, ui: Script) -> None:
+def check_person(product: Product, ui: Script) -> None:
     """The person came to where they wanted, to their own key, and saw no device twice or that is not theirs."""
-    ada = lane.sandbox.directory.find_person(WHO)
+    ada = product.sandbox.directory.find_person(WHO)
     assert ada is not None
-    mine = {device.id: device for device in lane.sandbox.directory.devices_of(ada.oid)}
+    mine = {device.id: device for device in product.sandbox.directory.devices_of(ada.oid)}
     shown = [device.id for device in ui.listed]
-    assert lane.person.oid == ada.oid, lane.person
+    assert product.person.oid == ada.oid, product.person
     assert len(shown) == len(set(shown)), shown
     assert set(shown) <= mine.keys(), shown
     # What does not look like a key, but can be typed, is shown as it is stored.
@@ -200,9 +200,9 @@ def check_person(lane: Lane, ui: Script) -> None:
     assert ui.key or not ui.reads_key
 
 
-def check_record(lane: Lane, ui: Script) -> None:
+def check_record(product: Product, ui: Script) -> None:
     """Each release has one intention and one outcome; no key left Graph without; each refusal is there to be found."""
-    rows = lane.rows.rows()
+    rows = product.rows.rows()
     intended = Counter(row["release_id"] for row in rows if row["event"] == "release.intended")
     ended = Counter(
         row["release_id"]
@@ -212,7 +212,7 @@ def check_record(lane: Lane, ui: Script) -> None:
     done = [row for row in rows if row["event"] == "release.done"]
     assert set(intended.values()) <= {1}
     assert ended == intended
-    fetched = lane.keys_fetched()
+    fetched = product.keys_fetched()
     assert len(done) <= min(len(fetched), len(intended)), (done, fetched)
     assert fetched.count("") <= len(intended), (fetched, intended)
     closed = Counter(row["release_id"] for row in rows if row["event"] == "release.closed")
@@ -281,24 +281,24 @@ async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
     # Those that take long come first: others can be played while they hang.
     waiting = deque(sorted(chosen, key=lambda cell: cell.name not in _SLOW))
     wrong: list[str] = []
-    lanes = min(LANES, len(chosen))
-    everybody = asyncio.Barrier(lanes)
+    products = min(PRODUCTS, len(chosen))
+    everybody = asyncio.Barrier(products)
 
     async def work(number: int) -> None:
         folder = place / f"{number}"
         folder.mkdir()
-        async with Lane(folder, certificates, spoiled).open() as lane:
+        async with Product(folder, certificates, spoiled).open() as product:
             # Putting one up blocks the others, who would take it for a fault.
             await everybody.wait()
             while waiting:
                 cell = waiting.popleft() if number % 2 else waiting.pop()
                 try:
-                    check_words(cell, await play(lane, cell))
+                    check_words(cell, await play(product, cell))
                 except (Exception, BaseExceptionGroup) as error:
                     wrong.append(f"{cell}: {type(error).__name__}: {error}")
 
     async with spoiled_servers(certificates.authority, place) as spoiled, asyncio.TaskGroup() as group:
-        for number in range(lanes):
+        for number in range(products):
             group.create_task(work(number))
     # Connections close in the turns of the loop that follow.
     await asyncio.sleep(0.1)

@@ -28,12 +28,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
         yield both
 
 
-def copies(desk: Terminal, key: str) -> int:
+def copies(kiosk: Terminal, key: str) -> int:
     """Of the key, and of what was typed: small letters, with and without dashes."""
     pairs = list(itertools.pairwise(key.lower().split("-")))
     typed = [joint.join(pair).encode(form) for pair in pairs for joint in ("", "-") for form in FORMS]
     found = 0
-    for pid in (desk.pid, *(child.pid for child in psutil.Process(desk.pid).children())):
+    for pid in (kiosk.pid, *(child.pid for child in psutil.Process(kiosk.pid).children())):
         # A visit that ends meanwhile has no memory any more.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found += len(scan(pid, key))
@@ -41,37 +41,37 @@ def copies(desk: Terminal, key: str) -> int:
     return found
 
 
-def gone(desk: Terminal, key: str) -> None:
-    desk.settle(0.2)
-    assert copies(desk, key) == 0
+def gone(kiosk: Terminal, key: str) -> None:
+    kiosk.settle(0.2)
+    assert copies(kiosk, key) == 0
 
 
 def test_a_copy_is_checked_and_nothing_stays(running: Tenant) -> None:
-    with terminal(*running.arguments) as desk:
-        key = walk_to_key(desk)
-        desk.press(F2)
-        desk.wait_for("Group 1 of 6")
-        desk.press(F2)
-        desk.wait_for("Group 1 of 6", gone=True)
-        desk.press(ENTER)
-        desk.wait_for("Check your copy")
-        gone(desk, key)
-        desk.press(key.lower()[:14])
-        desk.wait_for("Group 4: type")
-        gone(desk, key)
-        desk.wait_for("The time is over")
-        gone(desk, key)
-        desk.press(key.lower()[14:])
-        desk.wait_for("Your copy is right")
-        gone(desk, key)
-        desk.press(ENTER)
-        desk.wait_for("Page 1 of 2")
-        gone(desk, key)
-        desk.press(ENTER)
-        desk.wait_for("Page 2 of 2")
-        desk.press(ENTER)
-        desk.wait_for("You are signed out")
-        gone(desk, key)
+    with terminal(*running.arguments) as kiosk:
+        key = walk_to_key(kiosk)
+        kiosk.press(F2)
+        kiosk.wait_for("Group 1 of 6")
+        kiosk.press(F2)
+        kiosk.wait_for("Group 1 of 6", gone=True)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Check your copy")
+        gone(kiosk, key)
+        kiosk.press(key.lower()[:14])
+        kiosk.wait_for("Group 4: type")
+        gone(kiosk, key)
+        kiosk.wait_for("The time is over")
+        gone(kiosk, key)
+        kiosk.press(key.lower()[14:])
+        kiosk.wait_for("Your copy is right")
+        gone(kiosk, key)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Page 1 of 2")
+        gone(kiosk, key)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Page 2 of 2")
+        kiosk.press(ENTER)
+        kiosk.wait_for("You are signed out")
+        gone(kiosk, key)
     (checked,) = running.broker.rows("release.checked")
     assert (checked["outcome"], checked["detail"]) == ("right", "6 of 6 groups right")
 
@@ -80,10 +80,10 @@ def test_the_scanner_finds_what_is_typed() -> None:
     """The control: a program that keeps a copy."""
     key = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
     keeps = "import sys; kept = sys.stdin.readline(); print('kept', flush=True); sys.stdin.readline()"
-    desk = Terminal([sys.executable, "-c", keeps])
+    kiosk = Terminal([sys.executable, "-c", keeps])
     try:
-        desk.press(key.lower() + "\r")
-        desk.wait_for("kept")
-        assert copies(desk, key) > 0
+        kiosk.press(key.lower() + "\r")
+        kiosk.wait_for("kept")
+        assert copies(kiosk, key) > 0
     finally:
-        desk.child.close(force=True)
+        kiosk.child.close(force=True)

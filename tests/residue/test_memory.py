@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.line import Line, cut, damaged, line
 from tests.support.memory import scan, writable_regions
+from tests.support.socket_proxy import SocketProxy, cut, damaged, socket_proxy
 from tests.support.tenant import Tenant, shown_key, tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, Terminal, terminal
 
@@ -35,15 +35,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
         yield both
 
 
-def places(desk: Terminal, running: Tenant, key: str) -> dict[str, int]:
+def places(kiosk: Terminal, running: Tenant, key: str) -> dict[str, int]:
     """How many copies each process of ours holds."""
-    found = {name: len(scan(pid, key)) for name, pid in (("supervisor", desk.pid), ("broker", running.broker.pid))}
+    found = {name: len(scan(pid, key)) for name, pid in (("supervisor", kiosk.pid), ("broker", running.broker.pid))}
     found["visit"] = 0
-    for child in psutil.Process(desk.pid).children():
+    for child in psutil.Process(kiosk.pid).children():
         # One that ends meanwhile has no memory any more.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found["visit"] += len(scan(child.pid, key))
-    lasting = {"supervisor": desk.pid, "broker": running.broker.pid}
+    lasting = {"supervisor": kiosk.pid, "broker": running.broker.pid}
     return found | {name: len(scan(pid, key)) for name, pid in lasting.items()}
 
 
@@ -55,56 +55,56 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("run", range(metafunc.config.getoption("--residue-runs")))
 
 
-def gone(desk: Terminal, running: Tenant, key: str) -> None:
-    desk.settle(0.2)
-    assert places(desk, running, key) == NONE
+def gone(kiosk: Terminal, running: Tenant, key: str) -> None:
+    kiosk.settle(0.2)
+    assert places(kiosk, running, key) == NONE
 
 
 def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
-    with terminal(*running.arguments) as desk:
-        key = walk_to_key(desk)
-        while_shown = places(desk, running, key)
+    with terminal(*running.arguments) as kiosk:
+        key = walk_to_key(kiosk)
+        while_shown = places(kiosk, running, key)
         # It is on the screen, so it has to be somewhere: without this the zeros below would mean nothing.
         assert while_shown["visit"] > 0
         assert (while_shown["supervisor"], while_shown["broker"]) == (0, 0)
-        desk.wait_for("The time is over")
-        gone(desk, running, key)
-        desk.press(ENTER)
-        shown_key(desk)
-        desk.press(" ")
-        desk.wait_for("The key is hidden")
-        gone(desk, running, key)
-        desk.press(ENTER)
-        assert shown_key(desk) == key
-        desk.press(ESCAPE)
-        desk.wait_for("Which Mac is locked?")
-        gone(desk, running, key)
-        desk.press(ENTER)
-        shown_key(desk)
-        desk.press(F1)
-        desk.wait_for("Write the 24 characters down")
-        desk.settle(REVEAL_SECONDS + 0.5)
-        gone(desk, running, key)
-        desk.press(ESCAPE)
-        desk.wait_for("The time is over")
-        desk.press(ENTER)
-        shown_key(desk)
-        (visit,) = psutil.Process(desk.pid).children()
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        gone(desk, running, key)
-        desk.press(ENTER)
+        kiosk.wait_for("The time is over")
+        gone(kiosk, running, key)
+        kiosk.press(ENTER)
+        shown_key(kiosk)
+        kiosk.press(" ")
+        kiosk.wait_for("The key is hidden")
+        gone(kiosk, running, key)
+        kiosk.press(ENTER)
+        assert shown_key(kiosk) == key
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Which Mac is locked?")
+        gone(kiosk, running, key)
+        kiosk.press(ENTER)
+        shown_key(kiosk)
+        kiosk.press(F1)
+        kiosk.wait_for("Write the 24 characters down")
+        kiosk.settle(REVEAL_SECONDS + 0.5)
+        gone(kiosk, running, key)
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("The time is over")
+        kiosk.press(ENTER)
+        shown_key(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        gone(kiosk, running, key)
+        kiosk.press(ENTER)
         visit.wait(10)
-        desk.wait_for("Press Enter to begin")
-        gone(desk, running, key)
+        kiosk.wait_for("Press Enter to begin")
+        gone(kiosk, running, key)
 
 
 @pytest.fixture
-def meddler(running: Tenant, tmp_path: Path) -> Iterator[tuple[Line, list[str]]]:
+def meddler(running: Tenant, tmp_path: Path) -> Iterator[tuple[SocketProxy, list[str]]]:
     """A line of its own to the broker, and the arguments of a kiosk that uses it."""
     address = f"unix:{running.sandbox.directory}/broker.sock"
     settings = running.kiosk_toml.with_name(f"{tmp_path.name}.toml")
-    with line(tmp_path / "line.sock", Path(address.removeprefix("unix:"))) as between:
+    with socket_proxy(tmp_path / "proxy.sock", Path(address.removeprefix("unix:"))) as between:
         text = running.kiosk_toml.read_text()
         assert address in text
         settings.write_text(text.replace(address, f"unix:{between.path}"))
@@ -113,66 +113,66 @@ def meddler(running: Tenant, tmp_path: Path) -> Iterator[tuple[Line, list[str]]]
 
 @pytest.mark.parametrize("damage", [damaged, cut], ids=["a broken seal", "half an answer"])
 def test_an_answer_that_fails_leaves_no_key(
-    running: Tenant, meddler: tuple[Line, list[str]], damage: Callable[[bytes], bytes], run: int
+    running: Tenant, meddler: tuple[SocketProxy, list[str]], damage: Callable[[bytes], bytes], run: int
 ) -> None:
     between, arguments = meddler
-    with terminal(*arguments) as desk:
-        key = walk_to_key(desk)
-        desk.press(ESCAPE)
-        desk.wait_for("Which Mac is locked?")
+    with terminal(*arguments) as kiosk:
+        key = walk_to_key(kiosk)
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Which Mac is locked?")
         between.meddle = damage
-        desk.press(ENTER)
-        desk.wait_for("Reference")
-        gone(desk, running, key)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Reference")
+        gone(kiosk, running, key)
         between.meddle = bytes
-        desk.press(ENTER)
-        assert shown_key(desk) == key
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        gone(desk, running, key)
+        kiosk.press(ENTER)
+        assert shown_key(kiosk) == key
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        gone(kiosk, running, key)
 
 
 @pytest.mark.parametrize("meanwhile", [ESCAPE, F10], ids=["given up", "locked"])
 def test_a_key_that_comes_too_late_leaves_nothing(
-    running: Tenant, meddler: tuple[Line, list[str]], meanwhile: str, run: int
+    running: Tenant, meddler: tuple[SocketProxy, list[str]], meanwhile: str, run: int
 ) -> None:
     between, arguments = meddler
-    with terminal(*arguments) as desk:
-        key = walk_to_key(desk)
-        desk.press(ESCAPE)
-        desk.wait_for("Which Mac is locked?")
+    with terminal(*arguments) as kiosk:
+        key = walk_to_key(kiosk)
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Which Mac is locked?")
         between.hold()
-        desk.press(ENTER)
+        kiosk.press(ENTER)
         assert between.holding.wait(10)
-        desk.wait_for("Fetching the recovery key")
-        desk.press(meanwhile)
-        desk.wait_for("Which Mac is locked?", "This terminal is locked")
+        kiosk.wait_for("Fetching the recovery key")
+        kiosk.press(meanwhile)
+        kiosk.wait_for("Which Mac is locked?", "This terminal is locked")
         between.let_go()
-        gone(desk, running, key)
-        assert not [group for group in key.split("-") if group in desk.text]
-        desk.press(F10)
-        desk.press(ENTER)
-        desk.wait_for("Press Enter to begin")
-        gone(desk, running, key)
+        gone(kiosk, running, key)
+        assert not [group for group in key.split("-") if group in kiosk.text]
+        kiosk.press(F10)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Press Enter to begin")
+        gone(kiosk, running, key)
 
 
 def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int) -> None:
     """While the visit lasts it has to be there; the supervisor never has it."""
-    with terminal(*running.arguments) as desk:
-        walk_to_key(desk)
-        (visit,) = psutil.Process(desk.pid).children()
+    with terminal(*running.arguments) as kiosk:
+        walk_to_key(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
         assert tokens(visit.pid) > 0
-        assert tokens(desk.pid) == 0
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
+        assert tokens(kiosk.pid) == 0
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
         while tokens(visit.pid):
             # The broker is told first, with this token; after the goodbye there is no process to look into.
-            desk.settle(0.1)
+            kiosk.settle(0.1)
         assert visit.is_running()
-        desk.press(ENTER)
+        kiosk.press(ENTER)
         visit.wait(10)
-        desk.wait_for("Press Enter to begin")
-        assert tokens(desk.pid) == 0
+        kiosk.wait_for("Press Enter to begin")
+        assert tokens(kiosk.pid) == 0
 
 
 def tokens(pid: int) -> int:
@@ -180,9 +180,9 @@ def tokens(pid: int) -> int:
 
 
 def test_no_core_and_no_stranger(running: Tenant) -> None:
-    with terminal(*running.arguments) as desk:
-        desk.wait_for("Press Enter to begin")
-        for process in [psutil.Process(desk.pid), *psutil.Process(desk.pid).children()]:
+    with terminal(*running.arguments) as kiosk:
+        kiosk.wait_for("Press Enter to begin")
+        for process in [psutil.Process(kiosk.pid), *psutil.Process(kiosk.pid).children()]:
             assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
             # An undumpable process belongs to root in /proc, and its own user may not trace it.
             assert Path(f"/proc/{process.pid}/status").read_text().split("CoreDumping:")[1].split()[0] == "0"
@@ -227,14 +227,14 @@ def test_the_scanner_finds_every_form() -> None:
 
 @pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "crashed"), (signal.SIGTERM, "terminal_lost")])
 def test_a_visit_that_dies_with_a_key_on_the_screen_is_on_the_record(running: Tenant, number: int, how: str) -> None:
-    with terminal(*running.arguments) as desk:
-        key = walk_to_key(desk)
-        (visit,) = psutil.Process(desk.pid).children()
+    with terminal(*running.arguments) as kiosk:
+        key = walk_to_key(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
         visit.send_signal(number)
-        desk.wait_for("Press Enter to begin")
-        desk.wait_for("The last visit ended with a fault and was wiped. Reference")
-        assert not [group for group in key.split("-") if group in desk.text]
+        kiosk.wait_for("Press Enter to begin")
+        kiosk.wait_for("The last visit ended with a fault and was wiped. Reference")
+        assert not [group for group in key.split("-") if group in kiosk.text]
         (last,) = running.broker.rows("release.closed")[-1:]
         assert (last["outcome"], last["name"]) == (how, "Ada Kessler")
         assert last["release_id"] == running.broker.rows("release.done")[-1]["release_id"]
-        gone(desk, running, key)
+        gone(kiosk, running, key)

@@ -25,7 +25,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 
 @pytest.fixture(params=KINDS)
-def desk(request: pytest.FixtureRequest, running: Tenant, tmp_path: Path) -> Iterator[Multiplexer]:
+def multiplexer(request: pytest.FixtureRequest, running: Tenant, tmp_path: Path) -> Iterator[Multiplexer]:
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
     opened = KINDS[request.param](f"kiosk{time.monotonic_ns()}", [*KIOSK, *running.arguments], tmp_path)
@@ -33,47 +33,47 @@ def desk(request: pytest.FixtureRequest, running: Tenant, tmp_path: Path) -> Ite
     opened.close()
 
 
-def processes(desk: Multiplexer) -> tuple[psutil.Process, psutil.Process]:
+def processes(multiplexer: Multiplexer) -> tuple[psutil.Process, psutil.Process]:
     """Supervisor and visit."""
-    ours = [one for one in desk.root().children(recursive=True) if "kiosk" in " ".join(one.cmdline())]
+    ours = [one for one in multiplexer.root().children(recursive=True) if "kiosk" in " ".join(one.cmdline())]
     supervisor = next(one for one in ours if "run" in one.cmdline() and one.name() != "sh" and one.children())
     return supervisor, supervisor.children()[0]
 
 
-def walk_to_key(desk: Multiplexer) -> list[str]:
+def walk_to_key(multiplexer: Multiplexer) -> list[str]:
     for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
-        desk.until_seen(words)
-        desk.press("Enter")
-    found = KEY.search(desk.until(KEY.search))
+        multiplexer.until_seen(words)
+        multiplexer.press("Enter")
+    found = KEY.search(multiplexer.until(KEY.search))
     assert found
     return found[1].split("-")
 
 
-def clear(desk: Multiplexer) -> None:
-    desk.until(lambda text: "key is wiped" in text)
+def clear(multiplexer: Multiplexer) -> None:
+    multiplexer.until(lambda text: "key is wiped" in text)
 
 
-def hide(desk: Multiplexer) -> None:
-    desk.press("Space")
-    desk.until(lambda text: "The key is hidden" in text)
+def hide(multiplexer: Multiplexer) -> None:
+    multiplexer.press("Space")
+    multiplexer.until(lambda text: "The key is hidden" in text)
 
 
-def lock(desk: Multiplexer) -> None:
-    desk.press("F10")
-    desk.until(lambda text: "You are signed out" in text)
+def lock(multiplexer: Multiplexer) -> None:
+    multiplexer.press("F10")
+    multiplexer.until(lambda text: "You are signed out" in text)
 
 
-def leave(desk: Multiplexer) -> None:
-    lock(desk)
-    desk.press("Enter")
-    desk.until(lambda text: "signed out" not in text)
+def leave(multiplexer: Multiplexer) -> None:
+    lock(multiplexer)
+    multiplexer.press("Enter")
+    multiplexer.until(lambda text: "signed out" not in text)
 
 
 def kill(number: int, who: int) -> Callable[[Multiplexer], None]:
-    def ending(desk: Multiplexer) -> None:
-        victim = processes(desk)[who]
+    def ending(multiplexer: Multiplexer) -> None:
+        victim = processes(multiplexer)[who]
         victim.send_signal(number)
-        desk.until(lambda text: "Vanishes in" not in text)
+        multiplexer.until(lambda text: "Vanishes in" not in text)
 
     return ending
 
@@ -92,9 +92,9 @@ ENDINGS: dict[str, Callable[[Multiplexer], None]] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_no_group_of_the_key_stays(desk: Multiplexer, ending: str) -> None:
-    groups = walk_to_key(desk)
-    assert all(group in desk.text(history=True) for group in groups)
-    ENDINGS[ending](desk)
-    kept = desk.text(history=True) + desk.text()
+def test_no_group_of_the_key_stays(multiplexer: Multiplexer, ending: str) -> None:
+    groups = walk_to_key(multiplexer)
+    assert all(group in multiplexer.text(history=True) for group in groups)
+    ENDINGS[ending](multiplexer)
+    kept = multiplexer.text(history=True) + multiplexer.text()
     assert not [group for group in groups if group in kept]

@@ -63,24 +63,24 @@ def runs() -> list[list[str]]:
 def test_no_run_of_words_stays(tmp_path: Path) -> None:
     place = tmp_path / "key"
     place.write_text(KEY)
-    desk = Terminal(
+    kiosk = Terminal(
         [sys.executable, "-P", "-s", "-c", PROGRAM, str(place)], env=environment({"TERM": "xterm-256color"})
     )
     try:
-        desk.wait_for(KEY)
-        desk.press("s")
-        desk.wait_for("Zulu")
+        kiosk.wait_for(KEY)
+        kiosk.press("s")
+        kiosk.wait_for("Zulu")
         # Without these the zeros below would mean nothing.
-        assert scan_words(desk.pid, runs())
-        desk.press("g")
-        desk.wait_for("[1]")
+        assert scan_words(kiosk.pid, runs())
+        kiosk.press("g")
+        kiosk.wait_for("[1]")
         for number in range(2, 7):
-            assert scan_words(desk.pid, runs()[number - 2 : number - 1])
-            desk.press("n")
-            desk.wait_for(f"[{number}]")
-        desk.press("h")
-        desk.wait_for("Charlie", gone=True)
-        desk.settle()
-        assert (scan_words(desk.pid, runs()), scan(desk.pid, KEY)) == ([], [])
+            assert scan_words(kiosk.pid, runs()[number - 2 : number - 1])
+            kiosk.press("n")
+            kiosk.wait_for(f"[{number}]")
+        kiosk.press("h")
+        kiosk.wait_for("Charlie", gone=True)
+        kiosk.settle()
+        assert (scan_words(kiosk.pid, runs()), scan(kiosk.pid, KEY)) == ([], [])
     finally:
-        desk.child.close(force=True)
+        kiosk.child.close(force=True)

@@ -24,32 +24,32 @@ def proportional_set_mib(process: psutil.Process) -> float:
     return kibibytes / 1024
 
 
-def all_show(desks: list[Terminal], words: str) -> None:
+def all_show(terminals: list[Terminal], words: str) -> None:
     """Read all of them in turn, so that none has to wait for another to be read."""
-    waiting = list(desks)
+    waiting = list(terminals)
 
     def seen() -> bool:
-        waiting[:] = [desk for desk in waiting if desk.read(0.01) and words not in desk.text]
+        waiting[:] = [terminal for terminal in waiting if terminal.read(0.01) and words not in terminal.text]
         return not waiting
 
     wait_until(seen, patience=2 * PATIENCE_SECONDS)
-    assert all(words in desk.text for desk in desks)
+    assert all(words in terminal.text for terminal in terminals)
 
 
 def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
     with contextlib.ExitStack() as stack:
-        desks = [Terminal(door.ssh("-tt")) for _ in range(SESSIONS)]
-        for desk in desks:
-            stack.callback(desk.child.close, force=True)
-        all_show(desks, WELCOME)
-        for desk in desks:
-            desk.press(ENTER)
-        all_show(desks, "Is this you?")
+        terminals = [Terminal(door.ssh("-tt")) for _ in range(SESSIONS)]
+        for terminal in terminals:
+            stack.callback(terminal.child.close, force=True)
+        all_show(terminals, WELCOME)
+        for terminal in terminals:
+            terminal.press(ENTER)
+        all_show(terminals, "Is this you?")
         kiosks = door.machine.kiosks()
         assert len(kiosks) == 2 * SESSIONS
         each = sum(map(proportional_set_mib, kiosks)) / SESSIONS
         assert each < MOST_MIB_EACH, f"{each:.1f} MiB for one session"
         print(f"one session of {SESSIONS}: {each:.1f} MiB")
-        for desk in desks:
-            desk.kill(signal.SIGKILL)
+        for terminal in terminals:
+            terminal.kill(signal.SIGKILL)
         wait_until(lambda: not door.machine.kiosks() and not door.machine.sshds())

@@ -98,8 +98,8 @@ def _connected(address: tuple[str, int] | str) -> socket.socket:
 
 @pytest.mark.parametrize("command", [["sh", "-i"], ["/bin/touch", "/tmp/was-here"]])
 def test_a_command_of_the_client_is_not_run(any_door: Door, command: list[str]) -> None:
-    with any_door.terminal("-tt", command=command) as desk:
-        desk.wait_for(WELCOME)
+    with any_door.terminal("-tt", command=command) as kiosk:
+        kiosk.wait_for(WELCOME)
         assert len(kiosk_of(any_door)) == 2
         assert not any_door.machine.run("find", "/tmp", "-name", "was-here")
 
@@ -177,8 +177,8 @@ def test_no_agent_comes_along(any_door: Door, tmp_path: Path) -> None:
     with subprocess.Popen(["ssh-agent", "-D", "-a", agent_socket], stdout=subprocess.DEVNULL) as agent:
         wait_until(lambda: Path(agent_socket).exists())
         try:
-            with any_door.terminal("-tt", "-A", env={"SSH_AUTH_SOCK": agent_socket}) as desk:
-                desk.wait_for(WELCOME)
+            with any_door.terminal("-tt", "-A", env={"SSH_AUTH_SOCK": agent_socket}) as kiosk:
+                kiosk.wait_for(WELCOME)
                 assert not any_door.machine.run("find", "/tmp", "-name", "ssh-*")
         finally:
             agent.send_signal(signal.SIGTERM)
@@ -186,18 +186,18 @@ def test_no_agent_comes_along(any_door: Door, tmp_path: Path) -> None:
 
 def test_no_display_comes_along(any_door: Door) -> None:
     # Without xauth the client does not ask for it in the first place.
-    with any_door.terminal("-tt", "-X", "-v", env={"DISPLAY": "127.0.0.1:7"}) as desk:
-        desk.wait_for(WELCOME)
-        if b"Requesting X11 forwarding" in desk.raw:
-            assert b"X11 forwarding request failed" in desk.raw
+    with any_door.terminal("-tt", "-X", "-v", env={"DISPLAY": "127.0.0.1:7"}) as kiosk:
+        kiosk.wait_for(WELCOME)
+        if b"Requesting X11 forwarding" in kiosk.raw:
+            assert b"X11 forwarding request failed" in kiosk.raw
 
 
 def test_one_connection_has_one_session(any_door: Door, tmp_path: Path) -> None:
     path = tmp_path / "control"
-    with any_door.terminal("-tt", "-o", "ControlMaster=yes", "-o", f"ControlPath={path}") as desk:
-        desk.wait_for(WELCOME)
+    with any_door.terminal("-tt", "-o", "ControlMaster=yes", "-o", f"ControlPath={path}") as kiosk:
+        kiosk.wait_for(WELCOME)
         # A master whose output nobody takes answers no other client.
-        desk.settle(1)
+        kiosk.settle(1)
         # A client that is refused here makes a connection of its own instead; nobody lets this one in.
         second = ["ssh", "-F", "/dev/null", "-o", f"ControlPath={path}", "-p", "1", "-tt", "127.0.0.1"]
         done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL)

@@ -36,15 +36,15 @@ HOSTILE = {
 PRELOAD = {"LD_PRELOAD": "/tmp/evil.so"}
 
 
-def walk_to_the_key(desk: Terminal, key: str) -> None:
+def walk_to_the_key(kiosk: Terminal, key: str) -> None:
     """Enter alone, as a person would."""
-    desk.wait_for(WELCOME)
-    desk.press(ENTER)
-    desk.wait_for("Is this you?")
-    desk.press(ENTER)
-    desk.wait_for("Which Mac is locked?")
-    desk.press(ENTER)
-    desk.wait_for(key)
+    kiosk.wait_for(WELCOME)
+    kiosk.press(ENTER)
+    kiosk.wait_for("Is this you?")
+    kiosk.press(ENTER)
+    kiosk.wait_for("Which Mac is locked?")
+    kiosk.press(ENTER)
+    kiosk.wait_for(key)
 
 
 def key_of(sandbox: RunningSandbox) -> str:
@@ -59,10 +59,10 @@ def record(machine: Machine) -> str:
 
 
 def test_a_line_that_is_cut_while_the_key_is_shown(broker: Machine, door: Door, sandbox: RunningSandbox) -> None:
-    with door.terminal("-tt") as desk:
-        walk_to_the_key(desk, key_of(sandbox))
+    with door.terminal("-tt") as kiosk:
+        walk_to_the_key(kiosk, key_of(sandbox))
         running = kiosk_of(door)
-        desk.kill(signal.SIGKILL)
+        kiosk.kill(signal.SIGKILL)
         _, alive = psutil.wait_procs(running, timeout=10)
         assert not alive
         assert not broker.kiosks()
@@ -75,92 +75,92 @@ def test_a_line_that_is_cut_while_the_key_is_shown(broker: Machine, door: Door, 
 
 def test_a_visit_that_ends_ends_the_connection(broker: Machine, door: Door, sandbox: RunningSandbox) -> None:
     key = key_of(sandbox)
-    with door.terminal("-tt") as desk:
-        walk_to_the_key(desk, key)
-        desk.press(ESCAPE)
-        desk.wait_for("Which Mac is locked?")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        desk.press(ENTER)
-        assert desk.exit_code() == 0
-        assert not [group for group in key.split("-") if group in desk.text]
+    with door.terminal("-tt") as kiosk:
+        walk_to_the_key(kiosk, key)
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Which Mac is locked?")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        assert kiosk.exit_code() == 0
+        assert not [group for group in key.split("-") if group in kiosk.text]
         wait_until(lambda: not broker.sshds())
 
 
 def test_keys_arrive_and_a_new_size_is_taken(door: Door) -> None:
-    with door.terminal("-tt") as desk:
-        desk.wait_for(WELCOME)
-        desk.press("\x03\x1a\x1c\x04")
-        desk.press(F1)
-        desk.wait_for("Close")
-        desk.press(DOWN + ENTER)
-        desk.wait_for(WELCOME)
-        desk.screen.resize(20, 60)
-        desk.child.setwinsize(20, 60)
-        desk.wait_for("This window is too small", "60 x 20")
-        desk.screen.resize(40, 120)
-        desk.child.setwinsize(40, 120)
-        desk.wait_for(WELCOME)
+    with door.terminal("-tt") as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press("\x03\x1a\x1c\x04")
+        kiosk.press(F1)
+        kiosk.wait_for("Close")
+        kiosk.press(DOWN + ENTER)
+        kiosk.wait_for(WELCOME)
+        kiosk.screen.resize(20, 60)
+        kiosk.child.setwinsize(20, 60)
+        kiosk.wait_for("This window is too small", "60 x 20")
+        kiosk.screen.resize(40, 120)
+        kiosk.child.setwinsize(40, 120)
+        kiosk.wait_for(WELCOME)
         assert len(kiosk_of(door)) == 2
 
 
 def test_a_hangup_ends_the_visit(door: Door) -> None:
-    with door.terminal("-tt") as desk:
-        desk.wait_for(WELCOME)
-        desk.press(ENTER)
-        desk.wait_for("Is this you?")
+    with door.terminal("-tt") as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Is this you?")
         running = kiosk_of(door)
-        desk.kill(signal.SIGHUP)
+        kiosk.kill(signal.SIGHUP)
         _, alive = psutil.wait_procs(running, timeout=10)
         assert not alive
 
 
 def test_a_client_that_is_stopped_with_much_to_draw(door: Door) -> None:
     """The line takes no more, so the app is stuck in drawing: the watchdog ends the visit, long before any deadline."""
-    with door.terminal("-tt") as desk:
-        desk.wait_for(WELCOME)
+    with door.terminal("-tt") as kiosk:
+        kiosk.wait_for(WELCOME)
         # The larger the screen, the sooner what sshd may send ahead is used up.
-        desk.screen.resize(200, 500)
-        desk.child.setwinsize(200, 500)
-        desk.press(ENTER)
-        desk.wait_for("Is this you?")
+        kiosk.screen.resize(200, 500)
+        kiosk.child.setwinsize(200, 500)
+        kiosk.press(ENTER)
+        kiosk.wait_for("Is this you?")
         running = kiosk_of(door)
         # The client passes all keys on and is stopped while the kiosk still draws the first of them.
-        desk.press((F1 + ENTER) * 60)
-        desk.wait_for("Close")
-        desk.kill(signal.SIGSTOP)
+        kiosk.press((F1 + ENTER) * 60)
+        kiosk.wait_for("Close")
+        kiosk.kill(signal.SIGSTOP)
         _, alive = psutil.wait_procs(running, timeout=STUCK_SECONDS + 10)
         assert not alive
-        desk.kill(signal.SIGCONT)
+        kiosk.kill(signal.SIGCONT)
 
 
 def test_a_client_that_is_stopped_with_nothing_to_draw(door: Door) -> None:
     """It is cut off by sshd; here sooner than shipped."""
     keys = (door.key, door.known_hosts)
-    with own_sshd(door.machine, keys, "-o", "ClientAliveInterval=1") as strict, strict.terminal("-tt") as desk:
-        desk.wait_for(WELCOME)
+    with own_sshd(door.machine, keys, "-o", "ClientAliveInterval=1") as strict, strict.terminal("-tt") as kiosk:
+        kiosk.wait_for(WELCOME)
         running = kiosk_of(strict)
-        desk.kill(signal.SIGSTOP)
+        kiosk.kill(signal.SIGSTOP)
         _, alive = psutil.wait_procs(running, timeout=20)
         assert not alive
-        desk.kill(signal.SIGCONT)
+        kiosk.kill(signal.SIGCONT)
 
 
 def test_nobody_at_the_keyboard(door: Door, configured: Callable[..., None]) -> None:
     """The idle lock ends the visit and with it the connection, also behind a client that has been stopped."""
     configured(idle_seconds=2)
     try:
-        with door.terminal("-tt") as desk:
-            desk.wait_for(WELCOME)
-            desk.press(ENTER)
-            desk.wait_for("Is this you?")
-            desk.press(ENTER)
-            desk.wait_for("Which Mac is locked?")
+        with door.terminal("-tt") as kiosk:
+            kiosk.wait_for(WELCOME)
+            kiosk.press(ENTER)
+            kiosk.wait_for("Is this you?")
+            kiosk.press(ENTER)
+            kiosk.wait_for("Which Mac is locked?")
             running = kiosk_of(door)
-            desk.kill(signal.SIGSTOP)
+            kiosk.kill(signal.SIGSTOP)
             _, alive = psutil.wait_procs(running, timeout=20)
             assert not alive
-            desk.kill(signal.SIGCONT)
+            kiosk.kill(signal.SIGCONT)
     finally:
         configured()
 
@@ -169,8 +169,8 @@ def test_nobody_at_the_keyboard(door: Door, configured: Callable[..., None]) -> 
 def test_nothing_of_the_environment_comes_along(door: Door, how: str) -> None:
     hostile = HOSTILE | PRELOAD
     options = [f"{name}={value}" for name, value in hostile.items()] if how == "SetEnv" else list(hostile)
-    with door.terminal("-tt", "-o", f"{how}={' '.join(options)}", env=HOSTILE if how == "SendEnv" else None) as desk:
-        desk.wait_for(WELCOME)
+    with door.terminal("-tt", "-o", f"{how}={' '.join(options)}", env=HOSTILE if how == "SendEnv" else None) as kiosk:
+        kiosk.wait_for(WELCOME)
         for process in kiosk_of(door):
             given = own_environment(process)
             assert not set(given) & (set(hostile) - {"LANG"})
@@ -185,15 +185,15 @@ def test_the_launcher_lets_python_read_nothing(door: Door) -> None:
     inside = ["/opt/recovery-kiosk/bin/python", "-I", "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
     machine = door.machine
     command = machine.command(*inside, "/usr/local/libexec/kiosk-ssh", "-c", "/bin/sh", user="kiosk")
-    desk = Terminal(command, env=HOSTILE | {"SSH_TTY": "/dev/pts/0"})
+    kiosk = Terminal(command, env=HOSTILE | {"SSH_TTY": "/dev/pts/0"})
     try:
-        desk.wait_for(WELCOME)
+        kiosk.wait_for(WELCOME)
         given = own_environment(machine.kiosks()[0])
         assert given == environment(given)
         assert given["PYTHONMALLOC"] == "malloc"
         assert given["GLIBC_TUNABLES"] == "glibc.malloc.tcache_count=0"
     finally:
-        desk.child.close(force=True)
+        kiosk.child.close(force=True)
 
 
 def own_environment(process: psutil.Process) -> dict[str, str]:

@@ -52,7 +52,7 @@ _ALLOWED = ("script", "asciinema", "tlog", "debugger", "sudo", "other_tty", "tmu
 
 
 @dataclass
-class Stage:
+class Installation:
     """Both files in a folder of their own, fit for a sandbox and a broker that run; to be spoilt."""
 
     sandbox: RunningSandbox
@@ -119,7 +119,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Stage]:
+def installation(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Installation]:
     """Two files that are right, for a broker that listens on ``socket``."""
     place.chmod(0o755)
     shutil.copy2(sandbox.directory / "broker.pem", place)
@@ -137,7 +137,7 @@ def stage(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Stage]:
         stack.callback(resource.setrlimit, resource.RLIMIT_CORE, before)
         # As the door of the program does (kiosk/__main__.py).
         resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
-        made = Stage(sandbox, place, kiosk, broker, stack)
+        made = Installation(sandbox, place, kiosk, broker, stack)
         for name, value in MACHINE.items():
             made.machine(name, value)
         made.log()

@@ -15,8 +15,8 @@ from kiosk.models import Ending
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.context import VisitContext
 from tests.support.screen_app import rows
+from tests.support.services import Services
 from tests.support.time_limit import TimeLimit
-from tests.support.whole import Whole
 
 KEY = re.compile(r"\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
 PATIENCE_SECONDS = 20
@@ -36,7 +36,7 @@ class PhoneClock(SystemClock):
 class KioskUser:
     """The person, from the welcome screen on."""
 
-    def __init__(self, app: KioskApp, pilot: Pilot[None], running: Whole, clock: PhoneClock) -> None:
+    def __init__(self, app: KioskApp, pilot: Pilot[None], running: Services, clock: PhoneClock) -> None:
         self.app = app
         self.running = running
         self._pilot = pilot
@@ -93,7 +93,7 @@ class KioskUser:
 
 @contextlib.asynccontextmanager
 async def kiosk_user(
-    running: Whole, *, terminal: str = "tty-test", look: Callable[[], Recorders] = Recorders
+    running: Services, *, terminal: str = "tty-test", look: Callable[[], Recorders] = Recorders
 ) -> AsyncIterator[KioskUser]:
     """A kiosk on its welcome screen."""
     clock = PhoneClock()

@@ -45,17 +45,17 @@ def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
             yield Tenant(sandbox, broker, sandbox.directory / "kiosk.toml")
 
 
-def walk_to_key(desk: Terminal) -> str:
+def walk_to_key(kiosk: Terminal) -> str:
     """From the welcome screen to the key, with Enter alone; returns the key."""
     for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
-        desk.wait_for(words)
-        desk.press(ENTER)
-    return shown_key(desk)
+        kiosk.wait_for(words)
+        kiosk.press(ENTER)
+    return shown_key(kiosk)
 
 
-def shown_key(desk: Terminal) -> str:
+def shown_key(kiosk: Terminal) -> str:
     """The key that stands on the screen."""
-    desk.wait_for("Vanishes in")
-    found = KEY.search(desk.text)
-    assert found, desk.text
+    kiosk.wait_for("Vanishes in")
+    found = KEY.search(kiosk.text)
+    assert found, kiosk.text
     return found[1]

@@ -80,8 +80,8 @@ def pane(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Pane]]:
 
 def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str], Pane]) -> None:
     before = leftovers()
-    desk = pane("--person Ada\\ Kessler --reveal-seconds 8 --idle-seconds 20")
-    desk.until(lambda text: WELCOME in text)
+    kiosk = pane("--person Ada\\ Kessler --reveal-seconds 8 --idle-seconds 20")
+    kiosk.until(lambda text: WELCOME in text)
     pressed_on: set[str] = set()
 
     def walk(text: str) -> object:
@@ -89,22 +89,22 @@ def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str
         heading = next((line for line in text.splitlines() if line.startswith("  ") and line.strip()), "")
         if " Enter " in text and (screen := heading.strip()) not in pressed_on and not KEY.search(text):
             pressed_on.add(screen)
-            desk.press("Enter")
+            kiosk.press("Enter")
         return KEY.search(text)
 
-    shown = desk.until(walk)
+    shown = kiosk.until(walk)
     found = KEY.search(shown)
     assert found
     groups = found[1].split("-")
-    hidden = desk.until(lambda text: "key is wiped" in text, patience=15)
+    hidden = kiosk.until(lambda text: "key is wiped" in text, patience=15)
     assert not [group for group in groups if group in hidden]
-    desk.press("Enter")
-    again = desk.until(KEY.search)
+    kiosk.press("Enter")
+    again = kiosk.until(KEY.search)
     assert found[1] in again
-    desk.until(lambda text: "You are signed out" in text, patience=45)
-    desk.until(lambda text: WELCOME in text)
-    assert not [group for group in groups if group in desk.text(history=True)]
-    desk.tmux("kill-server")
+    kiosk.until(lambda text: "You are signed out" in text, patience=45)
+    kiosk.until(lambda text: WELCOME in text)
+    assert not [group for group in groups if group in kiosk.text(history=True)]
+    kiosk.tmux("kill-server")
     limit = TimeLimit(15)
     while leftovers() - before and not limit.passed():
         time.sleep(0.1)
@@ -112,61 +112,61 @@ def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str
 
 
 def test_the_phone_can_be_played_in_the_demo_and_esc_walks_back() -> None:
-    with terminal("demo") as desk:
-        desk.wait_for(WELCOME)
-        desk.press(ENTER)
-        desk.wait_for("press F9 to play the phone")
-        desk.press(F9)
-        desk.wait_for("Who signs in?")
-        desk.press(DOWN)
-        desk.wait_for("▶ Jonas Brandt")
-        desk.press(ENTER)
-        desk.wait_for("Is this you?")
-        desk.wait_for("Jonas Brandt")
-        desk.press(ENTER)
-        desk.wait_for("Which Mac is locked?")
-        desk.press(ENTER)
-        desk.wait_for("Vanishes in")
-        key = KEY.search(desk.text)
+    with terminal("demo") as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(ENTER)
+        kiosk.wait_for("press F9 to play the phone")
+        kiosk.press(F9)
+        kiosk.wait_for("Who signs in?")
+        kiosk.press(DOWN)
+        kiosk.wait_for("▶ Jonas Brandt")
+        kiosk.press(ENTER)
+        kiosk.wait_for("Is this you?")
+        kiosk.wait_for("Jonas Brandt")
+        kiosk.press(ENTER)
+        kiosk.wait_for("Which Mac is locked?")
+        kiosk.press(ENTER)
+        kiosk.wait_for("Vanishes in")
+        key = KEY.search(kiosk.text)
         assert key
-        desk.press(ESCAPE)
-        desk.wait_for("Which Mac is locked?")
-        desk.press(ESCAPE)
-        desk.wait_for("You are signed out")
-        desk.press(ENTER)
-        desk.wait_for(WELCOME)
-        assert not [group for group in key[1].split("-") if group in desk.text]
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Which Mac is locked?")
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("You are signed out")
+        kiosk.press(ENTER)
+        kiosk.wait_for(WELCOME)
+        assert not [group for group in key[1].split("-") if group in kiosk.text]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_everything_ends_with_the_demo_and_nothing_stays(number: int) -> None:
     before = leftovers()
-    with terminal("demo", "--person", "Ada Kessler") as desk:
-        desk.wait_for(WELCOME)
-        processes = family(desk.pid)
+    with terminal("demo", "--person", "Ada Kessler") as kiosk:
+        kiosk.wait_for(WELCOME)
+        processes = family(kiosk.pid)
         names = " ".join(" ".join(process.cmdline()) for process in processes)
         assert " sandbox " in names
         assert " broker " in names
-        desk.kill(number)
-        assert desk.exit_code() == 128 + number
+        kiosk.kill(number)
+        assert kiosk.exit_code() == 128 + number
         assert gone(processes[1:])
     assert leftovers() <= before
 
 
 @pytest.mark.parametrize("part", ["sandbox", "broker"])
 def test_a_part_that_dies_is_told_in_words(part: str) -> None:
-    with terminal("demo", "--person", "Ada Kessler") as desk:
-        desk.wait_for(WELCOME)
-        (victim,) = [process for process in family(desk.pid) if part in process.cmdline()]
+    with terminal("demo", "--person", "Ada Kessler") as kiosk:
+        kiosk.wait_for(WELCOME)
+        (victim,) = [process for process in family(kiosk.pid) if part in process.cmdline()]
         victim.kill()
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached" if part == "sandbox" else "gets no answer from the recovery service")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached" if part == "sandbox" else "gets no answer from the recovery service")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
 
 
 def test_an_unknown_person_is_one_line() -> None:
-    with terminal("demo", "--person", "Nobody In Particular") as desk:
-        assert desk.exit_code() == 2
-        assert "sandbox: approve: expected one of Ada Kessler" in desk.text
-        assert "Traceback" not in desk.text
+    with terminal("demo", "--person", "Nobody In Particular") as kiosk:
+        assert kiosk.exit_code() == 2
+        assert "sandbox: approve: expected one of Ada Kessler" in kiosk.text
+        assert "Traceback" not in kiosk.text

@@ -61,8 +61,8 @@ def test_the_demo_runs_from_it(wheel: Path, tmp_path: Path) -> None:
         [python, "-P", "-c", "import kiosk; print(kiosk.__file__)"], check=True, capture_output=True, text=True
     ).stdout
     assert where.startswith(str(site))
-    desk = Terminal([str(python), "-m", "kiosk", "demo", "--person", "Ada"])
-    desk.wait_for("Press Enter to begin")
-    desk.press("\r")
-    desk.wait_for("Is this you?")
-    desk.child.close(force=True)
+    kiosk = Terminal([str(python), "-m", "kiosk", "demo", "--person", "Ada"])
+    kiosk.wait_for("Press Enter to begin")
+    kiosk.press("\r")
+    kiosk.wait_for("Is this you?")
+    kiosk.child.close(force=True)

@@ -36,10 +36,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 class Noise:
     """Writes to the kiosk without waiting for it, reads all the while, and watches how large it becomes."""
 
-    def __init__(self, desk: Terminal) -> None:
-        self._desk = desk
-        self._line = desk.child.child_fd
-        self._supervisor = psutil.Process(desk.pid)
+    def __init__(self, kiosk: Terminal) -> None:
+        self._kiosk = kiosk
+        self._line = kiosk.child.child_fd
+        self._supervisor = psutil.Process(kiosk.pid)
         self._looked = 0.0
         self.peak_mib = 0.0
 
@@ -78,7 +78,7 @@ class Noise:
 
     def _take(self) -> None:
         # Drawing it again in an emulator, as Terminal does, would cost more than all the rest.
-        self._desk.raw += os.read(self._line, 65536)
+        self._kiosk.raw += os.read(self._line, 65536)
         if time.monotonic() - self._looked > 0.1:
             self._looked = time.monotonic()
             for visit in self._supervisor.children():
@@ -88,30 +88,30 @@ class Noise:
                     continue
 
 
-def drawn_anew(desk: Terminal) -> str:
+def drawn_anew(kiosk: Terminal) -> str:
     """Have the kiosk draw its whole screen, by giving it another size."""
-    rows, columns = 30, 101 if desk.child.getwinsize()[1] == 100 else 100
-    desk.screen.reset()
-    desk.screen.resize(rows, columns)
-    desk.child.setwinsize(rows, columns)
-    desk.wait_for("F1", "Enter", "Esc")
-    return desk.text
+    rows, columns = 30, 101 if kiosk.child.getwinsize()[1] == 100 else 100
+    kiosk.screen.reset()
+    kiosk.screen.resize(rows, columns)
+    kiosk.child.setwinsize(rows, columns)
+    kiosk.wait_for("F1", "Enter", "Esc")
+    return kiosk.text
 
 
-def comes_back_to_the_first_screen(desk: Terminal) -> None:
+def comes_back_to_the_first_screen(kiosk: Terminal) -> None:
     """As a person would get there, whatever is shown."""
     limit = TimeLimit(_SECONDS)
-    while WELCOME not in drawn_anew(desk) and not limit.passed():
-        desk.press(F10)
-        desk.settle(0.5)
-        desk.press(ENTER)
-        desk.settle(0.5)
-    desk.wait_for(WELCOME)
+    while WELCOME not in drawn_anew(kiosk) and not limit.passed():
+        kiosk.press(F10)
+        kiosk.settle(0.5)
+        kiosk.press(ENTER)
+        kiosk.settle(0.5)
+    kiosk.wait_for(WELCOME)
 
 
-def unharmed(desk: Terminal, noise: Noise) -> None:
-    assert FAULT not in desk.raw
-    assert b"Traceback" not in desk.raw
+def unharmed(kiosk: Terminal, noise: Noise) -> None:
+    assert FAULT not in kiosk.raw
+    assert b"Traceback" not in kiosk.raw
     assert noise.peak_mib < MOST_RSS_MIB
 
 
@@ -119,9 +119,9 @@ def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path, pyte
     rng = random.Random(1)
     pieces = grammar(rng)
     sent = 0
-    with terminal("run", "--config", str(dead_end(tmp_path))) as desk:
-        desk.wait_for(WELCOME)
-        noise = Noise(desk)
+    with terminal("run", "--config", str(dead_end(tmp_path))) as kiosk:
+        kiosk.wait_for(WELCOME)
+        noise = Noise(kiosk)
         while sent < pytestconfig.getoption("--noise"):
             # Bursts that are all read as keys, then a flood of which most has to be dropped.
             for count in (*[rng.randrange(1, 10) for _ in range(8)], 3000):
@@ -129,12 +129,12 @@ def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path, pyte
                 noise.send(burst)
                 sent += len(burst)
                 noise.pause(_BREATH_SECONDS)
-            desk.child.setwinsize(rng.randrange(1, 60), rng.randrange(1, 200))
+            kiosk.child.setwinsize(rng.randrange(1, 60), rng.randrange(1, 200))
         noise.until_quiet()
-        comes_back_to_the_first_screen(desk)
-        unharmed(desk, noise)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
+        comes_back_to_the_first_screen(kiosk)
+        unharmed(kiosk, noise)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the sandbox's broker and the kiosk's memory are looked into")
@@ -142,18 +142,18 @@ def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path, pyte
 def test_noise_in_the_middle_of_a_visit(running: Tenant, back: str) -> None:
     rng = random.Random(2)
     pieces = grammar(rng)
-    with terminal(*running.arguments) as desk:
-        noise = Noise(desk)
-        walk_to_key(desk)
+    with terminal(*running.arguments) as kiosk:
+        noise = Noise(kiosk)
+        walk_to_key(kiosk)
         if back:
-            desk.press(back)
-            desk.wait_for("Which Mac is locked?")
+            kiosk.press(back)
+            kiosk.wait_for("Which Mac is locked?")
         for count in (2, 5, 1000, 5, 10):
             noise.send(b"".join(next(pieces) for _ in range(count)))
             noise.pause(_BREATH_SECONDS)
         noise.until_quiet()
-        comes_back_to_the_first_screen(desk)
-        unharmed(desk, noise)
+        comes_back_to_the_first_screen(kiosk)
+        unharmed(kiosk, noise)
 
 
 @pytest.mark.parametrize(
@@ -174,25 +174,25 @@ def test_noise_in_the_middle_of_a_visit(running: Tenant, back: str) -> None:
 )
 def test_a_flood_is_dropped(tmp_path: Path, flood: bytes) -> None:
     """Nobody types that fast. What comes after it counts again."""
-    with terminal("run", "--config", str(dead_end(tmp_path))) as desk:
-        desk.wait_for(WELCOME)
-        noise = Noise(desk)
+    with terminal("run", "--config", str(dead_end(tmp_path))) as kiosk:
+        kiosk.wait_for(WELCOME)
+        noise = Noise(kiosk)
         noise.send(flood * (200_000 // len(flood)))
         noise.pause(PASTE_QUIET_SECONDS)
         noise.until_quiet()
-        comes_back_to_the_first_screen(desk)
-        unharmed(desk, noise)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
+        comes_back_to_the_first_screen(kiosk)
+        unharmed(kiosk, noise)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
 
 
 def test_a_paste_that_never_ends_is_given_up(tmp_path: Path) -> None:
     """Everything typed would disappear in it."""
-    with terminal("run", "--config", str(dead_end(tmp_path))) as desk:
-        desk.wait_for(WELCOME)
-        desk.press(b"\x1b[200~" + b"pasted\r")
-        desk.settle(0.5)
-        assert WELCOME in desk.text
-        desk.settle(1)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
+    with terminal("run", "--config", str(dead_end(tmp_path))) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(b"\x1b[200~" + b"pasted\r")
+        kiosk.settle(0.5)
+        assert WELCOME in kiosk.text
+        kiosk.settle(1)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")

@@ -30,131 +30,131 @@ def run(folder: Path, **visit: object) -> list[str]:
     return ["run", "--config", str(dead_end(folder, **visit))]
 
 
-def visits(desk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(desk.pid).children()
+def visits(kiosk: Terminal) -> list[psutil.Process]:
+    return psutil.Process(kiosk.pid).children()
 
 
 def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        first = visits(desk)[0].pid
-        desk.press(ENTER)
-        desk.wait_for("The sign-in service cannot be reached")
-        desk.press(F1)
-        desk.wait_for("read them the reference")
-        desk.press(ESCAPE)
-        desk.wait_for("Reference")
-        desk.press(ESCAPE)
-        desk.wait_for("You are signed out")
-        desk.press(ENTER)
-        desk.wait_for(WELCOME)
-        assert visits(desk)[0].pid != first
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        first = visits(kiosk)[0].pid
+        kiosk.press(ENTER)
+        kiosk.wait_for("The sign-in service cannot be reached")
+        kiosk.press(F1)
+        kiosk.wait_for("read them the reference")
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("Reference")
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("You are signed out")
+        kiosk.press(ENTER)
+        kiosk.wait_for(WELCOME)
+        assert visits(kiosk)[0].pid != first
 
 
 @pytest.mark.parametrize("answers", ["", SYNCHRONISES + FOCUSED], ids=["silent", "answering"])
 def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_path: Path, answers: str) -> None:
     """What a terminal says by itself is nobody's key."""
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        desk.press(answers)
-        desk.settle(1)
-        first, began = desk.text, len(desk.raw)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        desk.press(ENTER)
-        desk.wait_for(WELCOME)
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(answers)
+        kiosk.settle(1)
+        first, began = kiosk.text, len(kiosk.raw)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        kiosk.wait_for(WELCOME)
         # Its own first frame comes later than this key.
-        desk.press(F1)
-        desk.wait_for(first.splitlines()[-1])
-        assert desk.text == first
-        desk.wait_for("your password is never typed here")
-        desk.press(ESCAPE)
-        desk.wait_for(WELCOME)
-        desk.settle(0.5)
+        kiosk.press(F1)
+        kiosk.wait_for(first.splitlines()[-1])
+        assert kiosk.text == first
+        kiosk.wait_for("your password is never typed here")
+        kiosk.press(ESCAPE)
+        kiosk.wait_for(WELCOME)
+        kiosk.settle(0.5)
         # By now it may say, too, that there is no network.
-        assert set(first.splitlines()) <= set(desk.text.splitlines())
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
-        assert KEPT_FRAME in desk.raw[began:]
+        assert set(first.splitlines()) <= set(kiosk.text.splitlines())
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        assert KEPT_FRAME in kiosk.raw[began:]
 
 
 def test_another_size_between_visits_shows_no_old_screen(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        desk.settle(1)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        desk.screen.resize(30, 100)
-        desk.child.setwinsize(30, 100)
-        desk.wait_for("This terminal is locked")
-        desk.press(ENTER)
-        desk.wait_for(WELCOME)
-        desk.settle(0.5)
-        assert desk.text.splitlines()[29].split()[-2:] == ["F1", "Help"]
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.settle(1)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.screen.resize(30, 100)
+        kiosk.child.setwinsize(30, 100)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        kiosk.wait_for(WELCOME)
+        kiosk.settle(0.5)
+        assert kiosk.text.splitlines()[29].split()[-2:] == ["F1", "Help"]
 
 
 def test_a_network_that_comes_back_is_said_by_the_welcome_screen(tmp_path: Path) -> None:
     """Nothing is asked before a visit has ended without a network, and nothing once it is back."""
-    with tenant(tmp_path) as whole, terminal(*whole.arguments) as desk:
-        desk.wait_for(WELCOME)
-        whole.sandbox.fault(f"/{whole.sandbox.tenant}/*", "reset")
-        desk.press(ENTER)
-        desk.wait_for("The sign-in service cannot be reached")
-        assert len(whole.sandbox.requests()) == 1
-        desk.press(ESCAPE)
-        desk.wait_for("You are signed out")
-        desk.press(ENTER)
-        desk.wait_for("This kiosk has no connection at the moment")
-        whole.sandbox.clear_faults()
-        desk.wait_for("The network is back")
-        whole.sandbox.clear_requests()
-        walk_to_key(desk)
+    with tenant(tmp_path) as running, terminal(*running.arguments) as kiosk:
+        kiosk.wait_for(WELCOME)
+        running.sandbox.fault(f"/{running.sandbox.tenant}/*", "reset")
+        kiosk.press(ENTER)
+        kiosk.wait_for("The sign-in service cannot be reached")
+        assert len(running.sandbox.requests()) == 1
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("You are signed out")
+        kiosk.press(ENTER)
+        kiosk.wait_for("This kiosk has no connection at the moment")
+        running.sandbox.clear_faults()
+        kiosk.wait_for("The network is back")
+        running.sandbox.clear_requests()
+        walk_to_key(kiosk)
 
 
 def test_over_ssh_the_program_ends_after_the_visit(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path, after="exit")) as desk:
-        desk.wait_for(WELCOME)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        desk.press(ENTER)
-        assert desk.exit_code() == 0
-        assert "signed out" not in desk.text
+    with terminal(*run(tmp_path, after="exit")) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        assert kiosk.exit_code() == 0
+        assert "signed out" not in kiosk.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        child = visits(desk)[0]
-        desk.kill(number)
-        assert desk.exit_code() == 128 + number
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        child = visits(kiosk)[0]
+        kiosk.kill(number)
+        assert kiosk.exit_code() == 128 + number
         assert not child.is_running()
-        assert WELCOME not in desk.text
+        assert WELCOME not in kiosk.text
         for sequence in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l"):
-            assert desk.raw.rindex(sequence) > desk.raw.rindex(WELCOME.encode())
+            assert kiosk.raw.rindex(sequence) > kiosk.raw.rindex(WELCOME.encode())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_visit_that_is_killed_is_followed_by_the_next(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
-        visits(desk)[0].send_signal(number)
-        desk.wait_for(WELCOME)
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        visits(kiosk)[0].send_signal(number)
+        kiosk.wait_for(WELCOME)
 
 
 def test_no_visit_outlives_its_supervisor(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        child = visits(desk)[0]
-        desk.kill(signal.SIGKILL)
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        child = visits(kiosk)[0]
+        kiosk.kill(signal.SIGKILL)
         child.wait(10)
 
 
@@ -175,33 +175,33 @@ def test_no_visit_outlives_its_supervisor(tmp_path: Path) -> None:
     ids=["latin-1", "csi-u", "colon", "resize", "mouse", "focus", "paste", "control keys", "osc", "noise"],
 )
 def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        child = visits(desk)[0]
-        desk.press(garbage)
-        desk.settle()
-        assert visits(desk) == [child]
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        child = visits(kiosk)[0]
+        kiosk.press(garbage)
+        kiosk.settle()
+        assert visits(kiosk) == [child]
         assert child.memory_info().rss < 200 << 20
-        assert "Traceback" not in desk.text
+        assert "Traceback" not in kiosk.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGCONT, signal.SIGINT, signal.SIGQUIT])
 def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(WELCOME)
-        child = visits(desk)[0]
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        child = visits(kiosk)[0]
         # What is loaded behind the first screen is loaded in a thread that ends.
-        desk.settle(1)
+        kiosk.settle(1)
         threads = child.num_threads()
         for _ in range(3):
             child.send_signal(number)
-            desk.kill(number)
-        desk.settle()
-        assert visits(desk) == [child]
+            kiosk.kill(number)
+        kiosk.settle()
+        assert visits(kiosk) == [child]
         assert child.num_threads() <= threads
         assert child.status() in {psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING}
-        desk.press(ENTER)
-        desk.wait_for("cannot be reached")
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
 
 
 def test_a_hangup_ends_everything(tmp_path: Path) -> None:
@@ -214,14 +214,14 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
         start_new_session=True,
         # What login does: the terminal becomes the controlling one, so that its end is a hangup.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    ) as desk:
+    ) as kiosk:
         os.close(slave)
         seen = b""
         while WELCOME.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(desk.pid).children()
+        (visit,) = psutil.Process(kiosk.pid).children()
         os.close(master)
-        assert desk.wait(10) == EXIT_LOST
+        assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)
 
 
@@ -229,23 +229,23 @@ def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> No
     """End of file and POLLHUP alone: the terminal is nobody's controlling one, so its end is no hangup."""
     master, slave = pty.openpty()
     command = [*KIOSK, *run(tmp_path)]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as desk:
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as kiosk:
         os.close(slave)
         seen = b""
         while WELCOME.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(desk.pid).children()
+        (visit,) = psutil.Process(kiosk.pid).children()
         os.close(master)
-        assert desk.wait(10) == EXIT_LOST
+        assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)
 
 
 def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
     """Textual draws on standard error: with that redirected the kiosk does not start."""
     command = " ".join([*KIOSK, *run(tmp_path)]) + f" 2>{tmp_path}/log"
-    desk = Terminal(["/bin/sh", "-c", command])
-    assert desk.exit_code() == EXIT_NO_TERMINAL
-    assert "expected one terminal" in desk.text
+    kiosk = Terminal(["/bin/sh", "-c", command])
+    assert kiosk.exit_code() == EXIT_NO_TERMINAL
+    assert "expected one terminal" in kiosk.text
     assert (tmp_path / "log").read_bytes() == b""
 
 
@@ -275,13 +275,13 @@ def test_the_environment_has_no_effect(tmp_path: Path) -> None:
         "LINES": "5",
         "PYTHONINSPECT": "1",
     }
-    with terminal(*run(tmp_path), env=poison) as desk:
-        desk.wait_for(WELCOME)
-        desk.press("\x03\x1c")
-        desk.settle()
-        assert WELCOME in desk.text
+    with terminal(*run(tmp_path), env=poison) as kiosk:
+        kiosk.wait_for(WELCOME)
+        kiosk.press("\x03\x1c")
+        kiosk.settle()
+        assert WELCOME in kiosk.text
         # glibc cuts the value of GLIBC_TUNABLES up in place; its parts then look like names.
-        names = {name for name in visits(desk)[0].environ() if not name.startswith("glibc.")}
+        names = {name for name in visits(kiosk)[0].environ() if not name.startswith("glibc.")}
         assert names <= {
             "PATH",
             "LANG",

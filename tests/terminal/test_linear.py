@@ -58,124 +58,124 @@ def run(folder: Path, *options: str, **visit: object) -> list[str]:
     return ["run", "--config", str(dead_end(folder, **visit)), *options]
 
 
-def visits(desk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(desk.pid).children()
+def visits(kiosk: Terminal) -> list[psutil.Process]:
+    return psutil.Process(kiosk.pid).children()
 
 
-def type_in(desk: Terminal, words: str, *answers: str) -> None:
-    desk.press(words + ENTER)
+def type_in(kiosk: Terminal, words: str, *answers: str) -> None:
+    kiosk.press(words + ENTER)
     for answer in answers:
-        desk.wait_for(answer)
+        kiosk.wait_for(answer)
 
 
 def test_each_time_is_announced(tmp_path: Path) -> None:
     with tenant(tmp_path, reveal_seconds=70, idle_seconds=80) as running:
-        desk = Terminal([sys.executable, "-P", "-s", "-c", FAST, str(running.kiosk_toml)])
+        kiosk = Terminal([sys.executable, "-P", "-s", "-c", FAST, str(running.kiosk_toml)])
         try:
-            walk_to_key(desk)
+            walk_to_key(kiosk)
             for seconds in (60, 30, 10):
-                desk.wait_for(f"The key vanishes in {seconds} seconds")
-            desk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
-            desk.wait_for("Are you still there?")
-            desk.wait_for("Nobody pressed a key for a while")
-            assert desk.exit_code() == 0
+                kiosk.wait_for(f"The key vanishes in {seconds} seconds")
+            kiosk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+            kiosk.wait_for("Are you still there?")
+            kiosk.wait_for("Nobody pressed a key for a while")
+            assert kiosk.exit_code() == 0
         finally:
-            desk.child.close(force=True)
+            kiosk.child.close(force=True)
 
 
 def test_a_whole_visit_is_typed(running: Tenant) -> None:
-    with terminal(*running.arguments, "--linear") as desk:
-        desk.wait_for(BEGIN)
-        type_in(desk, "help", "your password is never typed here", "lock to lock this")
-        type_in(desk, "", "step 1 of 4: Sign in", "devicelogin", "Then enter the code: ", "valid for 5 minutes")
-        desk.wait_for("Waiting for your sign-in:")
-        type_in(desk, "spell", f"{code(desk)[0]} ", ".")
-        desk.wait_for("You are signed in as Ada Kessler, ada.kessler@nordwind.example")
-        desk.wait_for("You have 20 seconds")
+    with terminal(*running.arguments, "--linear") as kiosk:
+        kiosk.wait_for(BEGIN)
+        type_in(kiosk, "help", "your password is never typed here", "lock to lock this")
+        type_in(kiosk, "", "step 1 of 4: Sign in", "devicelogin", "Then enter the code: ", "valid for 5 minutes")
+        kiosk.wait_for("Waiting for your sign-in:")
+        type_in(kiosk, "spell", f"{code(kiosk)[0]} ", ".")
+        kiosk.wait_for("You are signed in as Ada Kessler, ada.kessler@nordwind.example")
+        kiosk.wait_for("You have 20 seconds")
         # Half of a word, mended: what is echoed is what counts.
-        type_in(desk, "yex\x7fs", "Is this you? yes")
-        desk.wait_for("Number or name of the Mac:")
-        assert "step 3 of 4: Choose" in desk.text
-        assert "2 Macs are registered to you" in desk.text
-        type_in(desk, "mini", "1. NW-AKESSLER-MINI")
-        desk.wait_for("2. ", gone=True)
-        desk.press(ESCAPE)
-        desk.wait_for("2. NW-AKESSLER-MINI")
-        type_in(desk, "nothing like this", "No Mac fits")
-        type_in(desk, "1", "Recovery key of NW-AKESSLER-14", "Group 6: ", "The key vanishes in 12 seconds")
-        key = shown_key(desk)
-        type_in(desk, "4", f"Group 4: {spelled(key)[3]}")
-        assert spelled(key)[2] not in desk.text
-        type_in(desk, "spell", *(f"Group {number}: {words}" for number, words in enumerate(spelled(key), 1)))
-        type_in(desk, "hide", "The key is hidden")
-        assert not [words for words in spelled(key) if words in desk.text]
-        type_in(desk, "show", "Group 6: ")
-        type_in(desk, "more", "The key vanishes in 12 seconds")
-        desk.wait_for("The key vanishes in 10 seconds")
-        type_in(desk, "dance", "means nothing here")
-        desk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
-        assert "Group" not in desk.text
-        type_in(desk, "", "Group 6: ")
-        assert shown_key(desk) == key
-        type_in(desk, "back", "The last one was number 1")
-        type_in(desk, "lock", "You are signed out. This terminal is locked.", "Nothing of your visit is kept")
-        type_in(desk, "", BEGIN)
+        type_in(kiosk, "yex\x7fs", "Is this you? yes")
+        kiosk.wait_for("Number or name of the Mac:")
+        assert "step 3 of 4: Choose" in kiosk.text
+        assert "2 Macs are registered to you" in kiosk.text
+        type_in(kiosk, "mini", "1. NW-AKESSLER-MINI")
+        kiosk.wait_for("2. ", gone=True)
+        kiosk.press(ESCAPE)
+        kiosk.wait_for("2. NW-AKESSLER-MINI")
+        type_in(kiosk, "nothing like this", "No Mac fits")
+        type_in(kiosk, "1", "Recovery key of NW-AKESSLER-14", "Group 6: ", "The key vanishes in 12 seconds")
+        key = shown_key(kiosk)
+        type_in(kiosk, "4", f"Group 4: {spelled(key)[3]}")
+        assert spelled(key)[2] not in kiosk.text
+        type_in(kiosk, "spell", *(f"Group {number}: {words}" for number, words in enumerate(spelled(key), 1)))
+        type_in(kiosk, "hide", "The key is hidden")
+        assert not [words for words in spelled(key) if words in kiosk.text]
+        type_in(kiosk, "show", "Group 6: ")
+        type_in(kiosk, "more", "The key vanishes in 12 seconds")
+        kiosk.wait_for("The key vanishes in 10 seconds")
+        type_in(kiosk, "dance", "means nothing here")
+        kiosk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+        assert "Group" not in kiosk.text
+        type_in(kiosk, "", "Group 6: ")
+        assert shown_key(kiosk) == key
+        type_in(kiosk, "back", "The last one was number 1")
+        type_in(kiosk, "lock", "You are signed out. This terminal is locked.", "Nothing of your visit is kept")
+        type_in(kiosk, "", BEGIN)
         # Nothing but lines: no colours, and the cursor is only ever sent to the top of an empty page.
-        sent = bytes(desk.raw).split(b"\x1b[?25h", 1)[1].rsplit(b"Press Enter: ", 1)[0]
+        sent = bytes(kiosk.raw).split(b"\x1b[?25h", 1)[1].rsplit(b"Press Enter: ", 1)[0]
         assert {part[:2] for part in sent.split(b"\x1b")[1:]} <= {b"[H", b"[2", b"[?", b"[r", b"[m", b"#8"}
     (first, second) = running.broker.rows("release.closed")[-2:]
     assert (first["outcome"], second["outcome"]) == ("countdown", "hidden")
 
 
-def code(desk: Terminal) -> str:
-    return desk.text.partition("Then enter the code: ")[2].partition("\n")[0].replace(" ", "")
+def code(kiosk: Terminal) -> str:
+    return kiosk.text.partition("Then enter the code: ")[2].partition("\n")[0].replace(" ", "")
 
 
 def test_a_key_is_taken_away_when_the_window_changes(running: Tenant) -> None:
-    with terminal(*running.arguments, "--linear") as desk:
-        walk_to_key(desk)
-        desk.child.setwinsize(20, 60)
-        desk.screen.resize(20, 60)
-        desk.wait_for("The key is hidden")
-        assert "Group" not in desk.text
-        type_in(desk, "show", "Group 6: ")
+    with terminal(*running.arguments, "--linear") as kiosk:
+        walk_to_key(kiosk)
+        kiosk.child.setwinsize(20, 60)
+        kiosk.screen.resize(20, 60)
+        kiosk.wait_for("The key is hidden")
+        assert "Group" not in kiosk.text
+        type_in(kiosk, "show", "Group 6: ")
         # The terminal says that somebody looks elsewhere.
-        desk.press("\x1b[O")
-        desk.wait_for("The key is hidden")
-        assert "Group" not in desk.text
+        kiosk.press("\x1b[O")
+        kiosk.wait_for("The key is hidden")
+        assert "Group" not in kiosk.text
 
 
 def test_in_a_small_window_the_key_is_read_in_parts(running: Tenant) -> None:
-    with terminal(*running.arguments, "--linear", rows=9, columns=64) as desk:
-        while "begin:" not in desk.text:
-            desk.wait_for("More follows", "begin:")
-            desk.press(ENTER if "More follows" in desk.text else "")
-            desk.settle(0.2)
-        type_in(desk, "", "signed in as")
-        type_in(desk, "", "1. NW-AKESSLER-14")
-        type_in(desk, "1", "Type a number from 1 to 6")
-        assert "Group" not in desk.text
-        type_in(desk, "2", "Group 2: ")
-        type_in(desk, "3", "Group 3: ")
-        assert "Group 2: " not in desk.text
+    with terminal(*running.arguments, "--linear", rows=9, columns=64) as kiosk:
+        while "begin:" not in kiosk.text:
+            kiosk.wait_for("More follows", "begin:")
+            kiosk.press(ENTER if "More follows" in kiosk.text else "")
+            kiosk.settle(0.2)
+        type_in(kiosk, "", "signed in as")
+        type_in(kiosk, "", "1. NW-AKESSLER-14")
+        type_in(kiosk, "1", "Type a number from 1 to 6")
+        assert "Group" not in kiosk.text
+        type_in(kiosk, "2", "Group 2: ")
+        type_in(kiosk, "3", "Group 3: ")
+        assert "Group 2: " not in kiosk.text
 
 
 def test_somebody_changes_to_lines_and_the_next_visit_is_as_usual(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as desk:
-        desk.wait_for(FULL_SCREEN)
-        desk.press(F3)
-        desk.wait_for(BEGIN)
-        desk.press(F3)
-        desk.wait_for(FULL_SCREEN)
-        desk.press(F3)
-        desk.wait_for(BEGIN)
-        type_in(desk, "", "The sign-in service cannot be reached.", "Reference: ", "Press Enter:")
-        desk.press(F1)
-        desk.wait_for("read them the reference")
-        desk.press(F10)
-        desk.wait_for("This terminal is locked")
-        desk.press(ENTER)
-        desk.wait_for(FULL_SCREEN)
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(FULL_SCREEN)
+        kiosk.press(F3)
+        kiosk.wait_for(BEGIN)
+        kiosk.press(F3)
+        kiosk.wait_for(FULL_SCREEN)
+        kiosk.press(F3)
+        kiosk.wait_for(BEGIN)
+        type_in(kiosk, "", "The sign-in service cannot be reached.", "Reference: ", "Press Enter:")
+        kiosk.press(F1)
+        kiosk.wait_for("read them the reference")
+        kiosk.press(F10)
+        kiosk.wait_for("This terminal is locked")
+        kiosk.press(ENTER)
+        kiosk.wait_for(FULL_SCREEN)
 
 
 def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
@@ -183,36 +183,36 @@ def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = dead_end(tmp_path)
         settings.write_text(settings.read_text().replace("localhost:1/", f"127.0.0.1:{silent.getsockname()[1]}/"))
-        with terminal("run", "--config", str(settings), "--linear") as desk:
-            desk.wait_for(BEGIN)
-            type_in(desk, "", "Type back to cancel:")
-            type_in(desk, "lock", "You are signed out. This terminal is locked.")
-            desk.wait_for("Type back to cancel:", gone=True)
-            desk.press(ENTER)
-            desk.wait_for(BEGIN)
-            assert "Reference" not in desk.text
+        with terminal("run", "--config", str(settings), "--linear") as kiosk:
+            kiosk.wait_for(BEGIN)
+            type_in(kiosk, "", "Type back to cancel:")
+            type_in(kiosk, "lock", "You are signed out. This terminal is locked.")
+            kiosk.wait_for("Type back to cancel:", gone=True)
+            kiosk.press(ENTER)
+            kiosk.wait_for(BEGIN)
+            assert "Reference" not in kiosk.text
 
 
 def test_over_ssh_a_change_of_ui_is_not_the_end(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path, ui="linear", after="exit")) as desk:
-        desk.wait_for(BEGIN)
-        type_in(desk, "screen", FULL_SCREEN)
-        desk.press(F3)
-        desk.wait_for(BEGIN)
-        type_in(desk, "", "cannot be reached")
-        type_in(desk, "back", "You are signed out")
-        desk.press(ENTER)
-        assert desk.exit_code() == 0
-        assert "signed out" not in desk.text
+    with terminal(*run(tmp_path, ui="linear", after="exit")) as kiosk:
+        kiosk.wait_for(BEGIN)
+        type_in(kiosk, "screen", FULL_SCREEN)
+        kiosk.press(F3)
+        kiosk.wait_for(BEGIN)
+        type_in(kiosk, "", "cannot be reached")
+        type_in(kiosk, "back", "You are signed out")
+        kiosk.press(ENTER)
+        assert kiosk.exit_code() == 0
+        assert "signed out" not in kiosk.text
 
 
 def test_an_unattended_visit_warns_and_locks(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path, "--linear", idle_seconds=3)) as desk:
-        desk.wait_for(BEGIN)
-        type_in(desk, "", "cannot be reached")
-        desk.wait_for("Are you still there? This terminal locks in")
-        desk.wait_for("Nobody pressed a key for a while")
-        desk.wait_for(BEGIN)
+    with terminal(*run(tmp_path, "--linear", idle_seconds=3)) as kiosk:
+        kiosk.wait_for(BEGIN)
+        type_in(kiosk, "", "cannot be reached")
+        kiosk.wait_for("Are you still there? This terminal locks in")
+        kiosk.wait_for("Nobody pressed a key for a while")
+        kiosk.wait_for(BEGIN)
 
 
 @pytest.mark.parametrize(
@@ -226,54 +226,54 @@ def test_an_unattended_visit_warns_and_locks(tmp_path: Path) -> None:
     ids=["sequences", "control keys", "flood", "noise"],
 )
 def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
-    with terminal(*run(tmp_path, "--linear")) as desk:
-        desk.wait_for(BEGIN)
-        (child,) = visits(desk)
-        desk.press(garbage)
-        desk.settle()
-        assert visits(desk) == [child]
+    with terminal(*run(tmp_path, "--linear")) as kiosk:
+        kiosk.wait_for(BEGIN)
+        (child,) = visits(kiosk)
+        kiosk.press(garbage)
+        kiosk.settle()
+        assert visits(kiosk) == [child]
         assert child.memory_info().rss < 100 << 20
         # Esc is a step back from whatever was typed by it: the question is asked anew.
-        desk.press(ESCAPE)
-        desk.settle()
-        type_in(desk, "", "cannot be reached")
+        kiosk.press(ESCAPE)
+        kiosk.settle()
+        type_in(kiosk, "", "cannot be reached")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGINT])
 def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path, "--linear")) as desk:
-        desk.wait_for(BEGIN)
-        (child,) = visits(desk)
+    with terminal(*run(tmp_path, "--linear")) as kiosk:
+        kiosk.wait_for(BEGIN)
+        (child,) = visits(kiosk)
         child.send_signal(number)
-        desk.kill(number)
-        desk.settle()
-        assert visits(desk) == [child]
-        type_in(desk, "", "cannot be reached")
+        kiosk.kill(number)
+        kiosk.settle()
+        assert visits(kiosk) == [child]
+        type_in(kiosk, "", "cannot be reached")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path, "--linear")) as desk:
-        desk.wait_for(BEGIN)
-        (child,) = visits(desk)
-        desk.kill(number)
-        assert desk.exit_code() == 128 + number
+    with terminal(*run(tmp_path, "--linear")) as kiosk:
+        kiosk.wait_for(BEGIN)
+        (child,) = visits(kiosk)
+        kiosk.kill(number)
+        assert kiosk.exit_code() == 128 + number
         assert not child.is_running()
-        assert desk.raw.rindex(b"\x1b[?1049l") > desk.raw.rindex(BEGIN.encode())
-        assert BEGIN not in desk.text
+        assert kiosk.raw.rindex(b"\x1b[?1049l") > kiosk.raw.rindex(BEGIN.encode())
+        assert BEGIN not in kiosk.text
 
 
 def test_a_hangup_ends_everything(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     with subprocess.Popen(
         [*KIOSK, *run(tmp_path, "--linear")], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    ) as desk:
+    ) as kiosk:
         os.close(slave)
         seen = b""
         while BEGIN.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(desk.pid).children()
+        (visit,) = psutil.Process(kiosk.pid).children()
         os.close(master)
         # No controlling terminal, so no signal either: the visit finds out by itself.
-        assert desk.wait(10) == EXIT_LOST
+        assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)

@@ -42,22 +42,22 @@ _run_visit(visiting, other_ui=True)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Terminal]:
+def kiosk(tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal([sys.executable, "-P", "-s", "-c", VISIT, str(dead_end(tmp_path))])
     opened.wait_for(BEGIN)
     yield opened
     opened.child.close(force=True)
 
 
-def pass_by(desk: Terminal, number: int, until: int) -> None:
-    desk.kill(number)
-    while f"{until} s".encode() not in desk.raw:
-        assert desk.read(), desk.text
+def pass_by(kiosk: Terminal, number: int, until: int) -> None:
+    kiosk.kill(number)
+    while f"{until} s".encode() not in kiosk.raw:
+        assert kiosk.read(), kiosk.text
 
 
-def test_a_ui_that_was_left_gives_way_after_five_minutes(desk: Terminal) -> None:
-    pass_by(desk, signal.SIGUSR1, 1299)
-    desk.press(F1)
-    desk.wait_for("your password is never typed here")
-    desk.kill(signal.SIGUSR2)
-    assert desk.exit_code() == EXIT_OTHER_UI
+def test_a_ui_that_was_left_gives_way_after_five_minutes(kiosk: Terminal) -> None:
+    pass_by(kiosk, signal.SIGUSR1, 1299)
+    kiosk.press(F1)
+    kiosk.wait_for("your password is never typed here")
+    kiosk.kill(signal.SIGUSR2)
+    assert kiosk.exit_code() == EXIT_OTHER_UI

@@ -40,11 +40,11 @@ def configured(running: Tenant, folder: Path, **policies: str) -> list[str]:
     return [*KIOSK, "run", "--config", str(own)]
 
 
-def walk_to_devices(desk: Terminal) -> None:
+def walk_to_devices(kiosk: Terminal) -> None:
     for words in (WELCOME, "Is this you?"):
-        desk.wait_for(words)
-        desk.press(ENTER)
-    desk.wait_for("Which Mac is locked?")
+        kiosk.wait_for(words)
+        kiosk.press(ENTER)
+    kiosk.wait_for("Which Mac is locked?")
 
 
 def under_script(command: list[str]) -> Terminal:
@@ -55,32 +55,32 @@ def under_script(command: list[str]) -> Terminal:
 
 def test_under_script_no_key_is_asked_for(running: Tenant, tmp_path: Path) -> None:
     before = len(running.broker.rows("release"))
-    desk = under_script(configured(running, tmp_path))
-    walk_to_devices(desk)
-    desk.press(ENTER)
-    desk.wait_for("No key is shown on this terminal")
-    desk.wait_for("(terminal_watched)")
-    desk.child.close(force=True)
+    kiosk = under_script(configured(running, tmp_path))
+    walk_to_devices(kiosk)
+    kiosk.press(ENTER)
+    kiosk.wait_for("No key is shown on this terminal")
+    kiosk.wait_for("(terminal_watched)")
+    kiosk.child.close(force=True)
     assert len(running.broker.rows("release")) == before
     # Where the person sat, and under what, is on the record.
     assert running.broker.rows("session.opened")[-1]["terminal"].endswith("under script")
 
 
 def test_masked_one_group_is_shown_at_a_time(running: Tenant, tmp_path: Path) -> None:
-    desk = under_script(configured(running, tmp_path, script="mask"))
-    walk_to_devices(desk)
-    desk.press(ENTER)
-    desk.wait_for("Vanishes in")
-    desk.wait_for("Another program may see or keep this screen: script")
+    kiosk = under_script(configured(running, tmp_path, script="mask"))
+    walk_to_devices(kiosk)
+    kiosk.press(ENTER)
+    kiosk.wait_for("Vanishes in")
+    kiosk.wait_for("Another program may see or keep this screen: script")
     key = running.sandbox.device("NW-AKESSLER-14").key
     assert key
     for place, group in enumerate(key.split("-")):
-        desk.wait_for(group)
-        assert [other for other in key.split("-") if other in desk.text] == [group]
-        assert not KEY.search(desk.text)
+        kiosk.wait_for(group)
+        assert [other for other in key.split("-") if other in kiosk.text] == [group]
+        assert not KEY.search(kiosk.text)
         if place < 5:
-            desk.press(RIGHT)
-    desk.child.close(force=True)
+            kiosk.press(RIGHT)
+    kiosk.child.close(force=True)
 
 
 @pytest.mark.parametrize("kind", [Tmux, Screen], ids=["tmux", "screen"])
@@ -88,26 +88,26 @@ def test_a_multiplexer_is_warned_of(running: Tenant, tmp_path: Path, kind: type[
     name = kind.__name__.lower()
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
-    desk = kind(f"kiosk-{name}-watch", configured(running, tmp_path), tmp_path)
+    kiosk = kind(f"kiosk-{name}-watch", configured(running, tmp_path), tmp_path)
     try:
         for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
-            desk.until_seen(words)
-            desk.press("Enter")
-        text = desk.until(KEY.search)
+            kiosk.until_seen(words)
+            kiosk.press("Enter")
+        text = kiosk.until(KEY.search)
         assert f"Another program may see or keep this screen: {name}" in text
     finally:
-        desk.close()
+        kiosk.close()
 
 
 def test_a_debugger_is_refused(running: Tenant, tmp_path: Path) -> None:
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-    with terminal(*configured(running, tmp_path)[len(KIOSK) :]) as desk:
-        walk_to_devices(desk)
-        (visit,) = psutil.Process(desk.pid).children()
+    with terminal(*configured(running, tmp_path)[len(KIOSK) :]) as kiosk:
+        walk_to_devices(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
         if ptrace(_PTRACE_SEIZE, visit.pid, 0, 0):
             pytest.skip("this machine does not let one process trace another")
-        desk.press(ENTER)
-        desk.wait_for("No key is shown on this terminal")
+        kiosk.press(ENTER)
+        kiosk.wait_for("No key is shown on this terminal")
         visit.kill()
 
 

@@ -12,19 +12,19 @@ from tests.support.terminal import ENTER, F1, F10, terminal
 
 
 def test_an_ending_does_not_wait_for_a_terminal_that_does_not_read(tmp_path: Path) -> None:
-    with tenant(tmp_path) as running, terminal(*running.arguments) as desk:
-        walk_to_key(desk)
-        (visit,) = psutil.Process(desk.pid).children()
-        desk.press(F10 + ENTER)
+    with tenant(tmp_path) as running, terminal(*running.arguments) as kiosk:
+        walk_to_key(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
+        kiosk.press(F10 + ENTER)
         visit.wait(15)
 
 
 def test_a_stalled_terminal_ends_the_visit_and_the_next_one_begins(tmp_path: Path) -> None:
-    with tenant(tmp_path, reveal_seconds=60) as running, terminal(*running.arguments) as desk:
-        walk_to_key(desk)
-        (visit,) = psutil.Process(desk.pid).children()
+    with tenant(tmp_path, reveal_seconds=60) as running, terminal(*running.arguments) as kiosk:
+        walk_to_key(kiosk)
+        (visit,) = psutil.Process(kiosk.pid).children()
         # Each of them paints a whole screen, which nobody takes.
         for _ in range(100):
-            desk.press(F1)
+            kiosk.press(F1)
         visit.wait(STUCK_SECONDS + 20)
-        desk.wait_for("Press Enter to begin")
+        kiosk.wait_for("Press Enter to begin")

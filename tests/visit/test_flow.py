@@ -21,22 +21,22 @@ from kiosk.visit.guard import VisitGuard
 from tests.support.broker import running_broker
 from tests.support.kiosk_user import KEY, PATIENCE_SECONDS, kiosk_user
 from tests.support.screen_app import CONFIG
-from tests.support.whole import Whole, whole
+from tests.support.services import Services, services
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    with whole(tmp_path_factory.mktemp("whole"), rules={"per_person": (), "per_device": ()}) as everything:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with services(tmp_path_factory.mktemp("services"), rules={"per_person": (), "per_device": ()}) as everything:
         yield everything
 
 
 @pytest.fixture(autouse=True)
-def _no_faults(running: Whole) -> Iterator[None]:
+def _no_faults(running: Services) -> Iterator[None]:
     yield
     running.sandbox.clear_faults()
 
 
-async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Whole) -> None:
+async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
@@ -55,7 +55,7 @@ async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Who
     assert endings == ["hidden"]
 
 
-async def test_enter_alone_walks_from_the_key_to_the_end(running: Whole) -> None:
+async def test_enter_alone_walks_from_the_key_to_the_end(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
@@ -83,7 +83,7 @@ async def test_enter_alone_walks_from_the_key_to_the_end(running: Whole) -> None
     assert checked["release_id"] == closed["release_id"] == release_id
 
 
-async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_release(running: Whole) -> None:
+async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_release(running: Services) -> None:
     before = len(running.broker.rows("release.done")), len(running.broker.rows("release.checked"))
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
@@ -114,7 +114,7 @@ async def test_from_the_check_and_the_card_there_is_a_way_back_to_the_same_relea
     assert len(running.broker.rows("release.checked")) == before[1]
 
 
-async def test_a_check_that_was_given_up_is_noted(running: Whole) -> None:
+async def test_a_check_that_was_given_up_is_noted(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("enter")
@@ -132,7 +132,7 @@ async def test_a_check_that_was_given_up_is_noted(running: Whole) -> None:
     assert (checked["outcome"], checked["detail"]) == ("incomplete", "1 of 6 groups right")
 
 
-async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> None:
+async def test_a_stranger_who_used_the_code_ends_the_visit(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -142,7 +142,7 @@ async def test_a_stranger_who_used_the_code_ends_the_visit(running: Whole) -> No
         await person.until("You are signed out")
 
 
-async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
+async def test_a_declined_sign_in_offers_a_new_code(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -155,7 +155,7 @@ async def test_a_declined_sign_in_offers_a_new_code(running: Whole) -> None:
         await person.until("You are signed out")
 
 
-async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(running: Whole) -> None:
+async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -167,7 +167,7 @@ async def test_a_code_that_the_service_calls_expired_is_renewed_by_itself(runnin
         await person.until("Is this you?")
 
 
-async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole) -> None:
+async def test_a_service_that_calls_every_code_expired_is_trouble(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         running.sandbox.fault("*/oauth2/v2.0/token", "set", field="error", value="expired_token")
@@ -183,7 +183,7 @@ async def test_a_service_that_calls_every_code_expired_is_trouble(running: Whole
         await person.until("Is this you?")
 
 
-async def test_a_code_that_is_used_as_it_runs_out_counts(running: Whole) -> None:
+async def test_a_code_that_is_used_as_it_runs_out_counts(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         running.sandbox.fault("*/oauth2/v2.0/devicecode", "set", field="expires_in", value=2, times=1)
@@ -196,7 +196,7 @@ async def test_a_code_that_is_used_as_it_runs_out_counts(running: Whole) -> None
         await person.until("Is this you?")
 
 
-async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(running: Whole) -> None:
+async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -211,7 +211,7 @@ async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(
         assert person.app.guard.disturbed
 
 
-async def test_nobody_has_a_mac(running: Whole) -> None:
+async def test_nobody_has_a_mac(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")
@@ -224,7 +224,7 @@ async def test_nobody_has_a_mac(running: Whole) -> None:
         await person.until("You are signed out")
 
 
-async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
+async def test_a_missing_key_leads_back_to_the_list(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Priya Raman")
         await person.press(*"loan", "enter")
@@ -234,7 +234,7 @@ async def test_a_missing_key_leads_back_to_the_list(running: Whole) -> None:
         await person.until("Which Mac is locked?")
 
 
-async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
+async def test_a_graph_that_fails_can_be_asked_again(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         running.sandbox.fault("*getFileVaultKey*", status=503)
@@ -245,7 +245,7 @@ async def test_a_graph_that_fails_can_be_asked_again(running: Whole) -> None:
         await person.until(KEY.search)
 
 
-async def test_the_list_opens_on_the_mac_that_was_read(running: Whole) -> None:
+async def test_the_list_opens_on_the_mac_that_was_read(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         await person.press("down", "enter")
@@ -256,7 +256,7 @@ async def test_the_list_opens_on_the_mac_that_was_read(running: Whole) -> None:
         await person.until(f"▶ {name[1]}")
 
 
-async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: Whole) -> None:
+async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
@@ -268,11 +268,11 @@ async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: 
         await person.until("Is this you?")
 
 
-async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: Whole) -> None:
+async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: Services) -> None:
     place = running.broker.config.listen.url.removeprefix("unix:") + "2"
     listen = msgspec.structs.replace(running.broker.config.listen, url=f"unix:{place}")
     config = msgspec.structs.replace(running.broker.config, listen=listen)
-    other = Whole(
+    other = Services(
         running.sandbox,
         running.broker,
         msgspec.structs.replace(running.config, broker=BrokerAddress(url=f"unix:{place}")),
@@ -292,7 +292,7 @@ async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: 
 
 
 @pytest.mark.parametrize("who", ["Robin", "ليلى الحداد", "佐藤 美咲", "Maximiliane"])
-async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, who: str) -> None:
+async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Services, who: str) -> None:
     full = next(one.name for one in running.sandbox.data.people() if who in one.name)
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
@@ -309,7 +309,7 @@ async def test_names_that_are_hostile_long_or_foreign_are_inert(running: Whole, 
 
 
 async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
-    running: Whole, monkeypatch: pytest.MonkeyPatch
+    running: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kiosk.visit.guard._FAREWELL_SECONDS", 0.1)
     async with kiosk_user(running) as person:
@@ -326,7 +326,7 @@ async def test_the_token_is_dropped_also_when_the_broker_cannot_be_told(
 
 
 async def test_a_screen_that_breaks_is_a_crash_and_no_way_back(
-    running: Whole, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    running: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(_words: str, _step: int) -> None:
         raise ZeroDivisionError("words")
@@ -403,7 +403,7 @@ async def test_a_network_that_hangs_keeps_nobody_waiting() -> None:
 
 async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
-    with whole(tmp_path, rules=rules) as strict:
+    with services(tmp_path, rules=rules) as strict:
         async with kiosk_user(strict) as person:
             await person.walk_to_devices("Ada Kessler")
             await person.press("enter")
@@ -426,7 +426,7 @@ async def test_a_reason_is_asked_for_and_put_right(tmp_path: Path) -> None:
 
 async def test_a_reason_that_was_not_asked_for_when_the_visit_began(tmp_path: Path) -> None:
     """The broker's rules have changed since."""
-    with whole(tmp_path, rules={"reason": "required"}) as strict:
+    with services(tmp_path, rules={"reason": "required"}) as strict:
         async with kiosk_user(strict) as person:
             await person.walk_to_devices("Ada Kessler")
             assert person.app.visit

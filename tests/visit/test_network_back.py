@@ -11,40 +11,40 @@ import pytest
 
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.visit.network_probe import answers
-from tests.support.whole import Whole, whole
+from tests.support.services import Services, services
 
 DISCOVERY = "*/.well-known/openid-configuration"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    with whole(tmp_path_factory.mktemp("whole")) as everything:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with services(tmp_path_factory.mktemp("services")) as everything:
         yield everything
 
 
 @pytest.fixture(autouse=True)
-def _no_faults(running: Whole) -> Iterator[None]:
+def _no_faults(running: Services) -> Iterator[None]:
     yield
     running.sandbox.clear_faults()
 
 
-async def test_all_is_well(running: Whole) -> None:
+async def test_all_is_well(running: Services) -> None:
     assert await answers(running.config)
 
 
 @pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status"}, {"kind": "html"}, {"kind": "endless"}])
-async def test_a_network_that_answers_otherwise_is_none(running: Whole, fault: dict[str, Any]) -> None:
+async def test_a_network_that_answers_otherwise_is_none(running: Services, fault: dict[str, Any]) -> None:
     assert await answers(running.config)
     running.sandbox.fault(DISCOVERY, **fault)
     assert not await answers(running.config)
 
 
 @pytest.mark.parametrize("url", ["unix:/nowhere/broker.sock", "https://no-such-host.invalid", "https://localhost:1"])
-async def test_without_the_broker_it_is_not_back(running: Whole, url: str) -> None:
+async def test_without_the_broker_it_is_not_back(running: Services, url: str) -> None:
     config = msgspec.structs.replace(running.config, broker=BrokerAddress(url=url))
     assert not await answers(config)
 
 
-async def test_an_authority_that_nobody_knows(running: Whole, tmp_path: Path) -> None:
+async def test_an_authority_that_nobody_knows(running: Services, tmp_path: Path) -> None:
     sign_in = msgspec.structs.replace(running.config.sign_in, authority="https://no-such-host.invalid/t")
     assert not await answers(msgspec.structs.replace(running.config, sign_in=sign_in))

@@ -47,7 +47,7 @@ _LARGEST_BODY = 1 << 20
 Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
 
 
-class LaneClock(MovedClock):
+class QuickClock(MovedClock):
     """Moves on by order, and wastes no time between two polls."""
 
     async def sleep(self, seconds: float) -> None:
@@ -76,11 +76,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-class Lane:
+class Product:
     """Sandbox, broker, and the two lines to them. A cell gets a broker that has seen nothing yet."""
 
     def __init__(self, place: Path, certificates: Certificates, spoiled: dict[str, int], page_size: int = 1) -> None:
-        self.clock = LaneClock()
+        self.clock = QuickClock()
         self.cell: Cell | None = None
         self.phase = ""
         self.person = Person(tid="", oid="", name="", address="")
@@ -107,7 +107,7 @@ class Lane:
         self.record: Record = open_record(settings, self.clock)
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Lane]:
+    async def open(self) -> AsyncIterator[Product]:
         """Everything that stays up for all cells."""
         socket = self.place / "b"
         # A connection for each request: one that was kept may be closed at the moment in which it is used again.

@@ -17,7 +17,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
 @dataclass
-class Whole:
+class Services:
     """Everything but the kiosk."""
 
     sandbox: RunningSandbox
@@ -26,11 +26,11 @@ class Whole:
 
 
 @contextlib.contextmanager
-def whole(place: Path, *, visit: dict[str, Any] | None = None, **broker_tables: Any) -> Iterator[Whole]:
+def services(place: Path, *, visit: dict[str, Any] | None = None, **broker_tables: Any) -> Iterator[Services]:
     """Start both; ``visit`` are settings of the kiosk, the rest tables of broker.toml."""
     with running_sandbox(place, visit=visit or {}) as sandbox:
         settings = broker_config(sandbox.directory, place, **broker_tables)
         with running_broker(settings) as broker:
             kiosk = load(sandbox.directory / "kiosk.toml", KioskConfig)
             address = BrokerAddress(url=settings.listen.url)
-            yield Whole(sandbox, broker, msgspec.structs.replace(kiosk, broker=address))
+            yield Services(sandbox, broker, msgspec.structs.replace(kiosk, broker=address))

@@ -23,7 +23,7 @@ def cut(data: bytes) -> bytes:
     return data[: found.end() + 400] if found else data
 
 
-class Line:
+class SocketProxy:
     """Passes everything on, answers through ``meddle``; with ``hold`` a sealed key waits until ``let_go``."""
 
     def __init__(self, place: Path, broker: Path) -> None:
@@ -87,8 +87,8 @@ class Line:
 
 
 @contextlib.contextmanager
-def line(place: Path, broker: Path) -> Iterator[Line]:
-    opened = Line(place, broker)
+def socket_proxy(place: Path, broker: Path) -> Iterator[SocketProxy]:
+    opened = SocketProxy(place, broker)
     try:
         yield opened
     finally:
