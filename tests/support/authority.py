@@ -1,4 +1,4 @@
-"""A sign-in service on loopback, over TLS: it serves a tenant's discovery document and signing keys, fails or hangs."""
+"""A sign-in service on loopback over TLS that serves a discovery document and signing keys, fails or hangs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Mode(Enum):
-    """What becomes of a request."""
+    """How the service treats a request."""
 
     ANSWERS = "answered"
     FAILS = "answered with 503"
@@ -27,7 +27,7 @@ class Mode(Enum):
 
 
 class LoopbackAuthority:
-    """Answers as ``mode`` says. ``documents`` holds what it serves by path; ``asked`` the paths of all requests."""
+    """Answers as ``mode`` says. ``documents`` holds the answers by path, ``asked`` the paths of all requests."""
 
     def __init__(self, port: int) -> None:
         self.url = f"https://localhost:{port}"
@@ -70,7 +70,7 @@ class LoopbackAuthority:
 
 @contextlib.asynccontextmanager
 async def loopback_authority() -> AsyncIterator[LoopbackAuthority]:
-    """Start one on a free port."""
+    """Start a sign-in service on a free port."""
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -105,11 +105,11 @@ def _server_tls() -> ssl.SSLContext:
 
 
 def ca_pem() -> bytes:
-    """The certificate that every ``loopback_authority`` is trusted by."""
+    """Return the certificate of the CA that every ``loopback_authority`` uses."""
     return _issuer().cert_pem.bytes()
 
 
 @functools.cache
 def client_tls() -> ssl.SSLContext:
-    """A context that trusts every ``loopback_authority`` and nothing else."""
+    """Return a TLS context that trusts every ``loopback_authority`` and nothing else."""
     return ssl.create_default_context(cadata=ca_pem().decode())

@@ -1,4 +1,4 @@
-"""A running broker for tests and benchmarks: in a thread, where a test can reach into it, or as its own process."""
+"""Run a broker for tests and benchmarks: in a thread, where a test can reach into it, or in its own process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ QUICK = Backoff(first=0.01, most=0.05)
 
 
 class MovedClock(SystemClock):
-    """The machine's clock, moved on by a test: both its times, but nobody sleeps longer or shorter for it."""
+    """The machine's clock with an offset that a test sets. Sleeps are not affected by the offset."""
 
     ahead = timedelta()
 
@@ -58,7 +58,7 @@ class MovedClock(SystemClock):
 def broker_config(
     sandbox_directory: Path, place: Path, sinks: Sequence[dict[str, Any]] = (), **tables: dict[str, Any]
 ) -> BrokerConfig:
-    """The configuration that a sandbox wrote, with socket and database in ``place`` and single values replaced."""
+    """Return the sandbox's broker configuration, with socket and database in ``place`` and ``tables`` merged in."""
     config = load(sandbox_directory / "broker.toml", BrokerConfig)
     config = msgspec.structs.replace(config, sink=tuple(SinkSettings(**one) for one in sinks))
     given: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ def broker_config(
 
 @dataclass
 class RunningBroker:
-    """A broker that answers. ``record`` is there when it runs in a thread of this process."""
+    """A broker that answers. ``record`` is set if it runs in a thread of this process."""
 
     config: BrokerConfig
     http: httpx.Client = field(repr=False)
@@ -99,7 +99,7 @@ class RunningBroker:
         keys: VisitKeys | None = None,
         kiosk: str = "tty1",
     ) -> Answer:
-        """Ask for a key as the visit does that this token belongs to, unless another key pair is given."""
+        """Ask for a key. All releases with one token use one key pair, as in a visit, unless ``keys`` is given."""
         keys = keys or self._keys.setdefault(token, VisitKeys())
         body = ReleaseRequest(public_key=keys.public_key, reason=reason)
         response = self.ask(
@@ -112,7 +112,7 @@ class RunningBroker:
         return Answer(response, keys)
 
     def rows(self, event: str = "") -> list[dict[str, Any]]:
-        """The record as another program reads it, oldest first, since the last ``forget_rows``."""
+        """Return the rows added since the last ``forget_rows``, oldest first, as another program reads them."""
         engine = open_engine(self.config.record.database)
         try:
             with engine.connect() as connection:
@@ -130,18 +130,18 @@ class RunningBroker:
 
 @dataclass
 class Answer:
-    """What came of asking for a key."""
+    """The broker's answer to a request for a key."""
 
     response: httpx.Response
     keys: VisitKeys
 
     @property
     def code(self) -> str:
-        """The code of the refusal; empty for a release."""
+        """Return the code of the refusal; empty for a release."""
         return problem_code(self.response) if self.response.is_error else ""
 
     def key(self, tid: str, oid: str) -> bytes:
-        """The recovery key, opened as the kiosk opens it."""
+        """Return the recovery key, opened as the kiosk opens it."""
         answer = self.response.json()
         info = release_info(tid=tid, oid=oid, device_id=answer["device_id"], release_id=answer["release_id"])
         sealed = msgspec.convert(answer["sealed"], bytes)
@@ -150,7 +150,7 @@ class Answer:
 
 
 def problem_code(response: httpx.Response) -> str:
-    """The code in a problem document, which every error has to be."""
+    """Return the code of an error, and check that the error is a complete problem document."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = msgspec.json.decode(response.content, type=Problem)
     assert problem.status == response.status_code
@@ -161,7 +161,7 @@ def problem_code(response: httpx.Response) -> str:
 
 
 def wait_for(what: Callable[[], object], seconds: float = 15) -> None:
-    """Look every few milliseconds until something is so."""
+    """Poll until ``what`` returns something true."""
     limit = TimeLimit(seconds)
     while not what():
         assert not limit.passed()
@@ -172,7 +172,7 @@ def wait_for(what: Callable[[], object], seconds: float = 15) -> None:
 def running_broker(
     config: BrokerConfig, clock: ThreadClock | None = None, backoff: Backoff = QUICK, ca_bundle: Path | None = None
 ) -> Iterator[RunningBroker]:
-    """A broker in a thread of this process, on its real socket, with a clock of one's own."""
+    """Run a broker in a thread of this process, on a real socket, with the test's clock."""
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock)
     record = open_record(config, clock, [sinks] if config.sink else [])
@@ -200,7 +200,7 @@ def running_broker(
 
 @contextlib.contextmanager
 def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = None) -> Iterator[RunningBroker]:
-    """A broker in another process, started from the command line; its log in ``place``."""
+    """Run a broker in another process, started from the command line. Its log goes to ``place``."""
     file = place / "broker.toml"
     file.write_text(to_toml(config))
     log_file = place / "broker.log"
@@ -222,7 +222,7 @@ def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = N
 
 @contextlib.contextmanager
 def brokers(sandbox_directory: Path, place: Path, url: str, count: int, **tables: Any) -> Iterator[list[RunningBroker]]:
-    """Broker processes that share a database, and the key with which they sign; all started at the same time."""
+    """Start several broker processes at the same time, with one database and one signing key."""
     Signer.load(place / "record.key", make=True)
     starting = []
     for number in range(count):
@@ -239,12 +239,12 @@ def broker_command(file: Path) -> list[str]:
 
 
 def to_toml(config: BrokerConfig) -> str:
-    """The configuration as a file."""
+    """Return the configuration as TOML."""
     lines = []
     for name, tables in msgspec.to_builtins(config, enc_hook=str).items():
         for table in tables if isinstance(tables, list | tuple) else (tables,):
             lines.append(f"[{name}]" if table is tables else f"[[{name}]]")
-            # What JSON writes for these values is TOML, too.
+            # For these values, JSON is valid TOML.
             lines += [f"{key} = {json.dumps(value)}" for key, value in table.items() if value is not None]
     return "\n".join(lines) + "\n"
 

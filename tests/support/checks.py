@@ -1,4 +1,4 @@
-"""Real faults for tests of ``kiosk check``: in files, certificates, servers and a machine's settings."""
+"""An installation that tests of ``kiosk check`` can break: files, certificates, servers and kernel settings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _ALLOWED = ("script", "asciinema", "tlog", "debugger", "sudo", "other_tty", "tmu
 
 @dataclass
 class Installation:
-    """Both files in a folder of their own, fit for a sandbox and a broker that run; to be spoilt."""
+    """Kiosk and broker configured in one folder, for a sandbox and a broker that run. Tests break one thing in it."""
 
     sandbox: RunningSandbox
     place: Path
@@ -80,14 +80,14 @@ class Installation:
         return self.place / "machine"
 
     def write(self) -> None:
-        """Both files as the tables are now."""
+        """Write both configuration files from the current tables."""
         for path, tables in ((self.kiosk_toml, self.kiosk), (self.broker_toml, self.broker)):
             if not path.exists():
                 path.touch(0o600)
             path.write_text(to_toml(tables))
 
     def machine(self, name: str, value: str | None) -> None:
-        """Another setting of the kernel; None takes it away."""
+        """Change a setting of the kernel; None removes it."""
         file = self.root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         if value is None:
@@ -96,19 +96,19 @@ class Installation:
             file.write_text(value + "\n")
 
     def log(self) -> None:
-        """Let something listen where the log goes."""
+        """Listen on the socket of the system log."""
         (self.root / "dev").mkdir()
         listener = self.stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         listener.bind(str(self.root / "dev" / "log"))
 
     def certificate(self, content: bytes) -> Path:
-        """Put another certificate in the place of the broker's."""
+        """Replace the broker's certificate."""
         path = self.place / "broker.pem"
         path.write_bytes(content)
         return path
 
     def results(self, side: str) -> dict[str, Result]:
-        """What all checks of a side say."""
+        """Run all checks of one side and return their results by name."""
         run: Run[Any]
         if side == "kiosk":
             run = Run(KIOSK_CHECKS, Kiosk(self.kiosk_toml, clock=self.clock, root=self.root))
@@ -120,13 +120,13 @@ class Installation:
 
 @contextlib.contextmanager
 def installation(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[Installation]:
-    """Two files that are right, for a broker that listens on ``socket``."""
+    """Make an installation that passes all checks, for a broker that listens on ``socket``."""
     place.chmod(0o755)
     shutil.copy2(sandbox.directory / "broker.pem", place)
     shutil.copy2(sandbox.directory / "ca.pem", place)
     kiosk = tomllib.loads((sandbox.directory / "kiosk.toml").read_text())
     kiosk["broker"]["url"] = socket
-    # Whoever runs the tests may sit in any of them.
+    # The tests may themselves run under any of these.
     kiosk["recorders"] = dict.fromkeys(_ALLOWED, "allow")
     broker = tomllib.loads((sandbox.directory / "broker.toml").read_text())
     broker["listen"]["url"] = socket
@@ -135,7 +135,7 @@ def installation(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[
     before = resource.getrlimit(resource.RLIMIT_CORE)
     with contextlib.ExitStack() as stack:
         stack.callback(resource.setrlimit, resource.RLIMIT_CORE, before)
-        # As the door of the program does (kiosk/__main__.py).
+        # As the program does at its start (kiosk/__main__.py).
         resource.setrlimit(resource.RLIMIT_CORE, (0, before[1]))
         made = Installation(sandbox, place, kiosk, broker, stack)
         for name, value in MACHINE.items():
@@ -148,7 +148,7 @@ def installation(sandbox: RunningSandbox, place: Path, socket: str) -> Iterator[
 
 
 def to_toml(tables: dict[str, Any]) -> str:
-    """Tables, and lists of tables, of what JSON writes as TOML does."""
+    """Return tables, and arrays of tables, as TOML. The values must be ones that JSON and TOML write alike."""
     lines: list[str] = []
     for name, found in tables.items():
         for table in found if isinstance(found, list) else [found]:
@@ -158,7 +158,7 @@ def to_toml(tables: dict[str, Any]) -> str:
 
 
 def certificate(key: Key = RSA, *, begins: float = -1, ends: float = 365, name: str = "localhost") -> x509.Certificate:
-    """Signed by itself; valid from and until so many days from now."""
+    """Make a self-signed certificate; ``begins`` and ``ends`` are days from now."""
     now = dt.datetime.now(dt.UTC)
     of = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder().subject_name(of).issuer_name(of).public_key(key.public_key())
@@ -169,7 +169,7 @@ def certificate(key: Key = RSA, *, begins: float = -1, ends: float = 365, name: 
 
 
 def pem(*parts: x509.Certificate | Key) -> bytes:
-    """Certificates and keys, one after the other."""
+    """Return certificates and keys as one PEM file."""
     return b"".join(
         part.public_bytes(Encoding.PEM)
         if isinstance(part, x509.Certificate)
@@ -180,7 +180,7 @@ def pem(*parts: x509.Certificate | Key) -> bytes:
 
 @contextlib.contextmanager
 def server(place: Path, shown: x509.Certificate | None, key: Key = RSA) -> Iterator[tuple[int, Path]]:
-    """Something that answers 404 over TLS, or without TLS where no certificate is given; its port and authority."""
+    """Run a server that has no pages, without TLS if ``shown`` is None. Yields its port and its CA file."""
     files = place / "shown.pem", place / "shown-key.pem"
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -201,7 +201,7 @@ def server(place: Path, shown: x509.Certificate | None, key: Key = RSA) -> Itera
 
 @contextlib.contextmanager
 def broker_that_says(path: Path, answers: dict[str, tuple[int, str]]) -> Iterator[None]:
-    """Somebody else behind a broker's socket."""
+    """Run a foreign server on a broker's socket. ``answers`` are status and body by path."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

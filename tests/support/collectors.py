@@ -1,4 +1,4 @@
-"""Real receivers for what the broker sends on: sockets and an HTTPS server, each in a thread of its own."""
+"""Real receivers for the broker's sinks: sockets and HTTPS servers, each in its own thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Collector:
-    """What came in, one row of the record each; ``raw`` as it came."""
+    """What a receiver got: the parsed rows of the record, and the bytes in ``raw``."""
 
     def __init__(self) -> None:
         self.raw: list[bytes] = []
@@ -26,7 +26,7 @@ class Collector:
         self.headers: list[dict[str, str]] = []
 
     def took(self) -> None:
-        """Called when something is there and before it is confirmed, for those who confirm."""
+        """Run after a batch has arrived and before it is confirmed. Does nothing unless replaced."""
 
     def numbers(self) -> list[int]:
         return [row["n"] for row in self.rows if "n" in row]
@@ -57,7 +57,7 @@ def _threaded(run: Callable[[], None]) -> threading.Thread:
 
 @contextlib.contextmanager
 def datagrams(sock: socket.socket, take: Callable[[bytes], None]) -> Iterator[None]:
-    """Everything that comes to a bound datagram socket."""
+    """Pass every datagram that arrives on a bound socket to ``take``."""
     stop = threading.Event()
     sock.settimeout(0.05)
 
@@ -79,7 +79,7 @@ def datagrams(sock: socket.socket, take: Callable[[bytes], None]) -> Iterator[No
 def streams(
     listener: socket.socket, take: Callable[[bytes], None], tls: ssl.SSLContext | None = None
 ) -> Iterator[None]:
-    """Connections with octet counting, read to their end."""
+    """Read syslog streams with octet counting until they end."""
     stop = threading.Event()
     listener.settimeout(0.05)
 
@@ -110,7 +110,7 @@ def streams(
 
 @contextlib.contextmanager
 def silent(port: int, tls: ssl.SSLContext | None = None) -> Iterator[list[socket.socket]]:
-    """Takes connections, shakes hands, and then neither reads nor closes; yields the connections."""
+    """Accept connections, complete the TLS handshake, then neither read nor close. Yields the connections."""
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", port))
     listener.settimeout(0.05)
@@ -145,7 +145,7 @@ def _counted(connection: socket.socket) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def webhooks(port: int, certificate: Path, key: Path, collector: Collector, status: list[int]) -> Iterator[int]:
-    """An HTTPS server that answers with the first of ``status``; yields its port."""
+    """Run an HTTPS server that answers with the first of ``status``. Yields its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -167,7 +167,7 @@ def webhooks(port: int, certificate: Path, key: Path, collector: Collector, stat
 
 @contextlib.contextmanager
 def answering(certificate: Path, key: Path, answer: Callable[[str, int], bytes]) -> Iterator[int]:
-    """An HTTPS server that sends what ``answer`` returns for a path and the server's port; yields the port."""
+    """Run an HTTPS server that sends what ``answer`` returns for a path and the server's port. Yields the port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         server: http.server.HTTPServer

@@ -1,4 +1,4 @@
-"""What of a screen is really seen: the words drawn held against the words meant, widget by widget."""
+"""Compare the text that a screen draws with the text that its widgets hold, widget by widget."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _plain(text: str) -> str:
 
 
 def unfit(app: KioskApp, kinds: tuple[type[Widget], ...] = SPEAKING) -> Iterator[str]:
-    """Every text on the screen that is cut, covered, or pushed out of it."""
+    """Yield every text on the screen that is cut off, covered, or outside the visible area."""
     lines = [Strip(list(line)) for line in app.screen._compositor.render_strips()]
 
     def drawn(region: Region) -> str:
@@ -56,7 +56,7 @@ def _visible(app: KioskApp, kinds: tuple[type[Widget], ...]) -> Iterator[Widget]
 
 
 def _meant(widget: Widget) -> list[str]:
-    """The words that have to be seen whole."""
+    """Return the texts that must be visible in full."""
     if isinstance(widget, Prose):
         return [str(widget.content)]
     if isinstance(widget, KeyHints):

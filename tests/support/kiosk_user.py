@@ -1,4 +1,4 @@
-"""A kiosk that a person uses with the keyboard, with that person's phone, against sandbox and broker."""
+"""A person who uses a kiosk with the keyboard and a phone, against a sandbox and a broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 20
 
 
 class PhoneClock(SystemClock):
-    """The kiosk asks what has become of a sign-in when the phone has answered, and not every second."""
+    """A clock with which the kiosk polls for the token when the phone has answered, not every second."""
 
     def __init__(self) -> None:
         self.answered = asyncio.Event()
@@ -34,7 +34,7 @@ class PhoneClock(SystemClock):
 
 
 class KioskUser:
-    """The person, from the welcome screen on."""
+    """A person in front of a kiosk that shows its welcome screen."""
 
     def __init__(self, app: KioskApp, pilot: Pilot[None], running: Services, clock: PhoneClock) -> None:
         self.app = app
@@ -64,7 +64,7 @@ class KioskUser:
         return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
 
     async def sign_in(self, who: str) -> None:
-        """Approve the code as somebody; who is only in this tenant's own file is named in full."""
+        """Approve the code on the phone. ``who`` must be a full name if only the tenant's own file has the person."""
         known = self.running.sandbox.data.find_person(who)
         async with self.running.sandbox.phone() as phone:
             await phone.approve(await self.code(), known.oid if known else who)
@@ -76,7 +76,7 @@ class KioskUser:
         self.phone_answered()
 
     def phone_answered(self) -> None:
-        """Let the kiosk ask."""
+        """Let the kiosk poll for the token."""
         self._clock.answered.set()
 
     async def walk_to_confirm(self, who: str) -> None:
@@ -95,7 +95,7 @@ class KioskUser:
 async def kiosk_user(
     running: Services, *, terminal: str = "tty-test", look: Callable[[], Recorders] = Recorders
 ) -> AsyncIterator[KioskUser]:
-    """A kiosk on its welcome screen."""
+    """Start a kiosk and show its welcome screen."""
     clock = PhoneClock()
     context = VisitContext(config=running.config, clock=clock, terminal=terminal, find_recorders=look)
     app = KioskApp(context)
@@ -103,6 +103,6 @@ async def kiosk_user(
         async with app.run_test(size=(80, 24)) as pilot:
             yield KioskUser(app, pilot, running, clock)
     finally:
-        # In production the end of the process does this.
+        # In production, the process ends here.
         if app.visit:
             await app.visit.end(Ending.FINISHED)

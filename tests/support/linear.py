@@ -1,4 +1,4 @@
-"""What is typed and heard in linear mode."""
+"""What a person types and reads in linear mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUP = re.compile(r"^Group ([1-6]): (\w) (\w) (\w) (\w)$", re.MULTILINE)
 
 
 def walk_to_key(opened: Terminal) -> str:
-    """From the first question to the key; returns it."""
+    """Walk from the first question to the key, and return the key."""
     for words, typed in ((BEGIN, ""), ("Is this you? Press", ""), ("Number or name of the Mac:", "1")):
         opened.wait_for(words)
         opened.press(typed + ENTER)
@@ -21,24 +21,24 @@ def walk_to_key(opened: Terminal) -> str:
 
 
 def shown_key(opened: Terminal) -> str:
-    """The key that stands on the page."""
+    """Return the key on the page."""
     opened.wait_for("Group 6: ")
     return key_in(opened.text)
 
 
 def key_in(text: str) -> str:
-    """A key from its six lines."""
+    """Return the key from its six lines."""
     groups = GROUP.findall(text)
     assert [int(number) for number, *_ in groups] == [1, 2, 3, 4, 5, 6], text
     return "-".join("".join(characters) for _, *characters in groups)
 
 
 def spaced(key: str) -> list[str]:
-    """The groups of a key as they are written."""
+    """Return the groups of a key as linear mode writes them."""
     return [" ".join(group) for group in key.split("-")]
 
 
 def spelled(key: str) -> list[str]:
-    """The groups of a key as they are spelled."""
+    """Return the groups of a key as linear mode spells them."""
     words = alphabet("en")
     return [", ".join(f"{one} {words.word(one)}" for one in group) + "." for group in key.split("-")]

@@ -1,4 +1,4 @@
-"""The page of linear mode in front of a terminal emulator, for one step at a time."""
+"""Linear mode in a terminal emulator, for tests of single steps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LinearTerminal:
 
     @property
     def text(self) -> str:
-        """What stands on the page."""
+        """Return the text on the page."""
         while True:
             try:
                 self._stream.feed(os.read(self._read, 65536))
@@ -58,7 +58,7 @@ class LinearTerminal:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     async def type(self, text: str) -> str:
-        """Type a line; returns what then stands on the page."""
+        """Type a line and return the text that is then on the page."""
         for key in (*text, ENTER):
             self.talk.press(key)
         return await self.settled()
@@ -69,7 +69,7 @@ class LinearTerminal:
         return self.text
 
     def wait(self, seconds: float) -> str:
-        """Let time pass, as the kiosk does four times a second."""
+        """Let time pass, with the kiosk's four ticks a second, and return the text."""
         for _ in range(round(seconds * 4)):
             self.clock.advance(0.25)
             self.talk.step.tick()
@@ -81,7 +81,7 @@ class LinearTerminal:
 
 
 def released(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Reveal:
-    """A key that was released."""
+    """Return a reveal of a released key."""
     return Reveal(
         device(),
         "r",

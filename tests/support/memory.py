@@ -1,11 +1,12 @@
-"""Searches the writable memory of a process for secrets, in every form in which software leaves one.
+"""Search the writable memory of a process for secrets, in every form in which software leaves them.
 
 By hand, as root:  python -m tests.support.memory PID PATTERN...
 
-A pattern that looks like a recovery key (groups of four, with dashes) is searched for as any two neighbouring groups,
-with or without dashes, blanks and terminal sequences between the characters; any other pattern as it stands. Both as
-one, two and four bytes a character. Prints form and place of every find, never the secret; the exit code is 1 if there
-was one. Patterns on a command line can be seen by others: without any, they are read from standard input, one a line.
+A pattern that looks like a recovery key (groups of four, with dashes) matches any two neighbouring groups, with or
+without dashes, blanks and terminal sequences between the characters. Any other pattern matches literally. Both are
+searched for with one, two and four bytes per character. Prints form and place of every find, never the secret. The exit
+code is 1 if there was a find. Other users can see the patterns on a command line; without any, the program reads them
+from standard input, one per line.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from pathlib import Path
 _KEY = re.compile(r"[A-Z0-9]{4}(-[A-Z0-9]{4})+")
 _WIDTHS = {"ascii": 1, "utf-16": 2, "utf-32": 4}
 _MOST_BETWEEN = 12
-# Blanks up to the next column, a number, a character and the colours of all.
+# Blanks up to the next column, then a number, a character, and the colours of each.
 _MOST_BETWEEN_WORDS = 90
 _LARGEST_REGION = 1 << 30
 
 
 @dataclass(frozen=True)
 class Find:
-    """One place. ``form`` says which; the secret itself is never repeated."""
+    """A place where the secret was found, and in which ``form``. Never contains the secret."""
 
     form: str
     region: str
@@ -56,12 +57,12 @@ def _key_patterns(key: str) -> Iterator[tuple[str, re.Pattern[bytes]]]:
 
 
 def _between(width: int) -> bytes:
-    """What a drawn line has between two characters: colours, cursor moves, blanks, and the dashes of the key."""
+    """Return a pattern for what a drawn line has between two characters: colours, cursor moves, blanks and dashes."""
     zero = rb"\x00" * (width - 1)
     csi = rb"\x1b" + zero + rb"\[" + zero + rb"(?:[0-9;:?<>]" + zero + rb")*[@-~]" + zero
     charset = rb"\x1b" + zero + rb"[()]" + zero + rb"[AB0]" + zero
     plain = rb"[\x0e\x0f\r\n \"',-]" + zero
-    # What linear mode has before each group.
+    # Linear mode writes this before each group.
     label = b"".join(character.encode() + zero for character in "Group ") + rb"[1-6]" + zero + rb":" + zero
     return rb"(?:" + csi + rb"|" + charset + rb"|" + plain + rb"|" + label + rb")"
 
@@ -70,7 +71,7 @@ _BETWEEN_FORMS = {width: _between(width) for width in _WIDTHS.values()}
 
 
 def writable_regions(pid: int) -> Iterator[tuple[str, int, bytes]]:
-    """Name, address and content of every writable mapping that can be read."""
+    """Yield name, address and content of every readable, writable mapping."""
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             place, flags, _, _, _, *name = line.split(maxsplit=5)
@@ -90,7 +91,7 @@ _SEQUENCE = re.compile(rb"\x1b(?:\[[0-9;:?<>]*[@-~]|[()][AB0])")
 
 
 def _worth_a_look(content: bytes, secret: str) -> bool:
-    """Whether it can be in there: much faster than the patterns, which are right but try every place."""
+    """Whether the content can contain the secret. Much faster than the patterns, which are exact but try each place."""
     bare = _SEQUENCE.sub(b"", content.translate(None, _SKIPPED))
     if not _KEY.fullmatch(secret):
         return secret.encode().translate(None, _SKIPPED) in bare
@@ -98,7 +99,7 @@ def _worth_a_look(content: bytes, secret: str) -> bool:
 
 
 def scan(pid: int, secret: str) -> list[Find]:
-    """Every place at which the secret stands; of a recovery key, two neighbouring groups or more."""
+    """Return every place that contains the secret or, for a recovery key, two neighbouring groups of it."""
     patterns = list(_patterns(secret))
     found = []
     for region, start, content in writable_regions(pid):
@@ -110,7 +111,7 @@ def scan(pid: int, secret: str) -> list[Find]:
 
 
 def scan_words(pid: int, runs: Sequence[Sequence[str]]) -> list[Find]:
-    """Every place at which the words of a run stand one after the other, with what a drawn line has between them."""
+    """Return every place that contains the words of a run in order, with what a drawn line has between them."""
     found = []
     patterns = []
     for run in runs:

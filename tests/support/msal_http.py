@@ -1,4 +1,4 @@
-"""MSAL's HTTP for tests that call MSAL as any program would: without an event loop of their own."""
+"""An HTTP client for MSAL, for tests that call MSAL without an event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kiosk.net.tls import tls_context
 
 @contextlib.contextmanager
 def msal_http(ca: Path) -> Iterator[MsalHttp]:
-    """Asks on an event loop in a thread, as the kiosk's own does."""
+    """Send requests on an event loop in a thread, as the kiosk does."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -1,4 +1,4 @@
-"""tmux and GNU screen around a program: what they show, and what they keep."""
+"""Run a program in tmux or GNU screen, and read the screen and the scrollback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS = 24
 
 
 class Multiplexer:
-    """A program in one window of 80x24; ``name`` is the multiplexer's own server or session."""
+    """A program in one window of 80x24. ``name`` is the name of the multiplexer's server or session."""
 
     name: str
 
@@ -29,14 +29,14 @@ class Multiplexer:
         raise NotImplementedError
 
     def root(self) -> psutil.Process:
-        """The process that runs the window's program."""
+        """Return the process that runs the window's program."""
         raise NotImplementedError
 
     def close(self) -> None:
         raise NotImplementedError
 
     def until(self, holds: Callable[[str], object], patience: float = PATIENCE_SECONDS) -> str:
-        """Wait for something on the screen."""
+        """Wait until ``holds`` is true of the screen's text, and return the text."""
         limit = TimeLimit(patience)
         while not limit.passed():
             if holds(text := self.text()):
@@ -45,7 +45,7 @@ class Multiplexer:
         raise AssertionError(self.text())
 
     def until_seen(self, words: str) -> str:
-        """Wait for words on the screen."""
+        """Wait for words on the screen, and return the screen's text."""
         return self.until(lambda text: words in text)
 
 
@@ -54,7 +54,7 @@ class Tmux(Multiplexer):
 
     def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
         self.name = name
-        # The shell stays when the program has ended, so that what it left can be looked at.
+        # The shell outlives the program, so that a test can read what the program left on the screen.
         self._run("new-session", "-d", "-x", "80", "-y", "24", f"{shlex.join(command)}; exec sleep 1000")
 
     def _run(self, *arguments: str) -> str:
@@ -64,7 +64,7 @@ class Tmux(Multiplexer):
     def text(self, *, history: bool = False) -> str:
         text = self._run("capture-pane", "-p", *(["-S", "-"] if history else []))
         if history:
-            # The other screen; there is one only while a program uses the alternate one.
+            # The saved screen, which exists only while a program uses the alternate one.
             command = ["tmux", "-L", self.name, "capture-pane", "-p", "-a"]
             text += subprocess.run(command, capture_output=True, text=True, check=False).stdout
         return text
@@ -80,7 +80,7 @@ class Tmux(Multiplexer):
 
 
 class Screen(Multiplexer):
-    """GNU screen with its default settings, among them no alternate screen."""
+    """GNU screen with its default settings, which have no alternate screen."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
         self.name = name
@@ -95,7 +95,7 @@ class Screen(Multiplexer):
         )
 
     def _run(self, *arguments: str) -> None:
-        # It refuses now and then while it is busy starting.
+        # screen sometimes refuses commands while it starts.
         limit = TimeLimit(PATIENCE_SECONDS)
         command = ["screen", "-S", self.name, "-X", *arguments]
         while subprocess.run(command, env=self._env, check=False, capture_output=True).returncode:
@@ -105,7 +105,7 @@ class Screen(Multiplexer):
     def text(self, *, history: bool = False) -> str:
         copy = self._folder / f"hardcopy-{time.monotonic_ns()}"
         self._run("hardcopy", *(["-h"] if history else []), str(copy))
-        # screen answers before it has written; every line of the window ends in a newline.
+        # screen answers before it has written the file, in which every line of the window ends in a newline.
         limit = TimeLimit(PATIENCE_SECONDS)
         while not limit.passed():
             content = copy.read_bytes() if copy.exists() else b""

@@ -1,4 +1,4 @@
-"""What terminals send, and what they never would: random, made by a grammar, the same for the same seed."""
+"""Random terminal input, valid and invalid, from a grammar. The same seed gives the same bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 
 def grammar(rng: random.Random) -> Iterator[bytes]:
-    """Pieces of what terminals send, and of what they never would, for ever."""
+    """Yield pieces of valid and invalid terminal input, without end."""
 
     def number() -> bytes:
         return str(rng.choice([0, 1, 2, 7, 48, 200, 201, 9999, 1114112, 2**31, -1, rng.randrange(500)])).encode()

@@ -1,4 +1,4 @@
-"""Answers in the broker's place: a broker of another version, a proxy, something that damages what it passes on."""
+"""A server in the broker's place: a broker of another version, a proxy, or one that damages its answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer: TypeAlias = Callable[[], tuple[int, bytes]]
 
 
 class OtherBroker:
-    """Answers every token with the same person and the same Mac. ``release`` is the answer to a release."""
+    """Answers every token with the same person and Mac. ``release`` is the answer to a release request."""
 
     def __init__(self, url: str) -> None:
         self.url = url

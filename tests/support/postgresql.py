@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own: on a unix socket, in a temporary folder, gone afterwards."""
+"""A temporary PostgreSQL server on a unix socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACES = "/usr/lib/postgresql/*/bin"
 
 
 def find_binaries() -> Path | None:
-    """The folder with ``initdb`` and ``postgres``, from the PATH or where Debian keeps them; None if there is none."""
+    """Return the folder with ``initdb`` and ``postgres``, from PATH or Debian's location; None if not installed."""
     on_path = shutil.which("initdb")
     known = [Path(on_path).parent] if on_path else []
     known += sorted(Path("/").glob(_PLACES.lstrip("/")), reverse=True)
@@ -32,8 +32,8 @@ def find_binaries() -> Path | None:
 
 @contextlib.contextmanager
 def cluster(binaries: Path) -> Iterator[str]:
-    """A running server with one empty database; yields its address for ``[record] database``."""
-    # PostgreSQL does not run as root; any other account will do.
+    """Run a server with one empty database. Yields the database's address for ``[record] database``."""
+    # PostgreSQL refuses to run as root.
     account = "nobody" if os.geteuid() == 0 else getpass.getuser()
     with tempfile.TemporaryDirectory(prefix="kp") as name:
         folder = Path(name)
@@ -55,7 +55,7 @@ def cluster(binaries: Path) -> Iterator[str]:
                 wait_for(lambda: _answers(folder), 30)
                 yield address(folder, "postgres")
             finally:
-                # Fast shutdown: connections are ended.
+                # SIGINT is a fast shutdown, which closes open connections.
                 server.send_signal(2)
                 server.wait(30)
 
@@ -66,7 +66,7 @@ def address(folder: Path, name: str) -> str:
 
 @contextlib.contextmanager
 def database(server: str, name: str, template: str = "template1") -> Iterator[str]:
-    """A fresh database on a server, empty or the copy of another; yields its address."""
+    """Create a database on a server, empty or as a copy of another. Yields its address."""
     import psycopg
 
     plain = server.replace("+psycopg", "", 1)

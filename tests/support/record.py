@@ -1,4 +1,4 @@
-"""Records of any size, made quickly: what the ledger would write, but many entries with one statement."""
+"""Make records of any size quickly: the rows that the broker would write, with one statement for many of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_ONE = 10_000
 
 
 def visits() -> Iterator[Entry]:
-    """What visit after visit leaves on the record, five entries each."""
+    """Yield the entries of visit after visit, five for each, without end."""
     for number in itertools.count():
         person = Entry(
             Event.SESSION_OPENED,
@@ -48,9 +48,9 @@ def visits() -> Iterator[Entry]:
 
 
 def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> None:
-    """A record with exactly so many rows, the last one a stop; a checkpoint after every so many entries.
+    """Fill a record with exactly ``rows`` rows, the last one a stop, and a checkpoint after every ``entries`` entries.
 
-    The same rows and checkpoints that a broker would write, without a statement for each.
+    Rows and checkpoints are the ones that a broker would write, without a statement for each.
     """
     clock = ManualClock()
     ledger = Ledger(clock, Signing(signer, timedelta(days=9999), entries))
@@ -80,12 +80,12 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
 
 
 def signer(folder: Path, name: str = "record") -> Signer:
-    """A key of its own, with the public one beside it as ``NAME.pub``."""
+    """Make a signing key, with its public key beside it as ``NAME.pub``."""
     return Signer.load(folder / f"{name}.key", make=True)
 
 
 def let_pass(clock: ManualClock, seconds: float, *, threads: int = 1) -> None:
-    """Move the clock on and wait until that many threads, all that wait on it, have done what was due."""
+    """Advance the clock and wait until that many threads have run what was due and wait on the clock again."""
     wait_for(lambda: clock.waiting() == threads)
     clock.advance(seconds)
     wait_for(lambda: clock.waiting() == threads)

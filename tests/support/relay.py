@@ -1,4 +1,4 @@
-"""A line between two of our programs that can be cut, blocked or led astray; the bytes themselves pass untouched."""
+"""A TCP relay between two of our programs that can cut, block or misdirect connections. It never changes bytes."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ import trustme
 _PIECE = 1 << 16
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
-# What can happen to a connection before a word of HTTP was said.
+# What can go wrong with a connection before any HTTP.
 LINE_FAULTS = ("refused", "reset", "silent", "not_tls", "tls_expired", "tls_wrong_host", "tls_unknown_ca")
 
 
 class Relay:
-    """Listens on a port of its own and passes on to another, unless a fault is played."""
+    """Listens on its own port and forwards to ``upstream``, unless a fault is played."""
 
     def __init__(self, spoiled: Mapping[str, int]) -> None:
-        """``spoiled`` are the ports of servers with certificates that nobody should trust."""
+        """``spoiled`` are the ports of servers with bad certificates, by the name of the fault."""
         self.upstream = 0
         self.fault = ""
         self.struck = 0
         self._spoiled = spoiled
         self._server: asyncio.Server | None = None
         self._running: set[asyncio.Task[None]] = set()
-        # Bound but never listening: keeps the port ours while connections are refused.
+        # Bound but never listening, which reserves the port while connections are refused.
         self._guard = _bound(0)
         self.port: int = self._guard.getsockname()[1]
 
     async def play(self, fault: str) -> None:
-        """What connections meet from now on; empty for an undisturbed line. Those that are open live on."""
+        """Play this fault on new connections; empty for no fault. Open connections are not affected."""
         self.fault = fault
         if fault == "refused" and self._server:
             self._server.close()
@@ -45,7 +45,7 @@ class Relay:
             self._server = await asyncio.start_server(self._accepted, sock=_bound(self.port))
 
     async def drop(self) -> None:
-        """Cut what is open."""
+        """Cut all open connections."""
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -102,7 +102,7 @@ def _bound(port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def spoiled_servers(authority: trustme.CA, place: Path) -> AsyncIterator[dict[str, int]]:
-    """Servers with certificates of which each is wrong in one way, by the name of the fault."""
+    """Run servers with certificates that are each wrong in one way. Yields their ports by the name of the fault."""
     pems = {
         "tls_expired": server_certificate(authority, "localhost", days=-1),
         "tls_wrong_host": server_certificate(authority, "elsewhere.example", days=1),
@@ -128,7 +128,7 @@ async def spoiled_servers(authority: trustme.CA, place: Path) -> AsyncIterator[d
 
 
 def server_certificate(authority: trustme.CA, host: str, *, days: int) -> bytes:
-    """Issue a certificate for one host that is good until so many days from now; returns it with its key."""
+    """Issue a certificate for one host that expires in ``days`` days, and return it with its key."""
     now = dt.datetime.now(dt.UTC)
     issued = authority.issue_cert(host, not_before=now - dt.timedelta(days=9), not_after=now + dt.timedelta(days=days))
     return issued.private_key_and_cert_chain_pem.bytes()

@@ -1,4 +1,4 @@
-"""Runs a sandbox for tests and benchmarks: in its own process, over TLS on loopback, until the test is over."""
+"""Run a sandbox for tests and benchmarks: in its own process, over TLS on loopback, until the test ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class RunningSandbox:
-    """A sandbox in another process. ``data`` is the organisation as it was at the start, recovery keys included."""
+    """A sandbox in another process. ``data`` is the organisation at the start, including recovery keys."""
 
     url: str
     directory: Path
@@ -35,7 +35,7 @@ class RunningSandbox:
 
     @property
     def ca(self) -> Path:
-        """The authority that clients have to trust."""
+        """The certificate of the CA that clients must trust."""
         return self.directory / "ca.pem"
 
     @property
@@ -66,7 +66,7 @@ class RunningSandbox:
         return found
 
     def phone(self) -> Phone:
-        """Return a new browser."""
+        """Return a phone with a new browser."""
         return Phone(self.url, self.ca)
 
     def fault(self, path: str, kind: str = "status", **more: Any) -> int:
@@ -123,7 +123,7 @@ class RunningSandbox:
 def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox]:
     """Start a sandbox that writes its files below ``directory``. ``settings`` are those of sandbox.toml.
 
-    The polling interval is a second unless the settings say otherwise, so that no test waits five for a token.
+    The default polling interval is one second, so that no test waits five for a token.
     """
     whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
     config = msgspec.convert(whole, SandboxConfig, dec_hook=_path)

@@ -1,4 +1,4 @@
-"""Everything that a person can get to see, one scene for each state of a screen, for tests that look at all of it."""
+"""Every state of every screen that a person can see, one scene each, for tests that look at all of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Scene = Callable[[ScreenApp], Screen[Any]]
 
 _WIDTH = 76
 _WRONG = "AAAA"
-# Keys of which there is most to say: only letters that look like digits, with zeros, and both of each pair.
+# Keys with the longest explanations: only letters that look like digits, with zeros, and both of each pair.
 ONLY_LETTERS, ZEROS, PAIRS = (
     b"OISB-ZGHJ-KMNP-QRTU-VWXY-ACDE",
     b"0I1S-5B8Z-2G6H-JKMN-PQRT-UVWX",
@@ -52,7 +52,7 @@ ERRORS = [code for code in BY_CODE if code != ConfigError.code]
 
 
 def error(code: str) -> KioskError:
-    """The error of a code, with everything that an error can show."""
+    """Return the error of a code, with everything that an error can show."""
     made = from_code(code, reference="1A2B3C4D", retry_after=1250)
     if isinstance(made, SignInError):
         made.support = "AADSTS500011"
@@ -60,7 +60,7 @@ def error(code: str) -> KioskError:
 
 
 def longest(kind: type[KioskError]) -> KioskError:
-    """The error of this kind that takes the most room in the language in use."""
+    """Return the error of this kind that needs the most room in the current language."""
 
     def room(made: KioskError) -> tuple[int, int]:
         said = [_(text) for text in (made.title, made.sentence, made.next_step)]
@@ -86,7 +86,7 @@ def _over(reveal: Reveal) -> Reveal:
 
 
 def _copy_check(app: ScreenApp, *, wrong: int = 0) -> CopyCheckScreen:
-    """The check of a copy, whose first group was wrong so many times."""
+    """Return a copy check in which the first group was wrong ``wrong`` times."""
     reveal = _hidden(checkable(app, _WRONG))
     assert reveal.copy_check
     for _try in range(wrong):
@@ -95,7 +95,7 @@ def _copy_check(app: ScreenApp, *, wrong: int = 0) -> CopyCheckScreen:
 
 
 def _copy_check_late(app: ScreenApp, *, wiped: bool = False) -> CopyCheckScreen:
-    """The check of a copy of a key that has vanished, and can no longer be checked if ``wiped``."""
+    """Return a copy check whose key has vanished; if ``wiped``, the key can no longer be checked."""
     reveal = app.reveal()
     check = reveal.copy_check
     assert check
@@ -132,7 +132,7 @@ def _phone(_app: ScreenApp) -> Screen[Any]:
     return PhoneScreen([DemoPerson(f"o{n}", "Ada Kessler", "ada@nordwind.example", "") for n in range(20)])
 
 
-# What is pressed on a scene before it is looked at.
+# Keys to press on a scene before a test looks at it.
 _PRESSED = {
     **KEYS,
     "reveal-more-time": ["f4"],
@@ -143,7 +143,7 @@ _PRESSED = {
     "read-back-never": ["!"],
     "read-back-forgotten": [*"hj4w"],
 }
-# Seconds that have passed by then.
+# Seconds to let pass before a test looks at it.
 _LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
 HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(wording).items() if name.endswith("_HELP")}
 
@@ -200,18 +200,18 @@ SCENES: dict[str, Scene] = {
 
 
 def _warned(code: str | None, *kinds: str) -> str:
-    """What is said against a key that is shown all the same."""
+    """Return the warning beside a key that may not work or may be recorded."""
     return wording.key_warning(code, Recorders(kinds, Policy.MASK if kinds else Policy.ALLOW))
 
 
 def still_there() -> str:
-    """The warning before an unattended visit locks."""
+    """Return the warning before an unattended visit locks."""
     return _("Are you still there? This terminal locks in {seconds} s. Any key stays.").format(seconds=15)
 
 
 @asynccontextmanager
 async def played(app: ScreenApp, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
-    """Show a scene for as long as the block lasts."""
+    """Show a scene while the block runs."""
     screen = SCENES[name](app)
     if isinstance(screen, KioskScreen):
         shown = await app.put(screen, pilot)

@@ -1,4 +1,4 @@
-"""A full-screen app without a flow, on which a test shows one screen at a time."""
+"""A full-screen app without a flow, in which a test shows one screen at a time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def device(name: str = "Astrid's MacBook Pro", **changes: Any) -> Device:
 
 
 class ScreenApp(KioskApp):
-    """Shows what it is given; asks nobody."""
+    """Shows the screens that it is given. Contacts no service."""
 
     def __init__(self, config: KioskConfig = CONFIG, *, note: str = "") -> None:
         self.hand = ManualClock()
@@ -58,7 +58,7 @@ class ScreenApp(KioskApp):
         return Deadline.after(self.hand, seconds)
 
     def reveal(self, key: bytes = KEY, seconds: float = 300, **changes: Any) -> Reveal:
-        """A key that was released."""
+        """Return a reveal of a released key."""
         return Reveal(
             device(**changes),
             "r",
@@ -69,14 +69,14 @@ class ScreenApp(KioskApp):
         )
 
     async def put(self, screen: KioskScreen[Any], pilot: Pilot[None]) -> asyncio.Task[Any]:
-        """Show a screen; the task ends with its answer."""
+        """Show a screen. Returns a task whose result is the screen's answer."""
         task = asyncio.create_task(self.show(screen))
         await pilot.pause()
         return task
 
 
 def checkable(app: ScreenApp, wrong: str) -> Reveal:
-    """A key of which no group is ``wrong``: one mistake in 1024 is taken for right."""
+    """Return a reveal for which ``wrong`` fails the copy check; one wrong group in 1024 would pass it."""
     while True:
         reveal = app.reveal()
         check = reveal.copy_check
@@ -86,12 +86,12 @@ def checkable(app: ScreenApp, wrong: str) -> Reveal:
 
 
 def welcome(app: KioskApp) -> WelcomeScreen:
-    """The first screen, in all languages."""
+    """Return the welcome screen, in all languages."""
     organisation = app.config.organisation
     return WelcomeScreen(app.clock, organisation.helpdesk, organisation.portal, languages=i18n.LANGUAGES)
 
 
 def rows(app: KioskApp) -> list[str]:
-    """What stands on the screen, as text."""
+    """Return the text on the screen, row by row."""
     lines = app.screen._compositor.render_strips()
     return ["".join(segment.text for segment in line)[: app.size.width].rstrip() for line in lines]

@@ -1,4 +1,4 @@
-"""Sandbox and broker together, and the kiosk's configuration for them."""
+"""Run a sandbox and a broker together, with a kiosk configuration for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 
 @dataclass
 class Services:
-    """Everything but the kiosk."""
+    """A running sandbox and broker, and the configuration of a kiosk that uses them."""
 
     sandbox: RunningSandbox
     broker: RunningBroker
@@ -27,7 +27,7 @@ class Services:
 
 @contextlib.contextmanager
 def services(place: Path, *, visit: dict[str, Any] | None = None, **broker_tables: Any) -> Iterator[Services]:
-    """Start both; ``visit`` are settings of the kiosk, the rest tables of broker.toml."""
+    """Start both. ``visit`` are settings of the kiosk; the other keywords are tables of broker.toml."""
     with running_sandbox(place, visit=visit or {}) as sandbox:
         settings = broker_config(sandbox.directory, place, **broker_tables)
         with running_broker(settings) as broker:

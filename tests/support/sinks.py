@@ -1,4 +1,4 @@
-"""A receiver for each kind of sink, and a record that is delivered to it."""
+"""A receiver for each kind of sink, and a record that delivers to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.sandbox import RunningSandbox
 
 @dataclass
 class Receiver:
-    """A place where something can listen, and what it has heard so far."""
+    """The settings of a sink, a way to start its receiver, and what the receiver has collected."""
 
     settings: dict[str, Any]
     collector: Collector
@@ -32,7 +32,7 @@ class Receiver:
 
 
 def receiver(kind: str, sandbox: RunningSandbox, place: Path) -> Receiver:
-    """A receiver that is not listening yet."""
+    """Return a receiver that does not listen yet."""
     collector = Collector()
     path = place / "sink"
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -84,7 +84,7 @@ class FileCollector(Collector):
 
 @contextlib.contextmanager
 def recording(database: str | Path, *sinks: dict[str, Any], clock: ThreadClock | None = None) -> Iterator[Record]:
-    """A record in a database, or in SQLite in a folder, that is sent on."""
+    """Run a record with sinks, in the given database or in SQLite in the given folder."""
     settings = [SinkSettings(**one) for one in sinks]
     database = f"sqlite:///{database / 'record.db'}" if isinstance(database, Path) else database
     delivery = open_sinks(settings, database, clock or SystemClock())

@@ -1,4 +1,4 @@
-"""The line between kiosk and broker, on which answers can be damaged, cut off or held up."""
+"""A proxy on the unix socket between kiosk and broker that can damage, cut off or hold back answers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _SEALED = re.compile(rb'("sealed":")(.)')
 
 
 def damaged(data: bytes) -> bytes:
-    """Another letter at the start of a sealed key."""
+    """Return the data with the first letter of a sealed key changed."""
     return _SEALED.sub(lambda found: found[1] + (b"B" if found[2] == b"A" else b"A"), data)
 
 
 def cut(data: bytes) -> bytes:
-    """No more than half of a sealed key."""
+    """Return the data up to the middle of a sealed key."""
     found = _SEALED.search(data)
     return data[: found.end() + 400] if found else data
 
 
 class SocketProxy:
-    """Passes everything on, answers through ``meddle``; with ``hold`` a sealed key waits until ``let_go``."""
+    """Forwards everything, answers through ``meddle``. After ``hold``, a sealed key waits for ``let_go``."""
 
     def __init__(self, place: Path, broker: Path) -> None:
         self.path = place
@@ -39,17 +39,17 @@ class SocketProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
-        """Keep back the next sealed key."""
+        """Hold back the next sealed key."""
         self.holding.clear()
         self._open.clear()
 
     def let_go(self) -> None:
-        """Pass it on now."""
+        """Forward the held key."""
         self._open.set()
 
     def close(self) -> None:
         self.let_go()
-        # Closing alone would not wake who waits for a connection.
+        # Closing alone would not wake the thread in accept().
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

@@ -1,4 +1,4 @@
-"""A record of 10,000 rows to tamper with, and what somebody can do who may write to the database."""
+"""A record of 10,000 rows to tamper with, and what somebody with write access to the database can do to it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Cursor:
     mark: str
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
-        # Without values, a per cent sign would be taken as a mark.
+        # With an empty tuple of values, a per cent sign would be a placeholder.
         return self.connection.execute(
             statement.replace("?", self.mark), values or None if self.mark == "%s" else values
         )
@@ -55,7 +55,7 @@ class Cursor:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the record in SQLite, its export, the keys, and what a collector received."""
+    """Make a folder with the record in SQLite, its export, the keys, and what a collector received."""
     folder = tmp_path_factory.mktemp("record")
     address = f"sqlite:///{folder / 'record.db'}"
     _fill(folder, address)
@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_on_server(made: Path, postgresql: str) -> Iterator[str]:
-    """The name of a database on a server with the same record, to be copied."""
+    """Put the same record on a server. Yields the name of the database, to be copied by each test."""
     name = f"made-{uuid.uuid4()}"
     with database(postgresql, name) as address:
         copy(f"sqlite:///{made / 'record.db'}", address)
@@ -78,7 +78,7 @@ def made_on_server(made: Path, postgresql: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def case(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Iterator[Case]:
-    """A copy of the record, in each kind of database in turn."""
+    """Yield a copy of the record, in each kind of database in turn."""
     folder = Path(shutil.copytree(made, tmp_path / "copy"))
     if request.param == "sqlite":
         yield Case(folder, f"sqlite:///{folder / 'record.db'}")
@@ -90,7 +90,7 @@ def case(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of the folder, for tests that tamper with the export."""
+    """Return a copy of the folder, for tests that tamper with the export."""
     return Path(shutil.copytree(made, tmp_path / "copy"))
 
 
@@ -101,7 +101,7 @@ def _fill(folder: Path, address: str, rows: int = ROWS) -> None:
 
 
 def copy(source: str, target: str) -> None:
-    """All tables of one record into an empty database."""
+    """Copy all tables of a record into an empty database."""
     origin, copied = open_engine(source), open_engine(target)
     with origin.connect() as connection, copied.begin() as writing:
         METADATA.create_all(writing)
@@ -120,7 +120,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def verdict(source: Case | Path, *more: str, key: str = "record") -> dict[str, Any]:
-    """What verify says of a database, or of the export in a folder."""
+    """Verify a database, or the export in a folder, and return the report."""
     folder = source.folder if isinstance(source, Case) else source
     place = ("--database", source.url) if isinstance(source, Case) else ("--export", str(folder / "record.jsonl"))
     code, said = run("verify", *place, "--public-key", str(folder / f"{key}.pub"), "--json", *more)
@@ -131,14 +131,14 @@ def verdict(source: Case | Path, *more: str, key: str = "record") -> dict[str, A
 
 
 def found(source: Case | Path, *more: str, **options: Any) -> tuple[int, int] | None:
-    """The last row that is vouched for and the one at which it shows that the record does not hold; None if it does."""
+    """Return the last vouched row and the row at which the break shows; None if the record holds."""
     answer = verdict(source, *more, **options)
     return None if answer["holds"] else (answer["certain"], answer["first"])
 
 
 @contextlib.contextmanager
 def tampering(case: Case) -> Iterator[Cursor]:
-    """With another program than ours, as somebody who owns the database."""
+    """Connect as the owner of the database, without our code."""
     if case.url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(case.folder / "record.db")) as connection, connection:
             yield Cursor(connection, "?")
@@ -154,7 +154,7 @@ def row(db: Cursor, n: int) -> dict[str, Any]:
 
 
 def put(db: Cursor, *rows: dict[str, Any]) -> None:
-    """Write rows, in place of those with the same number."""
+    """Write rows, replacing those with the same number."""
     marks = ", ".join([db.mark] * len(FIELDS))
     cursor = db.connection.cursor()
     cursor.executemany(f"delete from record where n = {db.mark}", [(members["n"],) for members in rows])
@@ -163,13 +163,13 @@ def put(db: Cursor, *rows: dict[str, Any]) -> None:
 
 
 def renumber(db: Cursor, first: int, by: int) -> None:
-    # Over numbers that are free, as each must be unique at any time.
+    # Through free numbers first, because each must be unique at any time.
     db.execute("update record set n = -n where n >= ?", [first])
     db.execute("update record set n = -n + ? where n < 0", [by])
 
 
 def rechain(db: Cursor, first: int) -> None:
-    """What somebody does who knows the encoding, and may write to the database."""
+    """Recompute the hashes from a row on, as somebody can who knows the encoding."""
     previous = row(db, first - 1)["hash"]
     rows = db.dictionaries("select * from record where n >= ? order by n", [first])
     for members in rows:
@@ -189,6 +189,6 @@ def cut(db: Cursor, last: int, *, head: bool = True, checkpoints: bool = True) -
 
 
 def forged(db: Cursor, n: int) -> dict[str, Any]:
-    """A row that fits behind the one before it."""
+    """Return a forged row that is chained to the one before it."""
     members = row(db, n) | {"name": "Nobody", "previous": row(db, n - 1)["hash"]}
     return members | {"hash": digest(members)}

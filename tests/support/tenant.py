@@ -1,4 +1,4 @@
-"""Sandbox and broker as processes of their own, for kiosks on real terminals."""
+"""Run a sandbox and a broker in their own processes, for kiosks on real terminals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WELCOME = "Press Enter to begin"
 
 @dataclass
 class Tenant:
-    """Both, and the kiosk.toml that belongs to them."""
+    """A sandbox and a broker, and the kiosk.toml for them."""
 
     sandbox: RunningSandbox
     broker: RunningBroker
@@ -27,13 +27,13 @@ class Tenant:
 
     @property
     def arguments(self) -> list[str]:
-        """Of the kiosk's command line."""
+        """The arguments of the kiosk's command line."""
         return ["run", "--config", str(self.kiosk_toml)]
 
 
 @contextlib.contextmanager
 def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
-    """Every sign-in is Ada Kessler's; no limits on releases; ``visit`` are settings of the kiosk."""
+    """Start both, without limits on releases. Every sign-in is Ada Kessler's. ``visit`` are settings of the kiosk."""
     with running_sandbox(place, approve="Ada Kessler", visit=visit) as sandbox:
         settings = broker_config(
             sandbox.directory,
@@ -46,7 +46,7 @@ def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
 
 
 def walk_to_key(kiosk: Terminal) -> str:
-    """From the welcome screen to the key, with Enter alone; returns the key."""
+    """Walk from the welcome screen to the key with Enter alone, and return the key."""
     for words in (WELCOME, "Is this you?", "Which Mac is locked?"):
         kiosk.wait_for(words)
         kiosk.press(ENTER)
@@ -54,7 +54,7 @@ def walk_to_key(kiosk: Terminal) -> str:
 
 
 def shown_key(kiosk: Terminal) -> str:
-    """The key that stands on the screen."""
+    """Wait for a key on the screen and return it."""
     kiosk.wait_for("Vanishes in")
     found = KEY.search(kiosk.text)
     assert found, kiosk.text

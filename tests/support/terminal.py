@@ -1,4 +1,4 @@
-"""A real terminal around a real process: what is written to it, what stands on it, what becomes of its settings."""
+"""A real process on a real terminal: its output, the text on the screen, and the terminal's settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 30.0
 
 
 class Terminal:
-    """One program on one pty, its output drawn by a terminal emulator."""
+    """A program on a pty, with its output drawn by a terminal emulator."""
 
     def __init__(self, command: Sequence[str], *, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None):
         self.screen = pyte.Screen(columns, rows)
@@ -39,7 +39,7 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """The process of the program."""
+        """The process id of the program."""
         assert self.child.pid is not None
         return self.child.pid
 
@@ -48,11 +48,11 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def read(self, seconds: float = 0.05) -> bool:
-        """Take what is there; False when the program has closed the terminal."""
+        """Read available output. Returns False when the program has closed the terminal."""
         try:
             data = self.child.read_nonblocking(65536, timeout=seconds)
         except pexpect.TIMEOUT:
@@ -60,12 +60,12 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += data
-        # pyte 0.8.2 takes the private sequence for the kitty protocol, CSI < u, for a cursor restore.
+        # pyte 0.8.2 mistakes CSI < u, a sequence of the kitty protocol, for a cursor restore.
         self._stream.feed(data.replace(b"\x1b[<u", b""))
         return True
 
     def wait_for(self, *words: str, gone: bool = False, patience: float = PATIENCE_SECONDS) -> str:
-        """Wait until one of these words stands on the screen, or, with ``gone``, until none does."""
+        """Wait until the screen shows one of these texts, and return it. With ``gone``, wait until it shows none."""
         limit = TimeLimit(patience)
         while not limit.passed():
             alive = self.read()
@@ -91,7 +91,7 @@ class Terminal:
         self.child.kill(number)
 
     def exit_code(self) -> int:
-        """Wait for the end; a signal is 128 and its number, as a shell says it."""
+        """Wait for the program's end and return its exit code; 128 plus the signal's number, as in a shell."""
         limit = TimeLimit(PATIENCE_SECONDS)
         while self.child.isalive() and not limit.passed():
             self.read()
@@ -105,19 +105,19 @@ ENTER, ESCAPE, F1, F9, F10, DOWN = "\r", "\x1b", "\x1bOP", "\x1b[20~", "\x1b[21~
 
 @contextlib.contextmanager
 def terminal(*arguments: str, **options: Any) -> Iterator[Terminal]:
-    """The kiosk's own program on a terminal; gone at the end."""
+    """Run the kiosk on a terminal while the block runs."""
     opened = Terminal([*KIOSK, *arguments], **options)
     try:
         yield opened
     finally:
-        # Patient with a program that is busy dying, unlike pexpect's own tenth of a second.
+        # pexpect's own tenth of a second is too short for a program that is still shutting down.
         process: Any = opened.child
         process.delayafterterminate = process.ptyproc.delayafterterminate = 2
         opened.child.close(force=True)
 
 
 def dead_end(folder: Path, **visit: object) -> Path:
-    """A kiosk.toml whose sign-in service nobody runs."""
+    """Write a kiosk.toml whose sign-in service does not exist, and return its path."""
     path = folder / "kiosk.toml"
     lines = [f"{name} = {value!r}".replace("'", '"') for name, value in visit.items()]
     path.write_text(

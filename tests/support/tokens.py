@@ -1,4 +1,4 @@
-"""Access tokens and their validation: keys of our own, an authority that serves them, and a clock that tests move."""
+"""Access tokens and their validation, with test keys, an authority that serves them, and a manual clock."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _KEYS = f"/{TENANT}/discovery/v2.0/keys"
 
 
 def jwk(name: str, key: Any = None, **changes: Any) -> dict[str, Any]:
-    """A public key as an entry of a key set."""
+    """Return a public key as an entry of a key set."""
     public = (key or KEYS[name]).public_key()
     numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(public))
     return {**numbers, "kid": name, "use": "sig", "issuer": ISSUER, **changes}
 
 
 def joined(*parts: bytes) -> str:
-    """Header, payload and signature as a token."""
+    """Return header, payload and signature as a token."""
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
@@ -64,7 +64,7 @@ class Validation:
 
     @property
     def fetched(self) -> int:
-        """How often a fetch of the keys has begun."""
+        """How many fetches of the keys have begun."""
         return self.authority.asked.count(_DISCOVERY)
 
     @property
@@ -72,7 +72,7 @@ class Validation:
         return int(self.clock.utc().timestamp())
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of a good token with these changes."""
+        """Return the claims of a good token with these changes."""
         claims = {
             "aud": AUDIENCE, "iss": ISSUER, "tid": TENANT, "oid": OID, "ver": "2.0", "scp": "Session.Open",
             "iat": self.now, "nbf": self.now, "exp": self.now + 3600, "auth_time": self.now, "uti": "u1",
@@ -81,17 +81,17 @@ class Validation:
         return {name: value for name, value in claims.items() if value is not LEFT_OUT}
 
     def signed(self, key: str = "one", kid: str | None = None, **changes: Any) -> str:
-        """A token with these changes, signed with one of ``KEYS``."""
+        """Return a token with these changes, signed with one of ``KEYS``."""
         return jwt.encode(self.claims(**changes), KEYS[key], "RS256", {"kid": kid or key})
 
     async def judge(self, token: str, *, fresh: bool = True) -> Caller:
-        """The caller whom a token names. Raises TokenRefused or TokensUnavailable."""
+        """Return the caller whom a token names. Raises TokenRefused or TokensUnavailable."""
         claims = await self.tokens.prove(f"Bearer {token}")
         await self.tokens.accept(claims, fresh=fresh)
         return claims.caller()
 
     async def code(self, token: str, *, fresh: bool = True) -> str:
-        """The code of the refusal, empty for an accepted token; the refusal must not quote the token."""
+        """Return the code of the refusal, empty for an accepted token. The refusal must not quote the token."""
         try:
             await self.judge(token, fresh=fresh)
         except TokenRefused as error:
@@ -104,7 +104,7 @@ class Validation:
 
 @contextlib.asynccontextmanager
 async def running_validation() -> AsyncIterator[Validation]:
-    """Token validation with an authority that answers."""
+    """Run token validation with an authority that answers."""
     async with loopback_authority() as authority:
         made = Validation(authority)
         try:
