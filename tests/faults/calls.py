@@ -1,4 +1,4 @@
-"""Every call that kiosk and broker make in one visit, in order; and everything that can happen to one."""
+"""Every call that kiosk and broker make in one visit, in order, and every fault that can happen to a call."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ABOUT_DEVICE = frozenset(kind.code for kind in BY_CODE.values() if issubclass(ki
 
 @dataclass(frozen=True)
 class Call:
-    """One call: over which line, in which step of the visit, to which path.
+    """One call: over which relay, in which step of the visit, to which path.
 
-    ``after`` is the step and the path that were served before it, from when on a faulty line hurts this call first;
-    ``> path`` is what the kiosk has just asked the broker. ``codes`` are what may be said of its failures; where there
-    are none, the visit goes on without it. ``shapes`` are fields of its answer and what else may stand in them.
-    ``cold`` is what a broker must not have yet for this call to be made, and it is ``keyless`` if that takes a Mac
-    without a key.
+    ``after`` is the step and the path of the call before it; a faulty connection starts after that call, so that it
+    affects this one first. ``> path`` is a request of the kiosk that the broker has not answered yet. ``codes`` are the
+    errors that may be shown if it fails; without any, the visit continues. ``shapes`` are fields of the answer with
+    wrong values. ``cold`` names what the broker must not have cached for this call to happen. ``keyless`` calls need a
+    Mac without a key.
     """
 
     name: str
@@ -86,7 +86,7 @@ CALLS = (
         "sign_in",
         TOKEN,
         "sign_in */oauth2/v2.0/devicecode",
-        # An answer that is lost on its way took the token with it.
+        # If the answer is lost on its way, so is the token.
         SIGN_IN | {"sign_in_code_used"},
         (("error", 7), ("error", MISSING), ("error_codes", "none"), ("error_codes", [None]), ("extra", {"a": [1]})),
     ),
@@ -230,7 +230,7 @@ CALLS = (
         ),
     ),
     Call(
-        "broker reads the device anew",
+        "broker reads the device again",
         "entra",
         "release",
         ONE,
@@ -245,7 +245,7 @@ CALLS = (
         ),
     ),
     Call(
-        "broker reads the primary users anew",
+        "broker reads the primary users again",
         "entra",
         "release",
         f"{MANAGED}/*/users",
@@ -305,7 +305,7 @@ STATUSES = (400, 401, 403, 404, 408, 410, 418, 429, 500, 502, 503, 504)
 
 
 def http_faults() -> Iterator[tuple[str, dict[str, Any]]]:
-    """What can come in place of a true answer, or become of it on its way."""
+    """Yield every fault of an answer: another answer in its place, or damage on its way."""
     yield "delay", {"kind": "delay", "seconds": 0.4}
     for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type"):
         yield kind, {"kind": kind}

@@ -1,7 +1,7 @@
-"""Every call of kiosk and broker against every fault, with the real flow on real lines: nothing sticks or lies.
+"""Play every fault at every call of kiosk and broker, with the real flow on real connections.
 
-Each cell is one whole visit. It meets its fault, says so on a screen with a known cause, goes on once that is over, and
-ends with the right key on the screen and a record that tells what happened.
+Each cell is one complete visit. It meets its fault, shows a screen with a known cause, goes on when the fault is over,
+and ends with the right key on the screen and a record of what happened.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from tests.support.relay import spoiled_servers
 
 PRODUCTS = 8
 _SLOW = {"hang", "trickle", "silent"}
-# A token, or a recovery key.
+# A token or a recovery key.
 SECRET = re.compile(r"eyJ[\w-]{20}|\b[A-Z0-9]{4}(-[A-Z0-9]{4}){5}\b")
-# What no single question may take, on a busy machine: every limit in the configuration is far below.
+# A visit that takes longer is stuck, even on a busy machine: every configured limit is far below.
 STUCK_SECONDS = 60
 MOST_TROUBLES = 4
 NOWHERE = "https://no-such-host.invalid"
 
 
 def cells() -> Iterator[Cell]:
-    """The matrix."""
+    """Yield all cells of the matrix."""
     for call in CALLS:
         for name, fault in http_faults():
             yield Cell(call, name, fault=fault, harmless=name == "delay" and not call.keyless)
@@ -60,7 +60,7 @@ def cells() -> Iterator[Cell]:
 
 
 def _nowhere(call: Call) -> Cell:
-    """The service is at a name that nobody knows."""
+    """Return the cell in which the name of the service does not resolve."""
     match call.dns:
         case "sign_in":
             return Cell(call, "no such name", kiosk={"sign_in": {"authority": f"{NOWHERE}/t"}})
@@ -74,7 +74,7 @@ def _nowhere(call: Call) -> Cell:
 
 
 class Script:
-    """A face without a terminal: somebody who goes one step further than the fault, and notes what they were told."""
+    """A UI without a terminal. Goes one step further than the fault, and collects the errors that it should show."""
 
     def __init__(self, product: Product, cell: Cell) -> None:
         self.troubles: list[KioskError] = []
@@ -99,7 +99,8 @@ class Script:
         self._product.approve()
         refusals = 0
         while not code.deadline.passed():
-            # A network that comes back after two failed polls finds the same code. (Who is refused is not counted.)
+            # The network comes back after two failed polls, and the code must still be the same one. The relay does not
+            # count refused connections, so those are counted in rounds of this loop.
             refusals += self._cell.line == "refused"
             if self._cell.call.name == "kiosk polls for the token" and max(self._product.struck, refusals // 50) >= 2:
                 await self._product.mend()
@@ -139,7 +140,7 @@ class Script:
 
 
 async def visit(product: Product, cell: Cell, config: KioskConfig) -> Script:
-    """One visit from Welcome to goodbye, and what the supervisor does after it."""
+    """Play one visit from welcome to goodbye, and what the supervisor does after it."""
     ui, open_reveals = Script(product, cell), OpenReveals()
     over: list[Ending] = []
     guard = VisitGuard(
@@ -169,7 +170,7 @@ async def play(product: Product, cell: Cell) -> Script:
 
 
 async def _without_service(product: Product, cell: Cell, config: KioskConfig) -> Script:
-    """What is not there does not come back within the visit: once told, the person leaves."""
+    """Play a visit whose service does not come back: the person leaves at the first error."""
     ui = Script(product, cell)
 
     async def leave(error: KioskError, **_: Any) -> Choice:
@@ -186,7 +187,7 @@ async def _without_service(product: Product, cell: Cell, config: KioskConfig) ->
 
 
 def check_person(product: Product, ui: Script) -> None:
-    """The person came to where they wanted, to their own key, and saw no device twice or that is not theirs."""
+    """Check that the person got to their own key, and that each listed device is theirs and listed once."""
     ada = product.sandbox.directory.find_person(WHO)
     assert ada is not None
     mine = {device.id: device for device in product.sandbox.directory.devices_of(ada.oid)}
@@ -194,14 +195,14 @@ def check_person(product: Product, ui: Script) -> None:
     assert product.person.oid == ada.oid, product.person
     assert len(shown) == len(set(shown)), shown
     assert set(shown) <= mine.keys(), shown
-    # What does not look like a key, but can be typed, is shown as it is stored.
+    # A stored value that is not a key but can be typed is shown unchanged.
     stored = {device.key for device in mine.values()} | {"not a key"}
     assert not ui.key or ui.key in stored, ui.key
     assert ui.key or not ui.reads_key
 
 
 def check_record(product: Product, ui: Script) -> None:
-    """Each release has one intention and one outcome; no key left Graph without; each refusal is there to be found."""
+    """Check that each release has one intention and one outcome, each fetched key a release, and each refusal a row."""
     rows = product.rows.rows()
     intended = Counter(row["release_id"] for row in rows if row["event"] == "release.intended")
     ended = Counter(
@@ -223,7 +224,7 @@ def check_record(product: Product, ui: Script) -> None:
 
 
 def check_words(cell: Cell, ui: Script) -> None:
-    """What was said has a cause of its own, and it is one of those that this call can have."""
+    """Check that each error has a specific cause, and one that this call can have."""
     codes = {error.code for error in ui.troubles}
     assert codes <= cell.call.codes, codes
     assert not codes & {"internal", "unavailable"}
@@ -238,7 +239,7 @@ def check_words(cell: Cell, ui: Script) -> None:
 
 
 def expected(cell: Cell) -> str | None:
-    """The one code for a fault that leaves no doubt; None where it depends."""
+    """Return the code that this fault must have; empty for no error, None where several codes are possible."""
     if cell.call.path == TOKEN and cell.call.phase == "sign_in":
         return ""
     name = cell.line or (cell.name if cell.fault and cell.fault["kind"] != "set" else "")
@@ -248,7 +249,7 @@ def expected(cell: Cell) -> str | None:
     if cell.call.cold == "credential" and garbled:
         return "graph_unavailable"
     if cell.call.dns == "graph.url" and cell.name == "no such name":
-        # For another Graph, Entra ID gives no token.
+        # Entra ID issues no token for another Graph, so the call is never made.
         return None
     for unreachable, nonsense, out_of_order in _FAMILIES:
         if unreachable in cell.call.codes:
@@ -265,7 +266,7 @@ _FAMILIES = (
 
 
 class Listener(logging.Handler):
-    """Hears everything that the programs log."""
+    """Collects everything that the programs log."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -276,9 +277,9 @@ class Listener(logging.Handler):
 
 
 async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
-    """Play all cells, many at a time; returns what went wrong."""
+    """Play the chosen cells in parallel, and return what went wrong."""
     certificates = make_certificates(dt.datetime.now(dt.UTC))
-    # Those that take long come first: others can be played while they hang.
+    # Slow cells first: half of the products begin with them, the other half at the other end.
     waiting = deque(sorted(chosen, key=lambda cell: cell.name not in _SLOW))
     wrong: list[str] = []
     products = min(PRODUCTS, len(chosen))
@@ -288,7 +289,7 @@ async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
         folder = place / f"{number}"
         folder.mkdir()
         async with Product(folder, certificates, spoiled).open() as product:
-            # Putting one up blocks the others, who would take it for a fault.
+            # Starting a product blocks the event loop, which a running cell would report as a fault.
             await everybody.wait()
             while waiting:
                 cell = waiting.popleft() if number % 2 else waiting.pop()
@@ -300,15 +301,15 @@ async def matrix(place: Path, chosen: Sequence[Cell]) -> list[str]:
     async with spoiled_servers(certificates.authority, place) as spoiled, asyncio.TaskGroup() as group:
         for number in range(products):
             group.create_task(work(number))
-    # Connections close in the turns of the loop that follow.
+    # Connections close in the next rounds of the event loop.
     await asyncio.sleep(0.1)
     return wrong
 
 
 def every_fault_at(names: Sequence[str]) -> int:
-    """Play the part of the matrix that belongs to the calls of these names; returns how many cells it has.
+    """Play the cells of the named calls, and return how many there are.
 
-    Each part has a file of its own, because a file of tests is run by one worker.
+    Each group of calls has its own file, because one worker runs all tests of a file.
     """
     chosen = [cell for cell in cells() if cell.call.name in names]
     listener, root = Listener(), logging.getLogger()

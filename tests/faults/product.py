@@ -1,4 +1,4 @@
-"""A whole product in one event loop, of which one line or one answer at a time goes wrong; many side by side."""
+"""Sandbox, broker and kiosk in one event loop, with one fault at a time. Many of them run in parallel."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
 
 
 class QuickClock(MovedClock):
-    """Moves on by order, and wastes no time between two polls."""
+    """A clock with an offset, on which nobody sleeps longer than 20 ms between two polls."""
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.02))
@@ -77,7 +77,7 @@ class _Server(uvicorn.Server):
 
 
 class Product:
-    """Sandbox, broker, and the two lines to them. A cell gets a broker that has seen nothing yet."""
+    """A sandbox, a broker, and a relay in front of each. A cell gets a broker without cached keys and tokens."""
 
     def __init__(self, place: Path, certificates: Certificates, spoiled: dict[str, int], page_size: int = 1) -> None:
         self.clock = QuickClock()
@@ -108,9 +108,9 @@ class Product:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Product]:
-        """Everything that stays up for all cells."""
+        """Start everything that all cells share."""
         socket = self.place / "b"
-        # A connection for each request: one that was kept may be closed at the moment in which it is used again.
+        # One connection per request: the broker could close a kept one just as it is used again.
         transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_keepalive_connections=0))
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self.record.running())
@@ -132,7 +132,7 @@ class Product:
 
     @contextlib.asynccontextmanager
     async def playing(self, cell: Cell) -> AsyncIterator[KioskConfig]:
-        """A fresh broker, and the configuration of a kiosk that meets the fault of this cell."""
+        """Prepare the broker and arm the cell's fault. Yields the configuration of a kiosk that will meet it."""
         self.clock.ahead = timedelta()
         self.rows.forget_rows()
         self.sandbox._requests.clear()
@@ -150,7 +150,7 @@ class Product:
         if cell.call.line == "broker" and cell.fault:
             self.faults.arm(msgspec.convert({"path": cell.call.path, **cell.fault}, Fault))
         if cell.line:
-            # Those that wait to be used again would never meet it.
+            # Open connections, kept for the next request, would never meet the fault.
             await self.lines[cell.call.line].drop()
         if cell.line and cell.call.after is None:
             await self.lines[cell.call.line].play(cell.line)
@@ -160,7 +160,7 @@ class Product:
             await self.mend()
 
     async def mend(self) -> None:
-        """The fault is over, and everybody knows it who waits a moment."""
+        """End the fault, and advance the clock past every retry delay."""
         if self.cell:
             self.cell = None
             self.sandbox._faults.disarm()
@@ -170,22 +170,22 @@ class Product:
         self.clock.ahead += timedelta(seconds=11)
 
     def approve(self) -> None:
-        """The person has signed in on the phone by now."""
+        """Advance the clock until the person has signed in on the phone."""
         self.clock.ahead += timedelta(seconds=1.1)
 
     @property
     def struck(self) -> int:
-        """How often the fault was met."""
+        """How many requests or connections have met the fault."""
         listed = self.sandbox._faults.listed() + self.faults.listed()
         return sum(int(one["hits"]) for one in listed) + sum(line.struck for line in self.lines.values())
 
     def keys_fetched(self) -> list[str]:
-        """The answers with a recovery key that the sandbox has given, each by what became of it on its way."""
+        """Return the fault that each of the sandbox's answers with a recovery key met; empty for none."""
         asked = self.sandbox._requests.entries()
         return [one.fault for one in asked if one.path.endswith("/getFileVaultKey") and one.status == 200]
 
     async def enter(self, phase: str) -> None:
-        """The kiosk has come to another step: faults of the sandbox act in the step of their call only."""
+        """Note the kiosk's step. Faults of the sandbox are armed only in the step of their call."""
         if phase == self.phase:
             return
         self.phase = phase
@@ -210,7 +210,7 @@ class Product:
         await self._app(scope, receive, send)
 
     async def _between(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Between kiosk and broker, as a load balancer is: passes on, in two pages what is a list, or spoils it."""
+        """Forward from kiosk to broker, as a load balancer does. Split the list into two pages, and play faults."""
         request, path = Request(scope, receive), scope["path"]
         try:
             body = await read_body(request, _LARGEST_BODY) or b""
@@ -239,7 +239,7 @@ class Product:
         return Response(body, answer.status_code, kept)
 
     def _closing(self, scope: Scope, send: Send) -> Send:
-        """With a faulty line, each request has a connection of its own, and the fault comes before the next one."""
+        """With a faulty connection, close it after each request, so that the next request meets the fault."""
         if not (self.cell and self.cell.line):
             return send
 

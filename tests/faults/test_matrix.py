@@ -1,4 +1,4 @@
-"""The matrix is whole: each call of kiosk and broker is played in one of these files."""
+"""The matrix is complete: each call of kiosk and broker is played in exactly one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault at each call of a release until the key is asked for."""
+"""Every fault at each call of a release before the key is fetched."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.faults.matrix import every_fault_at
 
 CALLS = (
     "kiosk asks for a release",
-    "broker reads the device anew",
-    "broker reads the primary users anew",
+    "broker reads the device again",
+    "broker reads the primary users again",
 )
 
 
-# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+# anyio and httpcore leave sockets of an abandoned handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 def test_every_fault(record_property: Callable[[str, object], None]) -> None:

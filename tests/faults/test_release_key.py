@@ -1,4 +1,4 @@
-"""Every fault at each call of a release from the key on."""
+"""Every fault at each call of a release from the fetch of the key on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CALLS = (
 )
 
 
-# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+# anyio and httpcore leave sockets of an abandoned handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 def test_every_fault(record_property: Callable[[str, object], None]) -> None:

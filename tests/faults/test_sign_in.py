@@ -15,7 +15,7 @@ CALLS = (
 )
 
 
-# What anyio and httpcore have open when a handshake is given up, they leave to the collector.
+# anyio and httpcore leave sockets of an abandoned handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
 def test_every_fault(record_property: Callable[[str, object], None]) -> None:

@@ -1,4 +1,4 @@
-"""Neither the key nor what is typed as a copy of it stays in memory: during the check of the copy, and after it."""
+"""Neither the key nor the typed copy stays in memory, during the copy check and after it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 
 def copies(kiosk: Terminal, key: str) -> int:
-    """Of the key, and of what was typed: small letters, with and without dashes."""
+    """Count the copies of the key and of the typed text: lower case, with and without dashes."""
     pairs = list(itertools.pairwise(key.lower().split("-")))
     typed = [joint.join(pair).encode(form) for pair in pairs for joint in ("", "-") for form in FORMS]
     found = 0
     for pid in (kiosk.pid, *(child.pid for child in psutil.Process(kiosk.pid).children())):
-        # A visit that ends meanwhile has no memory any more.
+        # The visit can end meanwhile, and its memory with it.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found += len(scan(pid, key))
             found += sum(one in content for _, _, content in writable_regions(pid) for one in typed)
@@ -77,7 +77,7 @@ def test_a_copy_is_checked_and_nothing_stays(running: Tenant) -> None:
 
 
 def test_the_scanner_finds_what_is_typed() -> None:
-    """The control: a program that keeps a copy."""
+    """The scanner's own check, with a program that keeps a copy."""
     key = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
     keeps = "import sys; kept = sys.stdin.readline(); print('kept', flush=True); sys.stdin.readline()"
     kiosk = Terminal([sys.executable, "-c", keeps])

@@ -1,4 +1,4 @@
-"""Linear mode writes line after line: nothing of a key or of a visit stays in a history, on the screen, in memory."""
+"""After a visit in linear mode, nothing of the key or the person is in a scrollback, on the screen or in memory."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def leave(multiplexer: Multiplexer) -> None:
 
 
 def fill(multiplexer: Multiplexer) -> None:
-    """More lines than a page has: the key must not be pushed off its top."""
+    """Write more lines than fit on a page: the key must not scroll off into the history."""
     for _ in range(12):
         say(multiplexer, "time")
         if "The key is hidden" in multiplexer.until(lambda text: text.rstrip().endswith(CHOICE)):
@@ -111,7 +111,7 @@ def test_nothing_stays_on_a_screen_or_in_a_history(running: Tenant, tmp_path: Pa
         ENDINGS[ending](multiplexer)
         kept = multiplexer.text(history=True) + multiplexer.text()
     assert not [group for group in spaced(key) + spelled(key) if group in kept]
-    # Who they are and what they have is nobody's business either.
+    # Person and device must not stay either.
     assert not [words for words in ("Kessler", "Recovery key", "serial number") if words in kept]
 
 
@@ -122,7 +122,7 @@ def test_no_process_keeps_a_key(running: Tenant) -> None:
     with terminal(*running.arguments) as kiosk:
         key = walk_to_key(kiosk)
         (visit,) = psutil.Process(kiosk.pid).children()
-        # It is on the screen, so it has to be somewhere: without this the zeros below would mean nothing.
+        # The key is on the screen, so the scan must find it; otherwise the zeros below would prove nothing.
         assert scan(visit.pid, key)
         kiosk.press("spell" + ENTER)
         kiosk.wait_for(spelled(key)[5])
@@ -136,7 +136,7 @@ def test_no_process_keeps_a_key(running: Tenant) -> None:
         assert shown_key(kiosk) == key
         kiosk.press(F10)
         kiosk.wait_for("This terminal is locked")
-        # Only this, as the farewell is short.
+        # Only this scan, because the farewell is short.
         assert not scan(visit.pid, key)
 
 

@@ -1,6 +1,6 @@
-"""No copy of a key, nor of two neighbouring groups of it, in the memory of any process once it is gone.
+"""Once a key is hidden, no process has a copy of it, or of two neighbouring groups, in its memory.
 
-Once in the usual test run; many times in a row with --residue-runs.
+Runs once by default, many times in a row with --residue-runs.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 
 def places(kiosk: Terminal, running: Tenant, key: str) -> dict[str, int]:
-    """How many copies each process of ours holds."""
+    """Return how many copies each of our processes holds."""
     found = {name: len(scan(pid, key)) for name, pid in (("supervisor", kiosk.pid), ("broker", running.broker.pid))}
     found["visit"] = 0
     for child in psutil.Process(kiosk.pid).children():
-        # One that ends meanwhile has no memory any more.
+        # A process can end meanwhile, and its memory with it.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found["visit"] += len(scan(child.pid, key))
     lasting = {"supervisor": kiosk.pid, "broker": running.broker.pid}
@@ -64,7 +64,7 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
     with terminal(*running.arguments) as kiosk:
         key = walk_to_key(kiosk)
         while_shown = places(kiosk, running, key)
-        # It is on the screen, so it has to be somewhere: without this the zeros below would mean nothing.
+        # The key is on the screen, so the scan must find it; otherwise the zeros below would prove nothing.
         assert while_shown["visit"] > 0
         assert (while_shown["supervisor"], while_shown["broker"]) == (0, 0)
         kiosk.wait_for("The time is over")
@@ -101,7 +101,7 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
 
 @pytest.fixture
 def meddler(running: Tenant, tmp_path: Path) -> Iterator[tuple[SocketProxy, list[str]]]:
-    """A line of its own to the broker, and the arguments of a kiosk that uses it."""
+    """Start a proxy in front of the broker. Yields it with the arguments of a kiosk that uses it."""
     address = f"unix:{running.sandbox.directory}/broker.sock"
     settings = running.kiosk_toml.with_name(f"{tmp_path.name}.toml")
     with socket_proxy(tmp_path / "proxy.sock", Path(address.removeprefix("unix:"))) as between:
@@ -157,7 +157,7 @@ def test_a_key_that_comes_too_late_leaves_nothing(
 
 
 def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int) -> None:
-    """While the visit lasts it has to be there; the supervisor never has it."""
+    """During the visit the token must be in the visit's memory, and never in the supervisor's."""
     with terminal(*running.arguments) as kiosk:
         walk_to_key(kiosk)
         (visit,) = psutil.Process(kiosk.pid).children()
@@ -166,7 +166,7 @@ def test_the_token_is_gone_before_the_goodbye_is_over(running: Tenant, run: int)
         kiosk.press(F10)
         kiosk.wait_for("This terminal is locked")
         while tokens(visit.pid):
-            # The broker is told first, with this token; after the goodbye there is no process to look into.
+            # The report to the broker needs the token; after the goodbye there is no process to scan.
             kiosk.settle(0.1)
         assert visit.is_running()
         kiosk.press(ENTER)
@@ -184,13 +184,13 @@ def test_no_core_and_no_stranger(running: Tenant) -> None:
         kiosk.wait_for("Press Enter to begin")
         for process in [psutil.Process(kiosk.pid), *psutil.Process(kiosk.pid).children()]:
             assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
-            # An undumpable process belongs to root in /proc, and its own user may not trace it.
+            # In /proc, an undumpable process belongs to root; its own user may not trace it.
             assert Path(f"/proc/{process.pid}/status").read_text().split("CoreDumping:")[1].split()[0] == "0"
             assert dumpable(process.pid) is False
 
 
 def dumpable(pid: int) -> bool:
-    """Whether another process of the same user may read its memory; asked as nobody, who may never ask as root."""
+    """Whether another process of the same user may read the memory. Asks as ``nobody``, because root always may."""
     code = f"open('/proc/{pid}/mem', 'rb')"
     drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
     done = subprocess.run([sys.executable, "-c", drop + code], capture_output=True, check=False)
@@ -209,7 +209,7 @@ sys.stdin.readline()
 
 
 def test_the_scanner_finds_every_form() -> None:
-    """The control: a program that keeps a key on purpose."""
+    """The scanner's own check, with a program that keeps a key on purpose."""
     key = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
     with subprocess.Popen(
         [sys.executable, "-c", CARELESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

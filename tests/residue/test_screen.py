@@ -1,4 +1,4 @@
-"""After every way in which a reveal can end, no group of the key is on a screen, behind it, or in the history."""
+"""After every way to end a reveal, no group of the key is on either screen or in the scrollback."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def multiplexer(request: pytest.FixtureRequest, running: Tenant, tmp_path: Path)
 
 
 def processes(multiplexer: Multiplexer) -> tuple[psutil.Process, psutil.Process]:
-    """Supervisor and visit."""
+    """Return supervisor and visit."""
     ours = [one for one in multiplexer.root().children(recursive=True) if "kiosk" in " ".join(one.cmdline())]
     supervisor = next(one for one in ours if "run" in one.cmdline() and one.name() != "sh" and one.children())
     return supervisor, supervisor.children()[0]

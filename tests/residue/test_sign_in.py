@@ -1,4 +1,4 @@
-"""The device code is gone once it has served, and the token once it is forgotten: overwritten, not only dropped."""
+"""Device code and token are overwritten in memory, not only dropped, as soon as they are no longer needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root may read the memory of our processes"
 )
 
-# What a visit does with Entra ID, and nothing else. It tells its secrets without keeping a copy of its own.
+# A visit's sign-in and nothing else. It prints its secrets without keeping another copy.
 SIGN_IN = """
 import asyncio, gc, os, sys
 from pathlib import Path

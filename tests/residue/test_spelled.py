@@ -1,4 +1,4 @@
-"""Words in the order of the key are the key: none of them stay in a process once the key is hidden."""
+"""Spelling words in the order of the key give the key away: none stay in memory once the key is hidden."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.terminal import Terminal
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root may read the memory of our processes"
 )
-# Backwards through the alphabet and the digits, so that the alphabet itself, which has to be there, is no find.
+# Backwards through alphabet and digits, because the alphabet itself must be in memory and is not a find.
 KEY = "97ZT-8XQH-63WP-VNMB-52YR-4UKC"
 
 PROGRAM = """
@@ -53,7 +53,7 @@ Holder().run()
 
 
 def runs() -> list[list[str]]:
-    """The words of each group, and of each line of the table."""
+    """Return the words of each group, and of each line of the table."""
     words, groups = alphabet("en"), KEY.split("-")
     found = [[words.word(character) for character in group] for group in groups]
     lines = [[groups[block + column][place] for column in range(3)] for block in (0, 3) for place in range(4)]
@@ -70,7 +70,7 @@ def test_no_run_of_words_stays(tmp_path: Path) -> None:
         kiosk.wait_for(KEY)
         kiosk.press("s")
         kiosk.wait_for("Zulu")
-        # Without these the zeros below would mean nothing.
+        # Without these, the zeros below would prove nothing.
         assert scan_words(kiosk.pid, runs())
         kiosk.press("g")
         kiosk.wait_for("[1]")

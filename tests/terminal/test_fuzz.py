@@ -1,4 +1,4 @@
-"""A million bytes of noise through a real terminal: the kiosk stays, keeps its size, and hears the next person."""
+"""A million bytes of noise through a real terminal: the kiosk survives, does not grow, and serves the next person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.time_limit import TimeLimit
 WELCOME = "Locked out of your Mac?"
 FAULT = b"ended with a fault"
 MOST_RSS_MIB = 80
-# After this the kiosk takes what comes for keys again, and no longer for the rest of a flood.
+# After a pause this long, the kiosk treats input as keys again, and no longer as the rest of a flood.
 _BREATH_SECONDS = 0.15
 _QUIET_SECONDS = 0.4
 _SECONDS = 45.0
@@ -34,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 
 class Noise:
-    """Writes to the kiosk without waiting for it, reads all the while, and watches how large it becomes."""
+    """Writes to the kiosk without waiting, reads its output meanwhile, and measures its memory."""
 
     def __init__(self, kiosk: Terminal) -> None:
         self._kiosk = kiosk
@@ -44,7 +44,7 @@ class Noise:
         self.peak_mib = 0.0
 
     def send(self, data: bytes) -> None:
-        """Write all of it."""
+        """Write all the data."""
         left = memoryview(data)
         limit = TimeLimit(_SECONDS)
         os.set_blocking(self._line, False)
@@ -58,26 +58,26 @@ class Noise:
         os.set_blocking(self._line, True)
 
     def listen(self, seconds: float) -> bool:
-        """Whether anything is drawn in this time; waits no longer than for that."""
+        """Whether the kiosk draws anything within this time. Returns as soon as it does."""
         drawn = bool(select.select([self._line], [], [], seconds)[0])
         if drawn:
             self._take()
         return drawn
 
     def pause(self, seconds: float) -> None:
-        """Take what is drawn for a while."""
+        """Read output for a while."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.listen(left)
 
     def until_quiet(self) -> None:
-        """Read until nothing has been drawn for a while."""
+        """Read until the kiosk has drawn nothing for a while."""
         limit = TimeLimit(_SECONDS)
         while self.listen(_QUIET_SECONDS):
             assert not limit.passed(), "the kiosk never comes to rest"
 
     def _take(self) -> None:
-        # Drawing it again in an emulator, as Terminal does, would cost more than all the rest.
+        # Terminal.read would draw the output in an emulator, which takes longer than everything else.
         self._kiosk.raw += os.read(self._line, 65536)
         if time.monotonic() - self._looked > 0.1:
             self._looked = time.monotonic()
@@ -88,8 +88,8 @@ class Noise:
                     continue
 
 
-def drawn_anew(kiosk: Terminal) -> str:
-    """Have the kiosk draw its whole screen, by giving it another size."""
+def redrawn(kiosk: Terminal) -> str:
+    """Resize the terminal so that the kiosk redraws its screen, and return the text."""
     rows, columns = 30, 101 if kiosk.child.getwinsize()[1] == 100 else 100
     kiosk.screen.reset()
     kiosk.screen.resize(rows, columns)
@@ -99,9 +99,9 @@ def drawn_anew(kiosk: Terminal) -> str:
 
 
 def comes_back_to_the_first_screen(kiosk: Terminal) -> None:
-    """As a person would get there, whatever is shown."""
+    """Get back to the welcome screen from any screen, as a person would."""
     limit = TimeLimit(_SECONDS)
-    while WELCOME not in drawn_anew(kiosk) and not limit.passed():
+    while WELCOME not in redrawn(kiosk) and not limit.passed():
         kiosk.press(F10)
         kiosk.settle(0.5)
         kiosk.press(ENTER)
@@ -123,7 +123,7 @@ def test_noise_neither_ends_nor_fills_nor_deafens_the_kiosk(tmp_path: Path, pyte
         kiosk.wait_for(WELCOME)
         noise = Noise(kiosk)
         while sent < pytestconfig.getoption("--noise"):
-            # Bursts that are all read as keys, then a flood of which most has to be dropped.
+            # Bursts that are all read as keys, then a flood that is mostly dropped.
             for count in (*[rng.randrange(1, 10) for _ in range(8)], 3000):
                 burst = b"".join(next(pieces) for _ in range(count))
                 noise.send(burst)
@@ -173,7 +173,7 @@ def test_noise_in_the_middle_of_a_visit(running: Tenant, back: str) -> None:
     ids=["letters", "arrows", "escapes", "help", "pastes", "osc", "csi", "half a character", "mouse", "focus"],
 )
 def test_a_flood_is_dropped(tmp_path: Path, flood: bytes) -> None:
-    """Nobody types that fast. What comes after it counts again."""
+    """Nobody types that fast. Input after the flood counts again."""
     with terminal("run", "--config", str(dead_end(tmp_path))) as kiosk:
         kiosk.wait_for(WELCOME)
         noise = Noise(kiosk)
@@ -187,7 +187,7 @@ def test_a_flood_is_dropped(tmp_path: Path, flood: bytes) -> None:
 
 
 def test_a_paste_that_never_ends_is_given_up(tmp_path: Path) -> None:
-    """Everything typed would disappear in it."""
+    """Otherwise everything typed would disappear in the paste."""
     with terminal("run", "--config", str(dead_end(tmp_path))) as kiosk:
         kiosk.wait_for(WELCOME)
         kiosk.press(b"\x1b[200~" + b"pasted\r")

@@ -20,9 +20,9 @@ from tests.support.tenant import tenant, walk_to_key
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
 
 WELCOME = "Locked out of your Mac?"
-# Answers of a terminal: that it knows synchronised output, and that it has the focus.
+# Reports of a terminal: it supports synchronised output, and it has the focus.
 SYNCHRONISES, FOCUSED = "\x1b[?2026;2$y", "\x1b[I"
-# How the frame of an earlier visit begins; Textual's own does not.
+# Only a frame kept from an earlier visit begins like this; Textual's own frames do not.
 KEPT_FRAME = b"\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 
@@ -53,7 +53,7 @@ def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Pat
 
 @pytest.mark.parametrize("answers", ["", SYNCHRONISES + FOCUSED], ids=["silent", "answering"])
 def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_path: Path, answers: str) -> None:
-    """What a terminal says by itself is nobody's key."""
+    """Reports that a terminal sends by itself are not keys."""
     with terminal(*run(tmp_path)) as kiosk:
         kiosk.wait_for(WELCOME)
         kiosk.press(answers)
@@ -65,7 +65,7 @@ def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_pat
         kiosk.wait_for("This terminal is locked")
         kiosk.press(ENTER)
         kiosk.wait_for(WELCOME)
-        # Its own first frame comes later than this key.
+        # This key arrives before the visit's own first frame.
         kiosk.press(F1)
         kiosk.wait_for(first.splitlines()[-1])
         assert kiosk.text == first
@@ -73,7 +73,7 @@ def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_pat
         kiosk.press(ESCAPE)
         kiosk.wait_for(WELCOME)
         kiosk.settle(0.5)
-        # By now it may say, too, that there is no network.
+        # By now, the screen may also say that there is no network.
         assert set(first.splitlines()) <= set(kiosk.text.splitlines())
         kiosk.press(ENTER)
         kiosk.wait_for("cannot be reached")
@@ -98,7 +98,7 @@ def test_another_size_between_visits_shows_no_old_screen(tmp_path: Path) -> None
 
 
 def test_a_network_that_comes_back_is_said_by_the_welcome_screen(tmp_path: Path) -> None:
-    """Nothing is asked before a visit has ended without a network, and nothing once it is back."""
+    """The kiosk probes the network only after a visit has failed for want of one, and stops when it is back."""
     with tenant(tmp_path) as running, terminal(*running.arguments) as kiosk:
         kiosk.wait_for(WELCOME)
         running.sandbox.fault(f"/{running.sandbox.tenant}/*", "reset")
@@ -190,7 +190,7 @@ def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
     with terminal(*run(tmp_path)) as kiosk:
         kiosk.wait_for(WELCOME)
         child = visits(kiosk)[0]
-        # What is loaded behind the first screen is loaded in a thread that ends.
+        # Modules are loaded behind the first screen in a thread that ends.
         kiosk.settle(1)
         threads = child.num_threads()
         for _ in range(3):
@@ -212,7 +212,7 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        # What login does: the terminal becomes the controlling one, so that its end is a hangup.
+        # As login does: the terminal becomes the controlling one, so that its end is a hangup.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as kiosk:
         os.close(slave)
@@ -226,7 +226,7 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
 
 
 def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> None:
-    """End of file and POLLHUP alone: the terminal is nobody's controlling one, so its end is no hangup."""
+    """End of file and POLLHUP only: without a controlling terminal, its end sends no SIGHUP."""
     master, slave = pty.openpty()
     command = [*KIOSK, *run(tmp_path)]
     with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as kiosk:
@@ -241,7 +241,7 @@ def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> No
 
 
 def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
-    """Textual draws on standard error: with that redirected the kiosk does not start."""
+    """Textual draws on standard error, so the kiosk does not start if that is redirected."""
     command = " ".join([*KIOSK, *run(tmp_path)]) + f" 2>{tmp_path}/log"
     kiosk = Terminal(["/bin/sh", "-c", command])
     assert kiosk.exit_code() == EXIT_NO_TERMINAL
@@ -280,7 +280,7 @@ def test_the_environment_has_no_effect(tmp_path: Path) -> None:
         kiosk.press("\x03\x1c")
         kiosk.settle()
         assert WELCOME in kiosk.text
-        # glibc cuts the value of GLIBC_TUNABLES up in place; its parts then look like names.
+        # glibc splits the value of GLIBC_TUNABLES in place, and its parts then look like names.
         names = {name for name in visits(kiosk)[0].environ() if not name.startswith("glibc.")}
         assert names <= {
             "PATH",

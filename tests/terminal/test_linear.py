@@ -1,4 +1,4 @@
-"""Linear mode on a real terminal: a whole visit typed, each announcement heard, and what a line can do to it."""
+"""Linear mode on a real terminal: a complete visit, each announcement, signals, hangups and garbage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
         yield both
 
 
-# A visit whose clock runs ten times as fast; with the watchdog it would be taken for one that stands still.
+# A visit whose clock runs ten times as fast, without the watchdog, which would consider it stalled.
 FAST = """
 import asyncio, sys
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_whole_visit_is_typed(running: Tenant) -> None:
         type_in(kiosk, "spell", f"{code(kiosk)[0]} ", ".")
         kiosk.wait_for("You are signed in as Ada Kessler, ada.kessler@nordwind.example")
         kiosk.wait_for("You have 20 seconds")
-        # Half of a word, mended: what is echoed is what counts.
+        # A typing error, corrected: the echo must match what counts.
         type_in(kiosk, "yex\x7fs", "Is this you? yes")
         kiosk.wait_for("Number or name of the Mac:")
         assert "step 3 of 4: Choose" in kiosk.text
@@ -120,7 +120,7 @@ def test_a_whole_visit_is_typed(running: Tenant) -> None:
         type_in(kiosk, "back", "The last one was number 1")
         type_in(kiosk, "lock", "You are signed out. This terminal is locked.", "Nothing of your visit is kept")
         type_in(kiosk, "", BEGIN)
-        # Nothing but lines: no colours, and the cursor is only ever sent to the top of an empty page.
+        # Only lines: no colours, and no cursor movement except to the top of an empty page.
         sent = bytes(kiosk.raw).split(b"\x1b[?25h", 1)[1].rsplit(b"Press Enter: ", 1)[0]
         assert {part[:2] for part in sent.split(b"\x1b")[1:]} <= {b"[H", b"[2", b"[?", b"[r", b"[m", b"#8"}
     (first, second) = running.broker.rows("release.closed")[-2:]
@@ -139,7 +139,7 @@ def test_a_key_is_taken_away_when_the_window_changes(running: Tenant) -> None:
         kiosk.wait_for("The key is hidden")
         assert "Group" not in kiosk.text
         type_in(kiosk, "show", "Group 6: ")
-        # The terminal says that somebody looks elsewhere.
+        # The terminal reports that it has lost the focus.
         kiosk.press("\x1b[O")
         kiosk.wait_for("The key is hidden")
         assert "Group" not in kiosk.text
@@ -179,7 +179,7 @@ def test_somebody_changes_to_lines_and_the_next_visit_is_as_usual(tmp_path: Path
 
 
 def test_the_lock_ends_the_waiting_for_an_answer(tmp_path: Path) -> None:
-    """The sign-in service takes the connection and never says a word."""
+    """The sign-in service accepts the connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = dead_end(tmp_path)
         settings.write_text(settings.read_text().replace("localhost:1/", f"127.0.0.1:{silent.getsockname()[1]}/"))
@@ -233,7 +233,7 @@ def test_garbage_does_not_end_the_kiosk(tmp_path: Path, garbage: bytes) -> None:
         kiosk.settle()
         assert visits(kiosk) == [child]
         assert child.memory_info().rss < 100 << 20
-        # Esc is a step back from whatever was typed by it: the question is asked anew.
+        # The garbage may contain Esc, which is a step back: the question is asked again.
         kiosk.press(ESCAPE)
         kiosk.settle()
         type_in(kiosk, "", "cannot be reached")
@@ -274,6 +274,6 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
             seen += os.read(master, 65536)
         (visit,) = psutil.Process(kiosk.pid).children()
         os.close(master)
-        # No controlling terminal, so no signal either: the visit finds out by itself.
+        # Without a controlling terminal there is no signal; the visit notices by itself.
         assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)

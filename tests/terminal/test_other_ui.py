@@ -1,4 +1,4 @@
-"""A UI that somebody chose and left gives way to the usual one after five minutes."""
+"""After five idle minutes, a UI that somebody chose gives way to the default one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kiosk.process.exit_codes import EXIT_OTHER_UI
 from tests.support.linear import BEGIN
 from tests.support.terminal import F1, Terminal, dead_end
 
-# A visit in the other UI, whose time passes when the test says so.
+# A visit in the other UI, on a clock that the test advances by signals.
 VISIT = """
 import asyncio, os, signal, sys
 from pathlib import Path

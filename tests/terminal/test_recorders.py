@@ -1,4 +1,4 @@
-"""Programs that may record the screen are noticed before a key is shown, and the policy for each is kept."""
+"""The kiosk notices programs that may record the screen before it shows a key, and applies the policy for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
 
 
 def configured(running: Tenant, folder: Path, **policies: str) -> list[str]:
-    """The kiosk's command line, with policies of one's own."""
+    """Return the kiosk's command line, with these policies."""
     text = running.kiosk_toml.read_text()
     own = folder / "kiosk.toml"
     lines = [f'{kind} = "{policy}"' for kind, policy in policies.items()]
@@ -62,7 +62,7 @@ def test_under_script_no_key_is_asked_for(running: Tenant, tmp_path: Path) -> No
     kiosk.wait_for("(terminal_watched)")
     kiosk.child.close(force=True)
     assert len(running.broker.rows("release")) == before
-    # Where the person sat, and under what, is on the record.
+    # The record names the terminal and the recorder.
     assert running.broker.rows("session.opened")[-1]["terminal"].endswith("under script")
 
 
@@ -123,7 +123,7 @@ def test_what_is_found_decides_by_its_strictest_policy() -> None:
 
 @pytest.mark.parametrize("recorder", ["asciinema", "tlog-rec", "sudo"])
 def test_a_recorder_above_the_kiosk_is_noticed(tmp_path: Path, recorder: str) -> None:
-    """Known by its name: a shell that bears it stands for one that is not installed everywhere."""
+    """Recorders are recognised by name, so a renamed shell can replace one that is not installed."""
     named = tmp_path / recorder
     named.symlink_to(shutil.which("sh") or "/bin/sh")
     code = (

@@ -1,4 +1,4 @@
-"""A terminal that has stopped reading stops no clock: the visit ends without it."""
+"""A terminal that has stopped reading cannot delay the end of a visit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_stalled_terminal_ends_the_visit_and_the_next_one_begins(tmp_path: Pat
     with tenant(tmp_path, reveal_seconds=60) as running, terminal(*running.arguments) as kiosk:
         walk_to_key(kiosk)
         (visit,) = psutil.Process(kiosk.pid).children()
-        # Each of them paints a whole screen, which nobody takes.
+        # Each key paints a whole screen, which nobody reads.
         for _ in range(100):
             kiosk.press(F1)
         visit.wait(STUCK_SECONDS + 20)
