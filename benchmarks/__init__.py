@@ -1,1 +1,1 @@
-"""Measures the kiosk beside a minimal Textual app and bare requests; ``python -m benchmarks`` prints the figures."""
+"""Compare the kiosk with a minimal Textual app and bare requests; ``python -m benchmarks`` prints the figures."""

@@ -1,4 +1,4 @@
-"""Runs all measurements, one after the other, and prints a table for each; ``--json`` for programs."""
+"""Run all measurements, one after the other, and print a table for each, or JSON with ``--json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests that a release needs, and nothing around them: no check, no record, no seal, no screen."""
+"""Send only the requests that a release needs, without checks, record, seal or screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 class Bare:
-    """A client of Entra ID and Graph with one connection that it keeps."""
+    """A client of Entra ID and Graph with one persistent connection."""
 
     def __init__(self, services: Services) -> None:
         config = load(services.directory / "broker.toml", BrokerConfig).graph
@@ -56,13 +56,13 @@ class Bare:
         self._headers = {"Authorization": f"Bearer {answer['access_token']}"}
 
     def find(self, name: str) -> str:
-        """The id of the device of that name."""
+        """Return the id of the device of that name."""
         self._sign_in()
         found = self._get(f"?$filter=deviceName%20eq%20'{name}'&$select=id")
         return str(found["value"][0]["id"])
 
     def key(self, device_id: str, *, fresh_token: bool = False) -> str:
-        """Ask for the device, its primary users, its recovery key."""
+        """Fetch the device, its primary users and its recovery key, and return the key."""
         if fresh_token:
             self._sign_in()
         self._get(f"/{device_id}?$select=id,userId,managedDeviceOwnerType,managementState")

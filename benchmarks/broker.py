@@ -1,8 +1,8 @@
-"""Releases through the broker, with a durable record, beside bare durable commits to the same disk.
+"""Compare releases through the broker with bare durable commits to the same disk.
 
     python -m benchmarks.broker [RELEASES]
 
-Each release is two rows of the record, each committed before the next thing happens; so is each pair of bare commits.
+A release is two rows of the record, each committed before the next step. It is compared with a pair of bare commits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ROWS_PER_RELEASE = 2
 
 @dataclass(frozen=True)
 class Level:
-    """What so many clients at once got."""
+    """The results with this many clients at once."""
 
     clients: int
     per_second: float
@@ -41,7 +41,7 @@ class Level:
 
 
 async def _visit(client: httpx.AsyncClient, token: str, device: str, count: int) -> list[float]:
-    """One visit that reads the same key again and again; returns the seconds that each release took."""
+    """Read the same key repeatedly in one visit, and return the seconds of each release."""
     keys = VisitKeys()
     headers = {
         "Authorization": f"Bearer {token}",
@@ -71,7 +71,7 @@ async def _level(socket: str, sandbox: RunningSandbox, clients: int, releases: i
 
 
 def _bare_commits(folder: Path, releases: int) -> float:
-    """Pairs of bare durable commits per second: one connection, one row each, nothing else."""
+    """Return pairs of bare durable commits per second: one connection, one row per commit."""
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

@@ -1,4 +1,4 @@
-"""Measured values and how they are shown: beside the thing that they are compared with, as ratios."""
+"""Measured values, and tables that show each figure as a ratio to a reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME_CELLS = 48
 
 @dataclass
 class Figure:
-    """One thing that was measured several times."""
+    """The values of a repeated measurement."""
 
     name: str
     unit: str
@@ -24,24 +24,24 @@ class Figure:
 
     @property
     def p95(self) -> float:
-        """The value that 95 of 100 do not exceed."""
+        """The 95th percentile."""
         return sorted(self.values)[max(0, -(-95 * len(self.values) // 100) - 1)]
 
 
 @dataclass
 class Topic:
-    """Figures of one kind. The first is what the others are compared with."""
+    """Figures of one kind. The first is the reference for the others."""
 
     title: str
     figures: Sequence[Figure]
 
     def ratios(self, figure: Figure) -> tuple[float, float]:
-        """How many times the first figure this one is, by their medians and by their minima."""
+        """Return the ratio of this figure to the reference, by medians and by minima."""
         first = self.figures[0]
         return figure.median / first.median, min(figure.values) / min(first.values)
 
     def lines(self) -> list[str]:
-        """As a table."""
+        """Return the lines of the table."""
         unit = f"{self.title}, {self.figures[0].unit}"
         heading = (
             f"{unit:<{_NAME_CELLS}}{'n':>5}{'min':>10}{'median':>10}{'p95':>10}{'max':>10}{'x median':>10}{'x min':>8}"
@@ -60,7 +60,7 @@ class Topic:
         )
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the figures as JSON types."""
         return {
             "title": self.title,
             "figures": [

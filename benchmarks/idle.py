@@ -1,4 +1,4 @@
-"""What waiting costs: processor time and wake-ups while nobody presses a key."""
+"""Measure the processor time and wake-ups of a program while nobody presses a key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTLE_SECONDS = 2
 
 
 def measure(kiosk_toml: Path, rounds: int = ROUNDS, seconds: float = SECONDS) -> Iterator[Topic]:
-    """Both wait during the same seconds."""
+    """Measure kiosk and minimal app during the same seconds."""
     with ExitStack() as stack:
         programs = stack.enter_context(minimal_app()), stack.enter_context(kiosk(kiosk_toml))
         names = "minimal app", "kiosk at its welcome screen"

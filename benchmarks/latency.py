@@ -1,4 +1,4 @@
-"""From a key press to the frame that answers it."""
+"""Measure the time from a key press to the frame that answers it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmarks.program import BACKSPACE, DOWN, SPACE, WIPING, Program, kiosk, m
 from benchmarks.services import SECOND
 
 PRESSES = 80
-# A pause that varies, so that no press falls in step with the frame rate.
+# The pause varies, so that key presses do not align with the frame rate.
 _PAUSE_SECONDS = (0.03, 0.07)
 _chance = random.Random(0)
 
 
 def measure(kiosk_toml: Path, presses: int = PRESSES) -> Iterator[Topic]:
-    """One press each in turn."""
+    """Press each key in turn."""
     bare, wiping = Figure("minimal app, its key", "ms"), Figure("minimal app that wipes what it frees", "ms")
     arrow, letter = Figure("kiosk, arrow in a list of 24 Macs", "ms"), Figure("kiosk, letter in the filter", "ms")
     with ExitStack() as stack:
@@ -36,7 +36,7 @@ def measure(kiosk_toml: Path, presses: int = PRESSES) -> Iterator[Topic]:
 
 
 def _answer(program: Program, key: bytes, words: str) -> float:
-    """Milliseconds from a key to these words."""
+    """Return the milliseconds from a key press to these words on the screen."""
     program.settle(_chance.uniform(*_PAUSE_SECONDS))
     pressed = program.press(key)
     return (program.painted(words.encode()) - pressed) * 1000

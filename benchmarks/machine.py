@@ -1,4 +1,4 @@
-"""What the figures come from: never who or where."""
+"""Describe the machine on which the figures were measured, without names or places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """The machine and the versions that matter."""
+    """Return the properties of the machine and the relevant versions."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),

@@ -1,4 +1,4 @@
-"""The least that a Textual app can be: one line, one key. What the kiosk is compared with."""
+"""The smallest Textual app, with one line and one key, as the reference for the kiosk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program on a real terminal of 80 by 24 characters: what is typed, and when something stands painted."""
+"""Run a program on a real terminal of 80x24, type keys, and measure when text is painted."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ENVIRONMENT = {
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
 }
-# What has freed memory overwritten from the start; the kiosk does so from the moment somebody begins.
+# Overwrites freed memory from the start. The kiosk does so from the moment a visit begins.
 WIPING = ENVIRONMENT | {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
 }
-# What the launchers in deploy/ make it to before Python starts.
+# The environment that the launchers in deploy/ make before Python starts.
 LAUNCHED = ENVIRONMENT | {
     "PYTHONMALLOC": "malloc",
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
@@ -47,7 +47,7 @@ LAUNCHED = ENVIRONMENT | {
 
 
 class Program:
-    """One program and the other end of its terminal."""
+    """A program, and the other end of its terminal."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.begun = time.perf_counter()
@@ -59,14 +59,14 @@ class Program:
         self.first_frame = 0.0
 
     def press(self, keys: bytes) -> float:
-        """Type; returns when. What was painted before no longer counts."""
+        """Type keys, forget earlier output, and return the time."""
         self._output.clear()
         now = time.perf_counter()
         os.write(self._terminal, keys)
         return now
 
     def painted(self, words: bytes) -> float:
-        """Wait until these words are painted; returns when they were."""
+        """Wait until these words are painted, and return the time."""
         until = time.monotonic() + _PATIENCE_SECONDS
         while words not in self._output:
             if time.monotonic() > until or not self._read(1.0):
@@ -74,13 +74,13 @@ class Program:
         return time.perf_counter()
 
     def settle(self, seconds: float) -> None:
-        """Take what it paints for a while."""
+        """Read output for a while."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and self._read(left):
             pass
 
     def processes(self) -> list[int]:
-        """The program, what it has started, and so on."""
+        """Return the process ids of the program and all its descendants."""
         found, new = [], [self.pid]
         while new:
             found += new
@@ -88,7 +88,7 @@ class Program:
         return found
 
     def close(self) -> None:
-        """End it; reads on, because a program waits until its last words are taken."""
+        """End the program. Keeps reading, because a program waits until its last output is read."""
         os.kill(self.pid, signal.SIGTERM)
         until = time.monotonic() + _STOP_SECONDS
         while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
@@ -99,7 +99,7 @@ class Program:
         os.close(self._terminal)
 
     def _read(self, seconds: float) -> bool:
-        """False when nothing will come any more."""
+        """Read output. Returns False at the end of file."""
         if not select.select([self._terminal], [], [], seconds)[0]:
             return True
         try:
@@ -109,7 +109,7 @@ class Program:
         return True
 
     def walk_to_devices(self) -> None:
-        """From the kiosk's welcome screen to the list of Macs, when the sandbox approves by itself."""
+        """Walk from the welcome screen to the list of Macs, with a sandbox that approves by itself."""
         self.press(ENTER)
         self.painted(b"Is this you?")
         self.press(ENTER)
@@ -124,7 +124,7 @@ MINIMAL = (sys.executable, "-s", str(Path(minimal.__file__)))
 
 @contextmanager
 def kiosk(config: Path, environment: Mapping[str, str] = LAUNCHED) -> Iterator[Program]:
-    """The kiosk at its welcome screen. In another environment than a launcher's it starts itself once more."""
+    """Start a kiosk and wait for its welcome screen. Outside a launcher's environment it starts itself again."""
     command = [sys.executable, "-P", "-s", "-m", "kiosk", "run", "--config", str(config)]
     with _painted(command, WELCOME, environment) as program:
         yield program
@@ -132,7 +132,7 @@ def kiosk(config: Path, environment: Mapping[str, str] = LAUNCHED) -> Iterator[P
 
 @contextmanager
 def minimal_app(environment: Mapping[str, str] = ENVIRONMENT) -> Iterator[Program]:
-    """The minimal app, ready for its key."""
+    """Start the minimal app and wait until it is ready for its key."""
     with _painted(MINIMAL, minimal.READY.encode(), environment) as program:
         yield program
 

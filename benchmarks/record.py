@@ -1,7 +1,7 @@
-"""The record at size: how fast it grows, is verified, exported and searched, and how much memory that takes.
+"""Measure a large record: how fast it is filled, verified, exported and searched, and the memory for it.
 
-Run with ``python -m benchmarks.record [ROWS [URL]]``; a million rows take some minutes and two gigabytes of disk.
-Without the address of an empty PostgreSQL database it is SQLite, in a temporary folder.
+Run with ``python -m benchmarks.record [ROWS [URL]]``. A million rows need some minutes and two gigabytes of disk.
+URL is the address of an empty PostgreSQL database; the default is SQLite in a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SIZE = {
 
 
 async def append(record: Record, at_once: int) -> float:
-    """Seconds for some durable entries, so many of them waiting at any time."""
+    """Return the seconds for some durable entries, with ``at_once`` of them waiting at any time."""
 
     async def one_after_the_other() -> None:
         for _ in range(_APPENDED // at_once):
@@ -42,7 +42,7 @@ async def append(record: Record, at_once: int) -> float:
 
 
 def command(arguments: Sequence[str], output: Path) -> tuple[float, float]:
-    """Seconds and the most memory in MiB of one ``kiosk audit``; it must succeed."""
+    """Run one ``kiosk audit``, which must succeed. Returns its seconds and its peak memory in MiB."""
     before = time.perf_counter()
     child = os.fork()
     if not child:
@@ -54,7 +54,7 @@ def command(arguments: Sequence[str], output: Path) -> tuple[float, float]:
 
 
 def measure(url: str, folder: Path, rows: int) -> None:
-    """Everything that is done with a record of so many rows, whose key is in a folder."""
+    """Run every measurement on a record of ``rows`` rows, whose key is in ``folder``."""
     public, exported, out = str(folder / "record.pub"), folder / "record.jsonl", folder / "out"
     engine = open_engine(url)
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""A recovery key: how many requests it takes, and how long from Enter in the list to the key on the screen."""
+"""Measure a release: its requests, and the time from Enter in the list to the key on the screen."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kiosk.models import ReleaseRequest
 from kiosk.secret import VisitKeys
 
 ROUNDS = 20
-# A person needs longer than this from one screen to the next; before, the kiosk still wipes what the last one drew.
+# A person needs longer than this between two screens. Before, the kiosk is still wiping what the last one drew.
 _PAUSE_SECONDS = 0.4
 
 
 class Admin:
-    """The sandbox as those who started it may use it."""
+    """The sandbox's interface for administrators."""
 
     def __init__(self, services: Services) -> None:
         self.url = load(services.kiosk_toml, KioskConfig).sign_in.authority.rpartition("/")[0]
@@ -34,20 +34,20 @@ class Admin:
         )
 
     def token(self) -> str:
-        """A token of the person for the broker."""
+        """Return the person's token for the broker."""
         return str(self._http.post("tokens", json={"person": PERSON}).raise_for_status().json()["access_token"])
 
     def forget_requests(self) -> None:
         self._http.delete("requests").raise_for_status()
 
     def requests(self) -> Counter[str]:
-        """How often each service was asked since the last ``forget_requests``."""
+        """Return the number of requests to each service since the last ``forget_requests``."""
         asked = self._http.get("requests").raise_for_status().json()["requests"]
         return Counter("Graph" if one["path"].startswith(("/beta", "/v1.0")) else "Entra ID" for one in asked)
 
 
 def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
-    """The same key again and again: bare requests, the broker alone, the whole kiosk, in turn."""
+    """Fetch the same key repeatedly, in turn with bare requests, with the broker alone, and with the kiosk."""
     bare_time = Figure("3 bare requests", "ms")
     with_token = Figure("4 bare requests: a token first", "ms")
     broker_time = Figure("broker: decide, record, 3 requests, seal", "ms")
@@ -91,7 +91,7 @@ def _milliseconds(act: Callable[[], object]) -> float:
 
 
 def _broker(services: Services, token: str, device_id: str) -> Callable[[], object]:
-    """A release as the kiosk asks for it, left sealed."""
+    """Return a function that requests a release as the kiosk does, and leaves the key sealed."""
     url = load(services.kiosk_toml, KioskConfig).broker.url
     http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix:")), base_url="http://broker")
     body = msgspec.json.encode(ReleaseRequest(public_key=VisitKeys().public_key))

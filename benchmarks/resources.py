@@ -1,4 +1,4 @@
-"""What the kernel says about memory and processor time of processes."""
+"""Read memory and processor time of processes from the kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MIB_PER_KIB = 1 / 1024
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Return the child processes of a process."""
     return [int(child) for task in _tasks(pid) for child in (task / "children").read_text(encoding="ascii").split()]
 
 
@@ -21,7 +21,7 @@ def _tasks(pid: int) -> Iterable[Path]:
 
 
 class Memory(NamedTuple):
-    """MiB. Resident counts shared pages in full, proportional by the number of sharers, unique not at all."""
+    """Memory in MiB. RSS counts shared pages in full, PSS divided by the number of sharers, USS not at all."""
 
     resident: float
     proportional: float
@@ -29,7 +29,7 @@ class Memory(NamedTuple):
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    """Of all these together. Raises PermissionError where the kernel keeps it to root: the kiosk cannot be traced."""
+    """Return the sum for these processes. Raises PermissionError if only root may read it, as for the kiosk."""
     resident = proportional = unique = 0.0
     for pid in pids:
         fields = _fields(_PROC / str(pid) / "smaps_rollup")
@@ -41,7 +41,7 @@ def memory(pids: Iterable[int]) -> Memory:
 
 @dataclass(frozen=True)
 class Activity:
-    """What processes have done since they began."""
+    """Processor time and wake-ups of processes since they started."""
 
     cpu_seconds: float
     wakeups: int
@@ -51,7 +51,7 @@ class Activity:
 
 
 def activity(pids: Iterable[int]) -> Activity:
-    """Of all threads of these together, by the scheduler's own clock of nanoseconds."""
+    """Return the sum for all threads of these processes, from the scheduler's nanosecond clock."""
     nanoseconds = wakeups = 0
     for pid in pids:
         for task in _tasks(pid):
@@ -61,7 +61,7 @@ def activity(pids: Iterable[int]) -> Activity:
 
 
 def _fields(file: Path) -> dict[str, int]:
-    """The lines of a file of the kernel that say a name and a number."""
+    """Return the numbers in a kernel file, by name."""
     found = {}
     for line in file.read_text(encoding="ascii", errors="replace").splitlines():
         name, _, rest = line.partition(":")

@@ -1,4 +1,4 @@
-"""Sandbox and broker as processes of their own, started as the demo starts them."""
+"""Run sandbox and broker in their own processes, as the demo does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Somebody with 24 Macs, more than fit on the screen; the two that the list begins with.
+# A person with 24 Macs, more than fit on the screen, and the first two in the list.
 PERSON = "Wei Zhang"
 FIRST, SECOND = "NW-LAB-14", "NW-LAB-01"
 _START_SECONDS = 30
@@ -21,7 +21,7 @@ _STOP_SECONDS = 10
 
 @dataclass(frozen=True)
 class Services:
-    """A simulated organisation that answers. The folder holds the files that its sandbox wrote."""
+    """A running sandbox and broker. The folder holds the files that the sandbox wrote."""
 
     directory: Path
 
@@ -34,12 +34,12 @@ class Services:
         return self.directory / "ca.pem"
 
     def tls(self) -> ssl.SSLContext:
-        """For clients of the sandbox."""
+        """A TLS context for clients of the sandbox."""
         return ssl.create_default_context(cafile=self.ca)
 
     @property
     def admin_token(self) -> str:
-        """For what the sandbox tells only those who started it, such as the requests it got."""
+        """The token for the sandbox's administrative interface, such as its log of requests."""
         return (self.directory / "admin-token").read_text()
 
 
@@ -47,10 +47,10 @@ class Services:
 def running_services(directory: Path, *, port: int = 0, approve: str | None = None) -> Iterator[Services]:
     """Start both, with their files in ``directory`` and no limits on releases.
 
-    ``approve`` is the person as whom every sign-in approves itself.
+    ``approve`` is the person as whom the sandbox approves every sign-in.
     """
     settings = directory / "sandbox.toml"
-    # A JSON string is a TOML string as well.
+    # A JSON string is also a TOML string.
     lines = [f"directory = {json.dumps(str(directory))}"]
     lines += [f"approve = {json.dumps(approve)}"] if approve else []
     lines += ["[listen]", f"port = {port}"]
@@ -63,7 +63,7 @@ def running_services(directory: Path, *, port: int = 0, approve: str | None = No
 
 @contextlib.contextmanager
 def _service(name: str, config: Path) -> Iterator[None]:
-    """One service, which ends when its standard input closes."""
+    """Run one service until the block ends, which closes the service's standard input."""
     log = config.with_name(f"{name}.log")
     command = [sys.executable, "-P", "-s", "-m", "kiosk", name, "--config", str(config), "--until-stdin-closes"]
     with (

@@ -1,4 +1,4 @@
-"""From the start of the process to the first frame, from one visit to the next, and the memory that it takes."""
+"""Measure the time from process start to first frame, the time between two visits, and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STABLE_MIB = 0.1
 
 
 def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
-    """Each round starts everything once, one after the other; what came before the first round is not counted."""
+    """Start every program once per round, one after the other, after an uncounted round."""
     bare, wiping = Figure("minimal app, cold start", "ms"), Figure("minimal app that wipes what it frees", "ms")
     cold, twice = Figure("kiosk, by its launcher", "ms"), Figure("kiosk that makes its environment itself", "ms")
     following = Figure("next visit after a lock", "ms")
@@ -24,7 +24,7 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
     sizes = _Sizes()
     with ExitStack() as stack:
         for _ in range(2):
-            # For the caches of the machine.
+            # To warm the machine's caches.
             stack.enter_context(minimal_app())
             running = stack.enter_context(kiosk(kiosk_toml))
         for _ in range(rounds):
@@ -49,9 +49,9 @@ def measure(kiosk_toml: Path, rounds: int = ROUNDS) -> Iterator[Topic]:
 
 
 def _next_visit(program: Program) -> tuple[float, float]:
-    """Seconds from the key that ends the goodbye to the next welcome, and to the help that is asked for at once.
+    """Return the seconds from the key that ends a visit to the next welcome, and to the help requested at once.
 
-    In between: end of a process, cleaning, fork, the first frame of the visit before; then the new visit's own.
+    In between, a process ends, the terminal is cleaned, a process forks, and the kept first frame is shown.
     """
     program.press(ENTER)
     program.painted(b"Code valid for")
@@ -91,7 +91,7 @@ class _Sizes:
 
     def _add(self, place: int, program: Program, pids: list[int]) -> None:
         before, found = None, memory(pids)
-        # It may load more behind its first screen.
+        # The kiosk may still load modules behind its first screen.
         while before is None or found.unique > before.unique + _STABLE_MIB:
             program.settle(_SETTLE_SECONDS)
             before, found = found, memory(pids)

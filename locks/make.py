@@ -27,7 +27,7 @@ LISTS = {
 
 
 def main() -> None:
-    # The widest list is resolved first and constrains the others, so that no package has two versions.
+    # The largest list is resolved first and constrains the others, so that all lists agree on versions.
     widest: Path | None = None
     with tempfile.TemporaryDirectory() as scratch:
         for name in reversed(LISTS):

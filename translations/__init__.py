@@ -1,1 +1,1 @@
-"""Keeps the catalogues of the kiosk in step with its code: ``make translations``."""
+"""Keep the kiosk's catalogues in step with its code: ``make translations``."""

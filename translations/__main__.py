@@ -1,4 +1,4 @@
-"""Write all catalogues anew, and say what is still to be translated."""
+"""Update all catalogues, and print how many messages still need a translation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds what is marked for translation in the code, and what the catalogues say to it."""
+"""Extract the marked messages from the code, and merge them with the stored translations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 TRANSLATED = [language for language in LANGUAGES if language != SOURCE]
 
 _KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
-# Where the code of a language alone would stand for the plurals of another country.
+# Languages whose bare code would select the plural forms of another country.
 _LOCALES = {"pt": "pt_PT"}
 _HEADERS = {"Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 
@@ -27,7 +27,7 @@ _HEADER: Any = Catalog.mime_headers
 
 
 class PlainCatalogue(Catalog):
-    """A catalogue whose header has no dates and names, which would differ with every run."""
+    """A catalogue without the dates and names in its header, which would differ with every run."""
 
     def _plain_headers(self) -> list[tuple[str, str]]:
         return [(name, value) for name, value in _HEADER.__get__(self, Catalog) if name in _HEADERS]
@@ -36,12 +36,12 @@ class PlainCatalogue(Catalog):
 
 
 def path(language: str) -> Path:
-    """The file that translators edit."""
+    """Return the path of the file that translators edit."""
     return LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 def marked() -> Iterator[tuple[str, str | tuple[str, ...], list[str]]]:
-    """File, message and the notes for translators of everything that is marked in the code."""
+    """Yield file, message and notes for translators of every marked message in the code."""
     found = extract_from_dir(
         ROOT / "kiosk",
         method_map=[("**.py", "python")],
@@ -54,7 +54,7 @@ def marked() -> Iterator[tuple[str, str | tuple[str, ...], list[str]]]:
 
 
 def template(language: str) -> Catalog:
-    """Everything that is marked, without a translation."""
+    """Return a catalogue of all marked messages, without translations."""
     catalogue = PlainCatalogue(
         locale=_LOCALES.get(language, language),
         header_comment=f"# {LANGUAGES[language]}. How to translate: docs/translating.md",
@@ -66,7 +66,7 @@ def template(language: str) -> Catalog:
 
 
 def stored(language: str) -> Catalog:
-    """The catalogue as its file has it; an empty one where there is no file yet."""
+    """Return the catalogue from its file; an empty one if there is no file yet."""
     locale = _LOCALES.get(language, language)
     if not path(language).exists():
         return Catalog(locale=locale)
@@ -75,7 +75,7 @@ def stored(language: str) -> Catalog:
 
 
 def renewed(language: str) -> Catalog:
-    """What is marked in the code, with the translations that are stored. None is guessed from similar words."""
+    """Return the marked messages with their stored translations. Never guesses from similar messages."""
     catalogue, old = template(language), stored(language)
     for message in catalogue:
         known = old.get(message.id) if message.id else None
@@ -86,24 +86,24 @@ def renewed(language: str) -> Catalog:
 
 
 def open_messages(catalogue: Catalog) -> list[Message]:
-    """Those without a translation, or without one of its plural forms."""
+    """Return the messages that lack a translation or one of its plural forms."""
     return [message for message in catalogue if message.id and not all(forms(message))]
 
 
 def forms(message: Message) -> tuple[str, ...]:
-    """The translation, in all its plural forms."""
+    """Return the translation, in all its plural forms."""
     return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string or "",)
 
 
 def written(catalogue: Catalog) -> bytes:
-    """The catalogue as a file for translators. No line numbers: they would change with every change of the code."""
+    """Return the file for translators, without line numbers, which would change with every change of the code."""
     file = BytesIO()
     write_po(file, catalogue, width=100, include_lineno=False)
     return file.getvalue()
 
 
 def compiled(catalogue: Catalog) -> bytes:
-    """The catalogue as the program reads it."""
+    """Return the file that the program reads."""
     file = BytesIO()
     write_mo(file, catalogue)
     return file.getvalue()

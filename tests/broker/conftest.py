@@ -1,4 +1,4 @@
-"""One sandbox and one broker for each file of tests, and further brokers for tests that want their own."""
+"""One sandbox and one broker for each file of tests, and more brokers for tests that need their own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shared_sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
-    """The sandbox without faults, and with no request remembered."""
+    """Return the sandbox without faults and with an empty log of requests."""
     shared_sandbox.clear_requests()
     yield shared_sandbox
     shared_sandbox.clear_faults()
@@ -35,14 +35,14 @@ def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder with a short name: the path of a socket has about a hundred characters at most."""
+    """Make a folder with a short path, because the path of a socket is limited to about 100 characters."""
     with tempfile.TemporaryDirectory(prefix="kb") as name:
         yield Path(name)
 
 
 @pytest.fixture
 def start(sandbox: RunningSandbox, place: Path) -> Start:
-    """Starts a broker in a thread; tables of the configuration as keywords."""
+    """Return a function that starts a broker in a thread, with tables of broker.toml as keywords."""
 
     def start(clock: ThreadClock | None = None, **tables: Any) -> contextlib.AbstractContextManager[RunningBroker]:
         return running_broker(broker_config(sandbox.directory, place, **tables), clock)
@@ -60,14 +60,14 @@ def shared_broker(shared_sandbox: RunningSandbox) -> Iterator[RunningBroker]:
 
 @pytest.fixture
 def broker(sandbox: RunningSandbox, shared_broker: RunningBroker) -> RunningBroker:
-    """A broker without limits that a whole file of tests shares; each test sees only its own entries of the record."""
+    """Return the file's shared broker, which has no limits. A test sees only its own entries of the record."""
     shared_broker.forget_rows()
     return shared_broker
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The address of a PostgreSQL server."""
+    """Return the address of a PostgreSQL server."""
     binaries = find_binaries()
     if binaries is None:
         pytest.skip(MISSING)
@@ -84,7 +84,7 @@ def postgresql_database(postgresql: str) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of each kind in turn."""
+    """Return the address of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'record.db'}"
     found: str = request.getfixturevalue("postgresql_database")

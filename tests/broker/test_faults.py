@@ -1,4 +1,4 @@
-"""What networks and services can do to the broker: each fault has its code, none gives a key, all are on the record."""
+"""Faults of networks and services: each has its code and a row in the record, and none releases a key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = "*/oauth2/v2.0/token"
 
 @pytest.fixture(scope="module")
 def shared_sandbox() -> Iterator[RunningSandbox]:
-    """Pages of two devices, so that there are several."""
+    """Start a sandbox with two devices per page, so that there are several pages."""
     with tempfile.TemporaryDirectory() as name, running_sandbox(Path(name), graph={"page_size": 2}) as sandbox:
         yield sandbox
 
@@ -129,7 +129,7 @@ def test_how_long_to_wait_is_passed_on(broker: RunningBroker, sandbox: RunningSa
     assert answer.response.status_code == 503
     assert answer.response.headers["retry-after"] == "60"
     assert answer.response.json()["retry_after"] == 60
-    # Waiting that long is left to the person, so there was one try only.
+    # A wait this long is left to the person, so the broker has not retried.
     assert len(sandbox.requests("getFileVaultKey")) == 1
 
 
@@ -165,7 +165,7 @@ def test_a_token_is_renewed_only_once(start: Start, sandbox: RunningSandbox, mon
 
 
 def test_a_missing_right_that_is_called_401_is_not_asked_again(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    """Intune says 401 and wraps "Forbidden" in strings."""
+    """Intune answers 401 and wraps "Forbidden" in strings."""
     sandbox.fault(KEY, "status", status=401)
     assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "graph_no_role"
     assert len(sandbox.requests("getFileVaultKey")) == 1
@@ -173,7 +173,7 @@ def test_a_missing_right_that_is_called_401_is_not_asked_again(broker: RunningBr
 
 
 def test_a_certificate_that_entra_does_not_know(start: Start, sandbox: RunningSandbox, tmp_path: Path) -> None:
-    """Once the right one is on disk, the next request uses it."""
+    """Once the right certificate is on disk, the next request uses it."""
     right = (sandbox.directory / "broker.pem").read_bytes()
     certificate = tmp_path / "certificate.pem"
     stranger = trustme.CA().issue_cert("somebody.example", key_type=trustme.KeyType.RSA)
@@ -213,7 +213,7 @@ def test_entra_gives_the_broker_no_token(
         answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
         assert answer.code == code
         assert not sandbox.requests("/beta/")
-        # What failed once is asked anew, at once.
+        # A failure is not cached: the next request tries again.
         sandbox.clear_faults()
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
 
@@ -288,7 +288,7 @@ def test_a_client_that_goes_away_leaves_an_outcome(start: Start, sandbox: Runnin
         broker.http.timeout = httpx.Timeout(0.3)
         with pytest.raises(httpx.ReadTimeout):
             broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
-    # The broker has ended in good order, and waited for what was under way.
+    # The broker has shut down cleanly and waited for the release in progress.
     assert [row["event"] for row in broker.rows()] == [
         "broker.started",
         "configuration.changed",

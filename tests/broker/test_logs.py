@@ -76,7 +76,7 @@ def test_of_an_exception_only_the_place_is_written() -> None:
 
 
 def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket stands in for the journal's, connected to standard error as systemd does it."""
+    """Uses a socket in place of the journal's, connected to standard error as systemd does."""
     path = tmp_path / "stdout"
     monkeypatch.setattr(logs, "_JOURNAL", str(path))
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as ours:
@@ -132,7 +132,7 @@ def test_no_secret_even_at_the_lowest_level(sandbox: RunningSandbox, place: Path
     )
     with broker_process(config, place) as broker:
         for kind in ("truncated", "html", "cut"):
-            # The broker has no token for Graph yet, and the one that it requests arrives damaged.
+            # The broker has no token for Graph yet, and the answer with one arrives damaged.
             sandbox.fault("*/oauth2/v2.0/token", kind, method="POST")
             assert broker.release(good, mac.id, keys=keys).code == "graph_unavailable"
             sandbox.clear_faults()

@@ -177,7 +177,7 @@ def test_reading_them_and_writing_the_record_do_not_wait_for_each_other(sandbox:
         assert value(samples(metrics.text().decode()), "record_rows") == 3
 
 
-def test_the_certificate_of_the_listener_is_watched_too(sandbox: RunningSandbox, place: Path) -> None:
+def test_the_certificate_of_the_listener_is_watched(sandbox: RunningSandbox, place: Path) -> None:
     certificate, key = place / "tls.pem", place / "tls.key"
     served = make_certificates(datetime.now(UTC)).server
     certificate.write_bytes(served.cert_chain_pems[0].bytes())

@@ -1,4 +1,4 @@
-"""docs/openapi.json is what the program would write now, and describes every operation and code."""
+"""docs/openapi.json is current, and describes every operation and code."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ KEY = "*/getFileVaultKey"
 
 
 def in_background(broker: RunningBroker, token: str, device_id: str) -> list[Any]:
-    """Start a release in another thread; its answer or error is appended to the returned list."""
+    """Start a release in another thread. Its answer or error is appended to the returned list."""
     answers: list[Any] = []
 
     def release() -> None:
@@ -159,7 +159,7 @@ def is_listening(path: Path) -> bool:
 
 
 def test_an_ending_broker_leaves_its_successor_the_socket(sandbox: RunningSandbox, place: Path) -> None:
-    """Started by hand or in containers, the next one starts while the first still finishes a release."""
+    """By hand or in containers, a second broker may start while the first still finishes a release."""
     path = place / "broker.sock"
     (place / "next").mkdir()
     following = broker_config(sandbox.directory, place / "next", listen={"url": f"unix:{path}"})

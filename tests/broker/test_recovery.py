@@ -48,13 +48,13 @@ def test_a_replaced_certificate_serves_for_the_next_token(
             return broker.release(sandbox.token("ada"), mac).code
 
         def new_token_needed() -> None:
-            # Graph no longer accepts the old one.
+            # Graph no longer accepts the old token.
             sandbox.rotate_keys(keep_old=False)
             clock.ahead += timedelta(seconds=PAUSE_SECONDS)
 
         assert outcome() == ""
         replace(certificate, stranger.private_key_and_cert_chain_pem.bytes())
-        # The token from before is still valid.
+        # The earlier token is still valid.
         assert outcome() == ""
         new_token_needed()
         assert outcome() == "graph_certificate"
@@ -105,7 +105,7 @@ def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox
         before = served_certificate(port, "localhost")
         assert broker.ask("GET", "/healthz").status_code == 200
         replace(certificate, second.cert_chain_pems[0].bytes())
-        # The certificate is new, its key is not yet.
+        # The certificate is new, its key is still the old one.
         assert served_certificate(port, "127.0.0.1") == served_certificate(port, "localhost") == before
         replace(key, second.private_key_pem.bytes())
         after = served_certificate(port, "127.0.0.1")

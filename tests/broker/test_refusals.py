@@ -108,7 +108,7 @@ def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroke
     ],
 )
 def test_refused_tokens(start: Start, sandbox: RunningSandbox, what: str, code: str, proven: bool) -> None:
-    """Each uses its own broker: the throttle would sum up so many refusals within a minute."""
+    """Each case uses its own broker, because the throttle would combine so many refusals in one minute."""
     token = bad_token(sandbox, what)
     mac = sandbox.device("NW-AKESSLER-14")
     with start() as broker:
@@ -230,7 +230,7 @@ def test_the_id_of_a_device_may_be_written_in_capitals(broker: RunningBroker, sa
 def test_personal_macs_where_the_organisation_allows_them(start: Start, sandbox: RunningSandbox) -> None:
     with start(rules={"company_owned_only": False}) as broker:
         token = sandbox.token("emil")
-        # Our rule allows it, Microsoft does not.
+        # Our rule allows it, Microsoft's does not.
         assert broker.release(token, sandbox.device("Emil's MacBook").id).code == "device_personal"
         assert broker.release(token, sandbox.device("NW-ENOVAK-AD").id).code == ""
 
@@ -263,7 +263,7 @@ def test_rotated_signing_keys_are_found(start: Start, sandbox: RunningSandbox) -
         old = sandbox.token("ada")
         assert outcome(old) == ""
         sandbox.rotate_keys(keep_old=False)
-        # Keys were fetched a moment ago, and nobody can cause another fetch so soon.
+        # Keys were just fetched, and no request can cause another fetch so soon.
         assert outcome(sandbox.token("ada")) == "token_signature"
         clock.ahead = timedelta(seconds=PAUSE_SECONDS)
         assert outcome(sandbox.token("ada")) == ""

@@ -16,7 +16,7 @@ KEY = "*/getFileVaultKey"
 
 
 def content(place: Path) -> bytes:
-    """Everything in the broker's folder: database with its write-ahead log, configuration, log."""
+    """Return everything in the broker's folder: database with write-ahead log, configuration, log."""
     return b"".join(path.read_bytes() for path in place.iterdir() if path.is_file())
 
 
@@ -74,12 +74,12 @@ def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path
 
 
 def fields(line: str) -> dict[str, str]:
-    """A line of the log, taken apart by the rules of a shell, which are those of logfmt."""
+    """Parse a line of the log. Shell quoting is the same as that of logfmt."""
     return dict(pair.split("=", 1) for pair in shlex.split(line))
 
 
 def copies(pid: int, secret: str) -> int:
-    """How often a secret stands in the writable memory of a process."""
+    """Return how often a secret is in the writable memory of a process."""
     found = 0
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():

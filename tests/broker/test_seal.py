@@ -20,7 +20,7 @@ NOISE = st.binary(min_size=1, max_size=2) | st.sampled_from([b"\xff", b"\xc3", b
 
 
 def damaged(whole: bytes, at: int, by: bytes) -> bytes:
-    """Bytes with one place overwritten."""
+    """Return the bytes with one place overwritten."""
     at %= len(whole)
     return whole[:at] + by + whole[at + len(by) :]
 

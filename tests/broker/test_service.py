@@ -70,7 +70,7 @@ def visit(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     assert (done["outcome"], done["terminal"], end["outcome"], end["shown_seconds"]) == (
         "ok", "tty1", "countdown", 300.0,
     )  # fmt: skip
-    # The record names the request under the id that Graph saw.
+    # The record has the request id that Graph got.
     (asked,) = sandbox.requests("getFileVaultKey")
     assert asked["client_request_id"] == done["client_request_id"]
     assert done["request_id"]
@@ -237,7 +237,7 @@ def test_anybody_may_ask_whether_it_is_ready(start: Start) -> None:
         assert trials(broker) == before + 2
 
 
-def test_the_reason_why_it_is_not_ready_is_shared_too(start: Start, sandbox: RunningSandbox) -> None:
+def test_the_reason_why_it_is_not_ready_is_shared_as_well(start: Start, sandbox: RunningSandbox) -> None:
     clock = MovedClock()
     with start(clock) as broker:
         with locked(broker) as met:
@@ -359,7 +359,7 @@ def test_methods_and_addresses(broker: RunningBroker, method: str, path: str, st
     assert bool(response.content) == (status != 204 and method != "HEAD")
 
 
-def test_the_unexpected_is_a_problem_document_too(
+def test_an_unexpected_error_is_a_problem_document(
     broker: RunningBroker, sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
@@ -375,8 +375,10 @@ def test_the_unexpected_is_a_problem_document_too(
     assert row["reference"] in caplog.text
 
 
-def test_a_lost_reveal_is_believed_from_whoever_knows_it(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    """Nothing else is believed: no other ending, no unknown release, no second report."""
+def test_a_lost_reveal_is_believed_from_anybody_who_knows_its_id(
+    broker: RunningBroker, sandbox: RunningSandbox
+) -> None:
+    """Any other report is ignored: another ending, an unknown release, a second report."""
     answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
     release_id = answer.response.json()["release_id"]
 

@@ -1,4 +1,4 @@
-"""What HTTP does not allow, in a token or in an answer: it is refused in words that quote nothing of it."""
+"""Tokens and answers that HTTP does not allow are refused with an error that quotes nothing of them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_neither_a_token_of_a_sink_nor_its_answer_is_quoted(
 ) -> None:
     database = f"sqlite:///{place / 'record.db'}"
     with answering(*files(sandbox), lambda _path, _port: GARBLED) as port:
-        # Whatever lets such a token through: the words of HTTP's own refusal are not passed on.
+        # Even if such a token gets through, the text of the HTTP library's own error is not passed on.
         sink = Webhook(f"https://localhost:{port}/", tls_context(sandbox.ca), token)
         clock = SystemClock()
         worker = Worker("webhook", sink, Offsets(database, "webhook", clock), clock, required=True)

@@ -1,4 +1,4 @@
-"""A sandbox with somebody for every refusal, brokers in this process, and a reader."""
+"""A sandbox with a person for every refusal, brokers in this process, and a reader of trouble screens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.services import Services
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    """With the usual people, and one more for each way in which a sign-in is refused."""
+    """Start a sandbox with the usual people, and one more for each refusal of a sign-in."""
     place = tmp_path_factory.mktemp("tenant")
     people = place / "people.toml"
     more = [
@@ -35,7 +35,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
 
 @pytest.fixture
 def start(sandbox: RunningSandbox) -> Iterator[Start]:
-    """Starts a broker with tables of its own, with the sandbox behind it."""
+    """Return a function that starts a broker with these tables of broker.toml, behind the same sandbox."""
     with contextlib.ExitStack() as stack:
 
         def start(**tables: Any) -> Services:
@@ -49,7 +49,7 @@ def start(sandbox: RunningSandbox) -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def shared(sandbox: RunningSandbox) -> Iterator[Services]:
-    """A broker without limits."""
+    """Start a broker without limits."""
     with tempfile.TemporaryDirectory(prefix="kb") as name:
         config = broker_config(sandbox.directory, Path(name), rules=UNLIMITED, graph=PATIENT)
         with running_broker(config) as broker:

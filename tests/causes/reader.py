@@ -1,4 +1,4 @@
-"""Reads trouble screens as the person does, and follows the reference as the helpdesk does."""
+"""Read trouble screens as the person does, and follow the reference through the logs as the helpdesk does."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 from kiosk.errors import BY_CODE, SignInError, TokenRefused
 from tests.support.kiosk_user import KioskUser
 
-# What the broker refuses without knowing anybody, or cannot write down: its log has it, its record does not.
+# Refusals of requests without a known person, or that the broker cannot record. They are in its log only.
 UNRECORDED = {"tokens_unavailable", "record_unavailable", "sink_unavailable", "request_invalid", "route_unknown"}
-# What the kiosk itself finds out.
+# Errors that the kiosk finds without the broker.
 OF_THE_KIOSK = {"broker_unreachable", "broker_garbled", "seal_broken", "terminal_watched", "unavailable"}
 
 
 @dataclass
 class Reader:
-    """With the log of kiosk and broker, which are both in this process."""
+    """Reads screens, and the log of kiosk and broker, which both run in this process."""
 
     log: pytest.LogCaptureFixture
 
     async def trouble(self, person: KioskUser, code: str, *, leave: str) -> str:
-        """Everything that has to stand there; ``leave`` is where Esc leads. Returns the reference."""
+        """Check everything on a trouble screen, and return its reference. ``leave`` is where Esc leads."""
         kind = BY_CODE[code]
         text = flat(await person.until(lambda text: f"({code})" in text))
         helpdesk = person.running.config.organisation.helpdesk
@@ -56,7 +56,7 @@ class Reader:
             assert outcomes == [code]
 
     async def passing(self, person: KioskUser, code: str, *, leave: str = "Back to the list") -> None:
-        """Enter asks again and meets the same; Esc leaves, to the list or out. Where a try cannot help, Enter does."""
+        """Check that Enter retries and fails again and that Esc leaves, or that Enter leaves if a retry cannot help."""
         first = await self.trouble(person, code, leave=leave)
         await person.press("enter")
         if not BY_CODE[code].final:
@@ -66,7 +66,7 @@ class Reader:
 
 
 def flat(text: str) -> str:
-    """Without QR code and frame, in one line."""
+    """Return the text in one line, without QR code and frame."""
     return " ".join(re.sub(r"[▀▄█▌]", " ", text).split())
 
 

@@ -1,4 +1,4 @@
-"""What the brokers of these tests have in common."""
+"""Settings that all brokers of these tests share, and the configuration of their kiosks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNLIMITED: dict[str, Any] = {"per_person": (), "per_device": ()}
 
 
 def at(sandbox: RunningSandbox, broker: RunningBroker, url: str = "") -> Services:
-    """A kiosk's configuration for this broker, or for another address."""
+    """Return the services with a kiosk configuration for this broker, or for another address."""
     kiosk = load(sandbox.directory / "kiosk.toml", KioskConfig)
     address = BrokerAddress(url=url or broker.config.listen.url, ca_bundle=sandbox.ca)
     return Services(sandbox, broker, msgspec.structs.replace(kiosk, broker=address))

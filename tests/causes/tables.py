@@ -1,4 +1,4 @@
-"""How each cause is brought about: by a fault, a token, a Mac, a limit; and what cannot be brought about."""
+"""How the tests provoke each cause: by a fault, a token, a Mac or a limit. And the causes that no screen shows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS
 
 
 def by_person(code: str) -> int:
-    """A number of Microsoft's with which the sandbox refuses a person, for these words."""
+    """Return an AADSTS number with which the sandbox refuses a sign-in, and that has this code."""
     numbers: tuple[int, ...] = BY_CODE[code].aadsts  # type: ignore[attr-defined]
     return next(number for number in numbers if number in SIGN_IN_REFUSALS)
 
 
 # Refused at the phone, once the person has signed in there.
 REFUSED = sorted({kind.code for kind in BY_AADSTS.values()} - {"sign_in_flow_off"})
-# The sign-in ends in another way, while the code is shown.
+# The sign-in ends for another reason while the code is shown.
 ENDED = ("sign_in_declined", "sign_in_expired", "sign_in_code_unknown", "sign_in_flow_off")
 # Faults of the sign-in service before there is a code.
 BEFORE_THE_CODE: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ BEFORE_THE_CODE: dict[str, dict[str, Any]] = {
     "sign_in_garbled": {"kind": "html"},
     "sign_in_failed": {"kind": "aadsts", "aadsts": 99_999_999},
 }
-# Claims of a token with which the broker is asked.
+# Claims of a token that the kiosk sends to the broker.
 TOKENS: dict[str, dict[str, Any]] = {
     "token_invalid": {"ver": "1.0"},
     "token_unsigned": {"signed": "none"},
@@ -38,14 +38,14 @@ TOKENS: dict[str, dict[str, Any]] = {
     "token_issuer": {"iss": "https://another.example/v2.0"},
     "token_tenant": {"tid": "99999999-2222-3333-4444-555555555555"},
     "token_scope": {"scp": "Another"},
-    # Genuine, but another visit was first with it.
+    # A valid token that another visit has already used.
     "token_bound": {},
 }
 
 
 @dataclass(frozen=True)
 class Mac:
-    """One of a person's; ``listed`` if the list says at once that there is no key, ``change`` is made after that."""
+    """A person's Mac. ``listed`` if the list already shows the refusal; ``change`` is made after it was listed."""
 
     whose: str
     name: str
@@ -77,14 +77,14 @@ MACS: dict[str, Mac] = {
     "key_not_reported": Mac("Sofia Marino", "NW-SMARINO-SILENT"),
     "key_not_escrowed": Mac("Sofia Marino", "NW-SMARINO-GONE"),
 }
-# Rules of the broker that allow one release.
+# The broker's limits, by code.
 LIMITS = {
     "limit_person": "per_person",
     "limit_device": "per_device",
     "limit_kiosk": "per_kiosk",
     "limit_overall": "overall",
 }
-# Faults of Graph when it is asked for the key.
+# Faults of Graph in the request for the key.
 GRAPH: dict[str, dict[str, Any]] = {
     "graph_unavailable": {"kind": "status", "status": 503},
     "graph_throttled": {"kind": "status", "status": 429, "retry_after": 60},
@@ -92,7 +92,7 @@ GRAPH: dict[str, dict[str, Any]] = {
     "graph_no_permission": {"kind": "status", "status": 403},
     "graph_garbled": {"kind": "html"},
 }
-# These have a test of their own.
+# Each of these has its own test.
 BY_HAND = (
     "broker_garbled",
     "broker_unreachable",
@@ -116,7 +116,7 @@ BY_HAND = (
     "tokens_unavailable",
     "unavailable",
 )
-# What can stand on no screen, and why.
+# Causes that no screen can show, and why.
 NEVER_SEEN = {
     "configuration": "ends the program before there is a screen; `kiosk check` and the log have it",
     "release_unknown": "answers the word that a reveal is over, for which no screen waits",

@@ -1,4 +1,4 @@
-"""Macs whose key is not given, and why there is none: in the list, and once somebody asks."""
+"""Macs whose key is refused or missing: the reason in the list, and on the screen when somebody asks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.services import Services
 
 
 async def choose(person: KioskUser, name: str) -> str:
-    """Narrow the list down to one Mac, as by what its own screen says of its serial number; returns what is said."""
+    """Filter the list by the end of a serial number, as a person would, and return the text of the screen."""
     typed = person.running.sandbox.device(name).serial[-4:]
     await person.press(*typed)
     return flat(await person.until(lambda text: f"Filter: {typed}▏" in text and f"▶ {name}" in text))
 
 
 async def refused(person: KioskUser, reader: Reader, code: str) -> None:
-    """Ask for the key of the chosen Mac; Enter and Esc lead back to the list."""
+    """Ask for the key of the chosen Mac. Check the refusal, and that Enter and Esc lead back to the list."""
     await person.press("enter")
     await reader.trouble(person, code, leave="Back to the list")
     await person.press("escape")
@@ -54,7 +54,7 @@ async def test_macs_without_a_key(running: Services, reader: Reader, whose: str)
 
 
 async def test_a_mac_that_the_list_calls_not_managed(running: Services, reader: Reader) -> None:
-    """What is found out only when somebody asks is in the list of whoever comes next."""
+    """The next person's list shows what the broker has found out on a request for the key."""
     mac = running.sandbox.device("NW-AKESSLER-MINI")
     for code in ("device_other_agent", "device_not_managed"):
         change = MACS[code].change
@@ -67,7 +67,7 @@ async def test_a_mac_that_the_list_calls_not_managed(running: Services, reader: 
 
 
 async def test_a_key_that_may_be_out_of_date(running: Services) -> None:
-    """The only warning: in the list, and beside the key."""
+    """The only cause that is a warning, in the list and beside the key."""
     kind = kind_of("key_rotated")
     assert kind
     async with kiosk_user(running) as person:

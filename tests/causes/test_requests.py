@@ -1,4 +1,4 @@
-"""Requests that are not served now, and what they need that does not work."""
+"""Requests that the broker cannot serve, because of a rule or a service that does not work."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_a_limit_that_is_reached(start: Start, reader: Reader, code: str) 
         await reader.passing(person, code)
 
 
-async def test_a_reason_that_is_none_or_another(start: Start, reader: Reader) -> None:
+async def test_a_missing_or_malformed_reason(start: Start, reader: Reader) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
     async with kiosk_user(start(rules=UNLIMITED | rules)) as person:
         await person.walk_to_devices("Ada Kessler")

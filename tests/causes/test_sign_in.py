@@ -1,4 +1,4 @@
-"""Sign-ins that end without a token, or with one that the broker does not take."""
+"""Sign-ins that end without a token, or with one that the broker does not accept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Step = Callable[[KioskUser], Awaitable[None]]
 
 async def refused_at_the_phone(person: KioskUser, code: str) -> None:
     if code == "sign_in_consent_declined":
-        # Where it is not called a refusal of the person's own.
+        # Any error but the one for a person who declines.
         person.running.sandbox.fault(TOKEN_CALL, "set", field="error", value="invalid_grant", times=1)
     await person.sign_in(code)
 
@@ -29,7 +29,7 @@ async def declined(person: KioskUser) -> None:
 
 
 async def expired(person: KioskUser) -> None:
-    """The first code that has run out is renewed unasked."""
+    """Let two codes expire; the kiosk renews the first by itself."""
     await person.code()
     person.running.sandbox.advance(901)
     person.phone_answered()
@@ -41,7 +41,7 @@ async def expired(person: KioskUser) -> None:
 
 
 async def forgotten(person: KioskUser) -> None:
-    """Likewise one that is no longer known."""
+    """Let the service forget two codes; the kiosk renews the first by itself."""
     for seen in ("This is a new code", "(sign_in_code_unknown)"):
         await person.code()
         assert person.app.visit
@@ -112,7 +112,7 @@ async def test_sign_ins_that_end_before_there_is_a_code(running: Services, reade
 
 
 async def no_longer_taken(person: KioskUser, reader: Reader, code: str) -> None:
-    """Ask for a key with a sign-in that is not taken; Esc leads to the list, where it is no better."""
+    """Ask for a key with a refused token. Check that Esc leads to the list, and that the next request fails as well."""
     await person.press("enter")
     first = await reader.trouble(person, code, leave="Back to the list")
     await person.press("escape")
@@ -131,7 +131,7 @@ async def sign_in_again(person: KioskUser) -> None:
 
 @pytest.mark.parametrize("group", range(3))
 async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Reader, group: int) -> None:
-    """A few at each broker: of many in one minute it writes down only how many they were."""
+    """Each broker gets only a few of them, because it would record many in one minute as a number."""
     running = start()
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")

@@ -1,4 +1,4 @@
-"""No cause is left out."""
+"""Every cause is in one of the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of causes is the one that the program would write now, and leaves nothing out."""
+"""The table of causes in the documentation is current and complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error has a stable code, words for the person, and no cause in what the person sees."""
+"""Every error has a stable code and text for the person, which never contains the internal cause."""
 
 from __future__ import annotations
 

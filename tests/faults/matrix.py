@@ -100,7 +100,7 @@ class Script:
         refusals = 0
         while not code.deadline.passed():
             # The network comes back after two failed polls, and the code must still be the same one. The relay does not
-            # count refused connections, so those are counted in rounds of this loop.
+            # count refused connections, so rounds of this loop are counted instead.
             refusals += self._cell.line == "refused"
             if self._cell.call.name == "kiosk polls for the token" and max(self._product.struck, refusals // 50) >= 2:
                 await self._product.mend()

@@ -116,7 +116,7 @@ async def test_a_network_that_fails_while_waiting_is_waited_out_with_the_same_co
 async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(sandbox: RunningSandbox, sign_in: SignIn) -> None:
     """MSAL would write the whole answer, as an error."""
     written = io.StringIO()
-    # Where the programs' own logs are, too; pytest's handler listens in more places.
+    # On the root logger, like the programs' own handlers; pytest's handler sees more.
     handler = logging.StreamHandler(written)
     logging.getLogger().addHandler(handler)
     code = await sign_in.begin()

@@ -124,7 +124,7 @@ async def test_a_service_that_is_out_of_order_is_waited_out_with_the_same_code(
 async def test_refusals_before_there_is_a_code(
     sandbox: RunningSandbox, settings: SignInSettings, number: int, code: str
 ) -> None:
-    """And MSAL, which remembers failures for a minute, does not repeat them to whoever comes next."""
+    """MSAL caches failures for a minute, but must not repeat them to the next person."""
     sandbox.fault(CODE, "aadsts", aadsts=number, times=1)
     sign_in = SignIn(settings, SystemClock())
     with pytest.raises(SignInError) as raised:

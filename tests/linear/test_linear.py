@@ -96,7 +96,7 @@ def test_times_are_announced_once() -> None:
     assert heard == [(60, 60.0), (30, 30.0), (10, 10.0)]
 
 
-def test_a_leap_announces_the_nearest_time_and_more_time_announces_anew() -> None:
+def test_a_leap_announces_the_nearest_time_and_more_time_announces_again() -> None:
     left = 70.0
     announcer = Announcer(lambda: left)
     left = 25

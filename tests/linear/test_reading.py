@@ -33,7 +33,7 @@ async def test_the_time_of_a_key_is_announced(terminal: LinearTerminal) -> None:
     assert await task is AfterReveal.FETCH
 
 
-async def test_more_time_is_announced_anew_up_to_the_longest(terminal: LinearTerminal) -> None:
+async def test_more_time_is_announced_again_up_to_the_longest(terminal: LinearTerminal) -> None:
     task = await reveal(terminal, released(terminal.clock, seconds=40))
     assert "in 30 seconds" in terminal.wait(15)
     assert "in 40 seconds" in await terminal.type("more")

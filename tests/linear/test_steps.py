@@ -191,7 +191,7 @@ async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
     terminal.close()
 
 
-async def test_a_language_is_forgotten_from_the_list_of_languages_too(terminal: LinearTerminal) -> None:
+async def test_a_language_can_be_forgotten_from_the_list_of_languages(terminal: LinearTerminal) -> None:
     task = asyncio.create_task(terminal.ui.welcome())
     await terminal.settled()
     await terminal.type("language")

@@ -1,4 +1,4 @@
-"""Every screen as text, at the sizes that matter. Written anew with --update-goldens and read in review."""
+"""Every screen as text, at the relevant sizes. Update with --update-goldens, and read in review."""
 
 from __future__ import annotations
 

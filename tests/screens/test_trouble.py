@@ -1,4 +1,4 @@
-"""How every cause stands on a screen of 80x24, in two languages: written anew with --update-goldens, and read."""
+"""Every cause on a screen of 80x24, in two languages. Update with --update-goldens, and read in review."""
 
 from __future__ import annotations
 

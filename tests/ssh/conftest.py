@@ -1,4 +1,4 @@
-"""A machine, a sandbox and a door for each file."""
+"""A machine, a sandbox and an sshd for each file of tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def machine(place: Path) -> Iterator[Machine]:
-    """With everything installed that docs/deploy.md installs."""
+    """Make a machine with everything that docs/deploy.md installs."""
     with running_machine(place) as made:
         made.install("base", "broker", "console", "ssh")
         yield made
@@ -40,14 +40,14 @@ def keys(machine: Machine, place: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def configured(machine: Machine, sandbox: RunningSandbox) -> Callable[..., None]:
-    """Writes the kiosk's configuration, at first as shipped; the arguments are settings of the visit."""
+    """Write the kiosk's configuration as shipped, and return a function that writes it with other visit settings."""
     configure(machine, sandbox)
     return lambda **visit: configure(machine, sandbox, **visit)
 
 
 @pytest.fixture(scope="module")
 def broker(machine: Machine, configured: Callable[..., None], sandbox: RunningSandbox) -> Iterator[Machine]:
-    """The machine, with the broker running."""
+    """Run the broker on the machine, and return the machine."""
     needs("systemd-socket-activate")
     configure_broker(machine, sandbox)
     with running_broker_service(machine):
@@ -56,7 +56,7 @@ def broker(machine: Machine, configured: Callable[..., None], sandbox: RunningSa
 
 @pytest.fixture(scope="module")
 def door(broker: Machine, keys: tuple[Path, Path]) -> Iterator[Door]:
-    """The kiosk's own sshd."""
+    """Run the kiosk's own sshd."""
     with own_sshd(broker, keys) as opened:
         yield opened
 
@@ -65,7 +65,7 @@ def door(broker: Machine, keys: tuple[Path, Path]) -> Iterator[Door]:
 def any_door(
     request: pytest.FixtureRequest, machine: Machine, configured: Callable[..., None], keys: tuple[Path, Path]
 ) -> Iterator[Door]:
-    """Both ways, one after the other."""
+    """Run the kiosk's own sshd, then one that is shared with the machine."""
     with contextlib.ExitStack() as stack:
         if request.param == "own":
             yield stack.enter_context(own_sshd(machine, keys))

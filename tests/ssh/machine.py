@@ -1,8 +1,8 @@
-"""A machine of one's own on this one: its own processes, mounts, users and settings, and nothing left of it afterwards.
+"""A temporary machine inside this one, with its own processes, mounts, users and settings.
 
-It has this machine's files, laid under a layer in memory that takes every change; so accounts are made, files of
-``deploy/`` installed and an sshd started as docs/deploy.md says, and this machine's own are never touched. The network
-is shared.
+It sees this machine's files under an overlay in memory that receives every change. Tests can make accounts, install
+the files of ``deploy/`` and start an sshd as docs/deploy.md says, without any change to this machine. The network is
+shared.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _NO_NEW_CODE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0);
 _TOOLS = ("unshare", "nsenter", "mount", "chroot", "setpriv", "systemd-sysusers", "systemd-tmpfiles")
 _PATIENCE_SECONDS = 20.0
 
-# $1 a folder for the mounts, $2 one that both machines see, $3 the Python that becomes the first process, $4 where the
-# virtual environment is, and after that whatever else the program needs. Everybody may walk to those: as a rule they
-# lie in somebody's home.
+# $1 is a folder for the mounts, $2 the folder that both machines see, $3 the Python that becomes the first process, $4
+# the virtual environment, and the rest are other folders that the program needs. All users get access to those, which
+# are usually in somebody's home.
 _BUILD = """
 set -eu
 place=$1 shared=$2 python=$3 environment=$4
@@ -81,7 +81,7 @@ sys.stdin.read()
 
 
 def needs(*more: str) -> None:
-    """Skip the test where such a machine cannot be made."""
+    """Skip the test if such a machine cannot be made here."""
     if sys.platform != "linux":
         pytest.skip("needs Linux")
     if os.geteuid() != 0:
@@ -92,12 +92,12 @@ def needs(*more: str) -> None:
 
 
 def find(tool: str) -> str | None:
-    """Where a program is, also one that only root has in the search path."""
+    """Return the path of a program, including those that only root has in the search path."""
     return shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
 class Machine:
-    """Runs commands in there. ``shared`` is a folder of this machine that is ``/srv/shared`` there."""
+    """Runs commands on the machine. ``shared`` is the folder of this machine that is ``/srv/shared`` there."""
 
     def __init__(self, init: int, shared: Path) -> None:
         self.init = init
@@ -105,13 +105,13 @@ class Machine:
         self._namespace = Path(f"/proc/{init}/ns/pid").readlink()
 
     def command(self, *command: str, user: str = "") -> list[str]:
-        """What to run here for ``command`` to run there."""
+        """Return the command to run here so that ``command`` runs there."""
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else []
         enter = ["nsenter", f"--target={self.init}", "--mount", "--pid", "--root", "--wd", "--"]
         return [str(find(enter[0])), *enter[1:], *as_user, *command]
 
     def run(self, *command: str, user: str = "", check: bool = True, **options: Any) -> str:
-        """Run to the end; gives what was written on both outputs."""
+        """Run a command to its end, and return what it wrote on both outputs."""
         done = subprocess.run(
             self.command(*command, user=user),
             stdout=subprocess.PIPE,
@@ -126,20 +126,20 @@ class Machine:
         return str(done.stdout)
 
     def write(self, path: Path, content: str | bytes, mode: int = 0o644, owner: str = "root") -> None:
-        """Make a file there."""
+        """Write a file there."""
         data = content.encode() if isinstance(content, str) else content
         script = 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1" && chown "$3:" "$1"'
         command = self.command("sh", "-c", script, "write", str(path), f"{mode:o}", owner)
         subprocess.run(command, input=data, check=True, timeout=30)
 
     def install(self, *names: str) -> None:
-        """Run the blocks of these names in docs/deploy.md."""
+        """Run the named blocks of docs/deploy.md."""
         for name in names:
             self.run("sh", "-eu", "-c", f"cd {ROOT}\n{documented(name)}")
 
     @contextlib.contextmanager
     def service(self, *command: str, log: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-        """Something that runs there as long as the block does; its output goes to a file in ``shared``."""
+        """Run a command there while the block runs. Its output goes to a file in ``shared``."""
         with (
             (self.shared / log).open("ab") as output,
             subprocess.Popen(
@@ -157,7 +157,7 @@ class Machine:
                 process.kill()
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs there and has not ended."""
+        """Return all running processes there."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -167,7 +167,7 @@ class Machine:
         return found
 
     def kiosks(self) -> list[psutil.Process]:
-        """The supervisors and the visits."""
+        """Return the supervisors and the visits."""
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
@@ -176,7 +176,7 @@ class Machine:
         return found
 
     def sshds(self) -> list[psutil.Process]:
-        """Each connection has a few."""
+        """Return all sshd processes; each connection has several."""
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
@@ -191,7 +191,7 @@ def _environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_machine(place: Path) -> Iterator[Machine]:
-    """Make the machine; when the block ends, all its processes do. Skips where that is not possible."""
+    """Make the machine, and end all its processes with the block. Skips the test if that is not possible here."""
     needs()
     shared = place / "shared"
     shared.mkdir(mode=0o755)
@@ -219,14 +219,14 @@ def running_machine(place: Path) -> Iterator[Machine]:
 
 
 def documented(name: str) -> str:
-    """The commands of one named block in docs/deploy.md."""
+    """Return the commands of a named block in docs/deploy.md."""
     found = re.findall(rf"^```sh {name}\n(.*?)^```$", (ROOT / "docs/deploy.md").read_text(), re.MULTILINE | re.DOTALL)
     assert len(found) == 1, name
     return str(found[0])
 
 
 def wait_until(holds: Callable[[], object], patience: float = _PATIENCE_SECONDS) -> None:
-    """Look again and again until it does."""
+    """Poll until ``holds`` returns something true."""
     limit = TimeLimit(patience)
     while not holds():
         assert not limit.passed()
@@ -234,13 +234,13 @@ def wait_until(holds: Callable[[], object], patience: float = _PATIENCE_SECONDS)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def configure(machine: Machine, sandbox: RunningSandbox, **visit: Any) -> None:
-    """Fill in the examples of both configurations, as an administrator would, with the sandbox's values."""
+    """Write the kiosk's example configuration with the sandbox's values filled in, as an administrator would."""
     for example in ("console/kiosk.toml", "ssh/kiosk-ssh.toml"):
         shipped = load(DEPLOY / example, KioskConfig)
         given = load(sandbox.directory / "kiosk.toml", KioskConfig)
@@ -252,7 +252,7 @@ def configure(machine: Machine, sandbox: RunningSandbox, **visit: Any) -> None:
 
 
 def configure_broker(machine: Machine, sandbox: RunningSandbox) -> None:
-    """The same for the broker, and its certificate in the place that systemd would give it."""
+    """Write the broker's example configuration likewise, and put its certificate where systemd would."""
     filled = load(sandbox.directory / "broker.toml", BrokerConfig)
     shipped = tomllib.loads((DEPLOY / "broker/broker.toml").read_text())
     paths = {
@@ -276,17 +276,18 @@ def _write(machine: Machine, path: Path, config: Any, changes: Mapping[str, Mapp
 
 
 def settings(unit: Path) -> dict[str, str]:
-    """What a unit file says; of settings that are repeated the last."""
+    """Return the settings of a unit file; the last value of repeated ones."""
     lines = [line for line in unit.read_text().splitlines() if "=" in line and not line.startswith("#")]
     return dict(line.split("=", maxsplit=1) for line in lines)
 
 
 def start_of(unit: Path) -> list[str]:
-    """ExecStart of a unit, with those of its restrictions around it that can be had without systemd."""
+    """Return ExecStart of a unit, wrapped in those restrictions that can be applied without systemd."""
     said = settings(unit)
     python = f"{PROGRAM}/bin/python"
     capabilities = [f"+{name.removeprefix('CAP_').lower()}" for name in said["CapabilityBoundingSet"].split()]
-    # By systemd sshd is kept from netlink, and so from the audit log; here it may write there, or it would give up.
+    # Under systemd, sshd has no netlink and skips the audit log. Here it has netlink, so without the right to write to
+    # the log it would give up.
     confined = ["setpriv", "--no-new-privs", f"--bounding-set={','.join(['-all', '+audit_write', *capabilities])}"]
     user = [f"--reuid={said['User']}", f"--regid={said['Group']}", "--init-groups"] if "User" in said else []
     return [*confined, *user, "--", python, "-I", "-c", _NO_NEW_CODE, *shlex.split(said["ExecStart"].removeprefix("-"))]
@@ -294,7 +295,7 @@ def start_of(unit: Path) -> list[str]:
 
 @contextlib.contextmanager
 def running_broker_service(machine: Machine) -> Iterator[None]:
-    """The broker as its unit starts it: by its own user, with the socket that kiosk-broker.socket describes."""
+    """Run the broker as its unit does: as its own user, with the socket that kiosk-broker.socket describes."""
     said = settings(DEPLOY / "broker/kiosk-broker.socket")
     path = said["ListenStream"]
     listener = ["systemd-socket-activate", f"--listen={path}"]

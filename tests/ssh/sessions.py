@@ -1,4 +1,4 @@
-"""Connections to the kiosk with the real client, and the two ways in which deploy/ has an sshd take them."""
+"""Connections to the kiosk with the real client, and the two setups of sshd in deploy/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.terminal import Terminal
 
 WELCOME = "Locked out of your Mac?"
 _HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
-# What Debian's own has around the Include line, so that the Match block has something to close.
+# Debian's own settings around the Include line, so that the Match block has something to close.
 _MACHINES_OWN = """
 Include /etc/ssh/sshd_config.d/*.conf
 KbdInteractiveAuthentication no
@@ -29,7 +29,7 @@ Subsystem sftp internal-sftp
 
 @dataclass
 class Door:
-    """An sshd that leads to the kiosk, and what the client needs for it."""
+    """An sshd that leads to the kiosk, and what the client needs to connect."""
 
     machine: Machine
     port: int
@@ -38,7 +38,7 @@ class Door:
     user: str = "kiosk"
 
     def options(self) -> list[str]:
-        """For ssh, scp and sftp alike: nothing from this account's own settings."""
+        """Return options for ssh, scp and sftp that exclude the settings of this account."""
         settings = {
             "Port": self.port,
             "User": self.user,
@@ -52,11 +52,11 @@ class Door:
         return ["-F", "/dev/null", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
 
     def ssh(self, *arguments: str, command: Sequence[str] = ()) -> list[str]:
-        """The command line of the client."""
+        """Return the command line of the client."""
         return ["ssh", *self.options(), *arguments, "127.0.0.1", *command]
 
     def run(self, *arguments: str, command: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """A client without a terminal, to its end."""
+        """Run a client without a terminal to its end."""
         return subprocess.run(
             self.ssh(*arguments, command=command),
             stdin=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ class Door:
     def terminal(
         self, *arguments: str, command: Sequence[str] = (), env: dict[str, str] | None = None
     ) -> Iterator[Terminal]:
-        """A client on a terminal; when the block ends, so does everything that ran for it."""
+        """Run a client on a terminal. At the end of the block, wait until everything that ran for it has ended."""
         opened = Terminal(self.ssh(*arguments, command=command), env=env)
         try:
             yield opened
@@ -80,13 +80,13 @@ class Door:
 
 
 def kiosk_of(door: Door) -> list[psutil.Process]:
-    """Supervisor and visit of the only session, in this order."""
+    """Return supervisor and visit of the only session, in this order."""
     wait_until(lambda: len(door.machine.kiosks()) == 2)
     return sorted(door.machine.kiosks(), key=lambda process: process.pid)
 
 
 def make_keys(machine: Machine, place: Path) -> tuple[Path, Path]:
-    """The machine's host key and a client's key that it knows; gives the client's, and what the client knows."""
+    """Make a host key and a key for the client. Returns the client's key file and its known_hosts file."""
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True)
     machine.write(_HOST_KEY, (place / "host").read_bytes(), 0o600)
@@ -99,7 +99,7 @@ def make_keys(machine: Machine, place: Path) -> tuple[Path, Path]:
 
 @contextlib.contextmanager
 def own_sshd(machine: Machine, keys: tuple[Path, Path], *options: str) -> Iterator[Door]:
-    """As kiosk-sshd.socket does it: one ``sshd -i`` for each connection."""
+    """Run one ``sshd -i`` for each connection, as kiosk-sshd.socket does."""
     port = free_port()
     listener = ["systemd-socket-activate", "--accept", "--inetd", f"--listen=127.0.0.1:{port}"]
     sshd = start_of(DEPLOY / "ssh/kiosk-sshd@.service")
@@ -110,7 +110,7 @@ def own_sshd(machine: Machine, keys: tuple[Path, Path], *options: str) -> Iterat
 
 @contextlib.contextmanager
 def shared_sshd(machine: Machine, keys: tuple[Path, Path]) -> Iterator[Door]:
-    """The machine's own sshd with the Match block among its settings."""
+    """Run the machine's own sshd, with the Match block in its settings."""
     port = free_port()
     pam = "yes" if Path("/etc/pam.d/sshd").exists() else "no"
     machine.write(Path("/etc/ssh/sshd_config"), _MACHINES_OWN.format(pam=pam))
@@ -121,6 +121,6 @@ def shared_sshd(machine: Machine, keys: tuple[Path, Path]) -> Iterator[Door]:
 
 
 def _listens(port: int) -> bool:
-    # Asked of the kernel: a connection to see whether somebody answers would be a session.
+    # From the kernel's table, because a trial connection would be a session.
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(local.endswith(f":{port:04X}") and state == "0A" for _, local, _, state, *_ in sockets)

@@ -1,4 +1,4 @@
-"""Sockets that systemd opens for the broker, as kiosk-broker.socket says (sd_listen_fds)."""
+"""Sockets that systemd opens for the broker, as in kiosk-broker.socket (sd_listen_fds)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Give = Callable[[socket.socket], None]
 
 @pytest.fixture
 def give(monkeypatch: pytest.MonkeyPatch) -> Give:
-    """Hand a socket over as systemd does, but for its number, which is taken in this process."""
+    """Return a function that hands over a socket as systemd does, with another descriptor than 3, which is in use."""
 
     def hand_over(given: socket.socket) -> None:
         monkeypatch.setattr(serving, "_FIRST_FROM_SYSTEMD", os.dup(given.fileno()))
@@ -47,7 +47,7 @@ def test_a_unix_socket_is_taken_over(give: Give, listener: socket.socket, tmp_pa
         with socket.socket(socket.AF_UNIX) as client:
             threading.Thread(target=client.connect, args=[str(path)]).start()
             taken.accept()[0].close()
-    # It is systemd's: neither its mode nor its end is ours, and a broker that starts again finds it as it was.
+    # The socket is systemd's: we neither change its mode nor remove it, and the next broker finds it unchanged.
     assert path.exists()
     assert path.stat().st_mode & 0o777 == 0o666
     assert not {"LISTEN_PID", "LISTEN_FDS"} & set(os.environ)

@@ -1,4 +1,4 @@
-"""Twenty people at once."""
+"""Twenty sessions at once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.ssh.sessions import WELCOME, Door
 from tests.support.terminal import ENTER, PATIENCE_SECONDS, Terminal
 
 SESSIONS = 20
-# Supervisor and visit together, with the sign-in and the broker's answer behind them.
+# Supervisor and visit together, after the sign-in and the broker's answer.
 MOST_MIB_EACH = 96
 
 
 def proportional_set_mib(process: psutil.Process) -> float:
-    """Memory with what is shared divided among those who share it."""
+    """Return the PSS: memory with shared pages divided by the number of processes that share them."""
     rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
     (kibibytes,) = [int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")]
     return kibibytes / 1024
 
 
 def all_show(terminals: list[Terminal], words: str) -> None:
-    """Read all of them in turn, so that none has to wait for another to be read."""
+    """Wait until all terminals show these words. Reads them in turn, so that none blocks on its output."""
     waiting = list(terminals)
 
     def seen() -> bool:

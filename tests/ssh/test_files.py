@@ -1,4 +1,4 @@
-"""The files of deploy/: where they belong, whether their programs take them, and how far they shut ours in."""
+"""The files of deploy/: where they are installed, whether their programs accept them, how far they confine ours."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kiosk.config.loading import load
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
-# What is for Prometheus and Grafana is not installed on this machine.
+# Files for Prometheus and Grafana are not installed on this machine.
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.parent.name != "monitoring")
 UNITS = [path for path in FILES if path.suffix in {".service", ".socket"}]
-# sshd has to begin as root, to change users and to use the network.
+# sshd must start as root, change users and use the network.
 MOST_EXPOSED = {"kiosk-sshd@.service": 2.5}
 MOST_EXPOSED_OTHERWISE = 2.0
 BLOCKS = ("base", "broker", "console", "ssh", "shared")
@@ -28,7 +28,7 @@ HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
 def place_of(path: Path) -> str:
-    """What a file says of itself in its first line, or in the one after the shell's."""
+    """Return the target path that a file names in its first line, or in the line after ``#!``."""
     lines = [line for line in path.read_text().splitlines()[:2] if not line.startswith("#!")]
     assert lines[0].startswith("# /"), path
     return lines[0].removeprefix("# ")
@@ -78,7 +78,7 @@ def test_services_are_shut_in(machine: Machine, path: Path) -> None:
 
 
 def test_the_broker_and_the_kiosk_are_shut_in_alike() -> None:
-    """What one of them says and the other does not is said on purpose."""
+    """The two units differ only on purpose."""
     said = []
     for name in ("broker/kiosk-broker.service", "console/kiosk@.service"):
         text = (DEPLOY / name).read_text()
@@ -90,7 +90,7 @@ def test_the_broker_and_the_kiosk_are_shut_in_alike() -> None:
 
 @pytest.mark.parametrize("path", ["ssh/kiosk-ssh", "console/kiosk@.service"])
 def test_the_launchers_make_the_environment_in_front_of_python(path: str) -> None:
-    """From nothing, and just as the program wants it: it does not start Python again."""
+    """The launcher's environment is complete, and the program does not start Python again to correct it."""
     text = (DEPLOY / path).read_text().replace("\\\n", " ").replace("$$", "$")
     begun = re.search(r"exec /usr/bin/env -i (.*)/opt/recovery-kiosk/bin/python -P -s -m kiosk run", text)
     assert begun
@@ -139,7 +139,7 @@ def may(machine: Machine, user: str, how: str, path: str) -> bool:
 
 @pytest.mark.parametrize("name", ["console/kiosk.toml", "ssh/kiosk-ssh.toml", "broker/broker.toml"])
 def test_the_examples_load_and_say_the_defaults(tmp_path: Path, name: str) -> None:
-    """What is commented out in them changes nothing."""
+    """The settings that are commented out in the examples are the defaults."""
     kind: Any = BrokerConfig if name.startswith("broker") else KioskConfig
     (tmp_path / "certificate").touch()
     shipped = re.sub(
@@ -160,7 +160,7 @@ def test_over_ssh_only_the_end_of_a_visit_differs() -> None:
 
 
 def effective(machine: Machine, user: str, *arguments: str) -> dict[str, str]:
-    """What sshd would apply to this user."""
+    """Return the settings that sshd would apply to this user."""
     needs("sshd", "ssh-keygen")
     machine.run("sh", "-c", f"test -e {HOST_KEY} || ssh-keygen -q -t ed25519 -N '' -f {HOST_KEY}")
     said = machine.run("/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=127.0.0.1", *arguments)
@@ -210,7 +210,7 @@ def test_what_a_shared_sshd_makes_of_the_match_block(machine: Machine) -> None:
         machine.install("ssh")
     assert {name: said[name] for name in REFUSED} == REFUSED
     assert said["acceptenv"] == "KIOSK_NOTHING"
-    # For everybody else nothing changes but compression, whatever comes after the block.
+    # For everybody else, only compression changes, whatever follows the block.
     assert others["forcecommand"] == "none"
     assert others["x11forwarding"] == "yes"
     assert others["compression"] == "no"
@@ -245,7 +245,7 @@ def test_the_launcher_is_plain_shell(shell: list[str]) -> None:
 def test_the_console_is_locked_by_these_requests(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: list[tuple[int, int]] | None
 ) -> None:
-    """Not by asking the kernel: that would lock the console of whoever runs the tests."""
+    """Against a fake console, because the real requests would lock the console of the person who runs the tests."""
     asked: list[tuple[int, int]] = []
     opened: list[str] = []
 

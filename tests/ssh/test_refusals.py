@@ -1,4 +1,4 @@
-"""What SSH could do besides a terminal: none of it leads anywhere, in both ways of running an sshd."""
+"""With either setup of sshd, everything that SSH can do besides a terminal is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT_KEYS = Path("/root/.ssh/authorized_keys")
 
 
 class Target:
-    """Something inside that must not be reached: a TCP service that counts who comes."""
+    """A TCP service on the machine that must not be reached, and that counts its connections."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.port = listener.getsockname()[1]
@@ -47,9 +47,9 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def open_reveals(machine: Machine) -> Iterator[None]:
-    """Somebody who would answer on the broker's socket."""
+    """Run a server that would answer on the broker's socket."""
     answer = "import socket; s = socket.socket(1); s.bind('" + BROKER_SOCKET + "'); s.listen()\nwhile True: s.accept()"
-    with machine.service("/opt/recovery-kiosk/bin/python", "-I", "-c", answer, log="witness.log"):
+    with machine.service("/opt/recovery-kiosk/bin/python", "-I", "-c", answer, log="reveals.log"):
         wait_until(lambda: "socket" in machine.run("stat", "-c", "%F", BROKER_SOCKET, check=False))
         machine.run("chmod", "666", BROKER_SOCKET)
         yield
@@ -57,7 +57,7 @@ def open_reveals(machine: Machine) -> Iterator[None]:
 
 @contextlib.contextmanager
 def client(door: Door, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A client without a session, which holds the connection for forwardings."""
+    """Run a client without a session, which keeps the connection open for forwardings."""
     with subprocess.Popen(
         door.ssh("-N", *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -68,7 +68,7 @@ def client(door: Door, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def answered(address: tuple[str, int] | str, first: bytes = b"") -> bytes:
-    """Connect where the client listens, say ``first``, and read until it hangs up."""
+    """Connect to the client's listener, send ``first``, and return what arrives until the end."""
     with _connected(address) as connection:
         connection.settimeout(20)
         heard = b""
@@ -133,17 +133,17 @@ def test_no_files_go_in_or_out(any_door: Door, tmp_path: Path, command: list[str
     done = subprocess.run(whole, cwd=tmp_path, capture_output=True, check=False, timeout=30, stdin=subprocess.DEVNULL)
     assert done.returncode != 0
     assert not (tmp_path / "out").exists()
-    # Not below: a checkout may stand there.
+    # Not deeper: a checkout may be in there.
     assert not any_door.machine.run("find", "/tmp", "-maxdepth", "1", "-type", "f")
 
 
 def test_no_ports_of_the_machine_are_reached(any_door: Door, target: Target) -> None:
-    """-L, -D, -W and -J, each of which is one and the same request to sshd."""
+    """-L, -D, -W and -J, which are all the same request to sshd."""
     local, dynamic = free_port(), free_port()
     socks = b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01" + target.port.to_bytes(2, "big")
     with client(any_door, "-L", f"127.0.0.1:{local}:127.0.0.1:{target.port}", "-D", f"127.0.0.1:{dynamic}"):
         assert answered(("127.0.0.1", local)) == b""
-        # The client itself greets; what would tell of a connection does not come.
+        # The SOCKS greeting is the client's own answer; the answer to the connection request never comes.
         assert answered(("127.0.0.1", dynamic), socks)[2:] == b""
     done = any_door.run("-W", f"127.0.0.1:{target.port}")
     assert done.returncode != 0
@@ -154,7 +154,7 @@ def test_no_ports_of_the_machine_are_reached(any_door: Door, target: Target) -> 
 
 
 def test_the_broker_is_not_reached_from_outside(any_door: Door, open_reveals: None, tmp_path: Path) -> None:
-    """Its socket is open to the kiosk's user, so a forwarding to it would be a way past the kiosk."""
+    """The kiosk's user may open the broker's socket, so a forwarding to it would bypass the kiosk."""
     with client(any_door, "-L", f"{tmp_path}/broker.sock:{BROKER_SOCKET}"):
         assert answered(f"{tmp_path}/broker.sock", b"GET /healthz HTTP/1.1\r\n\r\n") == b""
     hello = f"import socket; s = socket.socket(1); s.connect('{BROKER_SOCKET}'); print('connected')"
@@ -164,7 +164,7 @@ def test_the_broker_is_not_reached_from_outside(any_door: Door, open_reveals: No
 
 @pytest.mark.parametrize("what", ["{port}:127.0.0.1:{target}", "{port}", "/tmp/in.sock:127.0.0.1:{target}"])
 def test_nothing_is_brought_in(any_door: Door, target: Target, what: str) -> None:
-    """-R: to a port, as a proxy, and to a unix socket."""
+    """-R to a port, as a proxy, and to a unix socket."""
     port = free_port()
     done = any_door.run("-N", "-o", "ExitOnForwardFailure=yes", "-R", what.format(port=port, target=target.port))
     assert done.returncode == 255
@@ -185,7 +185,7 @@ def test_no_agent_comes_along(any_door: Door, tmp_path: Path) -> None:
 
 
 def test_no_display_comes_along(any_door: Door) -> None:
-    # Without xauth the client does not ask for it in the first place.
+    # Without xauth, the client does not request it.
     with any_door.terminal("-tt", "-X", "-v", env={"DISPLAY": "127.0.0.1:7"}) as kiosk:
         kiosk.wait_for(WELCOME)
         if b"Requesting X11 forwarding" in kiosk.raw:
@@ -196,9 +196,9 @@ def test_one_connection_has_one_session(any_door: Door, tmp_path: Path) -> None:
     path = tmp_path / "control"
     with any_door.terminal("-tt", "-o", "ControlMaster=yes", "-o", f"ControlPath={path}") as kiosk:
         kiosk.wait_for(WELCOME)
-        # A master whose output nobody takes answers no other client.
+        # A master blocked on its output answers no other client.
         kiosk.settle(1)
-        # A client that is refused here makes a connection of its own instead; nobody lets this one in.
+        # A refused client falls back to its own connection, to a port on which nobody listens.
         second = ["ssh", "-F", "/dev/null", "-o", f"ControlPath={path}", "-p", "1", "-tt", "127.0.0.1"]
         done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL)
         assert done.returncode == 255
@@ -207,7 +207,7 @@ def test_one_connection_has_one_session(any_door: Door, tmp_path: Path) -> None:
 
 
 def test_nobody_else_comes_in(any_door: Door, tmp_path: Path) -> None:
-    """No other key, and no password."""
+    """Other keys and passwords are refused."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
     stranger = dataclasses.replace(any_door, key=tmp_path / "other")
     for options in ([], ["-o", "PreferredAuthentications=password,keyboard-interactive,none"]):

@@ -1,4 +1,4 @@
-"""Visits over SSH, with every file of deploy/ where it belongs: sshd, launcher, kiosk, broker."""
+"""Visits over SSH, with every file of deploy/ installed: sshd, launcher, kiosk, broker."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ HOSTILE = {
     "ENV": "/tmp/evil.sh",
     "COLUMNS": "20",
 }
-# The client passes it on, but must not obey it.
+# The client must send this, but not load it itself.
 PRELOAD = {"LD_PRELOAD": "/tmp/evil.so"}
 
 
 def walk_to_the_key(kiosk: Terminal, key: str) -> None:
-    """Enter alone, as a person would."""
+    """Walk from the welcome screen to the key with Enter alone."""
     kiosk.wait_for(WELCOME)
     kiosk.press(ENTER)
     kiosk.wait_for("Is this you?")
@@ -54,7 +54,7 @@ def key_of(sandbox: RunningSandbox) -> str:
 
 
 def record(machine: Machine) -> str:
-    """The broker's database as it lies on the disk."""
+    """Return the broker's database as it is on disk."""
     return machine.run("sh", "-c", "cat /var/lib/kiosk-broker/record.db*", errors="replace")
 
 
@@ -116,16 +116,16 @@ def test_a_hangup_ends_the_visit(door: Door) -> None:
 
 
 def test_a_client_that_is_stopped_with_much_to_draw(door: Door) -> None:
-    """The line takes no more, so the app is stuck in drawing: the watchdog ends the visit, long before any deadline."""
+    """The connection is full, so the app blocks in drawing. The watchdog ends the visit long before any deadline."""
     with door.terminal("-tt") as kiosk:
         kiosk.wait_for(WELCOME)
-        # The larger the screen, the sooner what sshd may send ahead is used up.
+        # A larger screen fills the SSH window sooner.
         kiosk.screen.resize(200, 500)
         kiosk.child.setwinsize(200, 500)
         kiosk.press(ENTER)
         kiosk.wait_for("Is this you?")
         running = kiosk_of(door)
-        # The client passes all keys on and is stopped while the kiosk still draws the first of them.
+        # The client sends all keys, and is stopped while the kiosk still draws the first of them.
         kiosk.press((F1 + ENTER) * 60)
         kiosk.wait_for("Close")
         kiosk.kill(signal.SIGSTOP)
@@ -135,7 +135,7 @@ def test_a_client_that_is_stopped_with_much_to_draw(door: Door) -> None:
 
 
 def test_a_client_that_is_stopped_with_nothing_to_draw(door: Door) -> None:
-    """It is cut off by sshd; here sooner than shipped."""
+    """sshd closes the connection, here sooner than with the shipped settings."""
     keys = (door.key, door.known_hosts)
     with own_sshd(door.machine, keys, "-o", "ClientAliveInterval=1") as strict, strict.terminal("-tt") as kiosk:
         kiosk.wait_for(WELCOME)
@@ -147,7 +147,7 @@ def test_a_client_that_is_stopped_with_nothing_to_draw(door: Door) -> None:
 
 
 def test_nobody_at_the_keyboard(door: Door, configured: Callable[..., None]) -> None:
-    """The idle lock ends the visit and with it the connection, also behind a client that has been stopped."""
+    """The idle lock ends the visit and the connection, even if the client has been stopped."""
     configured(idle_seconds=2)
     try:
         with door.terminal("-tt") as kiosk:
@@ -180,8 +180,8 @@ def test_nothing_of_the_environment_comes_along(door: Door, how: str) -> None:
 
 
 def test_the_launcher_lets_python_read_nothing(door: Door) -> None:
-    """Whatever sshd and PAM would pass on. The door finds all as it wants it, and does not start Python again."""
-    # A terminal of that machine's own, as this one's have no name there.
+    """Whatever sshd and PAM pass on, the program gets its own environment and does not start Python again."""
+    # A terminal from the machine itself, because this machine's terminals have no name there.
     inside = ["/opt/recovery-kiosk/bin/python", "-I", "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
     machine = door.machine
     command = machine.command(*inside, "/usr/local/libexec/kiosk-ssh", "-c", "/bin/sh", user="kiosk")
@@ -197,7 +197,7 @@ def test_the_launcher_lets_python_read_nothing(door: Door) -> None:
 
 
 def own_environment(process: psutil.Process) -> dict[str, str]:
-    """Put together again what glibc cuts up in place: the parts of GLIBC_TUNABLES look like names then."""
+    """Return the environment with GLIBC_TUNABLES rejoined, which glibc splits in place into what looks like names."""
     found = process.environ()
     parts = [f"{name}={found.pop(name)}" for name in list(found) if name.startswith("glibc.")]
     found["GLIBC_TUNABLES"] = ":".join([found["GLIBC_TUNABLES"], *parts])

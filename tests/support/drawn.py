@@ -43,7 +43,7 @@ def unfit(app: KioskApp, kinds: tuple[type[Widget], ...] = SPEAKING) -> Iterator
             if _plain(words) not in seen:
                 yield f"{words!r} is drawn as {seen!r}"
         if widget.has_class("facts--name") and cell_len(_meant(widget)[0]) >= place.region.width:
-            yield f"{_meant(widget)[0]!r} touches what stands beside it"
+            yield f"{_meant(widget)[0]!r} touches its neighbour"
         if isinstance(widget, Countdown) and seen.count("━") + seen.count("─") < _SHORTEST_BAR:
             yield f"no room for the bar beside {_meant(widget)}"
 

@@ -48,7 +48,7 @@ def telling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def visited(guard: VisitGuard, telling: Telling) -> Visit:
-    """A visit that is signed in, and of which one reveal has ended and another one has not."""
+    """A signed-in visit with one reveal that has ended and one that has not."""
     guard.guarded = False
     visit = guard.begin()
     visit.sign_in._token = TOKEN

@@ -33,7 +33,7 @@ async def test_all_is_well(running: Services) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status"}, {"kind": "html"}, {"kind": "endless"}])
-async def test_a_network_that_answers_otherwise_is_none(running: Services, fault: dict[str, Any]) -> None:
+async def test_another_answer_is_no_network(running: Services, fault: dict[str, Any]) -> None:
     assert await answers(running.config)
     running.sandbox.fault(DISCOVERY, **fault)
     assert not await answers(running.config)

@@ -77,7 +77,7 @@ def test_a_key_that_is_asked_for_after_its_time_stays_closed() -> None:
     assert told.reveal.over
 
 
-def test_more_time_begins_anew_up_to_the_longest() -> None:
+def test_more_time_restarts_the_countdown_up_to_the_longest() -> None:
     told = Told(seconds=100, longest=250)
     assert not told.reveal.can_extend
     for expected in (110, 120, 130, 140, 150, 160, 170, 180, 190, 200, 210, 220, 230, 240, 250, 250):

@@ -1,4 +1,4 @@
-"""``kiosk audit`` for people: found by what they know, readable, harmless, and with an exit code for everything."""
+"""``kiosk audit`` for people: filters, readable entries, nothing that acts on a terminal, and exit codes."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_moments(words: str, since: str, until: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["", "soon", "2026-13-01", "7y", "mon", "0001-01-01T00:00+23:00"])
-def test_moments_that_are_none(words: str) -> None:
+def test_invalid_moments(words: str) -> None:
     with pytest.raises(ConfigError, match=r"--since: expected a day"):
         moment("--since", words, NOW)
 
@@ -178,7 +178,7 @@ def test_exports_can_be_verified_and_read(record: str, tmp_path: Path) -> None:
     assert code == 0
     assert [int(row["n"]) for row in cells] == list(range(1, 9))
     assert list(cells[0]) == list(FIELDS)
-    # A spreadsheet would calculate a cell that begins with an equals sign.
+    # A spreadsheet would evaluate a cell that begins with an equals sign.
     assert cells[5]["name"].startswith("'=1+1")
     code, words = run("export", "--database", record, "--output", str(file))
     assert code == 2

@@ -1,4 +1,4 @@
-"""Every way to tamper with a record of 10,000 rows: each is found, and so are the rows between which to look."""
+"""Every way to tamper with a record of 10,000 rows is found, with the rows between which to look."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def remove_checkpoints(db: Cursor) -> None:
 
 
 def fork(db: Cursor) -> None:
-    """The tail is replaced by another, which is chained to what was before; the checkpoints stay."""
+    """Replace the tail by another that is chained to the rows before it. The checkpoints stay."""
     db.execute("update record set oid = 'somebody-else' where n > 9900")
     rechain(db, 9901)
 
@@ -175,7 +175,7 @@ def lose_the_head(db: Cursor) -> None:
     db.execute("delete from head")
 
 
-# How, the row that was changed, and the row at which it shows.
+# The tampering, the changed row, and the row at which it shows.
 KINDS: list[tuple[Callable[[Cursor], None], int, int]] = [
     (edit, 5000, 5000),
     (edit_by_a_type, 5000, 5000),
@@ -217,7 +217,7 @@ def test_it_is_found(case: Case, tamper: Callable[[Cursor], None], changed: int,
     assert answer is not None
     certain, first = answer
     assert first == shows
-    # Between the two is where to look.
+    # The report names the rows between which the change is.
     assert certain < changed <= first
 
 
@@ -241,7 +241,7 @@ def test_an_untouched_record_holds(case: Case) -> None:
 
 
 def resign(db: Cursor, signer: Signer, first: int) -> None:
-    """Chain again and sign again, everything from one row on."""
+    """Recompute all hashes and signatures from a row on."""
     rechain(db, first)
     (origin,) = db.execute("select origin from head").fetchone()
     for size, time in db.execute("select size, time from checkpoint where size >= ?", [first]).fetchall():

@@ -1,4 +1,4 @@
-"""Every way to tamper with an export of 10,000 rows; in a file the order of lines is one more thing to change."""
+"""Every way to tamper with an export of 10,000 rows is found, including the order of its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Graph returns, in every shape that it could have, and pages of a list that lead elsewhere."""
+"""Parsing of Graph's answers in every shape, and next links that lead elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def item(number: int, **changes: Any) -> dict[str, Any]:
 
 
 class FakeHttp:
-    """In place of GraphHttp: answers by address, and remembers what was requested."""
+    """Replaces GraphHttp. Answers by address, and collects the requests."""
 
     def __init__(self, answer: Callable[[str], Any]) -> None:
         self.answer = answer

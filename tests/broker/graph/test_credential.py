@@ -110,7 +110,7 @@ def test_what_is_taken_is_what_msal_takes(tmp_path: Path, content: bytes, passph
         "c", authority="https://login.example/t", client_credential=credential, http_client=Http(),
         instance_discovery=False,
     )  # fmt: skip
-    # That far it comes only with a signed assertion.
+    # MSAL gets this far only with a signed assertion.
     with pytest.raises(ConnectionAbortedError, match="jwt-bearer"):
         application.acquire_token_for_client(["https://graph.example/.default"])
 
@@ -170,7 +170,7 @@ async def authority() -> AsyncIterator[LoopbackAuthority]:
 
 
 def asking(authority: LoopbackAuthority, folder: Path) -> Credential:
-    """A credential that asks the loopback authority."""
+    """Return a credential that requests its tokens from the loopback authority."""
     ca_file = folder / "ca.pem"
     ca_file.write_bytes(ca_pem())
     whole = settings(folder, pem(certificate(), KEY))
@@ -200,7 +200,7 @@ async def test_a_cancelled_request_keeps_its_turn_until_its_thread_ends(
     given_up = asyncio.create_task(credential.token())
     for _ in range(5):
         await asyncio.sleep(0)
-    # MSAL's application and its caches are made for one thread at a time.
+    # MSAL's application and its caches are not thread-safe.
     assert len([thread for thread in threading.enumerate() if thread.name == "msal"]) == 1
     given_up.cancel()
     authority.mode = Mode.ANSWERS

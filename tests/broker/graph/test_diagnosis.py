@@ -1,4 +1,4 @@
-"""Why there is no key, and why one may not work: found out from what Graph says, and never a failure of its own."""
+"""Why a key is missing or may not work, from Graph's data. The diagnosis never fails a request by itself."""
 
 from __future__ import annotations
 
@@ -144,15 +144,15 @@ def test_a_key_that_may_be_out_of_date_comes_with_a_warning(broker: RunningBroke
         (("notEncrypted", "notApplicable", None), {}, "key_no_policy"),
         (("notEncrypted", "unknown", None), {}, "key_not_reported"),
         (("notEncrypted", None, None), {}, "key_not_reported"),
-        # The two views of one Mac contradict each other.
+        # Graph's two views of one Mac contradict each other.
         (("notEncrypted", "error", "userDeferredEncryption"), {"encrypted": True}, "key_not_escrowed"),
         (("encrypted", "error", "driveEncryptedByUser"), {"encrypted": False}, "key_not_escrowed"),
         (("encrypted", "error", "escrowNotEnabled"), {"encrypted": True}, "key_escrow_off"),
-        # What is new to us explains nothing.
+        # Unknown values explain nothing.
         (("encrypted", "somethingNew", "somethingNew"), {}, "key_not_escrowed"),
         (("somethingNew", "notAssigned", "driveEncryptedByUser"), {}, "key_not_escrowed"),
         ((7, ["x"], {"success": 1}), {}, "key_not_escrowed"),
-        # Never heard of, or only at its enrolment.
+        # The Mac has never reported, or only at its enrolment.
         (("notEncrypted", "error", "userDeferredEncryption"), {"last_seen": None}, "key_never_reported"),
         (None, {"last_seen": None}, "key_never_reported"),
         (None, {"enrolled": NOW - timedelta(hours=1, minutes=10)}, "key_not_reported"),

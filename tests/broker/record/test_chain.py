@@ -1,4 +1,4 @@
-"""The chain and its checkpoints: the encoding, when one is signed, by which key, and what a start notices."""
+"""The hash chain and its checkpoints: encoding, signing times, keys, and what a start detects."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_encoding_never_changes() -> None:
     entry = Entry(Event.CLOSED, outcome="hidden", name='Zoë "Z" \\ \u2028\x01 雪', shown_seconds=12.50049)
     row = Row.follow(7, "2026-11-22T09:00:00.000000Z", entry, "ab" * 32)
     line = row.line().decode()
-    # What docs/record.md tells an auditor to do, without any of our code.
+    # As docs/record.md tells an auditor to do it, without our code.
     hashed, comma, end = line.rpartition(',"hash":"')
     assert comma
     assert hashlib.sha256(f"{hashed}}}".encode()).hexdigest() == end.removesuffix('"}') == row.hash
@@ -110,7 +110,7 @@ def test_a_zero_below_zero_is_hashed_as_it_is_stored(seconds: float) -> None:
     entry = Entry(Event.CLOSED, outcome="hidden", shown_seconds=seconds)
     row = Row.follow(7, "2026-11-22T09:00:00.000000Z", entry, "ab" * 32)
     assert b'"shown_seconds":0.0,' in row.line()
-    # A database that keeps the sign may have such a row from before, and its hash must go on to hold.
+    # A database that keeps the sign may hold such a row from an earlier version, and its hash must stay valid.
     entry = replace(entry, shown_seconds=-0.0)
     old = Row(7, row.time, entry, row.previous, digest({**row.members(), "shown_seconds": -0.0}))
     assert b'"shown_seconds":-0.0,' in old.line()
@@ -185,7 +185,7 @@ def test_what_another_broker_left_open_is_closed_in_time(url: str, tmp_path: Pat
     with running(url, signer(tmp_path), seen, clock) as record:
         asyncio.run(record.intend(Entry(Event.INTENDED, release_id="r", reason="locked out"), Limits()))
         let_pass(clock, 600)
-        # It may still be under way.
+        # The release may still be in progress.
         assert len(seen.rows) == 2
         let_pass(clock, 600)
         assert [(row.entry.event, row.entry.outcome) for row in seen.rows[2:]] == [(Event.CLOSED, "unknown")]
@@ -195,7 +195,7 @@ def test_what_another_broker_left_open_is_closed_in_time(url: str, tmp_path: Pat
 
 
 def test_the_form_of_a_checkpoint_is_a_signed_note(tmp_path: Path) -> None:
-    """With the format's own words, and nothing of ours: text, empty line, em dash, name, key id and signature."""
+    """Parse a checkpoint by the format's specification: text, empty line, em dash, name, key id and signature."""
     made = signer(tmp_path).sign("recovery-kiosk/x", 12, "ab" * 32, ManualClock().utc())
     text, _, last = made.note.rpartition("\n\n")
     assert text.split("\n") == ["recovery-kiosk/x", "12", base64.b64encode(b"\xab" * 32).decode(), made.time]
@@ -248,7 +248,7 @@ def pem(key: Any) -> bytes:
     return bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def test_keys_that_are_none(tmp_path: Path) -> None:
+def test_invalid_keys(tmp_path: Path) -> None:
     key, url = tmp_path / "given.pem", f"sqlite:///{tmp_path / 'record.db'}"
     with pytest.raises(ConfigError, match=r"given\.pem: expected the key that signs checkpoints: No such file"):
         open_record(config(url, key), ManualClock())
@@ -318,7 +318,7 @@ def test_a_start_notices_an_end_that_is_not_as_it_was_left(
         with running(url, key, Seen()):
             pass
     except ConfigError:
-        # A number that is taken: the broker cannot go on at all.
+        # The number is taken, so the broker cannot append at all.
         assert statement.startswith("update head")
     assert "the end of the record is not as it was left" in caplog.text
 

@@ -1,4 +1,4 @@
-"""Writers that are killed at any moment: what they acknowledged is there, and the chain holds."""
+"""Writers are killed at random moments. Every acknowledged row is in the record, and the chain holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The broker is killed again and again in the middle of releases. Whatever the moment, the record tells the truth."""
+"""The broker is killed repeatedly in the middle of releases. At any moment, the record is correct."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENDS += [["release.done ok", one] for one in LACKING]
 
 
 def release(broker: RunningBroker, token: str, device_id: str) -> str:
-    """The id of the release, if the answer with its key came."""
+    """Ask for a release, and return its id if the key arrived; empty otherwise."""
     try:
         answer = broker.release(token, device_id, keys=VisitKeys())
     except httpx.HTTPError:
@@ -51,7 +51,7 @@ def release(broker: RunningBroker, token: str, device_id: str) -> str:
 
 
 def live_and_die(broker: RunningBroker, sandbox: RunningSandbox, luck: random.Random) -> set[str]:
-    """Begin several releases, kill the broker soon after; the releases whose keys have arrived."""
+    """Begin several releases, kill the broker soon after, and return the releases whose keys arrived."""
     order = [luck.choice(MACS) for _ in range(IN_FLIGHT)]
     tokens = [sandbox.token(person) for person, _ in order]
     after_the_first, moment = luck.random() < 0.5, luck.uniform(0, LONGEST_LIFE)
@@ -61,7 +61,7 @@ def live_and_die(broker: RunningBroker, sandbox: RunningSandbox, luck: random.Ra
             for token, (_, name) in zip(tokens, order, strict=True)
         ]
         if after_the_first:
-            # However slow the machine is, some answers have to have come.
+            # Some answers must arrive first, however slow the machine is.
             wait(asked, timeout=30, return_when=FIRST_COMPLETED)
             moment /= 8
         time.sleep(moment)
@@ -70,7 +70,7 @@ def live_and_die(broker: RunningBroker, sandbox: RunningSandbox, luck: random.Ra
 
 
 def die_while_a_key_is_fetched(config: BrokerConfig, place: Path, sandbox: RunningSandbox) -> None:
-    """One death whose moment is no luck: the intention is written, Graph has been asked, nothing more."""
+    """Kill the broker at a known moment: the intention is written and Graph has been asked, nothing more."""
     sandbox.fault("*/getFileVaultKey", "delay", seconds=3)
     with broker_process(config, place) as broker, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(release, broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
@@ -83,7 +83,7 @@ def die_while_a_key_is_fetched(config: BrokerConfig, place: Path, sandbox: Runni
 
 
 def handed_out(sandbox: RunningSandbox) -> Counter[str]:
-    """How many keys the sandbox was asked for, for each device."""
+    """Return how many keys the sandbox was asked for, by device."""
     return Counter(request["path"].split("/")[-2].lower() for request in sandbox.requests("getFileVaultKey"))
 
 
@@ -92,10 +92,10 @@ def intended(rows: list[dict[str, Any]]) -> Counter[str]:
 
 
 def delivered(file: Path) -> list[dict[str, Any]]:
-    """The rows that a sink was given, each once."""
+    """Return the rows that a sink received, without duplicates."""
     rows = {}
     for line in file.read_bytes().split(b"\n"):
-        # A line that a death has torn came again.
+        # A line that was torn by a kill was sent again.
         with contextlib.suppress(ValueError):
             row = json.loads(line)
             rows[row.get("n")] = row
@@ -121,7 +121,7 @@ def test_killed_at_any_moment(sandbox: RunningSandbox, place: Path, url: str, py
     for _ in range(kills - 1):
         with broker_process(config, place) as broker:
             arrived |= live_and_die(broker, sandbox, luck)
-        # No key without an intention, at every single death and not only in the end.
+        # No key without an intention, after every kill and not only at the end.
         asked += handed_out(sandbox)
         sandbox.clear_requests()
         assert asked <= intended(broker.rows())
@@ -141,7 +141,7 @@ def test_killed_at_any_moment(sandbox: RunningSandbox, place: Path, url: str, py
     for row in rows:
         if row["event"] in {"release.done", "release.refused", "release.closed"}:
             outcomes.setdefault(row["release_id"], []).append(f"{row['event']} {row['outcome']}")
-    # What was refused before it began was refused for want of a record or a sink.
+    # A request that was refused before its release began was refused because record or sink failed.
     assert [
         said for one, said in outcomes.items() if one not in begun and said not in [[code] for code in LACKING]
     ] == []
@@ -151,10 +151,10 @@ def test_killed_at_any_moment(sandbox: RunningSandbox, place: Path, url: str, py
     assert begun <= set(outcomes)
     # What arrived is among those that are done, and was not taken back.
     assert all(outcomes[one] == ["release.done ok"] for one in arrived)
-    # Otherwise the moments were not chosen well enough to say anything.
+    # Otherwise the moments of the kills prove nothing.
     assert arrived
     assert unknown
-    # The required sink has everything as well; rows that it got twice after a kill are equal.
+    # The required sink has every row, and rows that it received twice after a kill are equal.
     assert delivered(place / "sink")[: len(rows)] == rows
     lacking = Counter(one for said in outcomes.values() for one in said if one in LACKING)
     print(

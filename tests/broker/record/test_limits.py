@@ -1,4 +1,4 @@
-"""Limits: sliding windows that are counted from the record, exact under concurrency, the same after a restart."""
+"""Limits are sliding windows over the record, exact under concurrency, and unchanged by a restart."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_window_slides_and_outlives_a_restart(start: Start, sandbox: Running
         assert ask().code == "limit_person"
         clock.ahead = timedelta(minutes=61)
         assert ask().code == ""
-        # The hour would allow one more before long, but not the day.
+        # The hourly limit will allow another one soon, the daily limit will not.
         answer = ask()
         assert answer.code == "limit_person"
         assert 22 * 3600 < int(answer.response.headers["retry-after"]) < 23 * 3600

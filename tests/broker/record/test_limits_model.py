@@ -1,4 +1,4 @@
-"""Limits against a model that keeps a plain list: whatever happens in whatever order, both say the same."""
+"""Compare limits with a model that keeps a plain list: both give the same answers for any sequence of events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AFTER = ("done", "refused", "crashed")
 
 @dataclass(frozen=True)
 class Try:
-    """After a pause of so many seconds somebody asks; ``after`` is what becomes of the release if it may begin."""
+    """A request after a pause in seconds. ``after`` is the outcome of the release if it may begin."""
 
     pause: int
     per_person: str
@@ -42,7 +42,7 @@ class Try:
 
 @dataclass
 class Model:
-    """Every release that counts, in a list."""
+    """Keeps every release that counts in a list."""
 
     limits: dict[str, list[str]]
     given: list[tuple[int, Try]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Several brokers on one database, asked at the same time: together they release what one of them would."""
+"""Several brokers on one database, asked at the same time, release together what a single one would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERSON = ({"per_person": ("4/day",), "per_device": ()}, 4, "limit_person")
 KIOSK = ({"per_person": (), "per_device": (), "per_kiosk": ("2/day",)}, 4, "limit_kiosk")
 
 
-# How a person's limit holds on PostgreSQL, three brokers show in test_postgresql.py.
+# test_postgresql.py covers a person's limit with three brokers on PostgreSQL.
 @pytest.mark.parametrize(
     ("url", "rules", "released", "code"),
     [("sqlite", *PERSON), ("sqlite", *KIOSK), ("postgresql", *KIOSK)],
@@ -34,7 +34,7 @@ def test_brokers_on_one_database_cannot_be_raced(
     with brokers(sandbox.directory, place, url, BROKERS, rules=rules) as running, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def ask(number: int) -> str:
-            # Each from a terminal of its own, of one of two kiosks.
+            # Each request comes from its own terminal, on one of two kiosks.
             kiosk = f"kiosk-{number % BROKERS} pts/{number} from 192.0.2.{number}"
             mac = macs[number // BROKERS % 2]
             return running[number % BROKERS].release(token, mac, keys=keys, kiosk=kiosk).code

@@ -55,7 +55,7 @@ def corrupt(file: Path, record: Record) -> contextlib.AbstractContextManager[obj
 
 @contextlib.contextmanager
 def put_back_a_copy(file: Path, record: Record) -> Iterator[None]:
-    """A record that is whole, in the place of the one that the broker writes; what belongs to that one stays there."""
+    """Replace the broker's database by a complete copy. The write-ahead log of the original stays."""
     copy = file.with_name("copy.db")
     with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
         source.backup(target)
@@ -76,7 +76,7 @@ def put_back_a_copy_alone(file: Path, record: Record) -> Iterator[None]:
 
 @contextlib.contextmanager
 def put_back_a_copy_later(file: Path, record: Record) -> Iterator[None]:
-    """Asked in between, the broker lets go of the file that has vanished, whose number is then free for another."""
+    """A request in between makes the broker close the vanished file, so that the copy can get the same inode."""
     content = b""
     with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(":memory:")) as target:
         source.backup(target)
@@ -128,7 +128,7 @@ def pg_read_only(url: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def pg_gone(url: str) -> Iterator[None]:
-    """Nobody is let in any more, and who was in is thrown out."""
+    """Refuse new connections and end the open ones."""
     with server(url) as connection:
         (name,) = connection.execute("select current_database()").fetchone() or ("",)
     with psycopg.connect(url.replace("+psycopg", "").replace(name, "postgres"), autocommit=True) as connection:
@@ -140,7 +140,7 @@ def pg_gone(url: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def pg_full(url: str) -> Iterator[None]:
-    """What a server says whose disk is full, for every row that would be added."""
+    """Fail every insert with the error of a full disk."""
     with server(url) as connection:
         connection.execute(
             "create function full_disk() returns trigger language plpgsql as"
@@ -187,7 +187,7 @@ def nothing_is_given(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     assert problem_code(broker.ask("GET", "/v1/session", token)) == "record_unavailable"
     assert problem_code(broker.ask("GET", "/readyz")) == "record_unavailable"
     assert problem_code(broker.ask("GET", "/v1/session", sandbox.token("ada", aud="x"))) == "token_audience"
-    # Graph was asked nothing, not even about the device.
+    # Graph got no request, not even for the device.
     assert not sandbox.requests("/beta/")
 
 
@@ -224,12 +224,12 @@ def test_no_record_on_a_server_no_key(
         sandbox.clear_requests()
         with fail(postgresql_database):
             nothing_is_given(broker, sandbox)
-        # Whatever it was, once it is over it goes on, without a restart.
+        # Once the fault is over, the broker works again without a restart.
         assert broker.release(token, mac).code == ""
 
 
 def fail_at(broker: RunningBroker, name: Event) -> None:
-    """From the entry of that kind on, the database takes nothing any more."""
+    """Fail every write to the database, from the first entry of this kind on."""
     assert broker.record is not None
 
     def refuse(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

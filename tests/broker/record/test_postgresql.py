@@ -82,7 +82,7 @@ def test_commits_are_durable_whatever_the_server_has_been_told(postgresql_databa
     engine.dispose()
 
 
-def test_whoever_reads_the_record_may_take_their_time(
+def test_a_slow_reader_of_the_record_is_not_cut_off(
     postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = open_engine(postgresql_database)
@@ -117,9 +117,9 @@ def test_a_head_that_somebody_holds_means_no_key(
         assert broker.release(token, mac).code == ""
 
 
-# Letters that are two in lower case, and ones that are three when composed.
+# Letters that become two in lower case, and ones that become three in composed form.
 @pytest.mark.parametrize("letters", ["İ" * 40, "\ufb2c" * 40, "\x00" * 40, "x" * 99], ids=ascii)
-def test_an_id_that_is_none_is_refused_and_recorded(
+def test_an_invalid_id_is_refused_and_recorded(
     start: Start, sandbox: RunningSandbox, place: Path, postgresql_database: str, letters: str
 ) -> None:
     with start(record=_record(postgresql_database, place)) as broker:

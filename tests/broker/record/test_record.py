@@ -1,4 +1,4 @@
-"""The record: order, durability, limits, what a crash leaves, and every way in which a write can fail."""
+"""The record: order, durability, limits, recovery after a crash, and every way in which a write can fail."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def running(url: str, clock: ManualClock | None = None) -> Iterator[Record]:
 
 
 def rows(url: str) -> list[dict[str, Any]]:
-    """As another program reads them."""
+    """Return all rows, as another program reads them."""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
@@ -75,7 +75,7 @@ def test_every_field_of_an_entry_has_its_column() -> None:
 
 
 class Collector:
-    """A subscriber that remembers, and that can be made to object."""
+    """A subscriber that keeps all rows and can be made to object."""
 
     def __init__(self, record: str) -> None:
         self.lines: list[bytes] = []
@@ -108,7 +108,7 @@ async def test_subscribers_see_what_is_durable_and_can_object(url: str, caplog: 
         collector.objects = True
         with pytest.raises(RecordUnavailable, match="collector"):
             await record.intend(INTENDED, limits())
-        # What a limit refuses is not written, so nobody hears of it.
+        # A refusal by a limit writes no row here, so subscribers get none.
         with pytest.raises(LimitReached):
             await record.intend(INTENDED, limits("1/hour"))
     assert [json.loads(line)["n"] for line in collector.lines] == list(range(1, 13))
@@ -234,7 +234,7 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
         await record.intend(replace(INTENDED, release_id="refused"), limits())
         await record.add(replace(INTENDED, release_id="refused", event=Event.REFUSED, outcome="graph_refused"))
         await record.intend(replace(INTENDED, release_id="left", reason="locked out"), limits())
-    # On a database that several brokers share, what is younger might still be under way.
+    # On a shared database, a younger release may still be in progress at another broker.
     clock.advance(601)
     for _ in range(2):
         with running(url, clock) as record:
@@ -256,13 +256,13 @@ async def test_the_ending_of_a_release_that_was_written_off_too_early_is_kept(ur
     closing = replace(INTENDED, event=Event.CLOSED, outcome="hidden")
     with running(url, clock) as record:
         await record.intend(INTENDED, limits())
-        # Its broker is suspended for longer than a release may take; another one starts meanwhile.
+        # The broker is suspended for longer than a release may take, and another one starts meanwhile.
         clock.advance(601)
         with running(url, clock):
             pass
         await record.add(replace(INTENDED, event=Event.DONE))
         await record.append_closing(closing)
-        # Of what kiosks say the first word counts.
+        # The first report of a kiosk counts.
         await record.append_closing(replace(closing, outcome="expired"))
     assert [one for one in events(url) if one[0] == "release.closed"] == [
         ("release.closed", "unknown"),
@@ -286,7 +286,7 @@ async def test_a_disk_that_hangs_is_not_waited_for(url: str, monkeypatch: pytest
         free.set()
         await asyncio.wrap_future(record._writer.submit(lambda: None))
         await record.check()
-    # What was under way when the disk came back was written, once and in order.
+    # Entries that were waiting when the disk came back were written once and in order.
     assert [row["event"] for row in rows(url)] == ["broker.started", *["session.opened"] * 3, "broker.stopped"]
 
 
@@ -317,7 +317,7 @@ async def test_who_stops_waiting_does_not_stop_the_writing(url: str) -> None:
         "nonsense://x",
     ],
 )
-def test_addresses_that_are_none(url: str) -> None:
+def test_invalid_addresses(url: str) -> None:
     with pytest.raises(ConfigError, match=r"record\.database: expected") as refused:
         open_engine(url)
     assert "hunter2" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A flood of bad tokens: the first of a minute are on the record one by one, the rest as numbers, and none is lost."""
+"""In a flood of bad tokens, the first of each minute get a row each, the rest are counted, and none is lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refused(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def counted(found: list[dict[str, Any]]) -> int:
-    """How many refusals the rows speak of."""
+    """Return how many refusals the rows account for."""
     sums = [re.fullmatch(r"([0-9]+) more, from \S+ to \S+", row["detail"]) for row in refused(found)]
     return sum(int(one[1]) if one else 1 for one in sums)
 
@@ -52,7 +52,7 @@ async def test_the_first_of_a_minute_one_by_one_the_rest_as_a_number(url: str) -
         for number in range(50):
             await flood(record, Entry(Event.TOKEN_REFUSED, outcome="token_expired", reference=str(number), oid="ada"))
             clock.advance(1)
-        # Another kiosk is not hidden by it.
+        # Refusals at another kiosk still get their own rows.
         await flood(record, BAD)
         let_pass(clock, 0)
         assert len(refused(rows(url))) == AT_ONE_KIOSK + 1
@@ -128,7 +128,7 @@ def test_through_http(start: Start, sandbox: RunningSandbox) -> None:
 
         knock(broker, 40)
         assert len(broker.rows("token.refused")) == AT_ONE_KIOSK
-        # In the middle of it the others get what is theirs.
+        # Other people still get their keys during the flood.
         assert broker.release(token, mac).code == ""
         let_pass(clock, 61)
         assert len(broker.rows("token.refused")) == AT_ONE_KIOSK + 1

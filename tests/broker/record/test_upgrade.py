@@ -1,4 +1,4 @@
-"""A record that an earlier version of the program wrote goes on: readable, verifiable, and as quick as a new one."""
+"""A record from an earlier version can be read, verified and continued, and is as fast as a new one."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ADA = Entry(Event.INTENDED, tid="t", oid="ada", device_id="d", release_id="r", t
 
 @pytest.fixture
 def released(url: str) -> str:
-    """The address of a database as the first released version left it."""
+    """Return the address of a database as the first released version left it."""
     engine = open_engine(url)
     with engine.begin() as connection:
         plain = connection.connection.driver_connection
         assert plain is not None
         script = (SUPPORT / "released.sql").read_text()
-        # The one as part of our transaction; the other would end it.
+        # psycopg's execute() runs within our transaction; SQLite's executescript() commits it first.
         plain.executescript(script) if engine.dialect.name == "sqlite" else plain.execute(script)
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
@@ -63,13 +63,13 @@ def audit(*arguments: str) -> str:
 
 async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path) -> None:
     assert "record_by_terminal" in indexes(released)
-    # It can be read before anything has brought it up to date.
+    # It can be read before it is upgraded.
     assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
     clock = ManualClock()
     clock.advance(60)
     record = Record(released, clock, signing=Signing(signer(tmp_path)))
     with record.running():
-        # Two at two terminals of this kiosk are on it already.
+        # It already has two releases, at two terminals of this kiosk.
         with pytest.raises(KioskLimit):
             await record.intend(ADA, Limits(per_kiosk=(Limit.parse("2/hour"),)))
         await record.intend(replace(ADA, terminal="desk-2 pts/9"), Limits(per_kiosk=(Limit.parse("2/hour"),)))

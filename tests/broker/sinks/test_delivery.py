@@ -41,7 +41,7 @@ def test_a_sink_that_another_broker_serves_is_left_alone(url: str, place: Path) 
             sinks.appended(())
             for _ in range(79):
                 let_pass(clock, 0.125)
-            # Each try is a write, which the others on the database have to wait for.
+            # Each attempt is a write that blocks the other brokers.
             assert len(tries) == 2
             assert not (place / "a").exists()
             other.leave()

@@ -1,4 +1,4 @@
-"""Each kind of sink against a real receiver: everything arrives, in order, whatever is away in between."""
+"""Each kind of sink against a real receiver: every row arrives in order, whatever is down in between."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_row_arrives_once_and_in_order(
             with recording(url, there.settings | {"mode": mode}) as record:
                 say(record, 5)
                 if mode == "required" and kind in {*CONFIRMED, "file"}:
-                    # What is required has arrived before anybody is answered.
+                    # A required sink has every row before the answer is sent.
                     assert there.collector.numbers()[-1] >= 6
         wait_for(lambda: there.collector.numbers()[-1:] == [14])
     assert there.collector.numbers() == list(range(1, 15))
@@ -65,7 +65,7 @@ def test_what_is_best_effort_is_sent_later(kind: str, sandbox: RunningSandbox, p
         say(record, 2)
         wait_for(lambda: clock.waiting() == 1)
         with there.listen():
-            # It tries again by itself, without news.
+            # The sink retries by itself, without a new row.
             clock.advance(30)
             wait_for(lambda: there.collector.numbers()[-1:] == [8])
     assert there.collector.numbers()[:8] == list(range(1, 9))
@@ -97,7 +97,7 @@ def test_a_connection_that_breaks_off_is_no_delivery(place: Path) -> None:
     url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     with recording(place, {"kind": "syslog", "url": url, "mode": "best-effort"}) as record:
         connection, _ = listener.accept()
-        # Closed like this, the other side hears that what it sent was thrown away.
+        # This close sends a reset, so the sender learns that its data was discarded.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         connection.recv(10)
         connection.close()
@@ -204,7 +204,7 @@ def test_no_delivery_no_key(start: Start, sandbox: RunningSandbox, place: Path, 
         outcomes = [(row["event"], row["outcome"]) for row in broker.rows("release")]
         assert outcomes == [("release.intended", "ok"), ("release.refused", "sink_unavailable")]
         with there.listen():
-            # It did not count, and what was missed comes first.
+            # The failed release did not count, and missed rows are delivered first.
             answer = broker.release(token, mac)
             assert answer.code == ""
             assert there.collector.numbers() == list(range(1, len(there.collector.numbers()) + 1))

@@ -1,4 +1,4 @@
-"""Slow sinks: an attempt ends in time, and so does the broker."""
+"""Slow sinks cannot delay an attempt past its limit, nor the end of the broker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.sandbox import RunningSandbox
 
 ROWS = [Row.follow(1, "2026-11-22T09:00:00.000000Z", Entry(Event.STARTED), first_previous("x"))]
 SOON = 0.3
-# Each drop is in time for a limit on one read; all of them are not in time for an attempt.
+# Each byte meets the limit on one read; all of them together exceed the limit on an attempt.
 DROPS, PACE = 40, 0.05
 
 
@@ -44,7 +44,7 @@ def soon() -> Deadline:
 
 @contextlib.contextmanager
 def answering(sandbox: RunningSandbox | None, head: bytes, drop: bytes, drops: int = DROPS) -> Iterator[int]:
-    """A server, over TLS where there is a sandbox, that says something and then drips; yields its port."""
+    """Run a server that sends ``head`` and then ``drop`` slowly, over TLS if there is a sandbox. Yields its port."""
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,7 +100,7 @@ def test_a_file_that_somebody_holds(place: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["udp", "tcp", "webhook"])
 def test_a_name_that_is_never_found(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """A resolver that does not answer cannot be had for real without another network."""
+    """A resolver that never answers must be simulated, because a real one would need another network."""
     found = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found.wait(20) and [])
     sinks: dict[str, Sink] = {
@@ -145,7 +145,7 @@ def test_the_end_of_the_broker_does_not_wait_for_a_backlog(sandbox: RunningSandb
     certificate, key = sandbox.directory / "server.pem", sandbox.directory / "server-key.pem"
 
     class Held(Collector):
-        """Answers nothing before the broker has written its last row, and is about to wait for its sinks."""
+        """Sends no answer until the broker has written its last row and is about to wait for its sinks."""
 
         ending, ended = threading.Event(), threading.Event()
 

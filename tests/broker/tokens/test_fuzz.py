@@ -1,4 +1,4 @@
-"""Whatever is sent as a token: it is accepted or refused, and nothing else happens."""
+"""Any input as a token is accepted or refused, and nothing else happens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANY = settings(
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
-    # The authority is the same for all examples: nothing about it changes.
+    # All examples share the authority, which does not change.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 JSON = st.recursive(
@@ -29,7 +29,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-# Hypothesis raises the interpreter's recursion limit: the deepest of these exceed it all the same.
+# Hypothesis raises the interpreter's recursion limit. The deepest of these exceed even that.
 DEPTHS = st.sampled_from([1, 100, 900, 1000, 3000, 11_000])
 NESTED = st.builds(lambda before, depth: before + b"[" * depth, st.sampled_from([b"", b'{"x":', b'{"tid":']), DEPTHS)
 NOISE = st.binary(min_size=1, max_size=2) | st.sampled_from([b"\xff", b"\xc3", b"\x00", b'"', b"\\"])
@@ -38,13 +38,13 @@ WORDS = st.text(max_size=300) | st.sampled_from(["\x1b[2J\u202e", "İ" * 40, "\u
 
 
 def damaged(whole: bytes, at: int, by: bytes) -> bytes:
-    """Bytes with one place overwritten."""
+    """Return the bytes with one place overwritten."""
     at %= len(whole)
     return whole[:at] + by + whole[at + len(by) :]
 
 
 def some(whole: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """JSON, JSON that is damaged or nested without end, and anything else."""
+    """Generate JSON, damaged or deeply nested JSON, and arbitrary bytes."""
     return whole | st.builds(damaged, whole, PLACES, NOISE) | NESTED | JSON.map(encoded) | st.binary(max_size=80)
 
 
@@ -66,7 +66,7 @@ async def validation() -> AsyncIterator[Validation]:
 
 
 async def judged(validation: Validation, token: str) -> None:
-    """Refused in words that do not quote the token, or accepted with words that can be shown and recorded."""
+    """Check that a refusal does not quote the token, and that the text of an accepted one can be shown and recorded."""
     refusal: TokenRefused | None = None
     try:
         caller = await validation.judge(token)

@@ -1,4 +1,4 @@
-"""The tenant's signing keys: rotation, an authority that fails or hangs, and what a flood of bad tokens can cause."""
+"""The tenant's signing keys: rotation, an authority that fails or hangs, and a flood of bad tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.tokens import FOREIGN, ISSUER, TENANT, Validation, jwk, runni
 
 WEAK = rsa.generate_private_key(public_exponent=65537, key_size=1024)
 HOUR, DAY = 3600, 24 * 3600
-# Every limit under test is the manual clock's. This one only ends a test that would hang.
+# Every limit under test uses the manual clock. This one only ends a test that hangs.
 AT_ONCE = 5
 
 
@@ -30,7 +30,7 @@ async def validation() -> AsyncIterator[Validation]:
 
 
 async def unavailable(validation: Validation, token: str) -> TokensUnavailable:
-    """The error of a token that cannot be checked now."""
+    """Return the error of a token that cannot be checked now."""
     with pytest.raises(TokensUnavailable) as error:
         await validation.judge(token)
     return error.value
@@ -53,7 +53,7 @@ async def test_rotation_is_followed_and_withdrawn_keys_are_dropped(validation: V
     validation.publish(jwk("two"))
     assert await validation.code(validation.signed("one")) == ""
     validation.clock.advance(HOUR)
-    # A request in the moment of the refresh is answered without it.
+    # A request during the refresh does not wait for it.
     assert await validation.code(validation.signed("one")) == ""
     await refreshed(validation)
     assert await validation.code(validation.signed("one")) == "token_signature"
@@ -180,7 +180,7 @@ async def test_readiness_does_not_wait_for_a_first_fetch_that_hangs(validation: 
     waiting = asyncio.create_task(unavailable(validation, validation.signed()))
     await validation.authority.has_been_asked(1)
     asked = [asyncio.create_task(validation.tokens.ready()) for _ in range(3)]
-    # The first turn of the loop starts these tasks, the second one their limits.
+    # The first round of the event loop starts these tasks, the second one their limits.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     validation.clock.advance(READY_SECONDS)

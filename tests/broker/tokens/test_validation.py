@@ -110,7 +110,7 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = 
 
 
 def payload(content: bytes, key: str = "one") -> str:
-    """A signed token with any content in place of claims."""
+    """Return a signed token with any content in place of claims."""
     return jwt.PyJWS().encode(content, KEYS[key], "RS256", {"kid": key})
 
 
