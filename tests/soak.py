@@ -38,7 +38,10 @@ PROOFS = (
         "No key without an intention on the record after 200 kills of the broker, on SQLite and on PostgreSQL",
         ("tests/broker/record/test_kill.py", "--kills=200"),
     ),
-    Proof("A million bytes of noise on three screens", ("tests/terminal/test_fuzz.py", "--noise=1000000")),
+    Proof(
+        "A million bytes of noise at the first screen, and a million through the keyboard",
+        ("tests/terminal/test_fuzz.py", "tests/fullscreen/test_keyboard.py", "--noise=1000000"),
+    ),
 )
 
 

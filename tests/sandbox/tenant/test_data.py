@@ -126,7 +126,7 @@ def test_the_same_seed_makes_the_same_tenant() -> None:
         ('name = "a"\nserial = "S1"\nkey = "SHORT"', "expected"),
         ('name = "a"\nserial = "S1"\nkey = "0IS1-AAAA-AAAA-AAAA-AAAA-AAAA"', "expected"),
         ('name = "a"\nserial = "S1"\nseen = "soon"', "expected"),
-        ('name = "a"\nserial = "S1"\nwithout_key = "gone"', "gone"),
+        ('name = "a"\nserial = "S1"\nwithout_key = "gone"', 'without_key: expected "missing", "null" or "empty"'),
         ('name = "a"\nserial = "S1"\n[[device]]\nname = "b"\nserial = "S1"', "every serial number once"),
         ('serial = "S1"', "name: missing"),
     ],
