@@ -78,7 +78,9 @@ class Deadline:
         async with asyncio.timeout(None) as limit:
 
             async def expire() -> None:
-                await self.clock.sleep(self.left())
+                # A sleep may end before the deadline on a clock that also counts while the machine sleeps.
+                while not self.passed():
+                    await self.clock.sleep(self.left())
                 limit.reschedule(asyncio.get_running_loop().time())
 
             expiring = asyncio.create_task(expire())

@@ -129,7 +129,9 @@ class KeyRing:
         """Refresh the keys each hour, so that an idle broker neither trusts withdrawn ones nor is left without any."""
         while True:
             await self._clock.sleep(_FRESH_SECONDS)
-            self._refresh()
+            # Keys that a caller has refreshed meanwhile are not due; without keys, the next caller fetches them.
+            if self._cached and self._age(self._cached) >= _FRESH_SECONDS / 2:
+                self._refresh()
 
     async def _refreshed(self) -> SigningKeys:
         """Return the keys after a fetch, or as they are during the pause. Raises TokensUnavailable."""
