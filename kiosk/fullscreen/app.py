@@ -81,16 +81,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self._phone = context.phone
         self._note = context.note
         self._start = context.start
-        self.guard = VisitGuard(
-            self.config,
-            self.clock,
-            began=self._begin_ticking,
-            over=self._over,
-            terminal=context.terminal,
-            look=context.find_recorders,
-            open_reveals=self._start.open_reveals,
-            reference=self._start.reference,
-        )
+        self.guard = VisitGuard(context, began=self._begin_ticking, over=self._over)
         self._changing = asyncio.Lock()
         self.charset = charset.choose(self.config.look.type, os.environ.get("TERM", ""))
         self._substitutes = charset.Substitutes(self.charset)

@@ -37,16 +37,7 @@ class LinearKiosk:
         i18n.use(context.config.look.language)
         self._clock = context.clock
         self._start = context.start
-        self.guard = VisitGuard(
-            context.config,
-            context.clock,
-            began=self._begin_ticking,
-            over=self._over,
-            terminal=context.terminal,
-            look=context.find_recorders,
-            open_reveals=self._start.open_reveals,
-            reference=self._start.reference,
-        )
+        self.guard = VisitGuard(context, began=self._begin_ticking, over=self._over)
         self._tty = Tty(_INPUT, pressed=self._pressed, lost=self._terminal_lost)
         self._page = Page(_OUTPUT, self._tty.size)
         self._talk = Talk(self._page, helpdesk=context.config.organisation.helpdesk, lock=self._lock)

@@ -9,16 +9,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
-from kiosk.clock import Clock
-from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.models import Device, Ending
 from kiosk.process.hardening import overwrite_freed
 from kiosk.process.logging import place_of, stands_at
 from kiosk.process.watchdog import Watchdog
-from kiosk.terminal.recorders import Recorders
+from kiosk.visit.context import VisitContext
 from kiosk.visit.held_key import HeldKey
-from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.ticket import ticket
 
 if TYPE_CHECKING:
@@ -36,26 +33,11 @@ _FAREWELL_SECONDS = 3.0
 class VisitGuard:
     """Guards one visit from its first key press to its end. ``visit`` is None until somebody begins."""
 
-    def __init__(
-        self,
-        config: KioskConfig,
-        clock: Clock,
-        *,
-        began: Callable[[], None],
-        over: Callable[[Ending], None],
-        terminal: str = "",
-        look: Callable[[], Recorders] = Recorders,
-        open_reveals: OpenReveals | None = None,
-        reference: str = "",
-    ) -> None:
-        """``began`` is called when somebody begins; ``over`` once, after the visit has been wiped.
-
-        ``terminal`` is the name of this terminal for the broker's record. ``look`` returns the recorders that may be
-        running. ``reference`` identifies the visit in the log.
-        """
-        self.config = config
-        self.clock = clock
-        self.look = look
+    def __init__(self, context: VisitContext, *, began: Callable[[], None], over: Callable[[Ending], None]) -> None:
+        """``began`` is called when somebody begins; ``over`` once, after the visit has been wiped."""
+        self.config = context.config
+        self.clock = context.clock
+        self.look = context.find_recorders
         self.visit: Visit | None = None
         self.ending: Ending | None = None
         # Whether the last request of the visit got no answer, or one that did not come from the service.
@@ -65,12 +47,12 @@ class VisitGuard:
         self.guarded = True
         self._began = began
         self._over = over
-        self._terminal = terminal
-        self._open_reveals = open_reveals
-        self._reference = reference
+        self._terminal = context.terminal
+        self._open_reveals = context.start.open_reveals
+        self._reference = context.start.reference
         self._watchdog: Watchdog | None = None
-        self._held = HeldKey(clock)
-        self._last_input = clock.now()
+        self._held = HeldKey(context.clock)
+        self._last_input = context.clock.now()
         self._ended_at = 0.0
         self._telling: set[asyncio.Task[None]] = set()
 

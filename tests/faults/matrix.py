@@ -27,6 +27,7 @@ from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.certificates import make_certificates
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.context import VisitContext, VisitStart
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
@@ -144,9 +145,10 @@ async def visit(product: Product, cell: Cell, config: KioskConfig) -> Script:
     """Play one visit from welcome to goodbye, and what the supervisor does after it."""
     ui, open_reveals = Script(product, cell), OpenReveals()
     over: list[Ending] = []
-    guard = VisitGuard(
-        config, product.clock, began=lambda: None, over=over.append, terminal="tty-fault", open_reveals=open_reveals
+    context = VisitContext(
+        config=config, clock=product.clock, terminal="tty-fault", start=VisitStart(open_reveals=open_reveals)
     )
+    guard = VisitGuard(context, began=lambda: None, over=over.append)
     guard.guarded = False
     with pytest.raises(VisitOver) as ended:
         await Flow(ui, guard).run()
@@ -179,7 +181,8 @@ async def _without_service(product: Product, cell: Cell, config: KioskConfig) ->
         return Choice.LEAVE
 
     ui.trouble = leave  # type: ignore[method-assign]
-    guard = VisitGuard(config, product.clock, began=lambda: None, over=lambda _: None, terminal="tty-fault")
+    context = VisitContext(config=config, clock=product.clock, terminal="tty-fault")
+    guard = VisitGuard(context, began=lambda: None, over=lambda _: None)
     guard.guarded = False
     with pytest.raises(VisitOver):
         await Flow(ui, guard).run()

@@ -86,6 +86,7 @@ def test_where_the_loop_is_stuck_is_told(stuck: str) -> None:
     code = f"""
 import os, time
 from kiosk.process import watchdog
+from kiosk.visit.context import VisitContext, VisitStart
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
 from tests.support.screen_app import CONFIG
@@ -95,11 +96,12 @@ watchdog.STUCK_SECONDS = 0.5
 pipe = OpenReveals()
 child = os.fork()
 if not child:
-    VisitGuard(CONFIG, SystemClock(), began=list, over=list, open_reveals=pipe).begin()
+    context = VisitContext(config=CONFIG, clock=SystemClock(), start=VisitStart(open_reveals=pipe))
+    VisitGuard(context, began=list, over=list).begin()
     {stuck}
 _, status = os.waitpid(child, 0)
 pipe.left_open()
 print(os.waitstatus_to_exitcode(status), pipe.cause)
 """
     ran = subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True)
-    assert re.fullmatch(r"75 the event loop does not run: <string>:14\n", ran.stdout), ran.stdout
+    assert re.fullmatch(r"75 the event loop does not run: <string>:16\n", ran.stdout), ran.stdout

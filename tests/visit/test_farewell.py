@@ -71,7 +71,7 @@ def signed_out(visit: Visit) -> bool:
 
 
 async def test_the_token_is_dropped(telling: Telling, caplog: pytest.LogCaptureFixture) -> None:
-    guard = VisitGuard(CONFIG, ManualClock(), began=lambda: None, over=lambda _: None)
+    guard = VisitGuard(VisitContext(config=CONFIG, clock=ManualClock()), began=lambda: None, over=lambda _: None)
     visit = visited(guard, telling)
     await guard.farewell(Ending.LOCKED)
     assert signed_out(visit)
@@ -80,7 +80,7 @@ async def test_the_token_is_dropped(telling: Telling, caplog: pytest.LogCaptureF
 
 
 async def test_what_breaks_while_a_visit_goes_on_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    guard = VisitGuard(CONFIG, ManualClock(), began=lambda: None, over=lambda _: None)
+    guard = VisitGuard(VisitContext(config=CONFIG, clock=ManualClock()), began=lambda: None, over=lambda _: None)
     visited(guard, breaks)
     await settled()
     assert "ZeroDivisionError at test_farewell.py:" in caplog.text

@@ -16,6 +16,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import BrokerAddress, SignInSettings
 from kiosk.models import Ending, ReasonRule
 from kiosk.visit.answers import Network
+from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from tests.support.broker import running_broker
@@ -367,9 +368,8 @@ class Waiting:
 def disturbed(ui: Waiting, authority: str) -> asyncio.Task[None]:
     """The flow after a visit that ended without a network."""
     sign_in = SignInSettings(authority=authority, client_id="c", scope="api://k/Session.Open")
-    guard = VisitGuard(
-        msgspec.structs.replace(CONFIG, sign_in=sign_in), SystemClock(), began=lambda: None, over=lambda _: None
-    )
+    context = VisitContext(config=msgspec.structs.replace(CONFIG, sign_in=sign_in), clock=SystemClock())
+    guard = VisitGuard(context, began=lambda: None, over=lambda _: None)
     return asyncio.create_task(Flow(ui, guard, disturbed=True).run())  # type: ignore[arg-type]
 
 
