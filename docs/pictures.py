@@ -64,11 +64,11 @@ SCREENS = {
     ),
     "reveal-spelled": ("Spelled", "F2 once more: every character with its word, in the language of the visit."),
     "reveal-hidden": ("Hidden", "Space takes the key from the screen and from memory, and shows it again in its time."),
-    "read-back": (
+    "copy-check": (
         "Check your copy",
         "The person types what is on their paper. Each group is right or wrong; what is typed is never shown.",
     ),
-    "read-back-right": ("The copy is right", "All six groups are right."),
+    "copy-check-right": ("The copy is right", "All six groups are right."),
     "what-now": ("What now, first page", "Which Mac it is, where the key is typed, and what goes wrong most often."),
     "what-now-2": ("What now, second page", "Other ways, what comes after, and when to ask the helpdesk."),
     "trouble": ("Trouble", "What happened, what to do next, whom to ask, and a reference to quote."),
@@ -178,9 +178,9 @@ async def _look_at_key(me: _Photographer, seen: str) -> None:
     await me.press("f6", *groups[0], *"0000")
     await me.see("Group 2 is not right")
     await me.press("right", *groups[2][:2])
-    await me.draw("read-back", "Group 3: type", after=2)
+    await me.draw("copy-check", "Group 3: type", after=2)
     await me.press("left", *"".join(groups[1:]))
-    await me.draw("read-back-right", "Your copy is right")
+    await me.draw("copy-check-right", "Your copy is right")
     await me.press("enter")
     await me.draw("what-now", "Page 1 of 2")
     await me.press("enter")

@@ -70,7 +70,7 @@ REVEAL_HELP = N_(
     " your Mac.\n\n"
     "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
 )
-READ_BACK_HELP = N_(
+COPY_CHECK_HELP = N_(
     "Type what you wrote down, group by group. Capitals or small letters, dashes and blanks do not matter. Nobody can"
     " read from this screen what you type.\n\n"
     "Each group is right or wrong once its four characters are typed. You have five tries for each. The arrow keys go"

@@ -20,7 +20,7 @@ from kiosk.visit.reveal import Reveal
 from kiosk.widgets.group_boxes import Box, GroupBoxes, Mark
 from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
-from kiosk.wording import READ_BACK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
+from kiosk.wording import COPY_CHECK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
 
 # People who type with their eyes on the paper go on for a while after a wrong group. That costs no tries.
 PAUSE_SECONDS = 1.0
@@ -37,7 +37,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         Binding("backspace", "erase", show=False),
     ]
     step = 4
-    help_text = READ_BACK_HELP
+    help_text = COPY_CHECK_HELP
 
     def __init__(self, reveal: Reveal, check: CopyCheck, clock: Clock) -> None:
         """``check`` is the copy check of ``reveal``."""

@@ -76,8 +76,8 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
     "reveal-spelled": lambda app: RevealScreen(app.reveal()),
     "reveal-hidden": lambda app: RevealScreen(hidden(app.reveal())),
     "reveal-over": lambda app: RevealScreen(over(app.reveal())),
-    "read-back": lambda app: copy_check(app),
-    "read-back-right": lambda app: copy_check(app),
+    "copy-check": lambda app: copy_check(app),
+    "copy-check-right": lambda app: copy_check(app),
     "what-now": lambda _: WhatNowScreen(device(), HELPDESK),
     "what-now-2": lambda _: WhatNowScreen(device(), HELPDESK),
     "reason": lambda _: ReasonScreen(None, required=False, typed="INC0042"),
@@ -110,8 +110,8 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
 KEYS = {
     "reveal-step": ["f2", "right"],
     "reveal-spelled": ["f2", "f2"],
-    "read-back": [*"hj4w", *"aaaa", "right", *"mn"],
-    "read-back-right": [*KEY.decode().replace("-", "").lower()],
+    "copy-check": [*"hj4w", *"aaaa", "right", *"mn"],
+    "copy-check-right": [*KEY.decode().replace("-", "").lower()],
     "what-now-2": ["right"],
 }
 SIZES = [(80, 24), (120, 40), (60, 20)]
@@ -161,7 +161,7 @@ async def test_linux_console(size: tuple[int, int], request: pytest.FixtureReque
 async def test_plain_ascii() -> None:
     app = stage(theme="ansi", type="ascii")
     async with app.run_test(size=(80, 24)) as pilot:
-        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-hidden", "read-back", "what-now"):
+        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-hidden", "copy-check", "what-now"):
             async with seen(app, name, pilot):
                 assert "\n".join(rows(app)).isascii(), name
 
