@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 HERE = Path(__file__).parent
+
+# Where bytecode is not kept, each worker compiles all tests, and each program that a test starts compiles the kiosk.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Loading an RSA key takes 40 ms, and MSAL and PyJWT load it for each assertion: a minute of the whole run.
 vars(serialization)["load_pem_private_key"] = functools.cache(serialization.load_pem_private_key)

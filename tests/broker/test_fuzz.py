@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,10 +17,8 @@ from kiosk.secret import VisitKeys
 from tests.support.broker import RunningBroker
 from tests.support.sandbox import RunningSandbox
 
-schemathesis = pytest.importorskip("schemathesis")
-checks = pytest.importorskip("schemathesis.specs.openapi.checks")
-
-DESCRIPTION = schemathesis.openapi.from_dict(json.loads(openapi.PATH.read_text()))
+PATHS = json.loads(openapi.PATH.read_text())["paths"]
+OPERATIONS = [f"{method.upper()} {path}" for path, methods in PATHS.items() for method in methods]
 FEW = settings(
     max_examples=20,
     deadline=None,
@@ -28,19 +27,57 @@ FEW = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-CHECKS = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
 KEYS = VisitKeys()
 
 
-@DESCRIPTION.parametrize()  # type: ignore[untyped-decorator] # schemathesis has no types for it
-@FEW
-def test_answers_are_as_described(case: Any, shared_broker: RunningBroker, shared_sandbox: RunningSandbox) -> None:
-    # A token serves only one visit, and each case names a different one.
-    token = shared_sandbox.token("ada")
-    for authorization in ({"authorization": f"Bearer {token}"}, {}):
-        answer = send(shared_broker.http, case, authorization)
-        assert answer.status_code < 500, answer.text
-        case.validate_response(answer, checks=CHECKS)
+class Described:
+    """The description as schemathesis reads it. Only the worker that runs these tests imports it, which is slow."""
+
+    def __init__(self) -> None:
+        schemathesis = pytest.importorskip("schemathesis")
+        checks = pytest.importorskip("schemathesis.specs.openapi.checks")
+        self.schema = schemathesis.openapi.from_dict(json.loads(openapi.PATH.read_text()))
+        self.modes = list(schemathesis.GenerationMode)
+        self.checks = [
+            checks.status_code_conformance,
+            checks.content_type_conformance,
+            checks.response_schema_conformance,
+        ]
+
+    def boundaries(self, operation: Any) -> Iterator[Any]:
+        """Yield a case for each boundary of each parameter."""
+        config = self.schema.config.generation_for(operation=operation, phase="coverage")
+        found: Iterator[Any] = self.schema.iter_coverage_cases(
+            operation, generation_modes=self.modes, generation_config=config
+        )
+        return found
+
+
+@pytest.fixture(scope="module")
+def described() -> Described:
+    return Described()
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_answers_are_as_described(
+    label: str, described: Described, shared_broker: RunningBroker, shared_sandbox: RunningSandbox
+) -> None:
+    operation = described.schema.find_operation_by_label(label)
+
+    def answered(case: Any) -> None:
+        # A token serves only one visit, and each case names a different one.
+        token = shared_sandbox.token("ada")
+        for authorization in ({"authorization": f"Bearer {token}"}, {}):
+            answer = send(shared_broker.http, case, authorization)
+            assert answer.status_code < 500, answer.text
+            case.validate_response(answer, checks=described.checks)
+
+    tried = 0
+    for case in described.boundaries(operation):
+        answered(case)
+        tried += 1
+    assert tried
+    FEW(given(st.one_of([operation.as_strategy(mode) for mode in described.modes]))(answered))()
 
 
 @settings(FEW, max_examples=40)
