@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import msgspec
 import uvicorn
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from kiosk.broker.graph.requests import Backoff
 from kiosk.broker.record.checkpoints import Signer
-from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import RECORD
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
@@ -85,6 +85,7 @@ class RunningBroker:
     log_file: Path | None = None
     seen: int = 0
     _keys: dict[str, VisitKeys] = field(default_factory=dict, repr=False)
+    _reader: Engine | None = field(default=None, repr=False)
 
     def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -113,13 +114,13 @@ class RunningBroker:
 
     def rows(self, event: str = "") -> list[dict[str, Any]]:
         """Return the rows added since the last ``forget_rows``, oldest first, as another program reads them."""
-        engine = open_engine(self.config.record.database)
-        try:
-            with engine.connect() as connection:
-                found = connection.execute(select(RECORD).order_by(RECORD.c.n)).mappings().all()
-        finally:
-            engine.dispose()
-        return [dict(row) for row in found if row["n"] > self.seen and row["event"].startswith(event)]
+        later = select(RECORD).where(RECORD.c.n > self.seen).order_by(RECORD.c.n)
+        # Making an engine takes longer than reading.
+        reader = self._reader = self._reader or open_reader(self.config.record.database)
+        with reader.connect() as connection:
+            found = connection.execute(later).mappings().all()
+        reader.dispose()
+        return [dict(row) for row in found if row["event"].startswith(event)]
 
     def forget_rows(self) -> None:
         self.seen += len(self.rows())

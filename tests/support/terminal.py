@@ -28,6 +28,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
+        self._text = ""
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
             command[0],
             list(command[1:]),
@@ -49,7 +50,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """The text on the screen."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        if self.screen.dirty:
+            self._text = "\n".join(line.rstrip() for line in self.screen.display)
+            self.screen.dirty.clear()
+        return self._text
 
     def read(self, seconds: float = 0.05) -> bool:
         """Read available output. Returns False when the program has closed the terminal."""
