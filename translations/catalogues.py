@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,9 @@ def path(language: str) -> Path:
     return LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
-def marked() -> Iterator[tuple[str, str | tuple[str, ...], list[str]]]:
-    """Yield file, message and notes for translators of every marked message in the code."""
+@functools.cache
+def marked() -> tuple[tuple[str, str | tuple[str, ...], list[str]], ...]:
+    """Return file, message and notes for translators of every marked message in the code."""
     found = extract_from_dir(
         ROOT / "kiosk",
         method_map=[("**.py", "python")],
@@ -49,8 +50,7 @@ def marked() -> Iterator[tuple[str, str | tuple[str, ...], list[str]]]:
         comment_tags=["Translators:"],
         strip_comment_tags=True,
     )
-    for file, _line, message, comments, _context in found:
-        yield f"kiosk/{file}", message, comments
+    return tuple((f"kiosk/{file}", message, comments) for file, _line, message, comments, _context in found)
 
 
 def template(language: str) -> Catalog:

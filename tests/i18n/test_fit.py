@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +34,6 @@ async def test_every_scene(language: str, request: pytest.FixtureRequest) -> Non
     app = ScreenApp(note="DEMO - simulated organisation")
     i18n.use(language)
     async with app.run_test(size=(80, 24)) as pilot:
-        # Nor is the app itself garbage, see tests/conftest.py.
-        gc.freeze()
         for name in SCENES:
             async with played(app, name, pilot):
                 faults += [f"{language}, {name}: {fault}" for fault in unfit(app)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import re
 from collections.abc import AsyncIterator, Callable
 
@@ -47,6 +48,8 @@ class KioskUser:
         return "\n".join(rows(self.app))
 
     async def press(self, *keys: str) -> None:
+        # The kiosk collects garbage at each change of screens; what there is already would be looked at each time.
+        gc.freeze()
         await self._pilot.press(*keys)
 
     async def until(self, holds: str | Callable[[str], object]) -> str:

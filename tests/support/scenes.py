@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -213,8 +212,6 @@ def still_there() -> str:
 @asynccontextmanager
 async def played(app: ScreenApp, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
     """Show a scene while the block runs."""
-    # The kiosk collects garbage at each change of screens; what earlier scenes left would be looked at each time.
-    gc.freeze()
     screen = SCENES[name](app)
     if isinstance(screen, KioskScreen):
         shown = await app.put(screen, pilot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +71,8 @@ class ScreenApp(KioskApp):
 
     async def put(self, screen: KioskScreen[Any], pilot: Pilot[None]) -> asyncio.Task[Any]:
         """Show a screen. Returns a task whose result is the screen's answer."""
+        # The kiosk collects garbage at each change of screens; what there is already would be looked at each time.
+        gc.freeze()
         task = asyncio.create_task(self.show(screen))
         await pilot.pause()
         return task
