@@ -35,8 +35,13 @@ PROOFS = (
         ("tests/residue", "tests/broker/test_residue.py", "--residue-runs=20"),
     ),
     Proof(
-        "No key without an intention on the record after 200 kills of the broker, on SQLite and on PostgreSQL",
-        ("tests/broker/record/test_kill.py", "--kills=200"),
+        "No key without an intention on the record after 200 kills of the broker, and each acknowledged row after "
+        "200 kills of writers, on SQLite and on PostgreSQL",
+        ("tests/broker/record/test_kill.py", "tests/broker/record/test_crashes.py", "--kills=200"),
+    ),
+    Proof(
+        "Every fault at every call, and not only one of those that a client treats alike",
+        ("tests/faults", "--every-fault"),
     ),
     Proof(
         "A million bytes of noise at the first screen, and a million through the keyboard",

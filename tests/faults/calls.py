@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,9 +42,17 @@ class Call:
     cold: str = ""
     keyless: bool = False
 
+    @property
+    def client(self) -> str:
+        """The client that makes the call, and treats its answers as those of its other calls."""
+        if self.line == "broker":
+            return "kiosk to broker"
+        return self.cold or ("kiosk to authority" if self.phase == "sign_in" else "broker to Graph")
+
 
 MISSING = object()
-_ODD: tuple[Any, ...] = (MISSING, None, 7, [], {}, "")
+_WRONG_TYPES: tuple[Any, ...] = (7, [], {})
+_ODD: tuple[Any, ...] = (MISSING, None, "", *_WRONG_TYPES)
 _DATES = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "yesterday", -1)
 
 
@@ -302,10 +310,15 @@ CALLS = (
 )
 
 STATUSES = (400, 401, 403, 404, 408, 410, 418, 429, 500, 502, 503, 504)
+# No call has a meaning of its own for these: a client answers each of them in the same way at all of its calls.
+_ALIKE = (400, 408, 410, 418, 500, 502, 504)
 
 
-def http_faults() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every fault of an answer: another answer in its place, or damage on its way."""
+def http_faults(call: Call, *, every: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the faults of an answer: another answer in its place, or damage on its way.
+
+    Unless ``every`` one is wanted, the calls of a client share the statuses that it treats alike.
+    """
     yield "delay", {"kind": "delay", "seconds": 0.4}
     for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type"):
         yield kind, {"kind": kind}
@@ -313,9 +326,28 @@ def http_faults() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "huge", {"kind": "huge", "megabytes": 8}
     yield "reset once", {"kind": "reset", "times": 1}
     for status in STATUSES:
-        yield str(status), {"kind": "status", "status": status}
+        if every or status not in _ALIKE or status in _share(call):
+            yield str(status), {"kind": "status", "status": status}
     yield "429 for a minute", {"kind": "status", "status": 429, "retry_after": 60}
     yield "503 once", {"kind": "status", "status": 503, "times": 1}
 
 
-__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults"]
+def _share(call: Call) -> Sequence[int]:
+    calls = [one.name for one in CALLS if one.client == call.client]
+    place = calls.index(call.name)
+    return _ALIKE[place :: len(calls)] or _ALIKE[place % len(_ALIKE) :][:1]
+
+
+def shapes(call: Call, *, every: bool) -> Iterator[tuple[str, Any]]:
+    """Yield fields of an answer with their wrong values.
+
+    Unless ``every`` one is wanted, a field has one value of a wrong type, each type in turn.
+    """
+    fields = list(dict.fromkeys(field for field, _ in call.shapes))
+    for field, value in call.shapes:
+        others = [other for name, other in call.shapes if name == field and other in _WRONG_TYPES]
+        if every or value not in others or value == others[fields.index(field) % len(others)]:
+            yield field, value
+
+
+__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults", "shapes"]

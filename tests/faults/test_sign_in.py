@@ -18,5 +18,5 @@ CALLS = (
 # anyio and httpcore leave sockets of an abandoned handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.timeout(600)
-def test_every_fault(record_property: Callable[[str, object], None]) -> None:
-    record_property("cells", every_fault_at(CALLS))
+def test_every_fault(record_property: Callable[[str, object], None], pytestconfig: pytest.Config) -> None:
+    record_property("cells", every_fault_at(CALLS, pytestconfig))

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
@@ -18,7 +19,6 @@ from kiosk.cli.main import cli
 from tests.support.broker import ROOT
 from tests.support.record import signer
 
-ROUNDS = 4
 WRITERS = 2
 
 WRITER = """
@@ -44,10 +44,11 @@ with record.running():
 """
 
 
-def test_what_was_acknowledged_is_there_and_holds(url: str, tmp_path: Path) -> None:
+def test_what_was_acknowledged_is_there_and_holds(url: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     signer(tmp_path)
+    rounds = int(pytestconfig.getoption("--kills")) // WRITERS
     acknowledged: set[str] = set()
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         writers = [
             subprocess.Popen(
                 [sys.executable, "-c", WRITER, url, str(tmp_path / "record.key"), f"{turn}-{number}"],
@@ -68,7 +69,7 @@ def test_what_was_acknowledged_is_there_and_holds(url: str, tmp_path: Path) -> N
     with engine.connect() as connection:
         written = set(connection.scalars(select(RECORD.c.oid)))
     engine.dispose()
-    assert len(acknowledged) > ROUNDS * WRITERS
+    assert len(acknowledged) > rounds * WRITERS
     assert acknowledged <= written
     arguments = ["audit", "verify", "--database", url, "--public-key", str(tmp_path / "record.pub"), "--json"]
     verdict = json.loads(CliRunner().invoke(cli, arguments).output)
