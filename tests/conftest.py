@@ -28,13 +28,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="How often a broker or writer is killed, on each database.")
     parser.addoption("--every-fault", action="store_true", help="Play also the faults that a client treats alike.")
     parser.addoption("--noise", type=int, default=200_000, help="How many bytes of noise the kiosk has to bear.")
-    parser.addoption("--quick", action="store_true", help="Leave out the folders with the slowest tests.")
+    parser.addoption("--quick", action="store_true", help="Leave out the slowest tests.")
+
+
+# What takes longest and depends least on the version of Python.
+_SLOWEST = (
+    "broker/audit",
+    "broker/record/test_crashes.py",
+    "broker/record/test_kill.py",
+    "broker/record/test_limits_processes.py",
+    "broker/test_fuzz.py",
+    "causes",
+    "faults",
+    "i18n",
+    "residue",
+    "screens/test_trouble.py",
+    "ssh",
+    "system",
+    "terminal/test_fuzz.py",
+    "terminal/test_stalled.py",
+)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With ``--quick``, leave out what takes longest and depends least on the version of Python."""
-    slowest = [HERE / folder for folder in ("faults", "residue", "ssh", "system")]
-    return True if config.getoption("--quick") and collection_path in slowest else None
+    """With ``--quick``, leave out the slowest tests."""
+    return True if config.getoption("--quick") and collection_path in {HERE / slow for slow in _SLOWEST} else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -48,10 +48,10 @@ Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)
 
 
 class QuickClock(MovedClock):
-    """A clock with an offset, on which nobody sleeps longer than 20 ms between two polls."""
+    """A clock with an offset, on which nobody sleeps longer than 50 ms between two polls."""
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.02))
+        await asyncio.sleep(min(seconds, 0.05))
 
 
 @dataclass
