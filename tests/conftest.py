@@ -40,7 +40,7 @@ _SLOWEST = (
     "broker/test_fuzz.py",
     "causes",
     "faults",
-    "i18n",
+    "i18n/test_fit.py",
     "residue",
     "screens/test_trouble.py",
     "ssh",
