@@ -45,6 +45,18 @@ def clean(text: object, limit: int = LONGEST) -> str:
     return cleaned if len(cleaned) <= limit else cleaned[: limit - 1] + "…"
 
 
+def escaped(text: str) -> str:
+    """Return a text with every character that cannot be seen as ``\\uXXXX``. JSON stays the same JSON."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _in_digits(one) for one in text)
+
+
+def _in_digits(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def cell_width(text: str) -> int:
     """Return the most cells that any terminal uses for a text, so that no row becomes longer than counted.
 

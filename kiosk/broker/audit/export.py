@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +17,14 @@ import msgspec
 from kiosk.broker.audit.source import DatabaseSource, Members, Stored
 from kiosk.broker.record.chain import FIELDS
 from kiosk.errors import ConfigError
+from kiosk.text import escaped
 
 _FILE_MODE = 0o600
-# A spreadsheet evaluates a cell that begins like this, and names come from outside.
-_FORMULA_STARTS = ("=", "+", "-", "@")
+# A spreadsheet calculates a cell that begins with one of these, in East Asia also with the wide and small forms.
+_ACTS = r"[=+\-@＝＋－＠﹦﹢﹣﹫]"
+# With another separator than the comma, a cell begins within one of ours. A quote or a blank before it may be dropped.
+_SEPARATORS = frozenset(",;|")
+_BEFORE_ACT = re.compile(rf'\A(?={_ACTS})|(?<![\s",;|])[\s",;|]++(?={_ACTS})')
 
 
 def pieces(source: DatabaseSource, form: str) -> Iterator[bytes]:
@@ -28,9 +33,12 @@ def pieces(source: DatabaseSource, form: str) -> Iterator[bytes]:
 
 
 def line(members: Members) -> bytes:
-    """Return a row as JSON, with invalid text replaced: such a row does not hold anyway, but stays readable."""
+    """Return a row as JSON that no terminal obeys.
+
+    Invalid text is replaced: such a row does not hold anyway, but stays readable.
+    """
     readable = {name: _readable(value) for name, value in members.items()}
-    return msgspec.json.encode(readable)
+    return escaped(msgspec.json.encode(readable).decode()).encode()
 
 
 @contextlib.contextmanager
@@ -61,7 +69,7 @@ def _created(path: Path) -> BinaryIO:
 def _jsonl(source: DatabaseSource) -> Iterator[bytes]:
     head = source.head() or {}
     named = {name: head.get(name) for name in ("origin", "version", "n", "hash", "sealed")}
-    yield msgspec.json.encode({"record": named}) + b"\n"
+    yield line({"record": named}) + b"\n"
     for item in source.items():
         if isinstance(item, Stored):
             yield line({"checkpoint": item.members}) + b"\n"
@@ -74,14 +82,21 @@ def _csv(source: DatabaseSource) -> Iterator[bytes]:
     writer = csv.writer(buffer)
     writer.writerow(FIELDS)
     for row in source.rows():
-        writer.writerow([_inert(row[name]) for name in FIELDS])
+        writer.writerow([inert(row[name]) for name in FIELDS])
         yield _taken(buffer)
     yield _taken(buffer)
 
 
-def _inert(value: object) -> object:
-    value = _readable(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+def inert(value: object) -> str:
+    """Return a cell that no spreadsheet calculates, whatever separates its cells, and that no terminal obeys."""
+    if value is None:
+        return ""
+    return _BEFORE_ACT.sub(_with_apostrophe, escaped(str(_readable(value))))
+
+
+def _with_apostrophe(found: re.Match[str]) -> str:
+    begins_a_cell = found.start() == 0 or not _SEPARATORS.isdisjoint(found[0])
+    return f"{found[0]}'" if begins_a_cell else found[0]
 
 
 def _readable(value: object) -> object:
