@@ -22,6 +22,7 @@ from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
 from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import HEAD, SINK
+from kiosk.broker.sinks.address import sink_name
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError
@@ -57,7 +58,7 @@ class State(Collector):
                 unsigned.add_metric([], head.n - head.signed)
                 reached = _reached(connection)
                 for sink in self._config.sink:
-                    name = f"{sink.kind} {sink.url}".strip()
+                    name = sink_name(sink)
                     backlog.add_metric([name], head.n - reached.get(name, 0))
         yield from (rows, unsigned, backlog)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kiosk.broker.sinks import JOURNAL, PORTS
+from kiosk.broker.sinks.address import expected_instead, sink_name
 from kiosk.checks import files
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, together
 from kiosk.checks.trust import Service, connect, trust
@@ -32,7 +33,13 @@ def sinks(settings: Sequence[SinkSettings], clock: Clock) -> Finding:
 
 def _one(settings: SinkSettings, key: str, clock: Clock) -> Finding:
     url = settings.url or (JOURNAL if settings.kind == "journald" else "")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        expected = expected_instead(url)
+    except ValueError:
+        return failed(f"{key}.url is not an address for {settings.kind}", f"correct {key}.url; {_FORMS}")
+    if expected:
+        return failed(f"{key}.url: {expected}", f"correct {key}.url; {_FORMS}")
     place = Path(parts.path)
     if settings.token_file and (opened := files.secret(settings.token_file, "the token")).level is not Level.PASS:
         return opened
@@ -54,7 +61,7 @@ def _one(settings: SinkSettings, key: str, clock: Clock) -> Finding:
                 return failed(f"{key}.url is not an address for {settings.kind}", f"correct {key}.url; {_FORMS}")
     except Wrong as wrong:
         return wrong.finding
-    return passed(url)
+    return passed(sink_name(settings))
 
 
 def _service(settings: SinkSettings, url: str, key: str, scheme: str) -> Service:

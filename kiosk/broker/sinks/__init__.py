@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from kiosk.broker.sinks.address import expected_instead, sink_name
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.journald import Journald
 from kiosk.broker.sinks.json_lines import JsonLines
@@ -38,11 +39,12 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClo
     """
     workers: list[Worker] = []
     for number, one in enumerate(settings):
-        name = f"{one.kind} {one.url}".strip()
+        sink = _sink(one, number)
+        name = sink_name(one)
         if name in [worker.name for worker in workers]:
             raise _unfit(number, "expected each sink only once")
         offsets = Offsets(database, name, clock)
-        workers.append(Worker(name, _sink(one, number), offsets, clock, required=one.mode == _REQUIRED))
+        workers.append(Worker(name, sink, offsets, clock, required=one.mode == _REQUIRED))
     return Delivery(workers, clock)
 
 
@@ -53,8 +55,8 @@ def _sink(settings: SinkSettings, number: int) -> Sink:
         port = parts.port
     except ValueError:
         raise _unfit(number, f"expected {_FORMS[settings.kind]}") from None
-    if parts.username or parts.password:
-        raise _unfit(number, "expected an address without user or password; a webhook has token_file")
+    if expected := expected_instead(url):
+        raise _unfit(number, expected)
     match settings.kind, parts.scheme:
         case "file", "file" if _absolute(parts):
             return JsonLines(Path(parts.path))
