@@ -36,6 +36,8 @@ def main() -> None:
             target = HERE / f"{name}.txt"
             command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
             command += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"]
+            # Building a source archive would run it.
+            command += ["--only-binary", ":all:", "--emit-build-options"]
             command += ["--python-version", "3.11", "--output-file", str(target), str(needs)]
             if widest:
                 command += ["--constraints", str(widest)]
