@@ -26,6 +26,7 @@ from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Tokens
 from kiosk.clock import Clock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, Listen
+from kiosk.config.loading import expect_closed
 from kiosk.errors import ConfigError
 from kiosk.net import serving
 from kiosk.net.http import UNIX_PREFIX, timeouts
@@ -45,6 +46,7 @@ def serve(
     clock: ThreadClock | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes. Logs to stderr. Raises ConfigError at the start."""
+    expect_closed_files(config)
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock)
@@ -72,6 +74,19 @@ def serve(
             until_stdin_closes=until_stdin_closes,
             grace_seconds=config.graph.total_seconds + _WRITING_SECONDS,
         )
+
+
+def expect_closed_files(config: BrokerConfig) -> None:
+    """Refuse to start while others can open a file with a secret, or replace what is in it. Raises ConfigError."""
+    secrets = [
+        (config.graph.certificate, "the certificate with its private key"),
+        (config.graph.passphrase_file, "the passphrase"),
+        (config.listen.key, "the private key"),
+        *((sink.token_file, "the token") for sink in config.sink),
+    ]
+    for path, what in secrets:
+        if path:
+            expect_closed(path, what)
 
 
 def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:

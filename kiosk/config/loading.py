@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +42,20 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigError(path, f"expected {what} in UTF-8") from None
     except OSError as error:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
+
+
+def expect_closed(path: Path, what: str) -> None:
+    """Refuse a file with a secret that others may open, or that its group may change. Raises ConfigError.
+
+    Its group may read it: that is how root gives a file to a service.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+        expected = f"expected {what} to be closed to others, and to its group for writing"
+        raise ConfigError(path, f"{expected} (chmod g-w,o-rwx); its mode is {mode:04o}")
 
 
 def file_versions(paths: Iterable[Path | None]) -> object:

@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 from kiosk.broker import logs
 from kiosk.broker.record.chain import Checkpoint
 from kiosk.broker.record.schema import stamp
+from kiosk.config.loading import expect_closed
 from kiosk.errors import ConfigError
 
 _KEY_MODE = 0o600
@@ -168,8 +168,7 @@ def _make(path: Path) -> Ed25519PrivateKey:
 
 
 def _load(path: Path) -> Ed25519PrivateKey:
-    if path.stat().st_mode & stat.S_IRWXO:
-        raise ConfigError(path, "expected the key that signs checkpoints to be closed to others (chmod 600)")
+    expect_closed(path, "the key that signs checkpoints")
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -258,9 +258,10 @@ def test_invalid_keys(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"expected an Ed25519 private key in PEM"):
             open_record(config(url, key), ManualClock())
     key.write_bytes(pem(Ed25519PrivateKey.generate()))
-    key.chmod(0o644)
-    with pytest.raises(ConfigError, match="closed to others"):
-        open_record(config(url, key), ManualClock())
+    for mode in (0o644, 0o604, 0o660):
+        key.chmod(mode)
+        with pytest.raises(ConfigError, match=rf"closed to others.* its mode is {mode:04o}"):
+            open_record(config(url, key), ManualClock())
     key.chmod(0o640)
     with open_record(config(url, key), ManualClock()).running():
         assert not (tmp_path / "record.key").exists()
