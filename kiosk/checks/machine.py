@@ -1,4 +1,4 @@
-"""Checks of the machine: whether a key could leave memory by a core dump, a debugger, swap or reuse.
+"""Checks of the machine: whether a key could leave memory by a core dump, a debugger, swap or reuse, and who types.
 
 The programs protect themselves (``kiosk/process/hardening.py``). These settings are a second line of defence, so a
 wrong one is a warning.
@@ -51,6 +51,20 @@ def tracing(side: _Any) -> Finding:
     return warning(f"kernel.yama.ptrace_scope is {scope}", f"kernel.yama.ptrace_scope = 2; {_AGAIN}")
 
 
+def typing(side: _Any) -> Finding:
+    """Check whether a process may type into the terminal that it runs on."""
+    try:
+        allowed = _read(side.root, "proc/sys/dev/tty/legacy_tiocsti")
+    except NotChecked:
+        return warning(
+            "this kernel lets every process type into its terminal (no dev.tty.legacy_tiocsti)",
+            "use Linux 6.2 or newer",
+        )
+    if allowed == "0":
+        return passed("no process may type into its terminal")
+    return warning(f"dev.tty.legacy_tiocsti is {allowed}", f"dev.tty.legacy_tiocsti = 0; {_AGAIN}")
+
+
 def swap(side: _Any) -> Finding:
     """Check whether memory is written to a disk."""
     places = [line.split()[0] for line in _read(side.root, "proc/swaps").splitlines()[1:] if line.split()]
@@ -84,6 +98,7 @@ def freed_memory(side: _Any) -> Finding:
 CHECKS: Sequence[Check[_Any]] = (
     Check("core-dumps", "the kernel's settings", core_dumps),
     Check("tracing", "the kernel's settings", tracing),
+    Check("typing", "the kernel's settings", typing),
     Check("swap", "the kernel's settings", swap),
     Check("freed-memory", "the kernel's settings", freed_memory),
 )

@@ -257,6 +257,12 @@ KIOSK_CASES = {
     "a kernel without Yama": Case(
         machine("proc/sys/kernel/yama/ptrace_scope", None), "tracing", WARN, "no Yama", "a kernel with Yama"
     ),
+    "typing into another's terminal": Case(
+        machine("proc/sys/dev/tty/legacy_tiocsti", "1"), "typing", WARN, "is 1", "dev.tty.legacy_tiocsti = 0"
+    ),
+    "a kernel that cannot forbid that": Case(
+        machine("proc/sys/dev/tty/legacy_tiocsti", None), "typing", WARN, "no dev.tty.legacy_tiocsti", "Linux 6.2"
+    ),
     "swap on a disk": Case(
         machine("proc/swaps", "Filename\tType\n/dev/zram0 partition\n/dev/sda3 partition"),
         "swap",

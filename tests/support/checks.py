@@ -43,6 +43,7 @@ MACHINE = {
     "proc/sys/kernel/core_pattern": "|/bin/false",
     "proc/sys/fs/suid_dumpable": "0",
     "proc/sys/kernel/yama/ptrace_scope": "2",
+    "proc/sys/dev/tty/legacy_tiocsti": "0",
     "proc/swaps": "Filename\tType\tSize\tUsed\tPriority",
     "proc/cmdline": "quiet init_on_free=1",
     "proc/sys/kernel/osrelease": "6.1.0",
