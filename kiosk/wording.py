@@ -44,6 +44,7 @@ SIGN_IN_HELP = N_(
     "Type a code only if you see it on the terminal in front of you. Somebody who sends you a code wants to sign in"
     " as you."
 )
+LET_GO = N_("Let go of Enter, then press it again")
 CONFIRM_HELP = N_(
     "Compare the name and the address with your own.\n\n"
     "If they are not yours, press Esc: somebody else has signed in with the code of this terminal. Nothing of"

@@ -87,7 +87,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self._substitutes = charset.Substitutes(self.charset)
         self._ticking: Timer | None = None
         self._user_code = ""
-        self._ui = FullScreenUI(self, context, ticket=self.guard.ticket)
+        self._ui = FullScreenUI(self, context, ticket=self.guard.ticket, repeats=self.guard.repeats)
 
     def on_app_blur(self) -> None:
         """Hide the key when the terminal reports that it lost the focus: the person looks elsewhere."""

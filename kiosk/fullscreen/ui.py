@@ -34,12 +34,21 @@ class FullScreenUI:
     """Implements ``kiosk.visit.ui.VisitUI`` with screens."""
 
     def __init__(
-        self, host: ScreenHost, context: VisitContext, *, ticket: Callable[[KioskError, Device | None], str]
+        self,
+        host: ScreenHost,
+        context: VisitContext,
+        *,
+        ticket: Callable[[KioskError, Device | None], str],
+        repeats: Callable[[], bool],
     ) -> None:
-        """``ticket`` returns the text for a ticket about an error."""
+        """``ticket`` returns the text for a ticket about an error.
+
+        ``repeats`` returns whether the last key press may come from a key that is held down.
+        """
         self._host = host
         self._context = context
         self._ticket = ticket
+        self._repeats = repeats
         self._clock = context.clock
         self._organisation = context.config.organisation
         self._welcome: WelcomeScreen | None = None
@@ -85,7 +94,7 @@ class FullScreenUI:
     async def confirm(self, person: Person) -> Identity:
         from kiosk.screens.confirm import ConfirmScreen
 
-        return await self._host.show(ConfirmScreen(person, self._clock))
+        return await self._host.show(ConfirmScreen(person, self._clock, self._repeats))
 
     async def devices(self, devices: Sequence[Device], *, chosen: str) -> Device | None:
         from kiosk.screens.devices import DevicesScreen

@@ -124,7 +124,7 @@ class LinearKiosk:
             if guard.ending:
                 return
             guard.pressed(key)
-        self._talk.press(key)
+        self._talk.press(key, repeated=guard.repeats())
 
     def _lock(self) -> None:
         if self.guard.visit:

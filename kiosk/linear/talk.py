@@ -37,11 +37,15 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """The current step of the visit: its help text, its clock, and whether idleness counts."""
+    """The current step of the visit: its help text, its clock, and whether idleness counts.
+
+    ``held`` is called for an Enter that may come from a key that is held down. It then answers nothing.
+    """
 
     help: str = ""
     idle_counts: Callable[[], bool] = _never
     tick: Callable[[], None] = _nothing
+    held: Callable[[], None] | None = None
 
 
 class Talk:
@@ -78,14 +82,16 @@ class Talk:
         """Drop the question and what was being typed."""
         self._entry = self._answer = None
 
-    def press(self, key: str) -> None:
-        """Handle one key."""
+    def press(self, key: str, *, repeated: bool = False) -> None:
+        """Handle one key. ``repeated``: it may come from a key that is held down."""
         self.pressed += 1
         entry, answer = self._entry, self._answer
         if key == "f10":
             self._lock()
         elif entry is None or answer is None or answer.done():
             return
+        elif key == ENTER and repeated and self.step.held:
+            self.step.held()
         elif key == ENTER:
             answer.set_result(entry.text.strip())
         elif key == ESCAPE:

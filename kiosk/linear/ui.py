@@ -37,6 +37,7 @@ from kiosk.wording import (
     AND_THEN,
     AT_THE_MAC,
     CONFIRM_HELP,
+    LET_GO,
     NETWORK,
     REASON_HELP,
     REASON_PROMPT,
@@ -240,7 +241,15 @@ class LinearUI:
             elif mark := announcer.due():
                 self._talk.say(_("{time} left to answer.").format(time=spoken(mark)))
 
-        self._begin(Step(CONFIRM_HELP, tick=tick), 2)
+        told = False
+
+        def held() -> None:
+            nonlocal told
+            if not told:
+                self._talk.say(_(LET_GO))
+            told = True
+
+        self._begin(Step(CONFIRM_HELP, tick=tick, held=held), 2)
         who = f"{_('You are signed in as')} {person.name}, {person.address}"
         question = _("Is this you? Press Enter if it is, type {no} if not. You have {time}.")
         self._talk.say(who)

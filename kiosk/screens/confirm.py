@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from textual.widget import Widget
 
@@ -13,20 +13,25 @@ from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import CONFIRM_SECONDS, Identity
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.prose import Prose
-from kiosk.wording import CONFIRM_HELP
+from kiosk.wording import CONFIRM_HELP, LET_GO
 
 
 class ConfirmScreen(KioskScreen[Identity]):
-    """Waits for Enter. No answer in time ends the visit."""
+    """Waits for Enter. No answer in time ends the visit.
+
+    A key that is held down answers nothing: a stranger may have signed in while it lay on the keyboard.
+    """
 
     step = 2
     key_hints = (("Enter", N_("Yes, go on")), ("Esc", N_("No, not me")))
     idle_counts = False
     help_text = CONFIRM_HELP
 
-    def __init__(self, person: Person, clock: Clock) -> None:
+    def __init__(self, person: Person, clock: Clock, repeats: Callable[[], bool] = lambda: False) -> None:
+        """``repeats`` returns whether the last key press may come from a key that is held down."""
         super().__init__()
         self._person = person
+        self._repeats = repeats
         self._deadline = Deadline.after(clock, CONFIRM_SECONDS)
 
     def content(self) -> Iterable[Widget]:
@@ -34,7 +39,7 @@ class ConfirmScreen(KioskScreen[Identity]):
         yield Prose(_("You are signed in as"), classes="label")
         yield Prose(self._person.name, classes="value", id="person-name")
         yield Prose(self._person.address, classes="value quiet", id="person-address")
-        yield Prose(_("Press Enter if this is you"), classes="call")
+        yield Prose(_("Press Enter if this is you"), classes="call", id="question")
         yield Countdown(self._deadline, _("Time to answer  {time}"))
 
     def tick(self) -> None:
@@ -43,7 +48,10 @@ class ConfirmScreen(KioskScreen[Identity]):
             self.answer(Identity.UNANSWERED)
 
     def action_enter(self) -> None:
-        self.answer(Identity.MINE)
+        if self._repeats():
+            self.query_one("#question", Prose).say(_(LET_GO))
+        else:
+            self.answer(Identity.MINE)
 
     def action_escape(self) -> None:
         self.answer(Identity.NOT_MINE)

@@ -78,6 +78,10 @@ class VisitGuard:
         if not self._held.down(key):
             self._last_input = self.clock.now()
 
+    def repeats(self) -> bool:
+        """Whether the last key press may come from a key that is held down."""
+        return self._held.repeats
+
     def tick(self, *, idle_counts: bool) -> float | None:
         """End the visit if a time limit has passed. Returns the seconds until the idle lock once it is near, else None.
 

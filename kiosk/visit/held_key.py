@@ -15,11 +15,14 @@ class HeldKey:
         self._clock = clock
         self._key = ""
         self._since = self._last = clock.now()
+        # Whether the last press may be a repeat: the same key as before it, without a pause.
+        self.repeats = False
 
     def down(self, key: str) -> bool:
         """Note a key press. Returns True if the key has been held too long to be a sign of a person."""
         now = self._clock.now()
-        if key != self._key or now - self._last > _REPEAT_GAP_SECONDS:
+        self.repeats = key == self._key and now - self._last <= _REPEAT_GAP_SECONDS
+        if not self.repeats:
             self._key, self._since = key, now
         self._last = now
         return now - self._since >= PATIENCE_SECONDS

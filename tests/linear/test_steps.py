@@ -10,7 +10,7 @@ from kiosk import i18n
 from kiosk.clock import Deadline
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
 from kiosk.identity import DeviceCode
-from kiosk.linear.keys import BACKSPACE, ESCAPE
+from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
 from kiosk.visit.answers import LANGUAGE_SECONDS, AfterCard, Choice, Identity, Network, SignInOutcome
 from kiosk.wording import NETWORK
 from tests.support.linear_terminal import LinearTerminal
@@ -52,6 +52,19 @@ async def test_is_it_you(terminal: LinearTerminal, typed: str, answer: Identity)
     await terminal.settled()
     await terminal.type(typed)
     assert await task is answer
+
+
+async def test_a_held_enter_does_not_say_who_one_is(terminal: LinearTerminal) -> None:
+    task = asyncio.create_task(terminal.ui.confirm(PERSON))
+    await terminal.settled()
+    for _ in range(60):
+        terminal.talk.press(ENTER, repeated=True)
+        text = await terminal.settled()
+    assert text.count("Let go of Enter") == 1
+    assert PERSON.name in text
+    assert not task.done()
+    await terminal.type("")
+    assert await task is Identity.MINE
 
 
 async def test_a_long_list_of_macs_is_read_in_pieces(terminal: LinearTerminal) -> None:

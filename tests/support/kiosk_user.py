@@ -29,6 +29,11 @@ class PhoneClock(SystemClock):
     def __init__(self) -> None:
         self.answered = asyncio.Event()
 
+        self.skipped = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.skipped
+
     async def sleep(self, seconds: float) -> None:
         await self.answered.wait()
         self.answered.clear()
@@ -77,6 +82,10 @@ class KioskUser:
         async with self.running.sandbox.phone() as phone:
             await phone.decline(await self.code())
         self.phone_answered()
+
+    def let_go(self) -> None:
+        """Let a moment pass without a key press."""
+        self._clock.skipped += 2.0
 
     def phone_answered(self) -> None:
         """Let the kiosk poll for the token."""

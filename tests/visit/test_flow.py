@@ -23,6 +23,7 @@ from tests.support.broker import running_broker
 from tests.support.kiosk_user import KEY, PATIENCE_SECONDS, kiosk_user
 from tests.support.screen_app import CONFIG
 from tests.support.services import Services, services
+from tests.support.time_limit import TimeLimit
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,22 @@ async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Ser
         await person.until("You are signed out")
     endings = [row["outcome"] for row in running.broker.rows("release.closed")]
     assert endings == ["hidden"]
+
+
+async def test_a_held_enter_does_not_say_who_one_is(running: Services) -> None:
+    async with kiosk_user(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        limit = TimeLimit(PATIENCE_SECONDS)
+        while "Is this you?" not in person.text and not limit.passed():
+            await person.press("enter")
+        await person.press(*["enter"] * 20)
+        assert "Let go of Enter" in await person.until("Is this you?")
+        person.let_go()
+        await person.press("enter")
+        await person.until("Which Mac is locked?")
+    assert running.broker.rows("release") == []
 
 
 async def test_enter_alone_walks_from_the_key_to_the_end(running: Services) -> None:

@@ -28,5 +28,17 @@ def test_another_key_or_a_pause_is_a_person() -> None:
     assert presses([*held, ("a", 2.0)])[-1] is False
 
 
+def test_a_repeat_is_told_from_a_press() -> None:
+    clock = ManualClock()
+    held = HeldKey(clock)
+    said = []
+    # A keyboard waits up to 0.7 s before it begins to repeat.
+    for key, pause in [("a", 0), ("a", 0.7), ("a", 0.05), ("b", 0.05), ("b", 0.05), ("b", 1.1), ("b", 0.05)]:
+        clock.advance(pause)
+        held.down(key)
+        said.append(held.repeats)
+    assert said == [False, True, True, False, True, False, True]
+
+
 def test_a_patient_person_is_never_taken_for_a_book() -> None:
     assert not any(presses([("down", 1.2)] * 100))
