@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, inspect, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from kiosk.broker import logs
@@ -39,6 +40,9 @@ LONGEST_RELEASE = timedelta(seconds=2 * LONGEST_GRAPH_SECONDS)
 _DEVICE = ("device_id", "device_name", "serial", "owner_type")
 _PERSON = ("tid", "oid", "name", "address", "roles", "uti", "visit_key")
 _FARTHEST_BACK = timedelta(days=1)
+# The longest reveal that a kiosk may be configured for is an hour; what it says of one follows at once.
+LONGEST_REPORT = timedelta(hours=2)
+_UNREPORTED_BACK = timedelta(days=7)
 # An arbitrary number, the same for all brokers: of two that start at once only one may create the tables.
 _STARTING = 0x6B696F736B
 
@@ -82,6 +86,7 @@ class Ledger:
         self._check_end(connection)
         # On a shared database another broker may still be working on a younger one.
         self._settle(connection, younger=connection.dialect.name == "sqlite")
+        self._close_unreported(connection, since=self.clock.utc() - _UNREPORTED_BACK)
         self.add(connection, Entry(Event.STARTED))
         if self.configuration and self.configuration.digest != _configured(connection):
             self.add(connection, self.configuration)
@@ -89,7 +94,9 @@ class Ledger:
 
     def keep_house(self, connection: Connection) -> None:
         """Close what another broker's crash left open, and append a checkpoint if one is due."""
-        self._settle(connection, younger=False, since=self.clock.utc() - _FARTHEST_BACK)
+        since = self.clock.utc() - _FARTHEST_BACK
+        self._settle(connection, younger=False, since=since)
+        self._close_unreported(connection, since=since)
         self.append_checkpoint(connection, due_only=True)
 
     def stop(self, connection: Connection) -> None:
@@ -217,10 +224,28 @@ class Ledger:
             open_ones = open_ones.where(RECORD.c.time > stamp(since))
         if not younger:
             open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - LONGEST_RELEASE))
-        for row in connection.execute(open_ones).all():
+        self._close_as_unknown(connection, open_ones, "was left open: it may have been seen")
+
+    def _close_unreported(self, connection: Connection, *, since: datetime) -> None:
+        """Append an ``unknown`` ending to each key handed over ``since`` of which no kiosk can report an end any more.
+
+        Supervisor and visit of that kiosk were killed, or it lost its power or its network.
+        """
+        ending = RECORD.alias()
+        over = (
+            select(ending.c.n)
+            .where(ending.c.release_id == RECORD.c.release_id, ending.c.event.in_([Event.CLOSED, Event.REFUSED]))
+            .exists()
+        )
+        handed_over = select(*COLUMNS).where(RECORD.c.event == Event.DONE, ~over).order_by(RECORD.c.n)
+        late = self.clock.utc() - LONGEST_REPORT
+        unreported = handed_over.where(RECORD.c.time > stamp(since), RECORD.c.time < stamp(late))
+        self._close_as_unknown(connection, unreported, "was handed over, and no kiosk said how its reveal ended")
+
+    def _close_as_unknown(self, connection: Connection, releases: Select[Any], why: str) -> None:
+        for row in connection.execute(releases).all():
             entry = replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN)
-            about = entry.release_id, entry.device_id
-            logs.LOG.warning("release=%s of device=%s was left open: it may have been seen", *about)
+            logs.LOG.warning("release=%s of device=%s %s", entry.release_id, entry.device_id, why)
             self.add(connection, entry)
 
 

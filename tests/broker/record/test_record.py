@@ -17,6 +17,7 @@ from sqlalchemy import event, select
 
 from kiosk.broker.record.chain import Appended, Row
 from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.ledger import LONGEST_REPORT
 from kiosk.broker.record.schema import RECORD, Entry, Event
 from kiosk.broker.record.writer import Limit, Limits, Record
 from kiosk.errors import ConfigError, LimitReached, PersonLimit, RecordUnavailable, ReleaseUnknown
@@ -249,6 +250,37 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
     assert (unknown[0]["serial"], unknown[0]["oid"]) == ("s", "o")
     # The first thing that a new start writes.
     assert [row["event"] for row in rows(url)][6:9] == ["broker.stopped", "release.closed", "broker.started"]
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+async def test_a_key_whose_end_no_kiosk_reported_is_closed_in_the_end(url: str, *, at_start: bool) -> None:
+    clock = ManualClock()
+    done = replace(INTENDED, event=Event.DONE)
+    ends = [
+        replace(INTENDED, release_id="told", event=Event.CLOSED, outcome="hidden"),
+        replace(INTENDED, release_id="thrown away", event=Event.REFUSED, outcome="sink_unavailable"),
+    ]
+    with running(url, clock) as record:
+        for release in ("told", "thrown away", "untold"):
+            await record.intend(replace(INTENDED, release_id=release), limits())
+            await record.add(replace(done, release_id=release))
+        for end in ends:
+            await record.add(end)
+        clock.advance(LONGEST_REPORT.total_seconds() - 60)
+        await record.intend(replace(INTENDED, release_id="young"), limits())
+        await record.add(replace(done, release_id="young"))
+        for late in (0, 61):
+            clock.advance(late)
+            if at_start:
+                with running(url, clock):
+                    pass
+            else:
+                record._writer.submit(record._transaction, record._ledger.keep_house).result()
+            unknown = [row["release_id"] for row in rows(url) if row["outcome"] == "unknown"]
+            assert unknown == (["untold"] if late else [])
+        # A kiosk that was away for all that time is still believed.
+        await record.append_closing(replace(INTENDED, release_id="untold", event=Event.CLOSED, outcome="hidden"))
+    assert events(url).count(("release.closed", "unknown")) == 1
 
 
 async def test_the_ending_of_a_release_that_was_written_off_too_early_is_kept(url: str) -> None:
