@@ -61,6 +61,9 @@ def main() -> None:
     # Ctrl-Z and Ctrl-\ work until the terminal is raw, and neither may stop a kiosk.
     for number in (signal.SIGTSTP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
+    if sys.argv[1:2] in (["run"], ["demo"]):
+        # The broker gets its socket from systemd; a kiosk gets nothing.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     given = dict(os.environ)
@@ -68,6 +71,10 @@ def main() -> None:
     well_started = sys.flags.safe_path and sys.flags.no_user_site and not sys.flags.ignore_environment
     if given != wanted or not well_started:
         os.execve(sys.executable, [sys.executable, *_FLAGS, "-m", "kiosk", *sys.argv[1:]], wanted)  # noqa: S606
+    from kiosk.process.hardening import harden
+
+    # Before anything else is imported: until then a process of the same user could attach to this one.
+    harden()
     from kiosk.cli.fast_path import run_directly
 
     if (code := run_directly(sys.argv[1:])) is not None:

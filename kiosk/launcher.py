@@ -19,7 +19,7 @@ from kiosk.models import Ending
 from kiosk.net.tls import tls_context
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
-from kiosk.process.hardening import harden, lock_memory
+from kiosk.process.hardening import lock_memory
 from kiosk.process.logging import log_loop_error, to_syslog
 from kiosk.supervisor import Supervisor
 from kiosk.terminal.recorders import find_recorders
@@ -63,7 +63,6 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
         tls_context(bundle)
     to_syslog("kiosk")
     i18n.use(config.look.language)
-    harden()
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
 

@@ -17,8 +17,9 @@ from kiosk.errors import new_reference
 from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
-from kiosk.process.hardening import die_with_parent, harden
+from kiosk.process.hardening import die_with_parent, harden, wait_for_end
 from kiosk.process.logging import log_socket, place_of
+from kiosk.terminal.caretaker import Caretaker
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.terminal import Terminal
 from kiosk.visit.context import VisitStart
@@ -28,6 +29,19 @@ from kiosk.wording import fault, out_of_order
 log = logging.getLogger(__name__)
 
 _STOPPING = (signal.SIGTERM, signal.SIGHUP)
+# Between visits the terminal is not raw: Ctrl-C, Ctrl-\ and Ctrl-Z would send signals.
+_FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
+# They mean nothing here, and would end the process.
+_WITHOUT_MEANING = (
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
 _LONGEST_PAUSE_SECONDS = 30.0
 _QUICK_SECONDS = 5.0
 _GRACE_SECONDS = 4.0
@@ -59,14 +73,14 @@ class Supervisor:
         self._linear = linear
         self._first_frame = FirstFrame()
         self._child = 0
+        self._caretaker: Caretaker | None = None
         self._stopped_by = 0
 
     def run(self) -> int:
         """Run visits, and return the exit code of the program."""
         for number in _STOPPING:
             signal.signal(number, self._stop)
-        # Between visits the terminal is not raw: Ctrl-C, Ctrl-\ and Ctrl-Z would send signals.
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN):
+        for number in (*_FROM_THE_TERMINAL, *_WITHOUT_MEANING):
             signal.signal(number, signal.SIG_IGN)
         failures = 0
         failed, disturbed, other_ui = "", False, False
@@ -83,6 +97,9 @@ class Supervisor:
             )
             code = self._one_visit(start)
             self._terminal.reset()
+            if self._caretaker:
+                self._caretaker.dismiss()
+                self._caretaker = None
             if left_open := open_reveals.left_open():
                 chosen = code in _IN_ORDER or code == 128 + signal.SIGTERM
                 self._tell_lost(left_open, Ending.LOST if chosen else Ending.CRASHED)
@@ -151,11 +168,24 @@ class Supervisor:
             if start.open_reveals:
                 start.open_reveals.broke("no new process")
             return EXIT_CRASH
+        self._caretaker = Caretaker(lambda: self._clean_up(start.open_reveals, child))
         if not self._once:
             self._load_modules(start, child)
         _, status = os.waitpid(child, 0)
         self._child = 0
         return os.waitstatus_to_exitcode(status)
+
+    def _clean_up(self, open_reveals: OpenReveals | None, child: int) -> None:
+        """In the caretaker: do what this process would have done after the visit, had it not been killed."""
+        # The kernel ends the visit with its supervisor, but a moment later.
+        wait_for_end(child, _GRACE_SECONDS)
+        if not self._terminal.reset():
+            self._terminal.reopen()
+            self._terminal.reset()
+        if open_reveals and (left_open := open_reveals.left_open()):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(_TELLING_SECONDS)
+            self._lost(left_open, Ending.CRASHED)
 
     def _load_modules(self, start: VisitStart, child: int) -> None:
         """Load modules for later visits, once the first visit has drawn its screen.

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import select
 import signal
 import sys
 
@@ -51,6 +52,18 @@ def die_with_parent(parent: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def wait_for_end(process: int, seconds: float) -> None:
+    """Wait until a process has ended that need not be a child, or until the time is over."""
+    if not hasattr(os, "pidfd_open"):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        gone = os.pidfd_open(process)
+        try:
+            select.select([gone], [], [], seconds)
+        finally:
+            os.close(gone)
 
 
 def _prctl(option: int, value: int) -> None:

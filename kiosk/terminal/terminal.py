@@ -57,8 +57,12 @@ class Terminal:
         self.name = names.pop().removeprefix("/dev/")
         self._settings: list[Any] = termios.tcgetattr(0)
 
-    def reset(self) -> None:
-        """Clean up after a visit, whatever the state of the terminal: overprint, erase, reset modes and settings."""
+    def reset(self) -> bool:
+        """Clean up after a visit, whatever the state of the terminal: overprint, erase, reset modes and settings.
+
+        Returns False if the terminal is gone, or hung up.
+        """
+        cleaned = False
         sequence = _MODES_OFF + OVERPRINT_AND_ERASE + _LEAVE
         if os.environ.get("TERM") == "linux":
             sequence += _LINUX_CONSOLE
@@ -68,8 +72,17 @@ class Terminal:
             termios.tcsetattr(0, termios.TCSANOW, self._settings)
             os.set_blocking(1, False)
             os.write(1, sequence.encode())
+            cleaned = True
         with contextlib.suppress(OSError):
             os.set_blocking(1, True)
+        return cleaned
+
+    def reopen(self) -> None:
+        """Open the terminal again. The kernel hangs it up when the first process of its session ends."""
+        with contextlib.suppress(OSError):
+            opened = os.open(f"/dev/{self.name}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            for descriptor in (0, 1, 2):
+                os.dup2(opened, descriptor)
 
     @staticmethod
     def say(words: str) -> None:

@@ -204,6 +204,37 @@ def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
         kiosk.wait_for("cannot be reached")
 
 
+def test_signals_without_a_meaning_have_no_effect(tmp_path: Path) -> None:
+    numbers = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO]
+    with terminal(*run(tmp_path)) as kiosk:
+        kiosk.wait_for(WELCOME)
+        child = visits(kiosk)[0]
+        for number in (*numbers, signal.SIGRTMIN, signal.SIGRTMAX):
+            child.send_signal(number)
+            kiosk.kill(number)
+        kiosk.press(ENTER)
+        kiosk.wait_for("cannot be reached")
+        assert visits(kiosk) == [child]
+
+
+def test_a_descriptor_that_another_program_left_open_is_closed(tmp_path: Path) -> None:
+    """The kiosk would keep its own terminal alive if it held the other end of it."""
+    master, slave = pty.openpty()
+    command = [*KIOSK, *run(tmp_path)]
+    with subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, pass_fds=(master,)
+    ) as kiosk:
+        os.close(slave)
+        seen = b""
+        while WELCOME.encode() not in seen:
+            seen += os.read(master, 65536)
+        os.close(master)
+        try:
+            assert kiosk.wait(10) == EXIT_LOST
+        finally:
+            kiosk.kill()
+
+
 def test_a_hangup_ends_everything(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     with subprocess.Popen(
