@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -47,7 +48,7 @@ def record(tmp_path: Path) -> str:
 
 def cells(table: str, separator: str, *, quoted: bool = True) -> Iterator[str]:
     # What is a quote to one program is a character of the cell to another.
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     for row in csv.reader(io.StringIO(table, newline=""), delimiter=separator, quoting=quoting):
         yield from row
 
