@@ -32,7 +32,7 @@ class Proof:
 PROOFS = (
     Proof(
         "No key, token or code in any process's memory after 20 visits of each kind",
-        ("tests/residue", "tests/broker/test_residue.py", "--residue-runs=20"),
+        ("tests/residue", "tests/broker/test_residue.py", "--residue-runs=20", "--dist=worksteal"),
     ),
     Proof(
         "No key without an intention on the record after 200 kills of the broker, and each acknowledged row after "
