@@ -17,7 +17,7 @@ from cryptography import x509
 from kiosk.checks.result import Wrong
 from kiosk.clock import Clock
 from kiosk.net.http import UNIX_PREFIX, read_limited, timeouts
-from kiosk.net.tls import tls_context
+from kiosk.net.tls import no_authorities, tls_context
 from kiosk.text import clean
 
 CONNECT_SECONDS = 5.0
@@ -120,7 +120,9 @@ def fetch(service: Service, url: str, clock: Clock) -> Response:
     """Return the response to a GET, over https or a unix socket. Raises Wrong."""
     if service.url.startswith(UNIX_PREFIX):
         client = httpx.Client(
-            transport=httpx.HTTPTransport(uds=service.url.removeprefix(UNIX_PREFIX)),
+            transport=httpx.HTTPTransport(
+                uds=service.url.removeprefix(UNIX_PREFIX), verify=no_authorities(), trust_env=False
+            ),
             trust_env=False,
             timeout=timeouts(CONNECT_SECONDS, _READ_SECONDS),
         )

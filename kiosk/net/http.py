@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from kiosk.net.tls import tls_context
+from kiosk.net.tls import no_authorities, tls_context
 
 UNIX_PREFIX = "unix:"
 _CONNECT_SECONDS = 5.0
@@ -31,7 +31,8 @@ def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeo
     """Return a client for our broker at ``unix:/path`` or ``https://host``. Raises ConfigError."""
     timeout = timeout or timeouts(read=60)
     if url.startswith(UNIX_PREFIX):
-        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX_PREFIX), limits=_LIMITS)
+        path = url.removeprefix(UNIX_PREFIX)
+        transport = httpx.AsyncHTTPTransport(uds=path, verify=no_authorities(), trust_env=False, limits=_LIMITS)
         return httpx.AsyncClient(transport=transport, base_url="http://broker", trust_env=False, timeout=timeout)
     return httpx.AsyncClient(
         base_url=url, verify=tls_context(ca_bundle), trust_env=False, timeout=timeout, limits=_LIMITS, http2=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from pathlib import Path
 
@@ -28,3 +29,9 @@ def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(ca_bundle, f"expected certificates in PEM: {error.strerror or error}") from None
     return context
+
+
+@functools.cache
+def no_authorities() -> ssl.SSLContext:
+    """Return the context for a Unix socket, where TLS is not used: without one, httpx loads authorities each time."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

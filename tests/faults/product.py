@@ -29,6 +29,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.models import Person
 from kiosk.net.serving import server_tls, unix_socket
+from kiosk.net.tls import no_authorities
 from kiosk.sandbox.app import Sandbox
 from kiosk.sandbox.certificates import Certificates
 from kiosk.sandbox.faults import Fault, Faults
@@ -103,7 +104,7 @@ class Product:
         self._forward: httpx.AsyncClient | None = None
         settings = broker_config(self.directory, place, graph={"read_seconds": 4, **LIMITS}, rules=_UNLIMITED)
         self.settings = settings
-        self.rows = RunningBroker(settings, httpx.Client(trust_env=False))
+        self.rows = RunningBroker(settings, httpx.Client(verify=no_authorities(), trust_env=False))
         self.record: Record = open_record(settings, self.clock)
 
     @contextlib.asynccontextmanager
@@ -111,7 +112,8 @@ class Product:
         """Start everything that all cells share."""
         socket = self.place / "b"
         # One connection per request: the broker could close a kept one just as it is used again.
-        transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=httpx.Limits(max_keepalive_connections=0))
+        limits = httpx.Limits(max_keepalive_connections=0)
+        transport = httpx.AsyncHTTPTransport(uds=str(socket), verify=no_authorities(), limits=limits)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(self.record.running())
             self._forward = await stack.enter_async_context(

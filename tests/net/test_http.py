@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from kiosk.net.http import retry_after
+from kiosk.net.http import retry_after, service_client
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
 HOUR = 3600.0
@@ -39,3 +41,10 @@ def test_how_long_a_server_wants_us_to_wait(value: str, date: str, seconds: floa
     if value.isascii():
         assert retry_after(httpx.Headers({"Retry-After": value, "Date": date})) == seconds
     assert retry_after({}) is None
+
+
+async def test_a_client_for_a_socket_ignores_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    async with service_client(f"unix:{tmp_path}/broker.sock") as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/healthz")

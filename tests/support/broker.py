@@ -35,7 +35,7 @@ from kiosk.config.loading import load
 from kiosk.models import Problem, ReleaseRequest
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.net.serving import server_tls
-from kiosk.net.tls import tls_context
+from kiosk.net.tls import no_authorities, tls_context
 from kiosk.secret import VisitKeys, release_info
 from tests.support.time_limit import TimeLimit
 
@@ -252,6 +252,6 @@ def to_toml(config: BrokerConfig) -> str:
 
 def _client(url: str, ca_bundle: Path | None) -> httpx.Client:
     if url.startswith(UNIX_PREFIX):
-        transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX))
+        transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX), verify=no_authorities())
         return httpx.Client(transport=transport, base_url="http://broker", timeout=30, trust_env=False)
     return httpx.Client(base_url=url, verify=tls_context(ca_bundle), timeout=30, trust_env=False)
