@@ -59,3 +59,22 @@ def test_the_program_really_runs_in_it() -> None:
     )
     assert done.stdout.startswith("kiosk, version ")
     assert done.stderr == ""
+
+
+def test_nothing_can_attach_before_anything_else_is_imported() -> None:
+    code = """
+import ctypes, sys, types
+from kiosk.__main__ import main
+stand_in = types.ModuleType("kiosk.cli.fast_path")
+def run_directly(words):
+    loaded = {name.partition(".")[0] for name in sys.modules}
+    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), loaded & {"click", "textual", "httpx", "msgspec", "ssl"})
+    return 0
+stand_in.run_directly = run_directly
+sys.modules["kiosk.cli.fast_path"] = stand_in
+main()
+"""
+    command = [sys.executable, "-P", "-s", "-c", code]
+    done = subprocess.run(command, env=environment({}), capture_output=True, text=True, check=True, timeout=30)
+    # PR_GET_DUMPABLE: a process that is not dumpable cannot be traced by its own user.
+    assert done.stdout == "0 set()\n"
