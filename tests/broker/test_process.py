@@ -33,6 +33,7 @@ from tests.support.broker import (
     wait_for,
 )
 from tests.support.sandbox import RunningSandbox
+from tests.support.time_limit import slowness
 
 KEY = "*/getFileVaultKey"
 
@@ -163,7 +164,8 @@ def test_an_ending_broker_leaves_its_successor_the_socket(sandbox: RunningSandbo
     path = place / "broker.sock"
     (place / "next").mkdir()
     following = broker_config(sandbox.directory, place / "next", listen={"url": f"unix:{path}"})
-    sandbox.fault(KEY, "delay", seconds=3, times=1)
+    # Longer than the second broker takes to start.
+    sandbox.fault(KEY, "delay", seconds=min(3 * slowness(), 12), times=1)
     with contextlib.ExitStack() as stack:
         first = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
         broker = stack.enter_context(broker_process(first, place))

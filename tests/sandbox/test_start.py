@@ -147,7 +147,7 @@ def test_a_grown_tenant_and_faults_from_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     config = json.dumps({"directory": str(tmp_path / "s"), "remove_files": True})
-    command = [sys.executable, "-m", "tests.support.sandbox", config]
+    command = [sys.executable, "-m", "tests.support.sandbox_process", config]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["url"].startswith("https://localhost:")

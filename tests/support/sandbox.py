@@ -17,9 +17,9 @@ import msgspec
 from kiosk.clock import SystemClock
 from kiosk.net.tls import tls_context
 from kiosk.sandbox.phone import Phone
-from kiosk.sandbox.server import Ready, serve
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.tenant.directory import Device, Directory, Person, load_directory
+from tests.support.sandbox_process import as_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,8 +126,13 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
     The default polling interval is one second, so that no test waits five for a token.
     """
     whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
-    config = msgspec.convert(whole, SandboxConfig, dec_hook=_path)
-    command = [sys.executable, "-m", "tests.support.sandbox", msgspec.json.encode(config, enc_hook=str).decode()]
+    config = msgspec.convert(whole, SandboxConfig, dec_hook=as_path)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.sandbox_process",
+        msgspec.json.encode(config, enc_hook=str).decode(),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdin
         assert process.stdout
@@ -147,20 +152,3 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
             process.stdin.close()
             process.wait(timeout=15)
     assert process.returncode == 0
-
-
-def _path(kind: type[Any], value: object) -> Any:
-    return kind(value)
-
-
-def _announce(ready: Ready) -> None:
-    words = {"url": ready.url, "directory": str(ready.directory), "admin_token": ready.admin_token}
-    print(json.dumps(words), flush=True)
-
-
-if __name__ == "__main__":
-    serve(
-        msgspec.json.decode(sys.argv[1], type=SandboxConfig, dec_hook=_path),
-        until_stdin_closes=True,
-        on_ready=_announce,
-    )
