@@ -27,9 +27,12 @@ from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError
 from kiosk.net import serving
+from kiosk.net.connections import ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX
 
 _DAY = 86_400.0
+# A few collectors, each with one connection.
+_LIMITS = ConnectionLimits(connections=16, per_address=16)
 
 
 class State(Collector):
@@ -133,6 +136,12 @@ class Observed:
             route = scope["route"].path if "route" in scope else "other"
             self._metrics.request(route, status, seconds)
             logs.event("request", logging.DEBUG, method=scope["method"], route=route, status=status, seconds=seconds)
+
+
+def server(metrics: Metrics, clock: Clock) -> serving.Server:
+    """Return the server for the metrics listener, with places of its own for connections."""
+    app: Any = MetricsApp(metrics)
+    return serving.Server(app, limits=_LIMITS, clock=clock, lifespan=False, grace_seconds=1)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.credential import Credential
 from kiosk.broker.graph.requests import Backoff, GraphHttp
 from kiosk.broker.metrics import Metrics
-from kiosk.broker.monitoring import MetricsApp, Observed, State
+from kiosk.broker.monitoring import Observed, State
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
@@ -29,6 +29,7 @@ from kiosk.config.broker import BrokerConfig, Listen
 from kiosk.config.loading import expect_closed
 from kiosk.errors import ConfigError
 from kiosk.net import serving
+from kiosk.net.connections import ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX, timeouts
 from kiosk.net.tls import tls_context
 
@@ -36,6 +37,7 @@ _HTTPS_PORT = 443
 _BACKOFF = Backoff()
 # How long a release may write to a slow record, in addition to its calls to Graph.
 _WRITING_SECONDS = 20
+_FEWEST_HANDSHAKES = 16
 
 
 def serve(
@@ -63,17 +65,17 @@ def serve(
     ):
         metrics.watch(state)
         logs.event("listening", url=config.listen.url, version=__version__)
-        app = Observed(create_app(service), metrics, clock)
-        beside = (MetricsApp(metrics), second) if second else None
-        serving.serve(
-            app,
-            sock,
+        server = serving.Server(
+            Observed(create_app(service), metrics, clock),
+            limits=limits(config.listen).within_descriptors(),
+            clock=clock,
             tls=tls,
-            beside=beside,
-            on_ready=on_ready,
-            until_stdin_closes=until_stdin_closes,
             grace_seconds=config.graph.total_seconds + _WRITING_SECONDS,
+            on_ready=on_ready,
+            draining=serving.Draining(config.listen.drain_seconds, service.drain),
         )
+        beside = (monitoring.server(metrics, clock), second) if second else None
+        serving.serve(server, sock, beside=beside, until_stdin_closes=until_stdin_closes)
 
 
 def expect_closed_files(config: BrokerConfig) -> None:
@@ -97,6 +99,18 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
     tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client, metrics), clock)
     return Service(config.rules, tokens, Graph(config.graph, http, clock), record, clock, metrics)
+
+
+def limits(listen: Listen) -> ConnectionLimits:
+    """Return the limits on connections as configured."""
+    return ConnectionLimits(
+        connections=listen.connections,
+        per_address=min(listen.connections_per_address, listen.connections),
+        handshakes_per_second=max(_FEWEST_HANDSHAKES, listen.connections / 4),
+        handshake_seconds=listen.request_seconds,
+        head_seconds=listen.request_seconds,
+        body_seconds=listen.request_seconds,
+    )
 
 
 @contextlib.contextmanager

@@ -22,11 +22,18 @@ LONGEST_GRAPH_SECONDS = 300
 
 
 class Listen(Section, frozen=True, kw_only=True):
-    """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM)."""
+    """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM).
+
+    ``request_seconds`` limits each of handshake, head and body. ``drain_seconds`` pass between a signal and the end.
+    """
 
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     certificate: Path | None = None
     key: Path | None = None
+    connections: Annotated[int, Meta(ge=16, le=16_384)] = 256
+    connections_per_address: Annotated[int, Meta(ge=1, le=16_384)] = 16
+    request_seconds: Annotated[int, Meta(ge=1, le=60)] = 10
+    drain_seconds: Annotated[int, Meta(ge=0, le=60)] = 0
 
 
 class TokenSettings(Section, frozen=True, kw_only=True):

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
 import ssl
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from kiosk.clock import Clock
 from kiosk.config.loading import file_versions
 from kiosk.errors import ConfigError
+from kiosk.net.connections import Acceptor, Connection, ConnectionLimits
+from kiosk.net.limited_http import LimitedHttp
+from kiosk.net.log_limit import LimitedLogger
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
@@ -29,6 +35,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 128
 _SOCKET_MODE = 0o660
 _GRACE_SECONDS = 5
+_FLUSH_SECONDS = 5.0
 _FIRST_FROM_SYSTEMD = 3
 
 
@@ -57,113 +64,176 @@ class _UnixListener(socket.socket):
         super().close()
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
+@dataclass(frozen=True)
+class Draining:
+    """What happens between the signal to stop and the end: ``begin`` is called, then everything is served for a time.
+
+    Balancers see in that time that this server is about to go, and send nothing more.
+    """
+
+    seconds: float = 0
+    begin: Callable[[], None] = lambda: None
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with its own way to accept connections."""
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        *,
+        limits: ConnectionLimits,
+        clock: Clock,
+        tls: Tls | None = None,
+        lifespan: bool = True,
+        grace_seconds: int = _GRACE_SECONDS,
+        on_ready: Callable[[], None] = lambda: None,
+        draining: Draining | None = None,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                http="h11",
+                ws="none",
+                lifespan="on" if lifespan else "off",
+                timeout_graceful_shutdown=grace_seconds,
+                timeout_keep_alive=math.ceil(limits.idle_seconds),
+                proxy_headers=False,
+            )
+        )
+        self._limits = limits
+        self.clock = clock
+        # uvicorn's own file arguments would prompt on the terminal for the passphrase of a key.
+        self._tls = renewed_tls(tls) if tls else None
         self._on_ready = on_ready
+        self._draining = draining or Draining()
+        self._drain: asyncio.Task[None] | None = None
+        self.acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
+        await super().startup([])
+        if not self.started:
+            return
+        for sock in sockets or []:
+            acceptor = Acceptor(sock, self._protocol, self._limits, self.clock, self._tls)
+            acceptor.start()
+            self.acceptors.append(acceptor)
+        self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close idle connections at once, before uvicorn's own shutdown.
 
         A client with an idle TLS connection notices the end only when it reads again; uvicorn would wait for it.
         """
+        for acceptor in self.acceptors:
+            acceptor.stop()
+        if self._drain:
+            self._drain.cancel()
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             if connection.transport is not None and (cycle is None or cycle.response_complete):
                 connection.transport.abort()
         await super().shutdown(sockets)
+        for acceptor in self.acceptors:
+            acceptor.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal and return, so that the caller's own clean-up still runs."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stop)
+        """Leave signals to ``serve``, which stops all servers of the process."""
         yield
 
-    def _stop(self) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop after draining, or at once if that has begun already."""
+        if at_once or self._drain or not self._draining.seconds:
+            self.should_exit = True
+        else:
+            self._draining.begin()
+            self._drain = asyncio.get_running_loop().create_task(self._stop_later())
+
+    async def _stop_later(self) -> None:
+        await self.clock.sleep(self._draining.seconds)
         self.should_exit = True
 
-
-class _Beside(_Server):
-    """A second server in the same process. Leaves the signals to the first."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config, on_ready=lambda: None)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def _protocol(self, connection: Connection) -> LimitedHttp:
+        return LimitedHttp(self.config, self.server_state, self.lifespan.state, connection, self._limits, self.clock)
 
 
 def serve(
-    app: ASGIApplication,
+    server: Server,
     sock: socket.socket,
     *,
-    tls: Tls | None = None,
-    beside: tuple[ASGIApplication, socket.socket] | None = None,
-    on_ready: Callable[[], None] = lambda: None,
+    beside: tuple[Server, socket.socket] | None = None,
     until_stdin_closes: bool = False,
-    grace_seconds: int = _GRACE_SECONDS,
+    until: Future[None] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP.
 
-    With ``until_stdin_closes``, stop then as well: a child must not outlive its parent. ``beside`` is a second
-    application on its own socket, without TLS; it stops with the first. Requests that are still running then have
-    ``grace_seconds`` to finish.
+    With ``until_stdin_closes`` or ``until``, stop then as well: a child must not outlive its parent. ``beside`` is a
+    second server on its own socket; it stops with the first.
     """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        http="h11",
-        ws="none",
-        lifespan="on",
-        timeout_graceful_shutdown=grace_seconds,
-        proxy_headers=False,
-        # uvicorn's own file arguments would prompt on the terminal for the passphrase of a key.
-        ssl_context_factory=(lambda _config, _default: renewed_tls(tls)) if tls else None,
-    )
-    server = _Server(config, on_ready)
-    asyncio.run(_serve(server, sock, beside, until_stdin_closes))
+    asyncio.run(_serve(server, sock, beside, until_stdin_closes, until))
 
 
 async def _serve(
-    server: uvicorn.Server,
+    server: Server,
     sock: socket.socket,
-    beside: tuple[ASGIApplication, socket.socket] | None,
+    beside: tuple[Server, socket.socket] | None,
     until_stdin_closes: bool,
+    until: Future[None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
+
+    def stop(_done: object) -> None:
+        with contextlib.suppress(RuntimeError):
+            # Raised when the loop has ended by itself meanwhile.
+            loop.call_soon_threadsafe(setattr, server, "should_exit", True)
 
     def on_stdin() -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
-            server.should_exit = True
+            server.stop(at_once=True)
 
+    # Return on a signal, so that the caller's own clean-up still runs.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, server.stop)
+    if until:
+        until.add_done_callback(stop)
     if until_stdin_closes:
         loop.add_reader(sys.stdin.fileno(), on_stdin)
-    if beside is None:
-        await server.serve(sockets=[sock])
-        return
-    application, second_socket = beside
-    second = _Beside(
-        uvicorn.Config(application, log_config=None, access_log=False, server_header=False, http="h11", ws="none",
-                       lifespan="off", timeout_graceful_shutdown=1, proxy_headers=False)
-    )  # fmt: skip
-    running = asyncio.create_task(second.serve(sockets=[second_socket]))
+    async with limited_log(server.clock):
+        if beside is None:
+            await server.serve(sockets=[sock])
+            return
+        second, second_socket = beside
+        running = asyncio.create_task(second.serve(sockets=[second_socket]))
+        try:
+            await server.serve(sockets=[sock])
+        finally:
+            second.stop(at_once=True)
+            await running
+
+
+@contextlib.asynccontextmanager
+async def limited_log(clock: Clock) -> AsyncIterator[None]:
+    """Bound what peers can make uvicorn log, such as a line for each request that is no HTTP."""
+    logger, limit = logging.getLogger("uvicorn.error"), LimitedLogger(clock, "http")
+
+    async def flush() -> None:
+        while True:
+            await clock.sleep(_FLUSH_SECONDS)
+            limit.flush()
+
+    flushing = asyncio.create_task(flush())
+    logger.addFilter(limit)
     try:
-        await server.serve(sockets=[sock])
+        yield
     finally:
-        second.should_exit = True
-        await running
+        flushing.cancel()
+        logger.removeFilter(limit)
+        limit.flush(now=True)
 
 
 def server_tls(tls: Tls) -> ssl.SSLContext:

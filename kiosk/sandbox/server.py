@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from kiosk.clock import Clock, SystemClock
+from kiosk.net.connections import ConnectionLimits
+from kiosk.net.serving import Server, tcp_socket
 from kiosk.net.serving import serve as serve_app
-from kiosk.net.serving import tcp_socket
 from kiosk.sandbox.app import Sandbox
 from kiosk.sandbox.certificates import make_certificates
 from kiosk.sandbox.files import Files, write_all
 from kiosk.sandbox.settings import SandboxConfig
+
+# Broker and tests ask from one address, and may ask for much.
+_LIMITS = ConnectionLimits(connections=2048, per_address=2048, handshakes_per_second=100_000)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,14 @@ def serve(
             tls = write_all(files, config, tenant, base, certificates, sandbox.admin_token)
             ready = Ready(base, files.directory, sandbox.admin_token)
             app: Any = sandbox  # Starlette and uvicorn type ASGI differently
-            serve_app(app, sock, tls=tls, on_ready=lambda: on_ready(ready), until_stdin_closes=until_stdin_closes)
+            server = Server(
+                app,
+                tls=tls,
+                limits=_LIMITS.within_descriptors(),
+                clock=SystemClock(),
+                on_ready=lambda: on_ready(ready),
+            )
+            serve_app(server, sock, until_stdin_closes=until_stdin_closes)
         finally:
             if config.remove_files or not config.directory:
                 files.remove()

@@ -18,7 +18,6 @@ from typing import Any
 
 import httpx
 import msgspec
-import uvicorn
 from sqlalchemy import Engine, select
 
 from kiosk.broker.graph.requests import Backoff
@@ -27,14 +26,14 @@ from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import RECORD
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
-from kiosk.broker.server import build, listening
+from kiosk.broker.server import build, limits, listening
 from kiosk.broker.sinks import open_sinks
 from kiosk.clock import SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
 from kiosk.models import Problem, ReleaseRequest
 from kiosk.net.http import UNIX_PREFIX
-from kiosk.net.serving import server_tls
+from kiosk.net.serving import Server
 from kiosk.net.tls import no_authorities, tls_context
 from kiosk.secret import VisitKeys, release_info
 from tests.support.time_limit import TimeLimit
@@ -179,15 +178,8 @@ def running_broker(
     record = open_record(config, clock, [sinks] if config.sink else [])
     app: Any = create_app(build(config, record, clock, backoff))
     with listening(config.listen) as (sock, tls), sinks.running(), record.running():
-        settings = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            http="h11",
-            ssl_context_factory=(lambda _config, _default: server_tls(tls)) if tls else None,
-        )
-        server = uvicorn.Server(settings)
+        # A test that moves its clock does not mean the connections of its client.
+        server = Server(app, limits=limits(config.listen), clock=SystemClock(), tls=tls)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([sock])))
         thread.start()
         try:
