@@ -23,7 +23,7 @@ from kiosk.errors import (
     SealBroken,
     Unavailable,
 )
-from kiosk.models import TERMINAL_HEADER, VISIT_HEADER, Message, Problem
+from kiosk.models import TERMINAL_HEADER, VISIT_HEADER, Health, Message, Problem
 
 # The version of the interface. It changes with the interface, and not with each version of the program.
 VERSION = "1.0"
@@ -111,11 +111,15 @@ def _responses(operation: Operation) -> dict[str, Any]:
     good: dict[str, Any] = {"description": http.HTTPStatus(operation.status).description, "headers": _NO_STORE}
     if operation.returns:
         good["content"] = _content(operation.returns)
-    bad = {
+    bad: dict[str, Any] = {
         "description": "A problem document; its type ends in a stable code.",
         "content": _content(Problem, problems.MEDIA_TYPE),
     }
-    return {str(operation.status): good} | {str(status): bad for status in operation.problems}
+    responses = {str(operation.status): good} | {str(status): bad for status in operation.problems}
+    if operation.returns is Health:
+        stopping = {"description": "About to stop (`healthy` is false), or a problem document."}
+        responses["503"] = stopping | {"content": bad["content"] | _content(Health)}
+    return responses
 
 
 def _content(kind: type[Message], media_type: str = JSON) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import msgspec
@@ -10,17 +11,44 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kiosk.broker import logs
+from kiosk.clock import Clock
 from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid
 from kiosk.models import Problem
+from kiosk.net.log_limit import LogLimit
 from kiosk.process.logging import place_of
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = {"cache-control": "no-store"}
+# In a minute, for each code.
+_LINES = 30
 
 
-def answer(request: Request, error: Exception) -> Response:
-    """Log a request that failed, in one line, and return the response to it."""
-    ours = _ours(error)
+class Problems:
+    """Answers requests that failed, and logs each in one line.
+
+    Anybody can send requests without a token, so of these only so many lines are written in a minute, and then a count.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._limit = LogLimit(clock, _report, _LINES)
+
+    def answer(self, request: Request, error: Exception, *, signed_in: bool) -> Response:
+        """Log a request that failed, and return the response to it."""
+        ours = _ours(error)
+        if not ours.counted and (signed_in or self._limit.admits(ours.code)):
+            logs.refusal(f"{request.method} {request.scope['path']}", ours)
+        return _response(ours, error)
+
+    def flush(self, *, now: bool = False) -> None:
+        """Log the counts of a minute that is over or, with ``now``, of this one."""
+        self._limit.flush(now=now)
+
+
+def _report(code: str, count: int) -> None:
+    logs.event("refused.counted", logging.WARNING, code=code, cause=f"{count} more without a token")
+
+
+def _response(ours: KioskError, error: Exception) -> Response:
     status, headers = ours.status, dict(NO_STORE)
     if isinstance(error, HTTPException):
         status = error.status_code
@@ -29,7 +57,6 @@ def answer(request: Request, error: Exception) -> Response:
         headers["retry-after"] = str(math.ceil(ours.retry_after))
     if status == 401:
         headers["www-authenticate"] = "Bearer"
-    logs.refusal(f"{request.method} {request.scope['path']}", ours)
     return Response(msgspec.json.encode(document(ours, status)), status, headers, MEDIA_TYPE)
 
 

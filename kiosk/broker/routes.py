@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from kiosk import __version__
 from kiosk.broker import logs, problems
 from kiosk.broker.service import Service
 from kiosk.broker.visitor import SignedIn, Visitor
+from kiosk.clock import Clock
 from kiosk.errors import RequestInvalid, RouteUnknown
 from kiosk.models import (
     TERMINAL_HEADER,
@@ -35,11 +37,14 @@ from kiosk.models import (
     ReleaseRequest,
     Session,
 )
+from kiosk.net.connections import trust
 from kiosk.text import clean
 
 LARGEST_BODY = 64 * 1024
 JSON = "application/json"
 _VISIT_IN_LOG = 16
+_FLUSH_SECONDS = 5.0
+_SIGNED_IN = "kiosk.signed_in"
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Message | None]])
 
@@ -129,17 +134,20 @@ async def lost(service: Service, visitor: Visitor, release_id: str, body: Releas
     await service.lost(visitor, release_id, body)
 
 
-@_operation("GET", "/healthz", tag="operation")
+@_operation("GET", "/healthz", 503, tag="operation")
 async def healthz(service: Service) -> Health:
-    """Confirm that the broker runs."""
-    return Health(version=__version__)
+    """Confirm that this broker runs and is not about to stop.
+
+    Depends on nothing that brokers share: a balancer that asks here never takes all of them out at once.
+    """
+    return Health(healthy=not service.draining, version=__version__)
 
 
 @_operation("GET", "/readyz", 503, tag="operation")
 async def readyz(service: Service) -> Health:
-    """Confirm that the record can be written and sign-ins can be checked."""
+    """Confirm that the record can be written and sign-ins can be checked, as seen in the last seconds."""
     await service.ready()
-    return Health(version=__version__)
+    return Health(healthy=not service.draining, version=__version__)
 
 
 def create_app(service: Service) -> ASGIApp:
@@ -147,16 +155,21 @@ def create_app(service: Service) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
+        counting = asyncio.create_task(_flush(answers, service.clock))
         try:
             yield
         finally:
+            counting.cancel()
+            answers.flush(now=True)
             await service.close()
 
+    answers = problems.Problems(service.clock)
     paths: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, []).append(operation)
-    routes = [Route(path, _Resource(service, operations)) for path, operations in paths.items()]
-    router = Router(routes, redirect_slashes=False, default=_unknown, lifespan=lifespan)
+    routes = [Route(path, _Resource(service, operations, answers)) for path, operations in paths.items()]
+    unknown = _Resource(service, (), answers)
+    router = Router(routes, redirect_slashes=False, default=unknown, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -167,11 +180,18 @@ def create_app(service: Service) -> ASGIApp:
     return app
 
 
-class _Resource:
-    """The ASGI application at one path."""
+async def _flush(answers: problems.Problems, clock: Clock) -> None:
+    while True:
+        await clock.sleep(_FLUSH_SECONDS)
+        answers.flush()
 
-    def __init__(self, service: Service, operations: Sequence[Operation]) -> None:
+
+class _Resource:
+    """The ASGI application at one path, or, without operations, at all paths that are unknown."""
+
+    def __init__(self, service: Service, operations: Sequence[Operation], answers: problems.Problems) -> None:
         self._service = service
+        self._answers = answers
         self._operations = {operation.method: operation for operation in operations}
         self._allow = {"allow": ", ".join((*self._operations, "OPTIONS"))}
 
@@ -180,10 +200,15 @@ class _Resource:
         try:
             response = await self._response(request)
         except Exception as error:
-            response = problems.answer(request, error)
+            response = self._answers.answer(request, error, signed_in=_is_signed_in(scope))
+        if self._service.draining or not _is_signed_in(scope):
+            # Each request without a good token costs a connection, and connections are limited.
+            response.headers["connection"] = "close"
         await response(scope, receive, send)
 
     async def _response(self, request: Request) -> Response:
+        if not self._operations:
+            raise RouteUnknown("no such route")
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=problems.NO_STORE | self._allow)
         operation = self._operations.get(request.method)
@@ -196,12 +221,13 @@ class _Resource:
             given["body"] = await _body(request, operation.body)
         returned = await operation.handler(self._service, **given)
         content = None if returned is None else msgspec.json.encode(returned)
-        return Response(content, operation.status, problems.NO_STORE, JSON if content else None)
+        status = 503 if isinstance(returned, Health) and not returned.healthy else operation.status
+        return Response(content, status, problems.NO_STORE, JSON if content else None)
 
 
-async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
-    response = problems.answer(Request(scope), RouteUnknown("no such route"))
-    await response(scope, receive, send)
+def _is_signed_in(scope: Scope) -> bool:
+    """Whether the token of this request was accepted."""
+    return scope.get(_SIGNED_IN, False) is True
 
 
 async def _visitor(service: Service, request: Request, operation: Operation) -> Visitor:
@@ -211,7 +237,10 @@ async def _visitor(service: Service, request: Request, operation: Operation) -> 
     if not operation.needs_token:
         return Visitor(None, clean(terminal))
     authorization = request.headers.get("authorization")
-    return await service.authenticate(authorization, terminal, visit_key, fresh=operation.fresh)
+    visitor = await service.authenticate(authorization, terminal, visit_key, fresh=operation.fresh)
+    request.scope[_SIGNED_IN] = True
+    trust(request.scope)
+    return visitor
 
 
 async def _body(request: Request, kind: type[Message]) -> Message:

@@ -13,6 +13,7 @@ from kiosk.broker.graph.encryption import key_warning
 from kiosk.broker.graph.managed_device import ManagedDevice, guid
 from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.metrics import Metrics
+from kiosk.broker.readiness import Readiness
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.releases import Releases
@@ -38,8 +39,6 @@ _MOST_LOOKED_INTO = 20
 _AT_ONCE = 4
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
-# How long one look at whether the broker is ready answers everybody who asks.
-_READY_SECONDS = 1.0
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -59,9 +58,10 @@ class Service:
         self._tokens = tokens
         self._graph = graph
         self._record = record
-        self._clock = clock
-        self._look: asyncio.Task[None] | None = None
-        self._looked_at = 0.0
+        self.clock = clock
+        self._readiness = Readiness(record, tokens, clock)
+        # Set when the broker is about to stop, and others should get the next requests.
+        self.draining = False
         self.metrics = metrics or Metrics(clock)
         self.releases = Releases(settings, graph, record, clock, self.metrics)
 
@@ -152,30 +152,27 @@ class Service:
         if not guid(release_id) or ending.how not in {Ending.LOST, Ending.CRASHED}:
             raise ReleaseUnknown("no id of a release that can be lost")
         entry = replace(visitor.entry(Event.CLOSED), release_id=release_id.lower(), outcome=ending.how)
-        await self._record.append_loss(entry)
-        logs.event("release.closed", release=entry.release_id, how=ending.how)
+        if await self._record.append_loss(entry):
+            logs.event("release.closed", release=entry.release_id, how=ending.how)
 
     async def ready(self) -> None:
         """Return if a release has what it needs here: a record that can be written, and keys to check tokens with.
 
-        Anybody may ask, and the answer costs a write: all who ask within a second share one. Raises Unavailable.
+        Anybody may ask; the answer is a recent one. Raises Unavailable.
         """
-        if self._look is None or (self._look.done() and self._clock.now() - self._looked_at >= _READY_SECONDS):
-            self._look = asyncio.create_task(self._look_whether_ready())
-        await asyncio.shield(self._look)
+        await self._readiness.check()
+
+    def drain(self) -> None:
+        """Say from now on that this broker is about to stop. It serves everything until it does."""
+        self.draining = True
+        logs.event("draining")
 
     async def close(self) -> None:
         """Finish the releases under way, then close all connections."""
+        await self._readiness.close()
         await self.releases.drain()
         await self._graph.close()
         await self._tokens.close()
-
-    async def _look_whether_ready(self) -> None:
-        try:
-            await self._record.check()
-            await self._tokens.ready()
-        finally:
-            self._looked_at = self._clock.now()
 
     def _let_in(self, visitor: SignedIn) -> None:
         if refusal := rules.person_refusal(visitor.caller.person, self._settings):
@@ -184,7 +181,7 @@ class Service:
     async def _note_refused(self, visitor: Visitor, refusal: TokenRefused) -> None:
         entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
-            await self._record.refuse(entry)
+            refusal.counted = not await self._record.refuse(entry)
         except RecordUnavailable as error:
             # The refusal stands: the person learns why, and the operator that it is missing from the record.
             logs.refusal(f"not recorded: token.refused {refusal.code}", error)

@@ -53,6 +53,8 @@ class KioskError(Exception):
         self.client_request_id = ""
         self.request_id = ""
         self.correlation_id = ""
+        # Whether the log gets only the number of such errors, because there are many.
+        self.counted = False
 
     def came_after(self, *, client_request_id: str, request_id: str) -> None:
         """Set the ids of the last request to Graph before this error. Microsoft's support finds the request by them."""

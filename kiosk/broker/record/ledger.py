@@ -162,6 +162,20 @@ class Ledger:
         if entry:
             one_visit(connection, entry)
 
+    def probe(self, connection: Connection) -> None:
+        """Write and take back a whole row, then do a trial. Raises RecordUnavailable.
+
+        The head is changed in place, which can succeed where a row finds no space, or no longer fits the table.
+        """
+        self.trial(connection)
+        head = self._head(connection)
+        row = Row.follow(head.n + 1, stamp(self.clock.utc()), Entry(Event.STARTED), head.hash)
+        taken_back = connection.begin_nested()
+        try:
+            connection.execute(insert(RECORD).values(row.members()))
+        finally:
+            taken_back.rollback()
+
     def _head(self, connection: Connection) -> _Head:
         """Lock the head against all other writers until the transaction ends, and return it."""
         found = connection.execute(select(*_HEAD).with_for_update()).first()

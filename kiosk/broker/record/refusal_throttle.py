@@ -1,13 +1,15 @@
-"""Throttles what refused tokens write into the record: a few rows a minute, and counts of the rest."""
+"""Throttles what refused tokens write into record and log: a few rows and lines a minute, and counts of the rest."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from kiosk.broker import logs
 from kiosk.broker.record.schema import Entry, kiosk_of, stamp
 from kiosk.clock import Clock
 
@@ -28,7 +30,7 @@ class _Count:
 
 @dataclass
 class RefusalThrottle:
-    """Decides which refusals get a row, and counts the others.
+    """Decides which refusals get a row and a line of the log, and counts the others.
 
     Anybody can send bad tokens under any kiosk's name, so the number of different names is bounded as well: beyond it,
     refusals are counted by their code alone.
@@ -102,6 +104,13 @@ class Counts:
             replace(similar, detail=f"{one.times} more, from {stamp(one.first)} to {stamp(one.last)}")
             for similar, one in self.counts.items()
         ]
+
+    def log(self) -> None:
+        """Log a line for each group, in place of the lines that its refusals did not get."""
+        for entry in self.entries():
+            logs.event(
+                "refused.counted", logging.WARNING, code=entry.outcome, terminal=entry.terminal, cause=entry.detail
+            )
 
     def give_back(self) -> None:
         """Return the counts to the throttle."""

@@ -82,7 +82,7 @@ class Record:
         Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one.
         """
         self.engine = open_engine(url)
-        self.lookup = Lookup(url)
+        self.lookup = Lookup(url, clock)
         self._clock = clock
         self._ledger = Ledger(clock, signing, configuration)
         self._subscribers = subscribers
@@ -121,14 +121,18 @@ class Record:
     async def add(self, entry: Entry) -> None:
         """Append an entry. It is durable when this returns. Raises RecordUnavailable."""
         await self._queued(lambda connection: self._ledger.add(connection, entry))
+        self.lookup.note(entry)
 
-    async def refuse(self, entry: Entry) -> None:
+    async def refuse(self, entry: Entry) -> bool:
         """Append that a token was refused, or only count it if there were many. Raises RecordUnavailable.
 
-        Counts are written within seconds of the end of their minute, and when the broker stops.
+        Returns whether it got a row. Counts are written and logged within seconds of the end of their minute, and when
+        the broker stops.
         """
-        if self._throttle.admits(entry):
-            await self.add(entry)
+        if not self._throttle.admits(entry):
+            return False
+        await self.add(entry)
+        return True
 
     async def intend(self, entry: Entry, limits: Limits) -> None:
         """Append the intention of a release if the limits allow it.
@@ -144,18 +148,22 @@ class Record:
         Raises ReleaseUnknown or RecordUnavailable.
         """
         await self._queued(lambda connection: self._ledger.append_closing(connection, entry))
+        self.lookup.note(entry)
 
-    async def append_loss(self, entry: Entry) -> None:
+    async def append_loss(self, entry: Entry) -> bool:
         """Record that a reveal ended with the process that showed it. Raises ReleaseUnknown or RecordUnavailable.
 
-        Anybody may report this, so the writer is asked only for the first report on a release that was made.
+        Returns whether that was news. Anybody may report this, so the writer is asked only for the first report on a
+        release that was made.
         """
         known = await self.lookup.events(entry.release_id)
         if Event.DONE not in known:
             raise ReleaseUnknown(f"no release {entry.release_id}")
         if entry.event in known:
-            return
+            return False
         await self._queued(lambda connection: self._ledger.append_loss(connection, entry))
+        self.lookup.note(entry)
+        return True
 
     async def append_session(self, entry: Entry) -> None:
         """Append that a visit begins, which binds the token to the visit. Raises TokenBound or RecordUnavailable."""
@@ -167,6 +175,10 @@ class Record:
         Raises TokenBound or RecordUnavailable.
         """
         await self._queued(lambda connection: self._ledger.trial(connection, entry))
+
+    async def probe(self) -> None:
+        """Return if a row could be appended now. Raises RecordUnavailable."""
+        await self._queued(self._ledger.probe)
 
     async def _queued(self, work: _Work) -> None:
         """Queue the work and return once it is durable and every required subscriber has confirmed it."""
@@ -263,6 +275,7 @@ class Record:
         except Exception:
             counts.give_back()
             raise
+        counts.log()
 
     def _keep_house(self) -> None:
         """Write what falls due without a request: counts, checkpoints, and the end of other brokers' releases."""

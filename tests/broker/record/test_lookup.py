@@ -13,6 +13,7 @@ from sqlalchemy import event, select
 
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.limits import Limits
+from kiosk.broker.record.lookup import READS_PER_SECOND
 from kiosk.broker.record.schema import HEAD, RECORD, Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
@@ -92,8 +93,10 @@ async def test_many_reports_at_once_are_noted_once(url: str) -> None:
 async def test_lookups_that_hang_are_bounded_and_delay_no_entry(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kiosk.broker.record.lookup._MOST_WAITING", 3)
     free = threading.Event()
+    with running(url) as first:
+        await released(first)
+    # What another broker released has to be looked up.
     with running(url) as record:
-        await released(record)
         event.listen(record.lookup.engine, "begin", lambda _: free.wait(30))
         reports = [asyncio.create_task(record.append_loss(LOST)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -109,13 +112,40 @@ async def test_lookups_that_hang_are_bounded_and_delay_no_entry(url: str, monkey
 async def test_a_lookup_that_hangs_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kiosk.broker.record.lookup._SECONDS", 0.1)
     free = threading.Event()
+    with running(url) as first:
+        await released(first)
+    # What another broker released has to be looked up.
     with running(url) as record:
-        await released(record)
         event.listen(record.lookup.engine, "begin", lambda _: free.wait(30))
         with pytest.raises(RecordUnavailable, match=r"no answer after 0\.1 s"):
             await record.append_loss(LOST)
         free.set()
     assert endings(url) == []
+
+
+async def test_its_own_releases_are_known_without_a_lookup(url: str) -> None:
+    with running(url) as record:
+        await released(record)
+        looked: list[object] = []
+        event.listen(record.lookup.engine, "begin", looked.append)
+        for _ in range(3):
+            await record.append_loss(LOST)
+        assert not looked
+    assert endings(url) == ["crashed"]
+
+
+async def test_so_many_lookups_a_second(url: str) -> None:
+    clock = ManualClock()
+    record = Record(url, clock)
+    with record.running():
+        for _ in range(READS_PER_SECOND):
+            with pytest.raises(ReleaseUnknown):
+                await record.append_loss(replace(LOST, release_id="x"))
+        with pytest.raises(RecordUnavailable, match="lookups in a second"):
+            await record.append_loss(replace(LOST, release_id="x"))
+        clock.advance(0.1)
+        with pytest.raises(ReleaseUnknown):
+            await record.append_loss(replace(LOST, release_id="x"))
 
 
 async def test_a_guessed_ending_does_not_keep_out_the_report(url: str) -> None:
