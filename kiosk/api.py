@@ -41,6 +41,8 @@ _LONGEST_CAUSE = 200
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
+# A balancer's own page, when it finds no broker that answers.
+_NO_BROKER = {502, 503, 504}
 _MALFORMED = (httpx.DecodingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -187,6 +189,8 @@ def _problem(status: int, content: bytes) -> KioskError:
     try:
         problem = msgspec.json.decode(content, type=Problem)
     except _MALFORMED:
+        if status in _NO_BROKER:
+            return BrokerUnreachable(f"status {status} of a balancer or proxy in front of the broker")
         return BrokerGarbled(f"status {status} without a problem document")
     error = from_code(
         problem.type.removeprefix(PROBLEM_TYPE),

@@ -99,6 +99,13 @@ ANSWERS = {
     "truncated": (HEAD + b"Content-Length: 100\r\n\r\n{", BrokerUnreachable),
     "endless": (HEAD + b"\r\n" + b"x" * (2 << 20), BrokerGarbled),
     "error without problem": (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", BrokerGarbled),
+    **{
+        f"a balancer's {status}": (
+            b"HTTP/1.1 %d No\r\nContent-Length: 13\r\n\r\n<html></html>" % status,
+            BrokerUnreachable,
+        )
+        for status in (502, 503, 504)
+    },
     "nested": (HEAD + b"Content-Length: %d\r\n\r\n" % len(DEEP) + DEEP, BrokerGarbled),
     "nested problem": (b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(DEEP) + DEEP, BrokerGarbled),
     "nothing": (b"", BrokerUnreachable),

@@ -20,7 +20,10 @@ class BrokerUnreachable(Unavailable):
     code = "broker_unreachable"
     sentence = N_("The kiosk gets no answer from the recovery service.")
     who = KIOSK
-    origin = "The kiosk cannot connect to `[broker] url`, or gets no answer in time."
+    origin = (
+        "The kiosk cannot connect to `[broker] url`, or gets no answer in time; or a balancer in front of it answers "
+        "502, 503 or 504 because it finds no broker."
+    )
 
 
 class BrokerGarbled(Unavailable):

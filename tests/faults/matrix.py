@@ -259,6 +259,9 @@ def expected(cell: Cell) -> str | None:
         return None
     for unreachable, nonsense, out_of_order in _FAMILIES:
         if unreachable in cell.call.codes:
+            if unreachable == "broker_unreachable" and busy and name != "500":
+                # So does a balancer speak when it has no broker.
+                return unreachable
             return unreachable if dead else nonsense if garbled else out_of_order if busy else None
     return None
 
