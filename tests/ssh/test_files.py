@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from kiosk.__main__ import environment
-from kiosk.config.broker import BrokerConfig
+from kiosk.config.broker import BrokerConfig, Listen
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
+from kiosk.net.connections import RESERVED_DESCRIPTORS
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
@@ -214,6 +215,32 @@ def test_what_a_shared_sshd_makes_of_the_match_block(machine: Machine) -> None:
     assert others["forcecommand"] == "none"
     assert others["x11forwarding"] == "yes"
     assert others["compression"] == "no"
+
+
+@pytest.mark.parametrize("block", ["ssh", "shared"])
+def test_one_address_cannot_take_all_places(machine: Machine, block: str) -> None:
+    """Nor all of them with connections that do not sign in, which end after ten seconds."""
+    machine.write(Path("/etc/ssh/sshd_config"), "Include /etc/ssh/sshd_config.d/*.conf\n")
+    machine.install(block)
+    own = ("-f", "/etc/recovery-kiosk/sshd_config") if block == "ssh" else ()
+    try:
+        said = effective(machine, "kiosk", *own)
+    finally:
+        machine.install("ssh")
+    assert said["logingracetime"] == "10"
+    assert 5 * int(said["persourcemaxstartups"]) <= int(said["maxstartups"].split(":")[2])
+    unit = (DEPLOY / "ssh/kiosk-sshd.socket").read_text()
+    most, of_one = (int(re.findall(rf"^{name}=(\d+)$", unit, re.MULTILINE)[0]) for name in PLACES)
+    assert 5 * of_one <= most
+
+
+PLACES = ("MaxConnections", "MaxConnectionsPerSource")
+
+
+def test_the_broker_may_open_what_its_limits_allow() -> None:
+    unit = (DEPLOY / "broker/kiosk-broker.service").read_text()
+    (descriptors,) = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)
+    assert int(descriptors) >= Listen().connections + RESERVED_DESCRIPTORS
 
 
 def test_the_administrators_sshd_does_not_take_the_kiosk(machine: Machine) -> None:
