@@ -77,6 +77,20 @@ def broker(side: Side[BrokerConfig]) -> Finding:
                 "write the client id of the registration Kiosk API into tokens.audience, without api://",
             )
         )
+    if not GUID.fullmatch(tokens.client):
+        findings.append(
+            failed(
+                f'tokens.client is "{tokens.client}", no GUID: no token passes',
+                "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
+            )
+        )
+    elif tokens.client.lower() in {tokens.audience.lower(), graph.client_id.lower()}:
+        findings.append(
+            failed(
+                "tokens.client is the id of another registration: no token passes",
+                "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
+            )
+        )
     if "/" in tokens.scope:
         findings.append(
             failed(f'tokens.scope is "{tokens.scope}"', "write the short name into tokens.scope: Session.Open")

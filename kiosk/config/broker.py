@@ -37,11 +37,15 @@ class Listen(Section, frozen=True, kw_only=True):
 
 
 class TokenSettings(Section, frozen=True, kw_only=True):
-    """Which tokens of the sign-in service are accepted, and how old a sign-in may be."""
+    """Which tokens of the sign-in service are accepted, and how old a sign-in may be.
+
+    ``client`` is the client id of the only application that may have asked for them: the kiosk's.
+    """
 
     authority: HttpsUrl
     tenant: Text
     audience: Text
+    client: Text
     scope: Text = "Session.Open"
     fresh_seconds: Seconds = 900
     ca_bundle: Path | None = None

@@ -69,6 +69,14 @@ class TokenWrongAudience(TokenRefused):
     origin = "The token's `aud` is not `[tokens] audience`."
 
 
+class TokenWrongClient(TokenRefused):
+    code = "token_client"
+    sentence = N_("The sign-in was made with another program than this kiosk.")
+    next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
+    who = SERVICE
+    origin = "The token's `azp` is not `[tokens] client`, or its `azpacr` is not 0: another application asked for it."
+
+
 class TokenWrongIssuer(TokenRefused):
     code = "token_issuer"
     origin = "The token's `iss` is not the issuer in the authority's discovery document."
@@ -77,7 +85,7 @@ class TokenWrongIssuer(TokenRefused):
 class TokenWrongTenant(TokenRefused):
     code = "token_tenant"
     sentence = N_("The account that you signed in with belongs to another organisation.")
-    origin = "The token's `tid` is not `[tokens] tenant`, or the person is a guest."
+    origin = "The token's `tid` is not `[tokens] tenant`, or the person is a guest by `idp`, `acct` or name (`#EXT#`)."
 
 
 class TokenWrongScope(TokenRefused):

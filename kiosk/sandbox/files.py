@@ -106,6 +106,7 @@ def write_all(
             "authority": authority_url,
             "tenant": tenant.id,
             "audience": tenant.kiosk_api.client_id,
+            "client": tenant.kiosk_client.client_id,
             "scope": tenant.kiosk_api.scopes[0],
             "ca_bundle": "ca.pem",
         },

@@ -35,6 +35,8 @@ def bad_token(sandbox: RunningSandbox, what: str) -> str:
             return sandbox.token("ada", iat=ago(9000), nbf=ago(9000), exp=ago(5400), auth_time=ago(9000))
         case "another audience":
             return sandbox.token("ada", aud="00000003-0000-0000-c000-000000000000")
+        case "another application":
+            return sandbox.token("ada", azp="99999999-2222-3333-4444-555555555555")
         case "unsigned":
             return sandbox.token("ada", signed="none")
         case "signed with our public key":
@@ -89,6 +91,7 @@ def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroke
         ("another tenant with its own key", "token_tenant", False),
         ("expired", "token_expired", True),
         ("another audience", "token_audience", True),
+        ("another application", "token_client", True),
         ("unsigned", "token_unsigned", False),
         ("signed with our public key", "token_signature", False),
         ("signed by somebody else", "token_signature", False),

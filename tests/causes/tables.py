@@ -35,6 +35,7 @@ TOKENS: dict[str, dict[str, Any]] = {
     "token_not_yet_valid": {"nbf": 4_000_000_000},
     "token_stale": {"auth_time": 1_000_000_000},
     "token_audience": {"aud": "another"},
+    "token_client": {"azp": "99999999-2222-3333-4444-555555555555"},
     "token_issuer": {"iss": "https://another.example/v2.0"},
     "token_tenant": {"tid": "99999999-2222-3333-4444-555555555555"},
     "token_scope": {"scp": "Another"},

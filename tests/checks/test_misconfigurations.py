@@ -401,6 +401,16 @@ BROKER_CASES = {
         "no GUID",
         "without api://",
     ),
+    "a client by its name": Case(
+        broker("tokens", client="Kiosk client"), "configuration", FAIL, "no token passes", "registration Kiosk client"
+    ),
+    "the API for the client": Case(
+        lambda installation: installation.broker["tokens"].update(client=installation.broker["tokens"]["audience"]),
+        "configuration",
+        FAIL,
+        "another registration",
+        "registration Kiosk client",
+    ),
     "a scope in full": Case(
         broker("tokens", scope="api://x/Session.Open"), "configuration", FAIL, "scope", "short name"
     ),

@@ -38,6 +38,7 @@ BROKER = """\
 authority = "https://login.example/tenant"
 tenant = "tenant"
 audience = "kiosk"
+client = "client"
 [graph]
 authority = "https://login.example/tenant"
 client_id = "broker"
@@ -144,57 +145,57 @@ KIOSK_MISTAKES = {
 }
 
 BROKER_MISTAKES = {
-    "missing table": ("[graph]", "[graph2]", "5: graph2: unknown key; did you mean graph?"),
-    "not a limit": ('"3/hour"', '"three"', '10: rules.per_person.0: expected a limit such as "3/hour" or "10/day"'),
+    "missing table": ("[graph]", "[graph2]", "6: graph2: unknown key; did you mean graph?"),
+    "not a limit": ('"3/hour"', '"three"', '11: rules.per_person.0: expected a limit such as "3/hour" or "10/day"'),
     "not a boolean": (
         'per_person = ["3/hour"]',
         'company_owned_only = "yes"',
-        "10: rules.company_owned_only: expected true or false",
+        "11: rules.company_owned_only: expected true or false",
     ),
     "not who": (
         'per_person = ["3/hour"]',
         'self_service = "staff"',
-        '10: rules.self_service: expected "everyone", "role" or "nobody"',
+        '11: rules.self_service: expected "everyone", "role" or "nobody"',
     ),
     "not a rule for reasons": (
         'per_person = ["3/hour"]',
         'reason = "maybe"',
-        '10: rules.reason: expected "off", "optional" or "required"',
+        '11: rules.reason: expected "off", "optional" or "required"',
     ),
     "not a pattern": (
         'per_person = ["3/hour"]',
         'reason_pattern = "("',
-        "10: rules.reason_pattern: expected a regular expression that RE2 understands: missing ): (",
+        "11: rules.reason_pattern: expected a regular expression that RE2 understands: missing ): (",
     ),
     "no pattern": (
         'per_person = ["3/hour"]',
         'reason_pattern = ""',
-        "10: rules.reason_pattern: expected a regular expression",
+        "11: rules.reason_pattern: expected a regular expression",
     ),
     "not a log level": (
         "[rules]",
         '[log]\nlevel = "loud"\n[rules]',
-        '10: log.level: expected "debug", "info" or "warning"',
+        '11: log.level: expected "debug", "info" or "warning"',
     ),
     "not a sink": (
         "[rules]",
         '[[sink]]\nkind = "file"\nmode = "required"\n[[sink]]\nkind = "mail"\nmode = "required"\n[rules]',
-        '13: sink.1.kind: expected "syslog", "journald", "file" or "webhook"',
+        '14: sink.1.kind: expected "syslog", "journald", "file" or "webhook"',
     ),
     "not a mode": (
         "[rules]",
         '[[sink]]\nkind = "file"\nmode = "maybe"\n[rules]',
-        '11: sink.0.mode: expected "required" or "best-effort"',
+        '12: sink.0.mode: expected "required" or "best-effort"',
     ),
     "sink without a mode": (
         "[rules]",
         '[[sink]]\nkind = "file"\n[rules]',
-        '9: sink.0.mode: missing; expected "required" or "best-effort"',
+        '10: sink.0.mode: missing; expected "required" or "best-effort"',
     ),
     "not an address for metrics": (
         "[rules]",
         '[metrics]\nlisten = "9100"\n[rules]',
-        "10: metrics.listen: expected unix:/path/to/socket or http://address:port",
+        "11: metrics.listen: expected unix:/path/to/socket or http://address:port",
     ),
 }
 
@@ -263,7 +264,7 @@ def test_a_release_cannot_outlast_the_moment_it_is_written_off(tmp_path: Path) -
     (tmp_path / "broker.pem").write_text("x")
     path = tmp_path / "broker.toml"
     path.write_text(BROKER.replace("[rules]", "total_seconds = 301\n[rules]"))
-    with pytest.raises(ConfigError, match=r":9: graph\.total_seconds: expected a whole number from 1 to 300"):
+    with pytest.raises(ConfigError, match=r":10: graph\.total_seconds: expected a whole number from 1 to 300"):
         load(path, BrokerConfig)
     path.write_text(BROKER.replace("[rules]", "total_seconds = 300\n[rules]"))
     assert timedelta(seconds=load(path, BrokerConfig).graph.total_seconds) <= LONGEST_RELEASE / 2
@@ -286,5 +287,5 @@ def test_a_folder_or_binary_is_no_configuration(tmp_path: Path) -> None:
 def test_a_file_that_it_names_must_be_readable(tmp_path: Path) -> None:
     path = tmp_path / "broker.toml"
     path.write_text(BROKER)
-    with pytest.raises(ConfigError, match=r":8: graph\.certificate: expected a file that can be read: .*broker\.pem"):
+    with pytest.raises(ConfigError, match=r":9: graph\.certificate: expected a file that can be read: .*broker\.pem"):
         load(path, BrokerConfig)

@@ -22,6 +22,7 @@ from tests.support.clock import ManualClock
 TENANT = "11111111-2222-3333-4444-555555555555"
 FOREIGN = "99999999-2222-3333-4444-555555555555"
 ISSUER = f"https://login.example/{TENANT}/v2.0"
+CLIENT = "cccccccc-2222-3333-4444-555555555555"
 AUDIENCE = "aaaaaaaa-2222-3333-4444-555555555555"
 OID = "bbbbbbbb-2222-3333-4444-555555555555"
 KEYS = {name: rsa.generate_private_key(public_exponent=65537, key_size=2048) for name in ("one", "two", "stranger")}
@@ -50,7 +51,7 @@ class Validation:
         self.authority = authority
         self.publish(jwk("one"))
         self.announce()
-        settings = TokenSettings(authority=f"{authority.url}/{TENANT}", tenant=TENANT, audience=AUDIENCE)
+        settings = TokenSettings(authority=f"{authority.url}/{TENANT}", tenant=TENANT, audience=AUDIENCE, client=CLIENT)
         client = httpx.AsyncClient(verify=client_tls(), trust_env=False)
         self.tokens = Tokens(settings, KeyRing(settings, self.clock, client), self.clock)
 
@@ -75,6 +76,7 @@ class Validation:
         """Return the claims of a good token with these changes."""
         claims = {
             "aud": AUDIENCE, "iss": ISSUER, "tid": TENANT, "oid": OID, "ver": "2.0", "scp": "Session.Open",
+            "azp": CLIENT, "azpacr": "0",
             "iat": self.now, "nbf": self.now, "exp": self.now + 3600, "auth_time": self.now, "uti": "u1",
             "name": "Astrid\x1b[2J", "preferred_username": "astrid@example.org", "roles": ["Technician"],
         } | changes  # fmt: skip

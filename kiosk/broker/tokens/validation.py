@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -19,6 +20,7 @@ from kiosk.errors import (
     TokenStale,
     TokenUnsigned,
     TokenWrongAudience,
+    TokenWrongClient,
     TokenWrongIssuer,
     TokenWrongScope,
     TokenWrongTenant,
@@ -31,7 +33,14 @@ _LONGEST_TOKEN = 16_384
 _LONGEST_ADDRESS = 254
 _ID_LENGTH = 36
 _SKEW_SECONDS = 60
-_GUEST = 1
+# In the claim ``acct``: a person of this tenant. A guest has 1; other values may come to mean anything.
+_MEMBER = 0
+# Guests have it in their names: eve_other.example#EXT#@ours.example.
+_EXTERNAL = "#ext#"
+# In the claim ``azpacr``: the application is public and did not prove who it is.
+_PUBLIC = "0"
+# Entra ID names itself by these hosts in ``idp``, not by the one of the authority. The second is China's.
+_HOMES = frozenset({"sts.windows.net", "sts.chinacloudapi.cn"})
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 _MALFORMED = (jwt.InvalidTokenError, msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -58,11 +67,14 @@ class Claims(msgspec.Struct, kw_only=True):
     scp: str = ""
     idtyp: str = ""
     idp: str = ""
-    acct: int = 0
+    acct: int = _MEMBER
+    azp: str = ""
+    azpacr: str = ""
     oid: str = ""
     uti: str = ""
     name: str = ""
     preferred_username: str = ""
+    upn: str = ""
     roles: list[str] = []
 
     def caller(self) -> Caller:
@@ -153,8 +165,9 @@ class Tokens:
         issuer = (await self._keys.current()).issuer
         if claims.iss != issuer:
             raise TokenWrongIssuer(f"iss={claims.iss!r}, expected {issuer!r}")
-        if claims.acct == _GUEST or (claims.idp and self._tenant not in claims.idp.lower()):
-            raise TokenWrongTenant(f"a guest: idp={claims.idp!r} acct={claims.acct}")
+        external = any(_EXTERNAL in name.casefold() for name in (claims.preferred_username, claims.upn))
+        if claims.acct != _MEMBER or external or not _is_home(claims.idp, issuer, self._tenant):
+            raise TokenWrongTenant(f"a guest: idp={claims.idp!r} acct={claims.acct} external name={external}")
         if claims.aud != self._settings.audience:
             raise TokenWrongAudience(f"aud={claims.aud!r}")
 
@@ -167,13 +180,19 @@ class Tokens:
             raise TokenExpired(f"expired {now - claims.exp:.0f} s ago")
 
     def _check_purpose(self, claims: Claims) -> None:
-        """Check for a version 2 token, issued to a person for our scope. An application's own token has no scope."""
+        """Check for a version 2 token, issued to a person for our scope, by way of the kiosk's application.
+
+        An application's own token has no scope. Another application may hold a person's token for our scope, if
+        somebody consented to it.
+        """
         if claims.ver != "2.0":
             raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
         if claims.idtyp.lower() == "app" or self._settings.scope not in claims.scp.split():
             raise TokenWrongScope(f"idtyp={claims.idtyp!r} scp={claims.scp!r}")
         if not GUID.fullmatch(claims.oid):
             raise TokenRefused(f"oid={claims.oid!r}")
+        if claims.azp.lower() != self._settings.client.lower() or claims.azpacr != _PUBLIC:
+            raise TokenWrongClient(f"azp={claims.azp!r} azpacr={claims.azpacr!r}")
 
     def _check_freshness(self, claims: Claims) -> None:
         signed_in = claims.iat if claims.auth_time is None else claims.auth_time
@@ -195,6 +214,19 @@ def _bearer(authorization: str | None) -> str:
     if not can_be_sent(token):
         raise TokenRefused("a token with characters that HTTP does not allow in one")
     return token
+
+
+def _is_home(idp: str, issuer: str, tenant: str) -> bool:
+    """Whether a person with this ``idp`` signs in at our own tenant. Members' tokens usually have no ``idp``."""
+    if not idp:
+        return True
+    try:
+        home = urlsplit(idp.lower())
+        here = home.hostname in {*_HOMES, urlsplit(issuer).hostname}
+    except ValueError:
+        return False
+    path = home.path.rstrip("/")
+    return home.scheme == "https" and here and path in {f"/{tenant}", f"/{tenant}/v2.0"} and not home.query
 
 
 def _claimed_tenant(token: str) -> str:

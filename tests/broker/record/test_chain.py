@@ -75,7 +75,7 @@ def running(
 def config(url: str, key: Path | None = None) -> BrokerConfig:
     https = "https://login.nordwind.example/t"
     return BrokerConfig(
-        tokens=TokenSettings(authority=https, tenant="t", audience="a"),
+        tokens=TokenSettings(authority=https, tenant="t", audience="a", client="k"),
         graph=GraphSettings(authority=https, client_id="c", certificate=Path("/none")),
         record=RecordSettings(database=url, signing_key=key),
     )
