@@ -94,13 +94,19 @@ def release_info(*, tid: str, oid: str, device_id: str, release_id: str) -> byte
 
 
 def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
-    """Return the public key of a visit from its raw bytes: ML-KEM-768, then X25519. Raises ValueError."""
+    """Return the public key of a visit from its raw bytes: ML-KEM-768, then X25519.
+
+    Raises ValueError, also for a key that nothing can be sealed to, such as a point of low order.
+    """
     if len(raw) != PUBLIC_KEY_BYTES:
         raise ValueError(f"a public key has {PUBLIC_KEY_BYTES} bytes, this has {len(raw)}")
-    return MLKEM768X25519PublicKey(
+    key = MLKEM768X25519PublicKey(
         mlkem.MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES]),
         x25519.X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]),
     )
+    # Some keys fail only when they are used, which would be after the recovery key was fetched.
+    SUITE.encrypt(b"", key)
+    return key
 
 
 class VisitKeys:

@@ -59,6 +59,30 @@ def test_a_public_key_of_the_wrong_size_is_refused(raw: bytes) -> None:
         public_key_from_bytes(raw)
 
 
+P = 2**255 - 19
+LOW_ORDER = (
+    0,
+    1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    P - 1,
+    P,
+    P + 1,
+)
+
+
+@pytest.mark.parametrize("point", LOW_ORDER)
+def test_a_public_key_that_nothing_can_be_sealed_to_is_refused(point: int) -> None:
+    raw = VisitKeys().public_key[:-32] + point.to_bytes(32, "little")
+    with pytest.raises(ValueError, match="shared key"):
+        public_key_from_bytes(raw)
+
+
+def test_a_malformed_public_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="ML-KEM"):
+        public_key_from_bytes(b"\xff" * PUBLIC_KEY_BYTES)
+
+
 def test_what_is_taken_over_is_zeroed_and_what_is_wiped_is_empty() -> None:
     content = fresh("ABCD-EFGH")
     key = SecretBuffer(content)

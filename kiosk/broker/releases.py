@@ -17,7 +17,7 @@ from kiosk.broker.graph.managed_device import ManagedDevice, guid
 from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.broker.record.limits import Limits
-from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.schema import KEY_FETCHED, Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.seal import seal
 from kiosk.broker.visitor import SignedIn
@@ -56,6 +56,7 @@ class _Attempt:
     reason: str = ""
     device: ManagedDevice | None = None
     intended: bool = False
+    fetched: bool = False
 
     def entry(self, event: Event) -> Entry:
         """Return an entry for the record with everything that is known so far."""
@@ -138,6 +139,8 @@ class Releases:
         if isinstance(refusal, RecordUnavailable) and not attempt.intended:
             return
         entry = replace(attempt.entry(Event.REFUSED), outcome=refusal.code, reference=refusal.reference)
+        if attempt.fetched:
+            entry = replace(entry, detail=KEY_FETCHED)
         try:
             await self._record.add(entry)
         except SinkUnavailable:
@@ -197,8 +200,11 @@ class Releases:
 
     async def _sealed(self, attempt: _Attempt, public_key: MLKEM768X25519PublicKey) -> bytes:
         try:
-            sealed, usual = seal(await self._fetched(attempt), public_key, attempt.info())
+            answer = await self._fetched(attempt)
+            attempt.fetched = True
+            sealed, usual = seal(answer, public_key, attempt.info())
         except KeyNotEscrowed as error:
+            attempt.fetched = False
             raise await self._explained(attempt, error) from None
         if not usual:
             logs.event("key.unusual", logging.WARNING, release=attempt.release_id, device=attempt.device_id)

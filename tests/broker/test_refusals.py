@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from kiosk.broker.record.schema import KEY_FETCHED
 from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
+from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code
 from tests.support.sandbox import RunningSandbox
@@ -221,6 +223,28 @@ def test_an_odd_key_is_released_as_it_is(broker: RunningBroker, sandbox: Running
     assert broker.release(sandbox.token("sofia"), device.id).code == "key_unreadable"
     sandbox.change(device, stored="x" * 65)
     assert broker.release(sandbox.token("sofia"), device.id).code == "key_unreadable"
+
+
+def test_a_public_key_that_nothing_can_be_sealed_to(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    keys = VisitKeys()
+    keys.public_key = keys.public_key[:-32] + bytes(32)
+    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id, keys=keys)
+    assert (answer.code, answer.response.status_code) == ("request_invalid", 400)
+    assert not sandbox.requests("/beta/")
+    assert not broker.rows("release.intended")
+
+
+def test_a_key_that_was_fetched_counts_even_if_it_was_refused(start: Start, sandbox: RunningSandbox) -> None:
+    mac, token = sandbox.device("NW-SMARINO-ODD"), sandbox.token("sofia")
+    sandbox.change(mac, stored="two\nlines")
+    with start(rules={"per_person": ("2/hour",), "per_device": ()}) as broker:
+        # Where there is no key, none was fetched.
+        nothing = sandbox.device("NW-SMARINO-NULL").id
+        codes = [broker.release(token, device).code for device in (nothing, mac.id, nothing, mac.id, mac.id)]
+        assert codes == ["key_with_person", "key_unreadable", "key_with_person", "key_unreadable", "limit_person"]
+        details = [row["detail"] for row in broker.rows("release.refused")]
+        assert details == ["", KEY_FETCHED, "", KEY_FETCHED, ""]
+    assert len([one for one in sandbox.requests("getFileVaultKey") if mac.id in one["path"]]) == 2
 
 
 def test_the_id_of_a_device_may_be_written_in_capitals(broker: RunningBroker, sandbox: RunningSandbox) -> None:

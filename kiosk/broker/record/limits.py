@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from kiosk.broker.record.schema import RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
+from kiosk.broker.record.schema import KEY_FETCHED, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
 from kiosk.config.broker import Rules
 from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound
 
@@ -95,12 +95,17 @@ def one_visit(connection: Connection, entry: Entry) -> None:
 def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime) -> float:
     """Return the seconds until one more release is within the limit; 0 if it is within it now.
 
-    Every intention counts unless a refusal followed: without a known outcome, the key may have been seen.
+    Every intention counts unless a refusal followed: without a known outcome, the key may have been seen. A refusal
+    after the key was fetched counts as well, or keys could be fetched without end.
     """
     outcome = RECORD.alias()
     refused = (
         select(outcome.c.n)
-        .where(outcome.c.release_id == RECORD.c.release_id, outcome.c.event == Event.REFUSED)
+        .where(
+            outcome.c.release_id == RECORD.c.release_id,
+            outcome.c.event == Event.REFUSED,
+            outcome.c.detail != KEY_FETCHED,
+        )
         .exists()
     )
     counted = (

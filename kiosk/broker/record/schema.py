@@ -150,6 +150,8 @@ class Event(StrEnum):
 
 OK = "ok"
 UNKNOWN = "unknown"
+# The ``detail`` of a refused release whose key the broker had in its memory.
+KEY_FETCHED = "the key was fetched"
 
 
 @dataclass(frozen=True)
