@@ -47,7 +47,6 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("status", {"status": 401}, "graph_no_role"),
     ("status", {"status": 403}, "graph_no_permission"),
     ("status", {"status": 418}, "graph_garbled"),
-    ("status", {"status": 429, "retry_after": 60}, "graph_throttled"),
     ("status", {"status": 429, "retry_after": 0, "times": 2}, ""),
     ("status", {"status": 429}, "graph_throttled"),
     ("status", {"status": 429, "times": 3}, ""),
@@ -94,7 +93,7 @@ def test_faults_of_graph_at_the_key(
         ("reset", {}, "graph_unavailable"),
         ("status", {"status": 403}, "graph_no_permission"),
         ("status", {"status": 404}, "device_not_found"),
-        ("status", {"status": 429, "retry_after": 30}, "graph_throttled"),
+        ("status", {"status": 429}, "graph_throttled"),
         ("status", {"status": 503, "times": 1}, ""),
         ("html", {}, "graph_garbled"),
         ("truncated", {}, "graph_garbled"),
@@ -123,14 +122,43 @@ def test_how_long_entra_id_wants_us_to_wait_is_passed_on(start: Start, sandbox: 
     assert (answer.code, answer.response.headers.get("retry-after")) == ("graph_unavailable", "60")
 
 
-def test_how_long_to_wait_is_passed_on(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    sandbox.fault(KEY, "status", status=429, retry_after=60)
-    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
-    assert answer.response.status_code == 503
-    assert answer.response.headers["retry-after"] == "60"
-    assert answer.response.json()["retry_after"] == 60
-    # A wait this long is left to the person, so the broker has not retried.
-    assert len(sandbox.requests("getFileVaultKey")) == 1
+@pytest.mark.parametrize("path", [KEY, DEVICE, USERS])
+def test_how_long_to_wait_is_passed_on_and_remembered(start: Start, sandbox: RunningSandbox, path: str) -> None:
+    mac, clock = sandbox.device("NW-AKESSLER-14").id, MovedClock()
+    with start(clock) as broker:
+        sandbox.fault(path, "status", status=429, retry_after=60)
+        answer = broker.release(sandbox.token("ada"), mac)
+        assert (answer.code, answer.response.status_code) == ("graph_throttled", 503)
+        assert answer.response.headers["retry-after"] == "60"
+        assert answer.response.json()["retry_after"] == 60
+        # A wait this long is left to the person, so the broker has not retried.
+        assert sandbox.faults()[0]["hits"] == 1
+        sandbox.clear_faults()
+        sandbox.clear_requests()
+        # Nor does it ask for anybody else before that time is over.
+        clock.ahead += timedelta(seconds=20)
+        listed = broker.ask("GET", "/v1/devices", sandbox.token("jonas"))
+        assert problem_code(listed) == "graph_throttled"
+        assert 30 < listed.json()["retry_after"] <= 40
+        assert broker.release(sandbox.token("ada"), mac).code == "graph_throttled"
+        assert not sandbox.requests("/beta/")
+        clock.ahead += timedelta(seconds=41)
+        assert broker.release(sandbox.token("ada"), mac).code == ""
+
+
+def test_a_short_wait_is_waited_for(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker:
+        sandbox.fault(DEVICE, "status", status=429, retry_after=1, times=1)
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
+
+
+def test_graph_is_asked_again_after_some_minutes_whatever_it_said(start: Start, sandbox: RunningSandbox) -> None:
+    mac, clock = sandbox.device("NW-AKESSLER-14").id, MovedClock()
+    with start(clock) as broker:
+        sandbox.fault(DEVICE, "status", status=429, retry_after=86_400, times=1)
+        assert broker.release(sandbox.token("ada"), mac).code == "graph_throttled"
+        clock.ahead += timedelta(seconds=301)
+        assert broker.release(sandbox.token("ada"), mac).code == ""
 
 
 @contextlib.contextmanager
@@ -245,7 +273,7 @@ def test_pages_are_followed(broker: RunningBroker, sandbox: RunningSandbox) -> N
     ("fault", "code"),
     [
         ({"kind": "status", "status": 503, "skip": 1}, "graph_unavailable"),
-        ({"kind": "status", "status": 429, "retry_after": 60, "skip": 2}, "graph_throttled"),
+        ({"kind": "status", "status": 429, "skip": 2}, "graph_throttled"),
         ({"kind": "truncated", "skip": 1}, "graph_garbled"),
         ({"kind": "html", "skip": 1}, "graph_garbled"),
         ({"kind": "reset", "skip": 1, "times": 1}, ""),

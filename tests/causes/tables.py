@@ -88,7 +88,7 @@ LIMITS = {
 # Faults of Graph in the request for the key.
 GRAPH: dict[str, dict[str, Any]] = {
     "graph_unavailable": {"kind": "status", "status": 503},
-    "graph_throttled": {"kind": "status", "status": 429, "retry_after": 60},
+    "graph_throttled": {"kind": "status", "status": 429},
     "graph_no_role": {"kind": "status", "status": 401},
     "graph_no_permission": {"kind": "status", "status": 403},
     "graph_garbled": {"kind": "html"},

@@ -73,6 +73,11 @@ class RunningSandbox:
         """Arm a fault; its settings are those of kiosk.sandbox.faults.Fault. Returns its id."""
         return int(self._ask("POST", "faults", {"path": path, "kind": kind} | more)["id"])
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the armed faults, with the number of requests that each has hit."""
+        listed: list[dict[str, Any]] = self._ask("GET", "faults")["faults"]
+        return listed
+
     def clear_faults(self) -> None:
         """Disarm all faults."""
         self._ask("DELETE", "faults")

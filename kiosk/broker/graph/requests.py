@@ -36,6 +36,8 @@ _NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _LARGEST_BODY = 4 << 20
 _LONGEST_ID = 64
+# However long an answer asks to wait, Graph is asked again after so many seconds.
+_LONGEST_PAUSE = 300.0
 _RANDOM = secrets.SystemRandom()
 
 
@@ -81,7 +83,11 @@ class _Response:
 
 
 class GraphHttp:
-    """Sends GET requests to Graph. They change nothing there, so each may be retried."""
+    """Sends GET requests to Graph. They change nothing there, so each may be retried.
+
+    After Graph has asked one request to wait (429 with Retry-After), none is sent until that time is over: Graph counts
+    all of them against the same application.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class GraphHttp:
         self._clock = clock
         self._backoff = backoff
         self._metrics = metrics or Metrics(clock)
+        self._pause = Deadline.after(clock, 0)
         self._client = httpx.AsyncClient(
             verify=tls_context(settings.ca_bundle),
             trust_env=False,
@@ -119,6 +126,7 @@ class GraphHttp:
         renewed = False
         tried = 0
         while True:
+            await self._wait_out(budget)
             try:
                 response = await self._send(budget, url)
                 if response.status == httpx.codes.OK:
@@ -128,6 +136,8 @@ class GraphHttp:
                     self._credential.forget()
                     continue
                 error = _error(response)
+                if isinstance(error, GraphThrottled):
+                    self._note_pause(error.retry_after or 0.0)
                 retried = response.status in _RETRIED
             except (httpx.TransportError, TimeoutError) as broken:
                 error = GraphUnavailable(f"Graph: {cause_of(broken)}")
@@ -137,6 +147,19 @@ class GraphHttp:
             wait = max(self._backoff.wait(tried), error.retry_after or 0.0)
             if not retried or tried >= self._backoff.tries or wait >= budget.deadline.left():
                 raise error
+            await self._clock.sleep(wait)
+
+    def _note_pause(self, seconds: float) -> None:
+        pause = Deadline.after(self._clock, min(seconds, _LONGEST_PAUSE))
+        self._pause = max(self._pause, pause, key=lambda each: each.at)
+
+    async def _wait_out(self, budget: CallBudget) -> None:
+        """Wait until Graph may be asked again. Raises GraphThrottled, without waiting, if that is too late."""
+        while left := self._pause.left():
+            # Not all at once, when the pause is over.
+            wait = left + self._backoff.wait(0)
+            if wait >= budget.deadline.left():
+                raise GraphThrottled("Graph: asked to wait by an earlier answer", retry_after=left)
             await self._clock.sleep(wait)
 
     async def _send(self, budget: CallBudget, url: str) -> _Response:

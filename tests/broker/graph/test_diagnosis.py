@@ -83,7 +83,7 @@ def test_only_the_device_that_somebody_asks_for_is_looked_into(broker: RunningBr
     [
         ("status", {"status": 403}),
         ("status", {"status": 404}),
-        ("status", {"status": 429, "retry_after": 60}),
+        ("status", {"status": 429}),
         ("status", {"status": 500}),
         ("hang", {}),
         ("reset", {}),
