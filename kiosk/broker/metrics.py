@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from kiosk import __version__
 from kiosk.clock import Clock, SystemClock
-from kiosk.errors import BY_CODE, Refused, Unavailable
+from kiosk.errors import BY_CODE, KioskError, Refused, Unavailable
 
 OK = "ok"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,6 +31,10 @@ class Metrics:
         self.visits = Counter("kiosk_broker_visits", "Visits that began.", registry=self._registry)
         self._releases = Counter(
             "kiosk_broker_releases", "Releases by outcome: ok, or the code of the refusal.", ["outcome"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._refusals = Counter(
+            "kiosk_broker_refusals", "Requests that were refused or failed, by route and code.", ["route", "code"],
             registry=self._registry,
         )  # fmt: skip
         self._stages = Histogram(
@@ -55,6 +59,12 @@ class Metrics:
                 self._releases.labels(kind.code)
         self._releases.labels(OK)
 
+    def expect(self, route: str) -> None:
+        """Start the failures at this route at zero, so that Prometheus sees the first one as an increase."""
+        for kind in BY_CODE.values():
+            if kind is KioskError or issubclass(kind, Unavailable):
+                self._refusals.labels(route, kind.code)
+
     def watch(self, collector: Collector) -> None:
         """Add a collector, which is called whenever the metrics are read."""
         self._registry.register(collector)
@@ -66,6 +76,10 @@ class Metrics:
     def release(self, outcome: str) -> None:
         """Count a release that ended."""
         self._releases.labels(outcome).inc()
+
+    def refusal(self, route: str, code: str) -> None:
+        """Count a request that was refused or failed, at any route and before or after a release began."""
+        self._refusals.labels(route, code).inc()
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Record the duration of a request."""

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from kiosk.broker import logs
+from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock
 from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid
 from kiosk.models import Problem
@@ -24,17 +25,19 @@ _LINES = 30
 
 
 class Problems:
-    """Answers requests that failed, and logs each in one line.
+    """Answers requests that failed, counts them, and logs each in one line.
 
     Anybody can send requests without a token, so of these only so many lines are written in a minute, and then a count.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._limit = LogLimit(clock, _report, _LINES)
 
-    def answer(self, request: Request, error: Exception, *, signed_in: bool) -> Response:
-        """Log a request that failed, and return the response to it."""
+    def answer(self, request: Request, error: Exception, route: str, *, signed_in: bool) -> Response:
+        """Count and log a request that failed, and return the response to it."""
         ours = _ours(error)
+        self._metrics.refusal(route, ours.code)
         if not ours.counted and (signed_in or self._limit.admits(ours.code)):
             logs.refusal(f"{request.method} {request.scope['path']}", ours)
         return _response(ours, error)

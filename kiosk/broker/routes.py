@@ -45,6 +45,8 @@ JSON = "application/json"
 _VISIT_IN_LOG = 16
 _FLUSH_SECONDS = 5.0
 _SIGNED_IN = "kiosk.signed_in"
+# In metrics, an address that there is not. Not the path itself: anybody can invent more.
+_OTHER = "other"
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[Message | None]])
 
@@ -163,12 +165,14 @@ def create_app(service: Service) -> ASGIApp:
             answers.flush(now=True)
             await service.close()
 
-    answers = problems.Problems(service.clock)
+    answers = problems.Problems(service.clock, service.metrics)
     paths: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, []).append(operation)
-    routes = [Route(path, _Resource(service, operations, answers)) for path, operations in paths.items()]
-    unknown = _Resource(service, (), answers)
+    for path in (*paths, _OTHER):
+        service.metrics.expect(path)
+    routes = [Route(path, _Resource(service, path, operations, answers)) for path, operations in paths.items()]
+    unknown = _Resource(service, _OTHER, (), answers)
     router = Router(routes, redirect_slashes=False, default=unknown, lifespan=lifespan)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,8 +193,11 @@ async def _flush(answers: problems.Problems, clock: Clock) -> None:
 class _Resource:
     """The ASGI application at one path, or, without operations, at all paths that are unknown."""
 
-    def __init__(self, service: Service, operations: Sequence[Operation], answers: problems.Problems) -> None:
+    def __init__(
+        self, service: Service, path: str, operations: Sequence[Operation], answers: problems.Problems
+    ) -> None:
         self._service = service
+        self._path = path
         self._answers = answers
         self._operations = {operation.method: operation for operation in operations}
         self._allow = {"allow": ", ".join((*self._operations, "OPTIONS"))}
@@ -200,7 +207,7 @@ class _Resource:
         try:
             response = await self._response(request)
         except Exception as error:
-            response = self._answers.answer(request, error, signed_in=_is_signed_in(scope))
+            response = self._answers.answer(request, error, self._path, signed_in=_is_signed_in(scope))
         if self._service.draining or not _is_signed_in(scope):
             # Each request without a good token costs a connection, and connections are limited.
             response.headers["connection"] = "close"

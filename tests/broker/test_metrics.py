@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +29,8 @@ from kiosk.broker.record.writer import open_record
 from kiosk.clock import SystemClock
 from kiosk.errors import BY_CODE
 from kiosk.sandbox.certificates import make_certificates
-from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, wait_for
+from tests.broker.conftest import Start
+from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, problem_code, wait_for
 from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox
 
@@ -106,6 +109,11 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     assert value(found, "releases_total", outcome="ok") == 2
     assert value(found, "releases_total", outcome="device_not_yours") == 1
     assert value(found, "releases_total", outcome="key_with_person") == 1
+    release = "/v1/devices/{device_id}/release"
+    assert value(before, "refusals_total", route=release, code="graph_no_role") == 0
+    assert value(found, "refusals_total", route=release, code="device_not_yours") == 1
+    assert value(found, "refusals_total", route=release, code="key_with_person") == 1
+    assert value(found, "refusals_total", route="other", code="route_unknown") == 1
     assert value(found, "request_seconds_count", route="/v1/session", status="200") == 1
     assert value(found, "request_seconds_count", route="/v1/devices/{device_id}/release", status="200") == 2
     assert value(found, "request_seconds_count", route="other", status="404") == 1
@@ -206,6 +214,62 @@ def alerts() -> list[dict[str, Any]]:
     return found
 
 
+def increased(alert: str, before: Samples, after: Samples) -> bool:
+    """Whether a counter that the alert watches was there before, and is higher now."""
+    (expression,) = [one["expr"] for one in alerts() if one["alert"] == alert]
+    watched = re.search(r'increase\((\w+)\{(\w+)=~"([^"]+)"\}', expression)
+    assert watched
+    name, label, codes = watched.groups()
+    series = [one for one in before if one[0] == name and re.fullmatch(codes, dict(one[1])[label])]
+    assert series
+    return any(after[one] > before[one] for one in series)
+
+
+def counted(broker: RunningBroker) -> Samples:
+    assert broker.metrics
+    return samples(broker.metrics.text().decode())
+
+
+def test_a_record_that_cannot_be_written_raises_its_alert(start: Start, sandbox: RunningSandbox) -> None:
+    """A visit meets it with its first request, long before a release begins."""
+    with start() as broker:
+        before = counted(broker)
+        assert broker.ask("GET", "/v1/session", sandbox.token("ada")).is_success
+        assert not increased("RecoveryKioskRecordUnavailable", before, counted(broker))
+        for file in Path(broker.config.record.database.removeprefix("sqlite:///")).parent.glob("record.db*"):
+            file.unlink()
+        assert problem_code(broker.ask("GET", "/v1/session", sandbox.token("ada"))) == "record_unavailable"
+        after = counted(broker)
+        assert increased("RecoveryKioskRecordUnavailable", before, after)
+        assert value(after, "refusals_total", route="/v1/session", code="record_unavailable") == 1
+
+
+def test_a_broker_whom_nobody_asks_but_a_probe_raises_it_too(start: Start) -> None:
+    with start() as broker:
+        before = counted(broker)
+        for file in Path(broker.config.record.database.removeprefix("sqlite:///")).parent.glob("record.db*"):
+            file.unlink()
+        assert broker.ask("GET", "/readyz").status_code == 503
+        assert increased("RecoveryKioskRecordUnavailable", before, counted(broker))
+
+
+def test_a_graph_that_lets_nobody_in_raises_its_alert(start: Start, sandbox: RunningSandbox) -> None:
+    with start() as broker:
+        before = counted(broker)
+        assert broker.ask("GET", "/v1/devices", sandbox.token("ada")).is_success
+        assert not increased("RecoveryKioskGraphRefuses", before, counted(broker))
+        sandbox.fault("/beta/deviceManagement/managedDevices*", "status", status=403)
+        assert problem_code(broker.ask("GET", "/v1/devices", sandbox.token("ada"))) == "graph_no_permission"
+        assert increased("RecoveryKioskGraphRefuses", before, counted(broker))
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")
+def test_alerts_fire_and_stay_quiet() -> None:
+    command = ["promtool", "test", "rules", str(Path(__file__).with_name("alerts_test.yml"))]
+    tested = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def test_every_alert_is_explained() -> None:
     described = (ROOT / "docs" / "operations.md").read_text()
     headings = re.findall(r"^### (\w+)$", described, re.MULTILINE)
@@ -217,7 +281,7 @@ def test_every_alert_is_explained() -> None:
 
 def test_the_codes_in_alerts_exist() -> None:
     for one in alerts():
-        for codes in re.findall(r'outcome=~?"([^"]+)"', one["expr"]):
+        for codes in re.findall(r'(?:outcome|code)=~?"([^"]+)"', one["expr"]):
             for code in codes.split("|"):
                 pattern = re.compile(code)
                 assert code == "ok" or any(pattern.fullmatch(known) for known in BY_CODE), code

@@ -21,6 +21,7 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from kiosk.broker.graph.requests import Backoff
+from kiosk.broker.metrics import Metrics
 from kiosk.broker.record.checkpoints import Signer
 from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import RECORD
@@ -75,11 +76,12 @@ def broker_config(
 
 @dataclass
 class RunningBroker:
-    """A broker that answers. ``record`` is set if it runs in a thread of this process."""
+    """A broker that answers. ``record`` and ``metrics`` are set if it runs in a thread of this process."""
 
     config: BrokerConfig
     http: httpx.Client = field(repr=False)
     record: Record | None = None
+    metrics: Metrics | None = None
     pid: int = 0
     log_file: Path | None = None
     seen: int = 0
@@ -176,7 +178,8 @@ def running_broker(
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock)
     record = open_record(config, clock, [sinks] if config.sink else [])
-    app: Any = create_app(build(config, record, clock, backoff))
+    service = build(config, record, clock, backoff)
+    app: Any = create_app(service)
     with listening(config.listen) as (sock, tls), sinks.running(), record.running():
         # A test that moves its clock does not mean the connections of its client.
         server = Server(app, limits=limits(config.listen), clock=SystemClock(), tls=tls)
@@ -184,7 +187,7 @@ def running_broker(
         thread.start()
         try:
             with _client(config.listen.url, ca_bundle) as http:
-                yield RunningBroker(config, http, record)
+                yield RunningBroker(config, http, record, service.metrics)
         finally:
             server.should_exit = True
             thread.join(30)
@@ -207,7 +210,7 @@ def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = N
         assert process.stdout
         assert process.stdout.readline() == b"ready\n", log_file.read_text()
         try:
-            yield RunningBroker(config, http, None, process.pid, log_file)
+            yield RunningBroker(config, http, pid=process.pid, log_file=log_file)
         finally:
             process.stdin.close()
             process.wait(timeout=30)
