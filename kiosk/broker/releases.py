@@ -11,6 +11,7 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from kiosk.broker import logs, rules
+from kiosk.broker.allowance import Allowance
 from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.encryption import key_warning, why_no_key
 from kiosk.broker.graph.managed_device import ManagedDevice, guid
@@ -22,7 +23,7 @@ from kiosk.broker.record.writer import Record
 from kiosk.broker.seal import seal
 from kiosk.broker.visitor import SignedIn
 from kiosk.clock import Clock
-from kiosk.config.broker import Rules
+from kiosk.config.broker import LimitSettings, Rules
 from kiosk.errors import (
     DeviceNotFound,
     DevicePersonal,
@@ -30,9 +31,13 @@ from kiosk.errors import (
     GraphRefused,
     KeyNotEscrowed,
     KioskError,
+    ReasonRequired,
     RecordUnavailable,
+    Refused,
     RequestInvalid,
+    RequestLimit,
     SinkUnavailable,
+    TokenRefused,
 )
 from kiosk.models import Release, ReleaseRequest, key_fingerprint
 from kiosk.process.logging import place_of
@@ -43,6 +48,9 @@ from kiosk.text import clean
 _OPEN = timedelta(hours=1)
 _ID_LENGTH = 36
 _DIAGNOSIS_SECONDS = 5
+_HOUR = 3600.0
+# Refusals that say nothing against the person: a sign-in that was taken from them, and a reason that they mistyped.
+_NOT_COUNTED = (TokenRefused, ReasonRequired)
 
 
 @dataclass
@@ -85,13 +93,16 @@ class Releases:
     Each release ends with an outcome on the record, even if the client disconnects.
     """
 
-    def __init__(self, settings: Rules, graph: Graph, record: Record, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Rules, limits: LimitSettings, graph: Graph, record: Record, clock: Clock, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._graph = graph
         self._record = record
         self._clock = clock
         self._metrics = metrics
         self._limits = Limits.of(settings)
+        self._refused = Allowance(clock, limits.refused_releases_per_hour, _HOUR)
         self._running: set[asyncio.Task[Release]] = set()
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
@@ -100,6 +111,8 @@ class Releases:
         visitor = replace(visitor, key=key_fingerprint(request.public_key))
         # In lower case before it is cut to the column's length: some letters become two.
         named = clean(device_id.lower(), _ID_LENGTH)
+        if wait := self._refused.take(visitor.oid):
+            raise await self._limited(visitor, named, wait)
         attempt = _Attempt(visitor, self._graph.budget(), named, str(uuid.uuid4()))
         # A task of its own: a request that is cancelled halfway must not leave an intention without an outcome.
         task = asyncio.create_task(self._attempted(attempt, request))
@@ -111,6 +124,16 @@ class Releases:
         """Wait until every release under way has an outcome."""
         while self._running:
             await asyncio.wait(self._running)
+
+    async def _limited(self, visitor: SignedIn, device_id: str, wait: float) -> RequestLimit:
+        """Return the refusal of one release too many, and note it, or count it if there are many."""
+        limit = RequestLimit("too many releases were refused", retry_after=wait)
+        entry = replace(visitor.entry(Event.REFUSED), device_id=device_id)
+        try:
+            await self._record.refuse(replace(entry, outcome=limit.code, reference=limit.reference))
+        except RecordUnavailable as error:
+            logs.refusal("not recorded: release.refused", error)
+        return limit
 
     def _ended(self, task: asyncio.Task[Release]) -> None:
         self._running.discard(task)
@@ -125,8 +148,11 @@ class Releases:
         except Exception as error:
             refusal = KioskError(place_of(error))
         else:
+            self._refused.give_back(attempt.visitor.oid)
             self._metrics.release(OK)
             return release
+        if not isinstance(refusal, Refused) or isinstance(refusal, _NOT_COUNTED):
+            self._refused.give_back(attempt.visitor.oid)
         attempt.budget.label(refusal)
         try:
             await self._note(attempt, refusal)

@@ -96,13 +96,13 @@ def _operation(method: str, path: str, *problems: int, tag: str, fresh: bool = T
     return add
 
 
-@_operation("GET", "/v1/session", 400, 401, 403, 503, tag="visit")
+@_operation("GET", "/v1/session", 400, 401, 403, 429, 503, tag="visit")
 async def session(service: Service, visitor: SignedIn) -> Session:
     """Return the person that the token names, and the rules for them."""
     return await service.session(visitor)
 
 
-@_operation("GET", "/v1/devices", 400, 401, 403, 502, 503, tag="visit")
+@_operation("GET", "/v1/devices", 400, 401, 403, 429, 502, 503, tag="visit")
 async def devices(service: Service, visitor: SignedIn) -> Devices:
     """List the person's Macs, each with a refusal if its key cannot be released."""
     return await service.devices(visitor)
@@ -115,13 +115,13 @@ async def release(service: Service, visitor: SignedIn, device_id: str, body: Rel
 
 
 # A reveal may end when the sign-in is no longer fresh.
-@_operation("POST", "/v1/releases/{release_id}/closed", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
+@_operation("POST", "/v1/releases/{release_id}/closed", 400, 401, 404, 413, 415, 429, 503, tag="release", fresh=False)
 async def closed(service: Service, visitor: SignedIn, release_id: str, body: ReleaseClosed) -> None:
     """Report how the reveal ended. Only the first report on a release counts."""
     await service.closed(visitor, release_id, body)
 
 
-@_operation("POST", "/v1/releases/{release_id}/checked", 400, 401, 404, 413, 415, 503, tag="release", fresh=False)
+@_operation("POST", "/v1/releases/{release_id}/checked", 400, 401, 404, 413, 415, 429, 503, tag="release", fresh=False)
 async def checked(service: Service, visitor: SignedIn, release_id: str, body: ReleaseChecked) -> None:
     """Report how the check of a copy of the key went. Only the first report on a release counts."""
     await service.checked(visitor, release_id, body)

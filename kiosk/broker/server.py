@@ -98,7 +98,7 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
     http = GraphHttp(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
     tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client, metrics), clock)
-    return Service(config.rules, tokens, Graph(config.graph, http, clock), record, clock, metrics)
+    return Service(config.rules, config.limits, tokens, Graph(config.graph, http, clock), record, clock, metrics)
 
 
 def limits(listen: Listen) -> ConnectionLimits:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import replace
 
 from kiosk import __version__
 from kiosk.broker import logs, rules
+from kiosk.broker.allowance import Allowance
 from kiosk.broker.graph.client import Graph
-from kiosk.broker.graph.encryption import key_warning
-from kiosk.broker.graph.managed_device import ManagedDevice, guid
+from kiosk.broker.graph.managed_device import guid
 from kiosk.broker.graph.requests import CallBudget
+from kiosk.broker.listings import Listings
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.readiness import Readiness
 from kiosk.broker.record.schema import Entry, Event
@@ -20,23 +20,21 @@ from kiosk.broker.releases import Releases
 from kiosk.broker.tokens.validation import Caller, Tokens
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
-from kiosk.config.broker import Rules
+from kiosk.config.broker import LimitSettings, Rules
 from kiosk.errors import (
-    DeviceRefused,
     KioskError,
     RecordUnavailable,
+    Refused,
     ReleaseUnknown,
     RequestInvalid,
+    RequestLimit,
     TokenRefused,
 )
-from kiosk.models import Device, Devices, Ending, ReleaseChecked, ReleaseClosed, Session
+from kiosk.models import Devices, Ending, ReleaseChecked, ReleaseClosed, Session
 from kiosk.process.logging import place_of
 from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
-# More Macs than a person has: a hostile or broken list must not cause calls to Graph without end.
-_MOST_LOOKED_INTO = 20
-_AT_ONCE = 4
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -48,6 +46,7 @@ class Service:
     def __init__(
         self,
         settings: Rules,
+        limits: LimitSettings,
         tokens: Tokens,
         graph: Graph,
         record: Record,
@@ -62,8 +61,10 @@ class Service:
         self._readiness = Readiness(record, tokens, clock)
         # Set when the broker is about to stop, and others should get the next requests.
         self.draining = False
+        self._requests = Allowance(clock, limits.requests_at_once, limits.seconds_to_fill)
+        self._listings = Listings(settings, graph, clock, limits.list_seconds)
         self.metrics = metrics or Metrics(clock)
-        self.releases = Releases(settings, graph, record, clock, self.metrics)
+        self.releases = Releases(settings, limits, graph, record, clock, self.metrics)
 
     async def authenticate(
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
@@ -79,7 +80,12 @@ class Service:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
         # Last: a bad token goes on the record whatever else is wrong.
-        return SignedIn(caller, place, _fingerprint(visit_key))
+        visitor = SignedIn(caller, place, _fingerprint(visit_key))
+        if wait := self._requests.take(visitor.oid):
+            limit = RequestLimit("too many requests", retry_after=wait)
+            await self._note_refused(visitor, limit)
+            raise limit
+        return visitor
 
     async def session(self, visitor: SignedIn) -> Session:
         """Return the person as the token names them, and the rules for them. Binds the token to the visit."""
@@ -104,24 +110,23 @@ class Service:
 
     async def devices(self, visitor: SignedIn) -> Devices:
         """Return the person's Macs: first those whose key can be released, then the most recently seen."""
-        budget = self._graph.budget()
         entry = visitor.entry(Event.DEVICES_LISTED)
         try:
             self._let_in(visitor)
             if visitor.key:
                 await self._record.check(entry)
-            macs = await self._macs(budget, visitor.oid)
+            listing = await self._listings.of(visitor.oid)
         except RecordUnavailable:
             raise
         except Exception as error:
             refusal = _ours(error)
-            budget.label(refusal)
             refused = replace(entry, outcome=refusal.code, reference=refusal.reference)
-            await self._record.add(_after(budget, refused))
+            await self._record.add(_after(refusal, refused))
             raise refusal from None
-        await self._record.add(_after(budget, entry))
-        logs.event("devices.listed", macs=len(macs), client_request_id=budget.client_request_id)
-        return Devices(devices=tuple(sorted(macs, key=_place_in_list)))
+        await self._record.add(_after(listing.budget, entry))
+        macs, client_request_id = len(listing.devices), listing.budget.client_request_id
+        logs.event("devices.listed", macs=macs, client_request_id=client_request_id)
+        return Devices(devices=listing.devices)
 
     async def closed(self, visitor: SignedIn, release_id: str, ending: ReleaseClosed) -> None:
         """Record how the reveal of a release ended."""
@@ -171,6 +176,7 @@ class Service:
         """Finish the releases under way, then close all connections."""
         await self._readiness.close()
         await self.releases.drain()
+        await self._listings.close()
         await self._graph.close()
         await self._tokens.close()
 
@@ -178,39 +184,13 @@ class Service:
         if refusal := rules.person_refusal(visitor.caller.person, self._settings):
             raise refusal
 
-    async def _note_refused(self, visitor: Visitor, refusal: TokenRefused) -> None:
+    async def _note_refused(self, visitor: Visitor, refusal: Refused) -> None:
         entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
             refusal.counted = not await self._record.refuse(entry)
         except RecordUnavailable as error:
             # The refusal stands: the person learns why, and the operator that it is missing from the record.
             logs.refusal(f"not recorded: token.refused {refusal.code}", error)
-
-    async def _macs(self, budget: CallBudget, oid: str) -> list[Device]:
-        macs = [device for device in await self._graph.devices_of(budget, oid) if rules.runs_macos(device)]
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def look_into(device: ManagedDevice) -> Device:
-            primary: frozenset[str] | None = None
-            if device in macs[:_MOST_LOOKED_INTO]:
-                async with turns:
-                    primary = await self._primary_users(budget, device)
-            case = rules.Case(device, oid, primary, self._settings)
-            return _listed(device, rules.first_refusal(case))
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                looks = [group.create_task(look_into(device)) for device in macs]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return [look.result() for look in looks]
-
-    async def _primary_users(self, budget: CallBudget, device: ManagedDevice) -> frozenset[str] | None:
-        """Return the primary users for the list, None if Graph does not say: the release asks again."""
-        try:
-            return await self._graph.primary_users(replace(budget), device.id)
-        except KioskError:
-            return None
 
 
 def _ours(error: Exception) -> KioskError:
@@ -226,23 +206,6 @@ def _fingerprint(named: str | None) -> str:
     return named.lower()
 
 
-def _after(budget: CallBudget, entry: Entry) -> Entry:
-    return replace(entry, client_request_id=budget.client_request_id, request_id=budget.request_id)
-
-
-def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:
-    return Device(
-        id=device.id,
-        name=device.name,
-        model=device.model,
-        serial=device.serial,
-        os=device.os,
-        os_version=device.os_version,
-        last_seen=device.last_seen,
-        refusal=refusal.code if refusal else None,
-        warning=None if refusal else key_warning(device),
-    )
-
-
-def _place_in_list(device: Device) -> tuple[bool, float, str]:
-    return device.refusal is not None, -(device.last_seen.timestamp() if device.last_seen else 0.0), device.name
+def _after(last: CallBudget | KioskError, entry: Entry) -> Entry:
+    """Return the entry with the ids of the last request to Graph."""
+    return replace(entry, client_request_id=last.client_request_id, request_id=last.request_id)

@@ -20,7 +20,7 @@ _HEADING = re.compile(r"^\s*\[{1,2}\s*\"?([A-Za-z_]+)", re.MULTILINE)
 # Tables that only one side has. Searched as text, so that a file with a mistake is also recognised.
 _TABLES = {
     KIOSK: {"organisation", "sign_in", "broker", "visit", "look", "recorders"},
-    BROKER: {"listen", "tokens", "graph", "rules", "record", "sink"},
+    BROKER: {"listen", "tokens", "graph", "rules", "limits", "record", "sink"},
 }
 
 Configuration = TypeVar("Configuration", KioskConfig, BrokerConfig)

@@ -87,6 +87,23 @@ class Rules(Section, frozen=True, kw_only=True):
     blocked_devices: tuple[Text, ...] = ()
 
 
+class LimitSettings(Section, frozen=True, kw_only=True):
+    """How much one person may ask of one broker, whatever the answer. Counted in memory.
+
+    ``list_seconds`` is how long the list of a person's Macs is kept. 0 asks Graph each time.
+    """
+
+    requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 30
+    requests_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 20
+    refused_releases_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 20
+    list_seconds: Annotated[int, Meta(ge=0, le=60)] = 10
+
+    @property
+    def seconds_to_fill(self) -> float:
+        """The seconds after which somebody who has used up all requests has all of them again."""
+        return self.requests_at_once * 60 / self.requests_per_minute
+
+
 class RecordSettings(Section, frozen=True, kw_only=True):
     """The record. ``signing_key`` (PEM) signs a checkpoint at the latest after so many seconds or entries."""
 
@@ -125,6 +142,7 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     tokens: TokenSettings
     graph: GraphSettings
     rules: Rules = Rules()
+    limits: LimitSettings = LimitSettings()
     record: RecordSettings = RecordSettings()
     sink: tuple[SinkSettings, ...] = ()
     log: LogSettings = LogSettings()

@@ -163,6 +163,13 @@ class OverallLimit(LimitReached):
     origin = "`[rules] overall`, counted from the record."
 
 
+class RequestLimit(LimitReached):
+    code = "limit_requests"
+    sentence = N_("You have asked for more than one person may in this time.")
+    final = False
+    origin = "`[limits] requests_per_minute` or `refused_releases_per_hour`, counted by each broker for itself."
+
+
 class SelfServiceOff(RequestRefused):
     code = "self_service_off"
     title = N_("Not at this kiosk")

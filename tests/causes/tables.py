@@ -102,6 +102,7 @@ BY_HAND = (
     "graph_refused",
     "internal",
     "key_rotated",
+    "limit_requests",
     "person_blocked",
     "reason_required",
     "reason_unfit",

@@ -56,6 +56,14 @@ async def test_a_limit_that_is_reached(start: Start, reader: Reader, code: str) 
         await reader.passing(person, code)
 
 
+async def test_a_person_who_asks_too_often(start: Start, reader: Reader) -> None:
+    async with kiosk_user(start(limits={"requests_per_minute": 1, "requests_at_once": 2})) as person:
+        await person.walk_to_devices("Ada Kessler")
+        await person.press("enter")
+        await person.until("You can try again in 1 minute.")
+        await reader.trouble(person, "limit_requests", leave="Back to the list")
+
+
 async def test_a_missing_or_malformed_reason(start: Start, reader: Reader) -> None:
     rules = {"reason": "required", "reason_pattern": "INC[0-9]+", "reason_prompt": "Which ticket is it?"}
     async with kiosk_user(start(rules=UNLIMITED | rules)) as person:
