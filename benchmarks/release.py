@@ -15,7 +15,7 @@ from benchmarks.program import ENTER, ESCAPE, kiosk
 from benchmarks.services import FIRST, PERSON, Services
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
-from kiosk.models import ReleaseRequest
+from kiosk.models import ReleaseRequest, key_fingerprint
 from kiosk.secret import VisitKeys
 
 ROUNDS = 20
@@ -94,8 +94,13 @@ def _broker(services: Services, token: str, device_id: str) -> Callable[[], obje
     """Return a function that requests a release as the kiosk does, and leaves the key sealed."""
     url = load(services.kiosk_toml, KioskConfig).broker.url
     http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix:")), base_url="http://broker")
-    body = msgspec.json.encode(ReleaseRequest(public_key=VisitKeys().public_key))
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    keys = VisitKeys()
+    body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "X-Visit-Key": key_fingerprint(keys.public_key),
+        "Content-Type": "application/json",
+    }
 
     def release() -> object:
         return http.post(f"/v1/devices/{device_id}/release", content=body, headers=headers).raise_for_status()

@@ -57,8 +57,13 @@ def running_services(directory: Path, *, port: int = 0, approve: str | None = No
     lines += ["[device_code]", "interval_seconds = 1"]
     lines += ["[rules]", "per_person = []", "per_device = []"]
     settings.write_text("\n".join(lines) + "\n")
-    with _service("sandbox", settings), _service("broker", directory / "broker.toml"):
-        yield Services(directory)
+    broker = directory / "broker.toml"
+    with _service("sandbox", settings):
+        # More requests than a person may send.
+        limits = ["[limits]", "requests_per_minute = 100000", "requests_at_once = 100000"]
+        broker.write_text("\n".join([broker.read_text(), *limits]) + "\n")
+        with _service("broker", broker):
+            yield Services(directory)
 
 
 @contextlib.contextmanager

@@ -127,6 +127,11 @@ class Broker:
         await self._send("POST", f"/v1/releases/{_segment(release_id)}/checked", checked, seconds=_FAREWELL_SECONDS)
 
     @_kiosk_errors_only()
+    async def end_session(self) -> None:
+        """Make the token useless. Has the same short time limit as ``closed``."""
+        await self._send("DELETE", "/v1/session", seconds=_FAREWELL_SECONDS)
+
+    @_kiosk_errors_only()
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()

@@ -135,6 +135,11 @@ class SignIn:
         """Return the id of this sign-in in Entra ID's logs, empty before the first code."""
         return self._correlation_id
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether there is a token."""
+        return bool(self._token)
+
     def authorization(self) -> str:
         """Return the value of the Authorization header for the broker."""
         return f"Bearer {self._token}"

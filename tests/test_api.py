@@ -15,7 +15,15 @@ import pytest
 from kiosk.api import Broker
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import BrokerAddress
-from kiosk.errors import BrokerGarbled, BrokerUnreachable, DeviceNotYours, KeyNotEscrowed, KioskError, TokenRefused
+from kiosk.errors import (
+    BrokerGarbled,
+    BrokerUnreachable,
+    DeviceNotYours,
+    KeyNotEscrowed,
+    KioskError,
+    TokenBound,
+    TokenRefused,
+)
 from kiosk.models import CheckOutcome, Device, Ending, ReleaseChecked
 from kiosk.visit.visit import Visit
 from tests.support.broker import running_broker
@@ -55,6 +63,29 @@ async def test_a_visit_from_sign_in_to_the_key(running: Services) -> None:
     (closed,) = running.broker.rows("release.closed")
     assert closed["outcome"] == "locked"
     assert closed["terminal"] == "tty-test"
+
+
+async def test_the_end_of_a_visit_makes_its_token_useless(running: Services) -> None:
+    visit = await signed_in(running, "Ada Kessler")
+    mac = next(device for device in await visit.broker.devices() if not device.refusal)
+    await visit.release(mac)
+    authorization = visit.sign_in.authorization()
+    running.broker.forget_rows()
+    await visit.end(Ending.LOCKED)
+    assert [row["event"] for row in running.broker.rows()] == ["release.closed", "session.ended"]
+    # Whoever has copied token and key finds it closed.
+    copied = Broker(running.config.broker, lambda: authorization, "", visit._keys.public_key)
+    for request in (copied.session, copied.devices, copied.end_session):
+        with pytest.raises(TokenBound):
+            await request()
+    await copied.aclose()
+
+
+async def test_a_visit_without_a_sign_in_ends_nothing(running: Services) -> None:
+    running.broker.forget_rows()
+    visit = Visit(running.config, SystemClock(), "tty-test")
+    await visit.end(Ending.LOCKED)
+    assert not running.broker.rows()
 
 
 async def test_a_machine_with_an_odd_name_can_ask(running: Services) -> None:

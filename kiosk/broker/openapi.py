@@ -35,8 +35,8 @@ _OF_KIOSK = {BrokerGarbled, BrokerUnreachable, SealBroken}
 _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
 (HPKE, RFC 9180: MLKEM768-X25519, HKDF-SHA256, ChaCha20-Poly1305). Bytes are base64. The header `{TERMINAL_HEADER}` may
-name the terminal for the record. A token serves one visit: the public key that is named first with it, in a release or
-by its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}` of any request, is the only one from then on.
+name the terminal for the record. A token serves one visit: each request with a token names the visit's public key by
+its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}`. The first one is the only one from then on.
 
 Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` followed by one of these codes:
 
@@ -52,7 +52,7 @@ _TERMINAL = {
 _VISIT = {
     "name": VISIT_HEADER,
     "in": "header",
-    "required": False,
+    "required": True,
     "description": "The fingerprint (SHA-256) of the visit's public key, which the token is bound to.",
     "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
 }

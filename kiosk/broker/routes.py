@@ -102,6 +102,13 @@ async def session(service: Service, visitor: SignedIn) -> Session:
     return await service.session(visitor)
 
 
+# A visit may end when the sign-in is no longer fresh.
+@_operation("DELETE", "/v1/session", 400, 401, 429, 503, tag="visit", fresh=False)
+async def ended(service: Service, visitor: SignedIn) -> None:
+    """End the visit. From then on its token is refused by every broker on this record."""
+    await service.ended(visitor)
+
+
 @_operation("GET", "/v1/devices", 400, 401, 403, 429, 502, 503, tag="visit")
 async def devices(service: Service, visitor: SignedIn) -> Devices:
     """List the person's Macs, each with a refusal if its key cannot be released."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from kiosk import __version__
@@ -28,6 +30,7 @@ from kiosk.errors import (
     ReleaseUnknown,
     RequestInvalid,
     RequestLimit,
+    TokenBound,
     TokenRefused,
 )
 from kiosk.models import Devices, Ending, ReleaseChecked, ReleaseClosed, Session
@@ -69,13 +72,18 @@ class Service:
     async def authenticate(
         self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
     ) -> SignedIn:
-        """Return who sends a request with these headers. Notes a refused token on the record. Raises TokenRefused."""
+        """Return who sends a request with these headers. Notes a refused token on the record.
+
+        Raises TokenRefused, RequestInvalid or RequestLimit.
+        """
         place = clean(terminal)
         caller: Caller | None = None
         try:
             claims = await self._tokens.prove(authorization)
             caller = claims.caller()
             await self._tokens.accept(claims, fresh=fresh)
+            if visit_key is None:
+                raise TokenBound("the request names no visit")
         except TokenRefused as refusal:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
@@ -108,13 +116,18 @@ class Service:
             reason_prompt=clean(self._settings.reason_prompt, _LONGEST_PROMPT) or None,
         )
 
+    async def ended(self, visitor: SignedIn) -> None:
+        """Record that the visit is over. From then on every broker on this record refuses its token."""
+        async with self._noting_refusals(visitor):
+            await self._record.append_session(visitor.entry(Event.SESSION_ENDED))
+        logs.event("session.ended")
+
     async def devices(self, visitor: SignedIn) -> Devices:
         """Return the person's Macs: first those whose key can be released, then the most recently seen."""
         entry = visitor.entry(Event.DEVICES_LISTED)
         try:
             self._let_in(visitor)
-            if visitor.key:
-                await self._record.check(entry)
+            await self._record.check(entry)
             listing = await self._listings.of(visitor.oid)
         except RecordUnavailable:
             raise
@@ -132,14 +145,10 @@ class Service:
         """Record how the reveal of a release ended."""
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
-        await self._record.append_closing(
-            replace(
-                visitor.entry(Event.CLOSED),
-                release_id=release_id.lower(),
-                outcome=ending.how,
-                shown_seconds=min(max(ending.shown_seconds, 0.0), _LONGEST_SHOWN),
-            )
-        )
+        shown_seconds = min(max(ending.shown_seconds, 0.0), _LONGEST_SHOWN)
+        entry = replace(visitor.entry(Event.CLOSED), release_id=release_id.lower(), outcome=ending.how)
+        async with self._noting_refusals(visitor):
+            await self._record.append_closing(replace(entry, shown_seconds=shown_seconds))
         logs.event("release.closed", release=release_id.lower(), how=ending.how)
 
     async def checked(self, visitor: SignedIn, release_id: str, checked: ReleaseChecked) -> None:
@@ -147,7 +156,8 @@ class Service:
         if not guid(release_id):
             raise ReleaseUnknown("no id of a release")
         entry = replace(visitor.entry(Event.CHECKED), release_id=release_id.lower(), outcome=checked.how)
-        await self._record.append_closing(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
+        async with self._noting_refusals(visitor):
+            await self._record.append_closing(replace(entry, detail=f"{checked.groups_right} of {GROUPS} groups right"))
 
     async def lost(self, visitor: Visitor, release_id: str, ending: ReleaseClosed) -> None:
         """Record that a reveal ended with the process that showed it.
@@ -184,6 +194,14 @@ class Service:
         if refusal := rules.person_refusal(visitor.caller.person, self._settings):
             raise refusal
 
+    @contextlib.asynccontextmanager
+    async def _noting_refusals(self, visitor: Visitor) -> AsyncIterator[None]:
+        try:
+            yield
+        except TokenRefused as refusal:
+            await self._note_refused(visitor, refusal)
+            raise
+
     async def _note_refused(self, visitor: Visitor, refusal: Refused) -> None:
         entry = replace(visitor.entry(Event.TOKEN_REFUSED), outcome=refusal.code, reference=refusal.reference)
         try:
@@ -198,9 +216,7 @@ def _ours(error: Exception) -> KioskError:
     return error if isinstance(error, KioskError) else KioskError(place_of(error))
 
 
-def _fingerprint(named: str | None) -> str:
-    if named is None:
-        return ""
+def _fingerprint(named: str) -> str:
     if not _FINGERPRINT.fullmatch(named.lower()):
         raise RequestInvalid("the fingerprint of a visit's public key has 64 hexadecimal digits")
     return named.lower()

@@ -101,7 +101,10 @@ class TokenBound(TokenRefused):
     title = N_("Your sign-in was used elsewhere")
     sentence = N_("This sign-in has already been used by another visit to a kiosk.")
     next_step = N_("Start again and sign in once more. If it happens again, tell the helpdesk and quote the reference.")
-    origin = "The record contains this token with the public key of another visit."
+    origin = (
+        "The record contains this token with the public key of another visit, or with the end of its visit; or the "
+        "request does not name its visit's key."
+    )
 
 
 class RequestRefused(Refused):

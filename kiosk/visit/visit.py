@@ -128,12 +128,18 @@ class Visit:
             reveal.wipe()
 
     async def end(self, how: Ending) -> None:
-        """Wipe every key, report to the broker what it was not told yet, sign out and close the connections."""
+        """Wipe every key, report to the broker what it was not told yet, sign out and close the connections.
+
+        The broker forgets the token last: it takes no report with a token whose visit has ended.
+        """
         self.wipe()
         try:
             for reveal in list(self._reveals.values()):
                 await self.tell_end(reveal, how)
                 await self.tell_check(reveal)
+            if self.sign_in.signed_in:
+                with contextlib.suppress(KioskError):
+                    await self.broker.end_session()
         finally:
             self.sign_in.forget()
         await self.broker.aclose()

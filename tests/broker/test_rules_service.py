@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from kiosk.models import key_fingerprint
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
-from tests.support.broker import RunningBroker, problem_code
+from tests.support.broker import RunningBroker, problem_code, visit_of
 from tests.support.sandbox import RunningSandbox
 
 MAC = "NW-AKESSLER-14"
@@ -18,8 +20,7 @@ OFF = {"per_person": (), "per_device": ()}
 
 
 def session(broker: RunningBroker, token: str, keys: VisitKeys | None = None) -> str:
-    headers = {"x-visit-key": key_fingerprint(keys.public_key)} if keys else {}
-    response = broker.ask("GET", "/v1/session", token, headers=headers)
+    response = broker.ask("GET", "/v1/session", token, keys=keys)
     return problem_code(response) if response.is_error else ""
 
 
@@ -78,9 +79,7 @@ def test_a_token_serves_one_visit(start: Start, sandbox: RunningSandbox) -> None
     with start(rules=OFF) as broker:
         assert session(broker, token, owner) == ""
         assert session(broker, token, thief) == "token_bound"
-        assert session(broker, token) == ""
-        headers = {"x-visit-key": key_fingerprint(thief.public_key)}
-        assert problem_code(broker.ask("GET", "/v1/devices", token, headers=headers)) == "token_bound"
+        assert problem_code(broker.ask("GET", "/v1/devices", token, keys=thief)) == "token_bound"
         sandbox.clear_requests()
         answer = broker.release(token, mac, keys=thief)
         assert (answer.code, answer.response.status_code) == ("token_bound", 401)
@@ -95,6 +94,71 @@ def test_a_token_serves_one_visit(start: Start, sandbox: RunningSandbox) -> None
         assert refused == ["token.refused", "devices.listed", "release.refused", "release.refused"]
         fingerprints = {row["visit_key"] for row in broker.rows("release.done")}
         assert fingerprints == {key_fingerprint(keys.public_key) for keys in (owner, thief)}
+
+
+def requests_of(broker: RunningBroker, token: str, mac: str, release_id: str, keys: VisitKeys | None) -> list[str]:
+    """Return the answers to every request that takes a token: from a visit, or from one that names no key."""
+    closed, checked = {"how": "not_shown"}, {"how": "right", "groups_right": 6}
+    body = base64.b64encode((keys or VisitKeys()).public_key).decode()
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/session", None),
+        ("GET", "/v1/devices", None),
+        ("POST", f"/v1/devices/{mac}/release", {"public_key": body}),
+        ("POST", f"/v1/releases/{release_id}/closed", closed),
+        ("POST", f"/v1/releases/{release_id}/checked", checked),
+        ("DELETE", "/v1/session", None),
+    ]
+    answers = []
+    for method, path, sent in asked:
+        if keys:
+            answer = broker.ask(method, path, token, json=sent, keys=keys)
+        else:
+            answer = broker.http.request(method, path, headers={"authorization": f"Bearer {token}"}, json=sent)
+        answers.append(problem_code(answer) if answer.is_error else "")
+    return answers
+
+
+def test_without_the_key_of_its_visit_a_token_is_good_for_nothing(start: Start, sandbox: RunningSandbox) -> None:
+    mac, token, owner, thief = sandbox.device(MAC).id, sandbox.token("ada"), VisitKeys(), VisitKeys()
+    with start(rules=OFF) as broker:
+        released = broker.release(token, mac, keys=owner).response.json()["release_id"]
+        broker.forget_rows()
+        sandbox.clear_requests()
+        assert requests_of(broker, token, mac, released, thief) == ["token_bound"] * 6
+        assert requests_of(broker, token, mac, released, None) == ["token_bound"] * 6
+        assert not sandbox.requests("/beta/")
+        assert {row["outcome"] for row in broker.rows()} == {"token_bound"}
+        assert not broker.rows("release.closed")
+        # Another sign-in of the same person is another visit. It knows nothing of this one's releases.
+        other = sandbox.token("ada")
+        assert requests_of(broker, other, mac, released, thief)[3:5] == ["release_unknown"] * 2
+        assert requests_of(broker, token, mac, released, owner) == [""] * 6
+        assert [row["outcome"] for row in broker.rows("release.closed")] == ["not_shown"]
+
+
+def test_a_token_whose_visit_has_ended_is_good_for_nothing(start: Start, sandbox: RunningSandbox) -> None:
+    mac, token, owner = sandbox.device(MAC).id, sandbox.token("ada"), VisitKeys()
+    with start(rules=OFF) as broker:
+        released = broker.release(token, mac, keys=owner).response.json()["release_id"]
+        assert broker.ask("DELETE", "/v1/session", token, keys=owner).status_code == 204
+        broker.forget_rows()
+        sandbox.clear_requests()
+        assert requests_of(broker, token, mac, released, owner) == ["token_bound"] * 6
+        assert {row["outcome"] for row in broker.rows()} == {"token_bound"}
+        # The person may sign in again, at once.
+        assert session(broker, sandbox.token("ada"), owner) == ""
+    # It is on the record, so it outlives a restart.
+    with start(rules=OFF) as broker:
+        assert requests_of(broker, token, mac, released, owner) == ["token_bound"] * 6
+    assert not sandbox.requests("/beta/")
+
+
+def test_an_old_sign_in_can_still_be_ended(start: Start, sandbox: RunningSandbox) -> None:
+    token = sandbox.token("ada", auth_time=int(time.time()) - 2000)
+    with start() as broker:
+        assert session(broker, token) == "token_stale"
+        assert broker.ask("DELETE", "/v1/session", token).status_code == 204
+        assert [row["visit_key"] for row in broker.rows("session.ended")] == [visit_of(token)]
 
 
 def test_the_first_release_binds_too_and_without_an_id_the_time_of_issue_tells_tokens_apart(

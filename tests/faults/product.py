@@ -218,7 +218,9 @@ class Product:
             body = await read_body(request, _LARGEST_BODY) or b""
         except ClientDisconnect:
             return
-        await self.enter(next((name for part, name in _PHASES if part in path), self.phase))
+        # The end of a session, for which nobody waits, is no step of its own.
+        if scope["method"] != "DELETE":
+            await self.enter(next((name for part, name in _PHASES if part in path), self.phase))
         await self._served(f"> {path}")
         sending = self._closing(scope, send)
         if fault := self.faults.strike(request):

@@ -32,7 +32,7 @@ from kiosk.broker.sinks import open_sinks
 from kiosk.clock import SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
-from kiosk.models import Problem, ReleaseRequest
+from kiosk.models import VISIT_HEADER, Problem, ReleaseRequest, key_fingerprint
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.net.serving import Server
 from kiosk.net.tls import no_authorities, tls_context
@@ -41,6 +41,15 @@ from tests.support.time_limit import TimeLimit
 
 ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)
+
+
+# The visit of each token: the same at all brokers.
+_VISITS: dict[str, VisitKeys] = {}
+
+
+def visit_of(token: str, keys: VisitKeys | None = None) -> str:
+    """Return the fingerprint that names the visit of a token."""
+    return key_fingerprint((keys or _VISITS.setdefault(token, VisitKeys())).public_key)
 
 
 class MovedClock(SystemClock):
@@ -92,12 +101,16 @@ class RunningBroker:
     pid: int = 0
     log_file: Path | None = None
     seen: int = 0
-    _keys: dict[str, VisitKeys] = field(default_factory=dict, repr=False)
     _reader: Engine | None = field(default=None, repr=False)
 
-    def ask(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return self.http.request(method, path, headers=headers | options.pop("headers", {}), **options)
+    def ask(
+        self, method: str, path: str, token: str | None = None, *, keys: VisitKeys | None = None, **options: Any
+    ) -> httpx.Response:
+        """Send a request. With a token it comes from one visit, the same each time, unless ``keys`` is given."""
+        headers = {"authorization": f"Bearer {token}", VISIT_HEADER: visit_of(token, keys)} if token else {}
+        given = {name.lower(): value for name, value in options.pop("headers", {}).items()}
+        headers = {name.lower(): value for name, value in headers.items()} | given
+        return self.http.request(method, path, headers=headers, **options)
 
     def release(
         self,
@@ -109,12 +122,13 @@ class RunningBroker:
         kiosk: str = "tty1",
     ) -> Answer:
         """Ask for a key. All releases with one token use one key pair, as in a visit, unless ``keys`` is given."""
-        keys = keys or self._keys.setdefault(token, VisitKeys())
+        keys = keys or _VISITS.setdefault(token, VisitKeys())
         body = ReleaseRequest(public_key=keys.public_key, reason=reason)
         response = self.ask(
             "POST",
             f"/v1/devices/{device_id}/release",
             token,
+            keys=keys,
             content=msgspec.json.encode(body),
             headers={"content-type": "application/json", "x-kiosk-terminal": kiosk},
         )

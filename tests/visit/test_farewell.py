@@ -79,6 +79,16 @@ async def test_the_token_is_dropped(telling: Telling, caplog: pytest.LogCaptureF
     assert ("ZeroDivisionError at test_farewell.py:" in caplog.text) is (telling is breaks)
 
 
+async def test_a_session_that_cannot_be_ended_holds_nothing_up(telling: Telling) -> None:
+    async def told(*_: object) -> None: ...
+
+    guard = VisitGuard(CONFIG, ManualClock(), began=lambda: None, over=lambda _: None)
+    visit = visited(guard, told)
+    visit.broker.end_session = telling  # type: ignore[assignment, method-assign]
+    await guard.farewell(Ending.LOCKED)
+    assert signed_out(visit)
+
+
 async def test_what_breaks_while_a_visit_goes_on_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     guard = VisitGuard(VisitContext(config=CONFIG, clock=ManualClock()), began=lambda: None, over=lambda _: None)
     visited(guard, breaks)

@@ -123,9 +123,12 @@ class Ledger:
         self._append(connection, head, entry, now)
 
     def append_closing(self, connection: Connection, entry: Entry) -> None:
-        """Append how a reveal, or the check of a copy, ended, unless that is recorded. Raises ReleaseUnknown."""
+        """Append how a reveal, or the check of a copy, ended, unless that is recorded.
+
+        Only the visit that the key was sealed to can say so. Raises TokenBound or ReleaseUnknown.
+        """
         ours = (RECORD.c.release_id == entry.release_id) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
-        self._end(connection, entry, ours, _DEVICE)
+        self._end(connection, entry, ours & (RECORD.c.visit_key == entry.visit_key), _DEVICE)
 
     def append_loss(self, connection: Connection, entry: Entry) -> None:
         """Append that a reveal ended with the process that showed it. Raises ReleaseUnknown.
@@ -137,9 +140,10 @@ class Ledger:
     def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
         """Append an ending, with the members ``known`` copied from the release that ``which`` selects."""
         head = self._head(connection)
+        one_visit(connection, entry)
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
-            raise ReleaseUnknown(f"no release {entry.release_id}, or not to this person")
+            raise ReleaseUnknown(f"no release {entry.release_id}, or not to this visit")
         # A broker that wrote the release off only guessed its ending: what a kiosk says is recorded after that.
         said = (RECORD.c.event == entry.event) & (RECORD.c.outcome != UNKNOWN)
         if connection.scalar(select(RECORD.c.n).where(which, said).limit(1)) is None:
@@ -147,7 +151,10 @@ class Ledger:
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
     def append_session(self, connection: Connection, entry: Entry) -> None:
-        """Append that a visit begins; from then on its token serves no other. Raises TokenBound."""
+        """Append that a visit begins or ends. Its token serves no other visit, and none after the end.
+
+        Raises TokenBound.
+        """
         head = self._head(connection)
         one_visit(connection, entry)
         self._append(connection, head, entry, self.clock.utc())

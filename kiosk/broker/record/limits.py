@@ -78,18 +78,20 @@ class Limits:
 
 
 def one_visit(connection: Connection, entry: Entry) -> None:
-    """Raise TokenBound if the token of ``entry`` belongs to another visit. The head must be locked.
+    """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
     A token belongs to the first visit on the record that used it, even if that visit was refused. An entry without a
-    token or a visit passes.
+    token passes. The head must be locked.
     """
-    if not (entry.visit_key and entry.uti):
+    if not entry.uti:
         return
     same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
     named = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "").order_by(RECORD.c.n).limit(1)
     first = connection.scalar(named)
     if first not in {None, entry.visit_key}:
         raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
+    if connection.scalar(select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED).limit(1)):
+        raise TokenBound(f"uti={entry.uti!r} served a visit that has ended")
 
 
 def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime) -> float:

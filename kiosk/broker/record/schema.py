@@ -140,6 +140,7 @@ class Event(StrEnum):
     CONFIGURED = "configuration.changed"
     TOKEN_REFUSED = "token.refused"  # noqa: S105
     SESSION_OPENED = "session.opened"
+    SESSION_ENDED = "session.ended"
     DEVICES_LISTED = "devices.listed"
     INTENDED = "release.intended"
     DONE = "release.done"

@@ -143,9 +143,9 @@ class Record:
         await self._queued(lambda connection: self._ledger.intend(connection, entry, limits))
 
     async def append_closing(self, entry: Entry) -> None:
-        """Append how a reveal to this person, or the check of their copy, ended. Repetitions change nothing.
+        """Append how a reveal to this visit, or the check of a copy, ended. Repetitions change nothing.
 
-        Raises ReleaseUnknown or RecordUnavailable.
+        Raises TokenBound, ReleaseUnknown or RecordUnavailable.
         """
         await self._queued(lambda connection: self._ledger.append_closing(connection, entry))
         self.lookup.note(entry)
@@ -166,7 +166,10 @@ class Record:
         return True
 
     async def append_session(self, entry: Entry) -> None:
-        """Append that a visit begins, which binds the token to the visit. Raises TokenBound or RecordUnavailable."""
+        """Append that a visit begins, which binds the token to it, or ends, after which the token is good for nothing.
+
+        Raises TokenBound or RecordUnavailable.
+        """
         await self._queued(lambda connection: self._ledger.append_session(connection, entry))
 
     async def check(self, entry: Entry | None = None) -> None:

@@ -90,4 +90,7 @@ def test_a_token_serves_one_visit_on_all_brokers(
     with ThreadPoolExecutor(len(visits)) as pool:
         answers = list(pool.map(lambda n: asked[n % 2].release(token, mac, keys=visits[n]).code, range(len(visits))))
     assert sorted(answers) == ["", *["token_bound"] * 5]
+    winner = visits[answers.index("")]
+    assert asked[0].ask("DELETE", "/v1/session", token, keys=winner).status_code == 204
+    assert {broker.release(token, mac, keys=winner).code for broker in asked} == {"token_bound"}
     assert len(sandbox.requests("getFileVaultKey")) == 1
