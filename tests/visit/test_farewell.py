@@ -82,7 +82,7 @@ async def test_the_token_is_dropped(telling: Telling, caplog: pytest.LogCaptureF
 async def test_a_session_that_cannot_be_ended_holds_nothing_up(telling: Telling) -> None:
     async def told(*_: object) -> None: ...
 
-    guard = VisitGuard(CONFIG, ManualClock(), began=lambda: None, over=lambda _: None)
+    guard = VisitGuard(VisitContext(config=CONFIG, clock=ManualClock()), began=lambda: None, over=lambda _: None)
     visit = visited(guard, told)
     visit.broker.end_session = telling  # type: ignore[assignment, method-assign]
     await guard.farewell(Ending.LOCKED)
