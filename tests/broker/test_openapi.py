@@ -16,6 +16,7 @@ def test_it_names_every_route_and_code() -> None:
     described = json.loads(openapi.description())
     assert {f"{method} {path}" for path, item in described["paths"].items() for method in item} == {
         "get /v1/session",
+        "delete /v1/session",
         "get /v1/devices",
         "post /v1/devices/{device_id}/release",
         "post /v1/releases/{release_id}/closed",

@@ -23,6 +23,7 @@ from kiosk.broker.graph.client import Graph
 from kiosk.broker.record.schema import HEAD
 from kiosk.errors import BY_CODE, KeyNotEscrowed
 from kiosk.models import Devices, Session
+from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, RunningBroker, problem_code, wait_for
 from tests.support.clock import ManualClock
@@ -151,39 +152,39 @@ def test_hostile_names_are_cleaned(broker: RunningBroker, sandbox: RunningSandbo
     assert all(len(name) <= 64 for name in names)
 
 
-def test_a_reveal_ends_once_and_only_for_its_person(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    token = sandbox.token("ada")
-    release_id = broker.release(token, sandbox.device("NW-AKESSLER-14").id).response.json()["release_id"]
+def test_a_reveal_ends_once_and_only_for_its_visit(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token, keys = sandbox.token("ada"), VisitKeys()
+    release_id = broker.release(token, sandbox.device("NW-AKESSLER-14").id, keys=keys).response.json()["release_id"]
     path = f"/v1/releases/{release_id}/closed"
     assert problem_code(broker.ask("POST", path, sandbox.token("jonas"), json={"how": "hidden"})) == "release_unknown"
     stale = sandbox.token("ada", auth_time=int(datetime.now(UTC).timestamp()) - 2000)
-    assert broker.ask("POST", path, stale, json={"how": "hidden", "shown_seconds": 12.5}).status_code == 204
-    assert broker.ask("POST", path, token, json={"how": "locked"}).status_code == 204
+    assert broker.ask("POST", path, stale, keys=keys, json={"how": "hidden", "shown_seconds": 12.5}).status_code == 204
+    assert broker.ask("POST", path, token, keys=keys, json={"how": "locked"}).status_code == 204
     (row,) = broker.rows("release.closed")
     assert (row["outcome"], row["shown_seconds"]) == ("hidden", 12.5)
     for unknown in (str(uuid4()), "nonsense", "'; drop table record; --"):
         path = f"/v1/releases/{unknown}/closed"
-        assert problem_code(broker.ask("POST", path, token, json={"how": "hidden"})) == "release_unknown"
+        assert problem_code(broker.ask("POST", path, token, keys=keys, json={"how": "hidden"})) == "release_unknown"
 
 
-def test_a_check_is_noted_once_and_only_for_its_person(broker: RunningBroker, sandbox: RunningSandbox) -> None:
-    token = sandbox.token("ada")
+def test_a_check_is_noted_once_and_only_for_its_visit(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    token, keys = sandbox.token("ada"), VisitKeys()
     mac = sandbox.device("NW-AKESSLER-14")
-    release_id = broker.release(token, mac.id).response.json()["release_id"]
+    release_id = broker.release(token, mac.id, keys=keys).response.json()["release_id"]
     path = f"/v1/releases/{release_id}/checked"
     right = {"how": "right", "groups_right": 6}
     assert problem_code(broker.ask("POST", path, sandbox.token("jonas"), json=right)) == "release_unknown"
     closed = {"how": "countdown", "shown_seconds": 300.0}
-    assert broker.ask("POST", f"/v1/releases/{release_id}/closed", token, json=closed).status_code == 204
+    assert broker.ask("POST", f"/v1/releases/{release_id}/closed", token, keys=keys, json=closed).status_code == 204
     stale = sandbox.token("ada", auth_time=int(datetime.now(UTC).timestamp()) - 2000)
     some = {"how": "out_of_tries", "groups_right": 5}
-    assert broker.ask("POST", path, stale, json=some).status_code == 204
-    assert broker.ask("POST", path, token, json=right).status_code == 204
+    assert broker.ask("POST", path, stale, keys=keys, json=some).status_code == 204
+    assert broker.ask("POST", path, token, keys=keys, json=right).status_code == 204
     (row,) = broker.rows("release.checked")
     assert (row["outcome"], row["detail"]) == ("out_of_tries", "5 of 6 groups right")
     assert (row["release_id"], row["device_id"], row["oid"]) == (release_id, mac.id, sandbox.person("ada").oid)
     unknown = f"/v1/releases/{uuid4()}/checked"
-    assert problem_code(broker.ask("POST", unknown, token, json=right)) == "release_unknown"
+    assert problem_code(broker.ask("POST", unknown, token, keys=keys, json=right)) == "release_unknown"
 
 
 def test_a_broken_off_release_was_never_open(broker: RunningBroker, sandbox: RunningSandbox) -> None:
