@@ -8,7 +8,7 @@ PYTHONS = $(shell $(PYTHON) tests/pythons.py | tr ' ' '=')
 NEWEST = $(lastword $(PYTHONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-newest soak check bench test-microsoft pictures causes translations wheel lock changelog clean
+.PHONY: help demo test test-all test-newest soak rehearsal check bench test-microsoft pictures causes translations wheel lock changelog clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ test-newest:  ## Run the quick tests on the newest CPython found, and print the 
 
 soak: $(VENV)/.dev  ## Run the long proofs (residue, kills), and write docs/soak.md
 	@$(BIN)/python -m tests.soak
+
+rehearsal: $(VENV)/.dev  ## Start a fleet on this machine, play its failures while people visit, and print what became of them
+	@$(BIN)/python -m tests.fleet.rehearsal
 
 check: $(VENV)/.dev  ## Lint, types and import contracts
 	@$(BIN)/ruff check .

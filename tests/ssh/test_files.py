@@ -18,8 +18,8 @@ from kiosk.net.connections import RESERVED_DESCRIPTORS
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
 
-# Files for Prometheus and Grafana are not installed on this machine.
-FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.parent.name != "monitoring")
+# Files for Prometheus and Grafana are not installed on this machine, and tests/fleet has those of a fleet.
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.parent.name not in {"monitoring", "fleet"})
 UNITS = [path for path in FILES if path.suffix in {".service", ".socket"}]
 # sshd must start as root, change users and use the network.
 MOST_EXPOSED = {"kiosk-sshd@.service": 2.5}
