@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.registry import Collector
@@ -53,6 +53,10 @@ class Metrics:
             "kiosk_broker_upstream_answers", "What other services answered: a status, ok, or what went wrong.",
             ["upstream", "answer"], registry=self._registry,
         )  # fmt: skip
+        self._refused = Gauge(
+            "kiosk_broker_record_refused", "1 while the record went back or was forged: nothing is released.",
+            registry=self._registry,
+        )  # fmt: skip
         # Prometheus sees an increase only in a series that was there before: so each outcome starts at zero.
         for kind in BY_CODE.values():
             if issubclass(kind, (Refused, Unavailable)):
@@ -68,6 +72,10 @@ class Metrics:
     def watch(self, collector: Collector) -> None:
         """Add a collector, which is called whenever the metrics are read."""
         self._registry.register(collector)
+
+    def watch_record(self, refused: Callable[[], bool]) -> None:
+        """Tell whether the record is refused, whenever the metrics are read."""
+        self._refused.set_function(refused)
 
     def text(self) -> bytes:
         """Return all metrics as text for Prometheus. Blocks: collectors read files and the database."""

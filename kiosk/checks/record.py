@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from kiosk.broker.audit.anchors import anchors
 from kiosk.broker.audit.source import DatabaseSource, Members
 from kiosk.broker.audit.source import database as opened_database
-from kiosk.broker.audit.verify import verify
-from kiosk.broker.record.chain import digest
-from kiosk.broker.record.checkpoints import InvalidCheckpoint, opened, public_keys
+from kiosk.broker.audit.verify import InvalidHead, holds, read_head, verify
+from kiosk.broker.record.checkpoints import InvalidCheckpoint, InvalidSignature, opened, public_keys
 from kiosk.broker.record.database import sqlite_file
+from kiosk.broker.record.head import Head, Seen
 from kiosk.broker.record.schema import CHECKPOINT, RECORD
+from kiosk.broker.record.writer import seen_file
 from kiosk.checks.database import ours
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed
 from kiosk.config.broker import RecordSettings
@@ -25,6 +26,7 @@ from kiosk.config.broker import RecordSettings
 READ_WHOLE = 100_000
 NEWEST = 20_000
 _FIX = "keep a copy of the database as it is, and find out who could write to it: kiosk audit verify, docs/record.md"
+_LOSS = "if a copy was put back: kiosk record accept-loss, docs/operations.md; else find out who could write to it"
 
 
 def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_WHOLE) -> Finding:
@@ -35,47 +37,51 @@ def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_
     if file:
         ours(file)
     keys = _keys(settings, file, public_key)
+    seen = Seen.load(seen_file(settings), keys).head
     with opened_database(settings.database) as source:
         head = source.head()
         if head and isinstance(head["n"], int) and head["n"] > whole:
-            return _newest(source, head, max(head["n"] - NEWEST, head["n"] - whole), keys)
+            return _newest(source, head, max(head["n"] - NEWEST, head["n"] - whole), keys, seen)
         with anchors(None, keys) as none:
-            verdict = verify(source, keys, none)
+            verdict = verify(source, keys, none, seen)
     if verdict.holds:
         return passed(f"all {verdict.rows} rows hold; signed checkpoints: {verdict.checkpoints}")
-    return failed(verdict.says, _FIX)
+    return failed(verdict.says, _LOSS if "broker saw last" in verdict.says else _FIX)
 
 
-def _newest(source: DatabaseSource, head: Members, before: int, keys: Sequence[Ed25519PublicKey]) -> Finding:
+def _newest(
+    source: DatabaseSource, stored: Members, before: int, keys: Sequence[Ed25519PublicKey], seen: Head | None
+) -> Finding:
     """Check the chain after one row, and the checkpoints of these rows."""
+    try:
+        head = read_head(stored)
+        head.check(keys)
+    except (InvalidHead, InvalidSignature) as invalid:
+        return failed(f"no broker wrote the head of the record: {invalid}", _FIX)
     previous: str | None = None
     n = before
     hashes: dict[int, str] = {}
     for row in source.rows(RECORD.c.n > before):
         n += 1
-        if row["n"] != n or previous not in (None, row["previous"]) or not _hashed(row):
+        if row["n"] != n or previous not in (None, row["previous"]) or not holds(row):
             return failed(f"row {n} does not hold", _FIX)
         hashes[n] = previous = row["hash"]
-    if n != head["n"] or previous != head["hash"]:
+    if n != head.n or previous != head.hash:
         return failed(f"row {n} is the last one, but the head of the record names another", _FIX)
     signed = 0
-    for stored in source.checkpoints(CHECKPOINT.c.size > before):
+    for found in source.checkpoints(CHECKPOINT.c.size > before):
         try:
-            checkpoint = opened(str(stored.members["note"]), keys)
+            checkpoint = opened(str(found.members["note"]), keys)
         except InvalidCheckpoint as invalid:
-            return failed(f"the checkpoint of row {stored.members['size']} does not hold: {invalid}", _FIX)
+            return failed(f"the checkpoint of row {found.members['size']} does not hold: {invalid}", _FIX)
         if hashes.get(checkpoint.size) != checkpoint.head:
             return failed(f"row {checkpoint.size} is not the row that its checkpoint signed", _FIX)
         signed += 1
+    there = next((row["hash"] for row in source.rows(RECORD.c.n == seen.n)), None) if seen else None
+    if seen and (why := Seen(head=seen).objection(head, there)):
+        return failed(f"this is not the record that the broker saw last: {why}", _LOSS)
     newest = f"the newest {n - before} of {n} rows hold; signed checkpoints: {signed}"
     return passed(f"{newest}; kiosk audit verify reads all")
-
-
-def _hashed(row: Members) -> bool:
-    try:
-        return bool(digest(row) == row["hash"])
-    except (UnicodeEncodeError, TypeError, ValueError):
-        return False
 
 
 def _keys(settings: RecordSettings, file: Path | None, public_key: Path | None) -> Sequence[Ed25519PublicKey]:

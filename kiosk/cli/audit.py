@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,11 @@ from kiosk.errors import ConfigError
 from kiosk.process.exit_codes import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     from kiosk.broker.audit.source import DatabaseSource
     from kiosk.broker.audit.verify import Verdict
+    from kiosk.broker.record.head import Head
 
 _file = click.Path(path_type=Path, dir_okay=False)
 _config = click.option("--config", type=_file, help="broker.toml; the record that it names is read.")
@@ -53,9 +56,11 @@ def verify(
 
     _one_of(config=config, database=database, export=export)
     keys = public_keys(public_key)
+    # Before the record, which may only be newer.
+    seen = _seen(config, keys) if config else None
     with contextlib.ExitStack() as stack:
         source = ExportSource(export) if export else stack.enter_context(_opened(config, database))
-        verdict = verified(source, keys, stack.enter_context(read_anchors(anchors, keys)))
+        verdict = verified(source, keys, stack.enter_context(read_anchors(anchors, keys)), seen)
     click.echo(msgspec.json.encode(verdict) if as_json else _in_words(verdict))
     return EXIT_DONE if verdict.holds else EXIT_FAILED
 
@@ -139,12 +144,22 @@ def _opened(config: Path | None, url: str | None) -> Iterator[DatabaseSource]:
         yield source
 
 
+def _seen(config: Path, keys: Sequence[Ed25519PublicKey]) -> Head | None:
+    """Return the newest head that the broker of this configuration saw, if it is known here."""
+    from kiosk.broker.record.head import Seen
+    from kiosk.broker.record.writer import seen_file
+    from kiosk.config.broker import BrokerConfig
+    from kiosk.config.loading import load
+
+    return Seen.load(seen_file(load(config, BrokerConfig).record), keys).head
+
+
 def _in_words(verdict: Verdict) -> str:
     if not verdict.holds:
         vouched = f"rows 1 to {verdict.certain} are" if verdict.certain else "no row is"
-        return f"does not hold: {verdict.says}\n{vouched} vouched for by a checkpoint or an anchor"
-    after = verdict.rows - verdict.certain
-    said = f"holds: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"
-    if after:
-        said += f"\nno checkpoint or anchor vouches yet for rows {verdict.certain + 1} to {verdict.rows}"
-    return said
+        return f"does not hold: {verdict.says}\n{vouched} vouched for by a signature or an anchor"
+    holds = "holds"
+    if verdict.losses:
+        row = "row" if len(verdict.losses) == 1 else "rows"
+        holds += f", with a loss accepted at {row} {', '.join(map(str, verdict.losses))}"
+    return f"{holds}: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"

@@ -12,15 +12,18 @@ import click
 from kiosk.errors import ConfigError
 from kiosk.process.exit_codes import EXIT_CONFIGURATION, EXIT_CRASH, EXIT_DONE
 from kiosk.process.logging import place_of
+from kiosk.text import clean
 
 Arguments = ParamSpec("Arguments")
 
+_LONGEST = 1000
 # By the second word of the command line.
 _EXTRAS = {
     "audit": "broker",
     "broker": "broker",
     "check": "broker",
     "demo": "broker,sandbox",
+    "record": "broker",
     "sandbox": "broker,sandbox",
 }
 
@@ -33,7 +36,8 @@ def reports_errors(command: Callable[Arguments, int | None]) -> Callable[Argumen
         try:
             code = command(*arguments, **options)
         except ConfigError as error:
-            click.echo(f"kiosk: {error}", err=True)
+            # It may quote a file that somebody else wrote.
+            click.echo(f"kiosk: {clean(str(error), _LONGEST)}", err=True)
             sys.exit(EXIT_CONFIGURATION)
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("kiosk"):

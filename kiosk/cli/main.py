@@ -23,7 +23,11 @@ _until_stdin_closes = click.option(
 class _Commands(click.Group):
     """A group whose larger commands are imported when they are called."""
 
-    _later: ClassVar[dict[str, str]] = {"audit": "kiosk.cli.audit", "check": "kiosk.cli.check"}
+    _later: ClassVar[dict[str, str]] = {
+        "audit": "kiosk.cli.audit",
+        "check": "kiosk.cli.check",
+        "record": "kiosk.cli.record",
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self._later])

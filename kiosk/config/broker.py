@@ -105,10 +105,14 @@ class LimitSettings(Section, frozen=True, kw_only=True):
 
 
 class RecordSettings(Section, frozen=True, kw_only=True):
-    """The record. ``signing_key`` (PEM) signs a checkpoint at the latest after so many seconds or entries."""
+    """The record. ``signing_key`` (PEM) signs its head, and a checkpoint after so many seconds or entries.
+
+    ``seen_file`` keeps the newest head that the broker saw.
+    """
 
     database: Text = "sqlite:////var/lib/kiosk-broker/record.db"
     signing_key: Path | None = None
+    seen_file: Path | None = None
     checkpoint_seconds: Seconds = 600
     checkpoint_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from sqlalchemy import Engine, insert, select, update
 
 from kiosk.broker.record.chain import Checkpoint, Row
 from kiosk.broker.record.checkpoints import Signer, Signing
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.head import COLUMNS as HEAD_COLUMNS
+from kiosk.broker.record.head import Head
 from kiosk.broker.record.ledger import Ledger
-from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, Entry, Event, stamp
+from kiosk.broker.record.schema import CHECKPOINT, HEAD, METADATA, RECORD, Entry, Event, stamp
 from tests.support.broker import wait_for
 from tests.support.clock import ManualClock
 
@@ -54,9 +58,9 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
     """
     clock = ManualClock()
     ledger = Ledger(clock, Signing(signer, timedelta(days=9999), entries))
-    with engine.begin() as connection:
+    with ledger.transaction(engine) as connection:
         ledger.start(connection)
-        head = connection.execute(select(HEAD)).one()
+    head = head_of(engine)
     n, previous, covered, coming = head.n, head.hash, head.signed, visits()
     while n < rows - 1:
         made: list[Row] = []
@@ -73,10 +77,17 @@ def fill(engine: Engine, signer: Signer, rows: int, *, entries: int = 100) -> No
             connection.execute(insert(RECORD), [row.members() for row in made])
             if signed:
                 connection.execute(insert(CHECKPOINT), [one.members() for one in signed])
-                connection.execute(update(HEAD).values(signed=covered, signed_at=signed[-1].time))
-            connection.execute(update(HEAD).values(n=n, hash=previous))
-    with engine.begin() as connection:
+                head = replace(head, signed=covered, signed_at=signed[-1].time)
+            head = replace(head, n=n, hash=previous).signed_by(signer)
+            connection.execute(update(HEAD).values(asdict(head)))
+    with ledger.transaction(engine) as connection:
         ledger.stop(connection)
+
+
+def head_of(engine: Engine) -> Head:
+    """Return the head of a record."""
+    with engine.connect() as connection:
+        return Head(*connection.execute(select(*HEAD_COLUMNS)).one())
 
 
 def signer(folder: Path, name: str = "record") -> Signer:
@@ -89,3 +100,53 @@ def let_pass(clock: ManualClock, seconds: float, *, threads: int = 1) -> None:
     wait_for(lambda: clock.waiting() == threads)
     clock.advance(seconds)
     wait_for(lambda: clock.waiting() == threads)
+
+
+Contents: TypeAlias = dict[str, list[dict[str, Any]]]
+
+
+def contents(url: str) -> Contents:
+    """Return all rows of all tables of a record, by the name of the table."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found = {
+            table.name: [dict(row._mapping) for row in connection.execute(table.select())]
+            for table in METADATA.sorted_tables
+        }
+    engine.dispose()
+    return found
+
+
+def set_back(url: str, earlier: Contents) -> None:
+    """Put a record back to what it was, as somebody does who restores a copy under running brokers."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        for table in METADATA.sorted_tables:
+            connection.execute(table.delete())
+            for row in earlier[table.name]:
+                # By the names of the columns, which are not those in the program.
+                columns = {column.name: column for column in table.columns}
+                connection.execute(insert(table).values({columns[name]: value for name, value in row.items()}))
+    engine.dispose()
+
+
+def broker_toml(folder: Path, url: str) -> str:
+    """Write a configuration with this database and the key in the folder, and return its path."""
+    file, certificate = folder / "broker.toml", folder / "certificate.pem"
+    certificate.touch()
+    file.write_text(
+        f"""
+[tokens]
+authority = "https://login.nordwind.example/t"
+tenant = "t"
+audience = "a"
+[graph]
+authority = "https://login.nordwind.example/t"
+client_id = "c"
+certificate = "{certificate}"
+[record]
+database = "{url}"
+signing_key = "{folder / "record.key"}"
+"""
+    )
+    return str(file)

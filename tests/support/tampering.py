@@ -17,7 +17,9 @@ from click.testing import CliRunner
 from sqlalchemy import insert, select
 
 from kiosk.broker.record.chain import FIELDS, digest
+from kiosk.broker.record.checkpoints import Signer
 from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.head import COLUMNS, Head
 from kiosk.broker.record.schema import METADATA
 from kiosk.cli.audit import audit
 from tests.support.postgresql import database
@@ -177,6 +179,13 @@ def rechain(db: Cursor, first: int) -> None:
         previous = members["hash"] = digest(members)
     put(db, *rows)
     db.execute("update head set n = (select max(n) from record), hash = ?", [previous])
+
+
+def sign_head(db: Cursor, signer: Signer) -> None:
+    """Sign the head as it is now: with the stolen key, or as a broker did when the record was like this."""
+    (stored,) = db.dictionaries("select * from head")
+    head = Head(**{column.key: stored[column.name] for column in COLUMNS}).signed_by(signer)
+    db.execute("update head set signature = ?", [head.signature])
 
 
 def cut(db: Cursor, last: int, *, head: bool = True, checkpoints: bool = True) -> None:

@@ -41,7 +41,7 @@ def _read(path: Path, keys: Sequence[Ed25519PublicKey]) -> Iterator[tuple[int, s
                 number += 1
                 found = read_line(line[max(line.find(b"{"), 0) :])
                 n, digest = found.get("n"), found.get("hash")
-                if isinstance(n, int) and 0 < n < _BEYOND and isinstance(digest, str):
+                if type(n) is int and 0 < n < _BEYOND and isinstance(digest, str):
                     yield n, digest
                 elif isinstance(found.get("checkpoint"), dict):
                     checkpoint = opened(str(found["checkpoint"].get("note")), keys)

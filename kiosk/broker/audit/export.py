@@ -16,6 +16,7 @@ import msgspec
 
 from kiosk.broker.audit.source import DatabaseSource, Members, Stored
 from kiosk.broker.record.chain import FIELDS
+from kiosk.broker.record.head import COLUMNS
 from kiosk.errors import ConfigError
 from kiosk.text import escaped
 
@@ -68,7 +69,7 @@ def _created(path: Path) -> BinaryIO:
 
 def _jsonl(source: DatabaseSource) -> Iterator[bytes]:
     head = source.head() or {}
-    named = {name: head.get(name) for name in ("origin", "version", "n", "hash", "sealed")}
+    named = {column.name: head.get(column.name) for column in COLUMNS}
     yield line({"record": named}) + b"\n"
     for item in source.items():
         if isinstance(item, Stored):

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Result, Select, func, inspect, select, true
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Column, ColumnElement, Connection, Result, Select, String, Table, func, inspect, select, true
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
 from kiosk.broker.record.database import open_reader, unusable
-from kiosk.broker.record.schema import CHECKPOINT, HEAD, RECORD, VERSION
+from kiosk.broker.record.head import COLUMNS
+from kiosk.broker.record.schema import CHECKPOINT, HEAD, METADATA, RECORD, VERSION
 from kiosk.errors import ConfigError
 
 _AT_ONCE = 500
 _LONGEST_LINE = 1 << 20
 _MOST_VALUES = 1000
-_HEAD = ("origin", "n", "hash", "sealed")
+_LARGEST_VALUE = 1 << 20
+_TABLES = {table.name for table in METADATA.sorted_tables}
+# Of a server that may hold texts of any length; one that was cut has not the hash of its row.
+_LONGEST_TEXT = 20_000
 
 Members: TypeAlias = dict[str, Any]
 
@@ -34,11 +39,15 @@ class Stored:
 Item: TypeAlias = Members | Stored
 
 
+class TooLarge(Exception):
+    """Something in the record is larger than anything that a broker writes."""
+
+
 class Source(Protocol):
-    """A record to audit. It can be read repeatedly and does not change meanwhile."""
+    """A record to audit. It can be read repeatedly and does not change meanwhile. Reading may raise TooLarge."""
 
     def head(self) -> Members | None:
-        """Return the head of the record, with ``origin``, ``n``, ``hash`` and ``sealed``; None if it is missing."""
+        """Return the head of the record as it is stored, unchecked; None if it is missing."""
 
     def items(self) -> Iterator[Item]:
         """Yield the rows in order, and each checkpoint after the last row that it covers."""
@@ -57,16 +66,18 @@ class DatabaseSource:
             result.close()
 
     def head(self) -> Members | None:
-        found = self._connection.execute(select(HEAD)).mappings().first()
+        with _bounded():
+            found = self._connection.execute(select(HEAD).where(HEAD.c.id == 1)).mappings().first()
         return dict(found) if found else None
 
     def rows(self, *where: ColumnElement[bool]) -> Iterator[Members]:
         """Yield the rows that meet all conditions, in order."""
         names = tuple(RECORD.columns.keys())
-        statement = select(RECORD).where(*where).order_by(RECORD.c.n)
-        for block in self._read(statement).partitions(_AT_ONCE):
-            for row in block:
-                yield dict(zip(names, row, strict=True))
+        statement = select(*self._columns(RECORD)).where(*where).order_by(RECORD.c.n)
+        with _bounded():
+            for block in self._read(statement).partitions(_AT_ONCE):
+                for row in block:
+                    yield dict(zip(names, row, strict=True))
 
     def having(self, column: Column[str], fits: Callable[[str], bool]) -> ColumnElement[bool]:
         """Return an SQL condition that matches every row whose value ``fits``, and possibly more.
@@ -100,9 +111,19 @@ class DatabaseSource:
 
     def checkpoints(self, *where: ColumnElement[bool]) -> Iterator[Stored]:
         """Yield the checkpoints that meet all conditions, in the order of their sizes."""
-        statement = select(CHECKPOINT).where(*where).order_by(CHECKPOINT.c.size)
-        for row in self._read(statement).mappings():
-            yield Stored(dict(row))
+        statement = select(*self._columns(CHECKPOINT)).where(*where).order_by(CHECKPOINT.c.size)
+        with _bounded():
+            for row in self._read(statement).mappings():
+                yield Stored(dict(row))
+
+    def _columns(self, table: Table) -> list[ColumnElement[Any]]:
+        """Return the columns of a table, with long texts cut by the server. SQLite has a limit of its own."""
+        if self._connection.dialect.name == "sqlite":
+            return list(table.columns)
+        return [
+            func.left(column, _LONGEST_TEXT).label(column.name) if isinstance(column.type, String) else column
+            for column in table.columns
+        ]
 
     def _read(self, statement: Select[Any]) -> Result[Any]:
         result = self._connection.execute(statement)
@@ -121,7 +142,7 @@ class ExportSource:
         self._head = first["record"]
         if self._head.get("version") != VERSION:
             raise ConfigError(path, f"expected a record of version {VERSION}, not {self._head.get('version')}")
-        if missing := [name for name in _HEAD if name not in self._head]:
+        if missing := [column.name for column in COLUMNS if column.name not in self._head]:
             raise ConfigError(path, f"expected the first line to say how the record ended; missing: {missing[0]}")
 
     def head(self) -> Members | None:
@@ -147,9 +168,20 @@ def read_line(line: bytes) -> Members:
     """Return the members of a JSON object on one line; an empty dictionary for anything else."""
     try:
         found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Raise TooLarge for what the database refuses to return because of its size."""
+    try:
+        yield
+    except (DataError, OperationalError, OverflowError) as error:
+        if "too big" in str(getattr(error, "orig", "")) or isinstance(error, OverflowError):
+            raise TooLarge from None
+        raise
 
 
 @contextlib.contextmanager
@@ -162,6 +194,10 @@ def database(url: str) -> Iterator[DatabaseSource]:
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 # Paging through the output may take any time, and holds no lock that a broker waits for.
                 connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if engine.dialect.name == "sqlite":
+                plain: Any = connection.connection.driver_connection
+                # Somebody's megabytes in one column would otherwise be read before anybody can look at them.
+                plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
             _expect_our_version(connection)
             connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
             with contextlib.closing(DatabaseSource(connection)) as source:
@@ -176,12 +212,21 @@ def database(url: str) -> Iterator[DatabaseSource]:
 
 def _expect_our_version(connection: Connection) -> None:
     known = inspect(connection)
-    if not known.has_table(RECORD.name) or not known.has_table(HEAD.name):
+    # Views have no end, and say something else each time.
+    if not set(known.get_table_names()) >= _TABLES or _virtual(connection):
         raise unusable("expected a database with a record")
     named = {column["name"] for column in known.get_columns(HEAD.name)}
     version = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
-    if version not in {VERSION, None}:
-        raise unusable(f"expected a record of version {VERSION}, not {version}")
+    if version not in (VERSION, None):
+        raise unusable(f"expected a record of version {VERSION}, not {version}; see kiosk record migrate")
+
+
+def _virtual(connection: Connection) -> bool:
+    """Whether a table is computed by a module of SQLite when it is read."""
+    if connection.dialect.name != "sqlite":
+        return False
+    made = connection.exec_driver_sql("SELECT lower(substr(ltrim(sql), 1, 20)) FROM sqlite_master WHERE type = 'table'")
+    return any("virtual" in (words or "") for words in made.scalars())
 
 
 def _is_text(value: object) -> bool:

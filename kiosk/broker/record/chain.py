@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from kiosk.broker.record.schema import RECORD, VERSION, Entry
+from kiosk.broker.record.schema import RECORD, VERSION, VERSIONS, Entry
 
 FIELDS = tuple(column.name for column in RECORD.columns)
 """The members of a row in the order in which they are hashed and exported. The hash is the last."""
@@ -38,11 +38,18 @@ class Row:
         if entry.shown_seconds is not None:
             # Milliseconds have one decimal form everywhere. A zero must have no sign, because SQLite does not store it.
             entry = replace(entry, shown_seconds=round(entry.shown_seconds, 3) + 0.0)
-        return cls(n, time, entry, previous, digest(_members(n, time, entry, previous)))
+        return cls(n, time, entry, previous, digest(_members(n, VERSION, time, entry, previous)))
 
     def members(self) -> dict[str, object]:
         """Return every column with its value, in order."""
-        return {**_members(self.n, self.time, self.entry, self.previous), "hash": self.hash}
+        return {**_members(self.n, self.version, self.time, self.entry, self.previous), "hash": self.hash}
+
+    def holds(self) -> bool:
+        """Whether the hash is that of the row, and the version one that this program knows."""
+        try:
+            return self.version in VERSIONS and digest(self.members()) == self.hash
+        except UnicodeEncodeError:
+            return False
 
     def line(self) -> bytes:
         """Return the row as JSON without a line end: the same bytes in an export and in every sink."""
@@ -85,7 +92,7 @@ def digest(members: Mapping[str, object]) -> str:
     return hashlib.sha256(_encode({name: members[name] for name in _HASHED})).hexdigest()
 
 
-def _members(n: int, time: str, entry: Entry, previous: str) -> dict[str, object]:
+def _members(n: int, version: int, time: str, entry: Entry, previous: str) -> dict[str, object]:
     values = asdict(entry)
     values["event"] = str(entry.event)
-    return {"n": n, "version": VERSION, "time": time, **values, "previous": previous}
+    return {"n": n, "version": version, "time": time, **values, "previous": previous}

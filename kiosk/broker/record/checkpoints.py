@@ -7,7 +7,7 @@ signature. A copy that is kept elsewhere proves later whether the record is stil
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import os
 import re
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature as Mismatch
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -43,10 +44,11 @@ _NOTE = re.compile(
 
 
 class Signer:
-    """Signs checkpoints, each in a tenth of a millisecond."""
+    """Signs checkpoints and heads, each in a tenth of a millisecond."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
+        self.public = key.public_key()
 
     @classmethod
     def load(cls, path: Path, *, make: bool) -> Signer:
@@ -65,25 +67,28 @@ class Signer:
     @property
     def public_pem(self) -> str:
         """The public key in PEM, for ``kiosk audit verify``."""
-        return self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        return self.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     @property
     def id(self) -> str:
         """The fingerprint of the public key: SHA-256 in hexadecimal."""
-        return hashlib.sha256(_raw(self._key.public_key())).hexdigest()
+        return hashlib.sha256(_raw(self.public)).hexdigest()
 
     def sign(self, origin: str, size: int, head: str, moment: datetime) -> Checkpoint:
         """Return a signed checkpoint: the record has this size and head at this moment."""
         time = stamp(moment)
         body = f"{origin}\n{size}\n{base64.b64encode(bytes.fromhex(head)).decode()}\n{time}\n"
-        signature = _key_id(origin, self._key.public_key()) + self._key.sign(body.encode())
-        note = f"{body}\n\N{EM DASH} {origin} {base64.b64encode(signature).decode()}\n"
+        note = f"{body}\n\N{EM DASH} {origin} {self.signature(origin, body)}\n"
         return Checkpoint(origin, size, head, time, note)
+
+    def signature(self, origin: str, body: str) -> str:
+        """Return the signature over a text about this record, with the id of the key in front, in base64."""
+        return base64.b64encode(_key_id(origin.encode(), self.public) + self._key.sign(body.encode())).decode()
 
     def signed(self, note: str) -> bool:
         """Whether this key signed the note."""
         try:
-            opened(note, [self._key.public_key()])
+            opened(note, [self.public])
         except InvalidCheckpoint:
             return False
         return True
@@ -98,15 +103,23 @@ class Signer:
 
 @dataclass(frozen=True)
 class Signing:
-    """How checkpoints are made: by this signer, at the latest after this time or this number of entries."""
+    """How checkpoints are made: by this signer, at the latest after this time or this number of entries.
+
+    ``seen`` is the file for the newest head that this broker saw; without it, a restart forgets that head.
+    """
 
     signer: Signer
     every: timedelta = timedelta(minutes=10)
     entries: int = 100
+    seen: Path | None = None
 
 
 class InvalidCheckpoint(Exception):
     """A signed note that is malformed, or that none of the given keys signed."""
+
+
+class InvalidSignature(Exception):
+    """A signature that is malformed, or that none of the given keys made."""
 
 
 def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
@@ -116,19 +129,29 @@ def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
         raise InvalidCheckpoint("it is not a signed note")
     try:
         head = base64.b64decode(found["head"], validate=True).hex()
-        signature = base64.b64decode(found["signature"], validate=True)
-    except binascii.Error:
-        raise InvalidCheckpoint("it is not a signed note") from None
-    ours = [key for key in keys if _key_id(found["name"], key) == signature[:4]]
-    if not ours:
-        raise InvalidCheckpoint(f"it is signed with another key ({signature[:4].hex()})")
-    for key in ours:
-        try:
-            key.verify(signature[4:], found["body"].encode())
-        except InvalidSignature:
-            continue
+        check_signature(found["name"], found["body"], found["signature"], keys)
         return Checkpoint(found["origin"], int(found["size"]), head, found["time"], note)
-    raise InvalidCheckpoint("its signature does not match")
+    except InvalidSignature as invalid:
+        raise InvalidCheckpoint(str(invalid)) from None
+    except ValueError:
+        raise InvalidCheckpoint("it is not a signed note") from None
+
+
+def check_signature(origin: str, body: str, signature: str, keys: Sequence[Ed25519PublicKey]) -> None:
+    """Return if one of the keys signed this text about this record. Raises InvalidSignature."""
+    try:
+        signed, name = body.encode(), origin.encode()
+        given = base64.b64decode(signature, validate=True)
+    except ValueError:
+        raise InvalidSignature("its signature is not one") from None
+    ours = [key for key in keys if _key_id(name, key) == given[:4]]
+    if not ours:
+        raise InvalidSignature(f"it is signed with another key ({given[:4].hex()})")
+    for key in ours:
+        with contextlib.suppress(Mismatch):
+            key.verify(given[4:], signed)
+            return
+    raise InvalidSignature("its signature does not match")
 
 
 def public_keys(path: Path) -> list[Ed25519PublicKey]:
@@ -182,5 +205,5 @@ def _raw(key: Ed25519PublicKey) -> bytes:
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def _key_id(name: str, key: Ed25519PublicKey) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + _raw(key)).digest()[:4]
+def _key_id(name: bytes, key: Ed25519PublicKey) -> bytes:
+    return hashlib.sha256(name + b"\n" + _ED25519 + _raw(key)).digest()[:4]

@@ -1,26 +1,30 @@
-"""Does the work of one transaction on the record: locks its head, appends rows to the chain, signs checkpoints."""
+"""Does the work of one transaction on the record: locks its head, appends rows, signs head and checkpoints."""
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, inspect, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, insert, inspect, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from kiosk.broker import logs
 from kiosk.broker.record import indexes
 from kiosk.broker.record.chain import Appended, Row, first_previous
-from kiosk.broker.record.checkpoints import Signing
+from kiosk.broker.record.checkpoints import InvalidSignature, Signing
 from kiosk.broker.record.database import unusable
+from kiosk.broker.record.head import COLUMNS as HEAD_COLUMNS
+from kiosk.broker.record.head import Head, Seen
 from kiosk.broker.record.limits import Limits, one_visit
 from kiosk.broker.record.schema import (
     CHECKPOINT,
     COLUMNS,
     HEAD,
+    LENGTHS,
     METADATA,
     RECORD,
     SINK,
@@ -34,6 +38,7 @@ from kiosk.broker.record.schema import (
 from kiosk.clock import Clock
 from kiosk.config.broker import LONGEST_GRAPH_SECONDS
 from kiosk.errors import RecordUnavailable, ReleaseUnknown
+from kiosk.text import clean
 
 # Graph may take half of it; the rest is for slow writes and sinks. An older intention gets no outcome any more.
 LONGEST_RELEASE = timedelta(seconds=2 * LONGEST_GRAPH_SECONDS)
@@ -47,26 +52,41 @@ _UNREPORTED_BACK = timedelta(days=7)
 _STARTING = 0x6B696F736B
 
 
-@dataclass(frozen=True)
-class _Head:
-    origin: str
-    n: int
-    hash: str
-    signed: int
-    signed_at: str
-
-
-_HEAD = tuple(HEAD.c[name] for name in _Head.__dataclass_fields__)
-
-
 @dataclass
 class Ledger:
-    """Appends to the record. ``appended`` collects what one transaction adds; the caller clears it before the next."""
+    """Appends to the record. ``appended`` collects what the transaction under way adds.
+
+    ``refused`` says why this broker appends nothing at the moment: the record is not the one that it left. It is empty
+    as long as all is well.
+    """
 
     clock: Clock
     signing: Signing | None = None
     configuration: Entry | None = None
     appended: list[Appended] = field(default_factory=list)
+    refused: str = ""
+    seen: Seen = field(default_factory=Seen)
+    _locked: Head | None = None
+    _changed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.signing:
+            self.seen = Seen.load(self.signing.seen, [self.signing.signer.public])
+
+    @contextlib.contextmanager
+    def transaction(self, engine: Engine) -> Iterator[Connection]:
+        """Begin a transaction. At its end the head is signed and written once, whatever was appended."""
+        self._begin()
+        with engine.begin() as connection:
+            yield connection
+            if self._locked and self._changed:
+                self._write_head(connection, self._locked)
+        if self._locked:
+            self.seen.remember(self._locked)
+
+    def _begin(self) -> None:
+        self.appended.clear()
+        self._locked, self._changed = None, False
 
     def start(self, connection: Connection) -> None:
         """Create missing tables, close what a crash left open, append the start. Raises ConfigError.
@@ -80,9 +100,7 @@ class Ledger:
         _create_sink_table(connection)
         indexes.bring_up_to_date(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
-            origin = f"recovery-kiosk/{uuid.uuid4()}"
-            head = {"origin": origin, "n": 0, "hash": first_previous(origin), "signed": 0, "signed_at": ""}
-            connection.execute(insert(HEAD).values(id=1, version=VERSION, trials=0, **head))
+            self._create_head(connection)
         self._check_end(connection)
         # On a shared database another broker may still be working on a younger one.
         self._settle(connection, younger=connection.dialect.name == "sqlite")
@@ -98,6 +116,11 @@ class Ledger:
         self._settle(connection, younger=False, since=since)
         self._close_unreported(connection, since=since)
         self.append_checkpoint(connection, due_only=True)
+
+    def accept(self, connection: Connection, head: Head, entry: Entry) -> None:
+        """Append that the operator accepts the record as it is, after a head that this broker may not have written."""
+        self._append(connection, head, entry, self.clock.utc())
+        self.append_checkpoint(connection)
 
     def stop(self, connection: Connection) -> None:
         """Append the stop."""
@@ -118,8 +141,8 @@ class Ledger:
         """Append an intention if its token and the limits allow it. Raises TokenBound or LimitReached."""
         head = self._head(connection)
         now = self.clock.utc()
-        one_visit(connection, entry)
-        limits.check(connection, entry, now)
+        one_visit(connection, entry, head.n)
+        limits.check(connection, entry, now, head.n)
         self._append(connection, head, entry, now)
 
     def append_closing(self, connection: Connection, entry: Entry) -> None:
@@ -140,7 +163,7 @@ class Ledger:
     def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
         """Append an ending, with the members ``known`` copied from the release that ``which`` selects."""
         head = self._head(connection)
-        one_visit(connection, entry)
+        one_visit(connection, entry, head.n)
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
             raise ReleaseUnknown(f"no release {entry.release_id}, or not to this visit")
@@ -156,7 +179,7 @@ class Ledger:
         Raises TokenBound.
         """
         head = self._head(connection)
-        one_visit(connection, entry)
+        one_visit(connection, entry, head.n)
         self._append(connection, head, entry, self.clock.utc())
 
     def trial(self, connection: Connection, entry: Entry | None = None) -> None:
@@ -164,10 +187,10 @@ class Ledger:
 
         Raises RecordUnavailable, or TokenBound if the token of ``entry`` is bound to another visit.
         """
-        if connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1)).rowcount != 1:
-            raise RecordUnavailable("the head of the record is missing")
+        head = self._head(connection)
+        connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1))
         if entry:
-            one_visit(connection, entry)
+            one_visit(connection, entry, head.n)
 
     def probe(self, connection: Connection) -> None:
         """Write and take back a whole row, then do a trial. Raises RecordUnavailable.
@@ -183,50 +206,98 @@ class Ledger:
         finally:
             taken_back.rollback()
 
-    def _head(self, connection: Connection) -> _Head:
-        """Lock the head against all other writers until the transaction ends, and return it."""
-        found = connection.execute(select(*_HEAD).with_for_update()).first()
-        if found is None:
-            raise RecordUnavailable("the head of the record is missing")
-        return _Head(*found)
+    def _create_head(self, connection: Connection) -> None:
+        if seen := self.seen.head:
+            raise self._refusal(f"it is empty; row {seen.n} was written")
+        origin = f"recovery-kiosk/{uuid.uuid4()}"
+        head = self._signed(Head(VERSION, origin, 0, first_previous(origin), 0, "", 0))
+        connection.execute(insert(HEAD).values(id=1, trials=0, **asdict(head)))
 
-    def _append(self, connection: Connection, head: _Head, entry: Entry, now: datetime) -> None:
+    def _signed(self, head: Head) -> Head:
+        return head.signed_by(self.signing.signer) if self.signing else head
+
+    def _write_head(self, connection: Connection, head: Head) -> None:
+        self._locked = self._signed(head)
+        connection.execute(update(HEAD).where(HEAD.c.id == 1).values(asdict(self._locked)))
+
+    def _head(self, connection: Connection) -> Head:
+        """Lock the head against all other writers until the transaction ends, and return it.
+
+        Raises RecordUnavailable if it is not of this version, not signed by this broker's key, or went back.
+        """
+        if self._locked is None:
+            # Within the same statement: the distance to a server is what a transaction costs.
+            there = select(RECORD.c.hash).where(RECORD.c.n == (self.seen.head.n if self.seen.head else 0))
+            asked = select(*HEAD_COLUMNS, there.scalar_subquery()).where(HEAD.c.id == 1)
+            found = connection.execute(asked.with_for_update(of=HEAD)).first()
+            if found is None:
+                raise self._refusal("its head is missing")
+            head, there_now = Head(*found[:-1]), found[-1]
+            if why := self._objection(head, there_now):
+                raise self._refusal(why)
+            if self.refused:
+                logs.LOG.warning("the record is appended to again, at row %d", head.n)
+                self.refused = ""
+            self._locked = head
+        return self._locked
+
+    def _objection(self, head: Head, there: str | None) -> str:
+        """Return why nothing may be appended after this head; empty if all is well."""
+        if head.version != VERSION:
+            return f"it is of version {head.version}, not {VERSION}"
+        if self.signing and head != self.seen.head:
+            try:
+                head.check([self.signing.signer.public])
+            except InvalidSignature as invalid:
+                return f"no broker wrote its head: {invalid}"
+        return self.seen.objection(head, there)
+
+    def _refusal(self, why: str) -> RecordUnavailable:
+        """Return the error, and log it when it begins: not once for each request."""
+        if not self.refused:
+            logs.LOG.error("the record is refused, so no key is released: %s; see docs/record.md", clean(why, 300))
+        self.refused = why
+        return RecordUnavailable(f"the record is refused: {clean(why, 300)}")
+
+    def _append(self, connection: Connection, head: Head, entry: Entry, now: datetime) -> None:
         row = Row.follow(head.n + 1, stamp(now), entry, head.hash)
-        connection.execute(insert(RECORD).values(row.members()))
-        connection.execute(update(HEAD).values(n=row.n, hash=row.hash))
+        values = row.members()
+        if too_long := [name for name, most in LENGTHS.items() if len(str(values[name])) > most]:
+            # SQLite would store it, and no audit would believe it.
+            raise RecordUnavailable(f"{too_long[0]} is longer than its column")
+        connection.execute(insert(RECORD).values(values))
         self.appended.append(row)
-        head = replace(head, n=row.n, hash=row.hash)
-        if self._due(head, now):
-            self._append_checkpoint(connection, head, now)
+        self._locked, self._changed = replace(head, n=row.n, hash=row.hash), True
+        if self._due(self._locked, now):
+            self._append_checkpoint(connection, self._locked, now)
 
-    def _due(self, head: _Head, now: datetime) -> bool:
+    def _due(self, head: Head, now: datetime) -> bool:
         if self.signing is None or not head.signed_at:
             return False
         passed = abs(now - datetime.strptime(head.signed_at, TIME_FORMAT).replace(tzinfo=UTC))
         return head.n - head.signed >= self.signing.entries or passed >= self.signing.every
 
-    def _append_checkpoint(self, connection: Connection, head: _Head, now: datetime) -> None:
+    def _append_checkpoint(self, connection: Connection, head: Head, now: datetime) -> None:
         if self.signing is None:
             return
         checkpoint = self.signing.signer.sign(head.origin, head.n, head.hash, now)
         connection.execute(insert(CHECKPOINT).values(checkpoint.members()))
-        connection.execute(update(HEAD).values(signed=checkpoint.size, signed_at=checkpoint.time))
         self.appended.append(checkpoint)
+        self._locked, self._changed = replace(head, signed=checkpoint.size, signed_at=checkpoint.time), True
 
     def _check_end(self, connection: Connection) -> None:
-        """Log an error if the end of the record is not as it was left.
+        """Refuse a record whose last row is not the one that its head names. Raises RecordUnavailable.
 
-        The broker starts nevertheless: releases are still recorded, and the evidence stays.
+        A checkpoint that is missing is only logged: releases are decided by rows, and the evidence stays.
         """
         head = self._head(connection)
         last = connection.execute(select(RECORD.c.n, RECORD.c.hash).order_by(RECORD.c.n.desc()).limit(1)).first()
+        first = connection.scalar(select(func.min(RECORD.c.n)))
+        if (first, *(last or (None, None))) != ((1, head.n, head.hash) if head.n else (None, None, None)):
+            raise self._refusal(f"row {head.n} is not the last one, or is not the one that was written")
         signed = connection.scalar(select(func.max(CHECKPOINT.c.size))) or 0
-        left = (head.n, head.hash) if head.n else None
-        if (tuple(last) if last else None) != left or not head.signed == signed <= head.n:
-            logs.LOG.error("the end of the record is not as it was left; kiosk audit verify says what is wrong")
-        note = connection.scalar(select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == signed))
-        if self.signing and note and not self.signing.signer.signed(note):
-            logs.LOG.warning("the newest checkpoint is signed with another key; kiosk audit verify needs both")
+        if signed != head.signed:
+            logs.LOG.error("the checkpoints are not as they were left; kiosk audit verify says what is wrong")
 
     def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:
         """Append an ``unknown`` ending to each intention without an outcome: the key may have been seen.
@@ -292,4 +363,4 @@ def _refuse_other_versions(connection: Connection) -> None:
     named = {column["name"] for column in known.get_columns(HEAD.name)}
     found = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
     if found not in {VERSION, None}:
-        raise unusable(f"expected a record of version {VERSION}, not {found}; keep that one, and name a new database")
+        raise unusable(f"expected a record of version {VERSION}, not {found}; see kiosk record migrate")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, FromClause, select
 
 from kiosk.broker.record.schema import KEY_FETCHED, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
 from kiosk.config.broker import Rules
@@ -58,8 +58,8 @@ class Limits:
         texts = (rules.per_person, rules.per_device, rules.per_kiosk, rules.overall)
         return cls(*(tuple(map(Limit.parse, each)) for each in texts))
 
-    def check(self, connection: Connection, entry: Entry, now: datetime) -> None:
-        """Raise LimitReached if one more release would exceed a limit. The head must be locked.
+    def check(self, connection: Connection, entry: Entry, now: datetime, last: int) -> None:
+        """Raise LimitReached if one more release would exceed a limit. The head must be locked, at row ``last``.
 
         The error is that of the first kind of limit that is reached. Its ``retry_after`` is the number of seconds until
         no limit is reached.
@@ -70,31 +70,37 @@ class Limits:
             (KioskLimit, (KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal),), self.per_kiosk),
             (OverallLimit, (), self.overall),
         )
-        waits = [(kind, _wait(connection, whose, limit, now)) for kind, whose, each in kinds for limit in each]
+        waits = [(kind, _wait(connection, whose, limit, now, last)) for kind, whose, each in kinds for limit in each]
         reached = next((kind for kind, wait in waits if wait), None)
         if reached:
             longest = max(wait for _, wait in waits)
             raise reached(f"the next in {longest:.0f} s", retry_after=longest)
 
 
-def one_visit(connection: Connection, entry: Entry) -> None:
+def one_visit(connection: Connection, entry: Entry, last: int) -> None:
     """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
     A token belongs to the first visit on the record that used it, even if that visit was refused. An entry without a
-    token passes. The head must be locked.
+    token passes. The head must be locked, at row ``last``.
     """
     if not entry.uti:
         return
     same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
-    named = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "").order_by(RECORD.c.n).limit(1)
+    named = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "", within(last)).order_by(RECORD.c.n).limit(1)
     first = connection.scalar(named)
     if first not in {None, entry.visit_key}:
         raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
-    if connection.scalar(select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED).limit(1)):
+    ended = select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED, within(last)).limit(1)
+    if connection.scalar(ended):
         raise TokenBound(f"uti={entry.uti!r} served a visit that has ended")
 
 
-def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime) -> float:
+def within(last: int, table: FromClause = RECORD) -> ColumnElement[bool]:
+    """Return the condition for rows of the chain: whoever may only insert can add no row with these numbers."""
+    return table.c.n.between(1, last)
+
+
+def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime, last: int) -> float:
     """Return the seconds until one more release is within the limit; 0 if it is within it now.
 
     Every intention counts unless a refusal followed: without a known outcome, the key may have been seen. A refusal
@@ -107,12 +113,15 @@ def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetim
             outcome.c.release_id == RECORD.c.release_id,
             outcome.c.event == Event.REFUSED,
             outcome.c.detail != KEY_FETCHED,
+            within(last, outcome),
         )
         .exists()
     )
     counted = (
         select(RECORD.c.time)
-        .where(*whose, RECORD.c.event == Event.INTENDED, RECORD.c.time > stamp(now - limit.period), ~refused)
+        .where(
+            *whose, RECORD.c.event == Event.INTENDED, RECORD.c.time > stamp(now - limit.period), within(last), ~refused
+        )
         .order_by(RECORD.c.time.desc())
         .limit(limit.most)
     )

@@ -11,7 +11,9 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Smal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-VERSION = 2
+VERSION = 3
+# Of rows: a record that was carried over begins with rows of the version before, whose encoding is the same.
+VERSIONS = frozenset({2, 3})
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LONGEST_ADDRESS = 254
 
@@ -51,14 +53,17 @@ HEAD = Table(
     Column("origin", String(64), nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
-    # Checkpoints are signed; the columns keep their first names, as renaming them would be a new version of the record.
+    # Checkpoints are signed; the columns of the database keep their first names.
     Column("sealed", BigInteger, key="signed", nullable=False),
     Column("sealed_at", String(27), key="signed_at", nullable=False),
+    Column("losses", BigInteger, nullable=False),
+    Column("signature", String(92), nullable=False),
     Column("trials", BigInteger, nullable=False),
 )
 """One row. ``n`` and ``hash`` belong to the newest entry, ``signed`` and ``signed_at`` are size and time of the newest
-checkpoint. Appending locks the row first, so entries have one order and one chain. ``trials`` counts writes that only
-test whether writing works: it has to change, because a database does not write a row that stays the same."""
+checkpoint, ``losses`` counts how often the operator accepted a record that had gone back. ``signature`` covers all of
+these. Appending locks the row first, so entries have one order and one chain. ``trials`` counts writes that only test
+whether writing works: it has to change, because a database does not write a row that stays the same."""
 
 RECORD = Table(
     "record",
@@ -104,6 +109,12 @@ RECORD = Table(
 )
 """Rows are only ever added."""
 
+_LONGEST_TEXT = 10_000
+LENGTHS: dict[str, int] = {
+    column.name: column.type.length or _LONGEST_TEXT for column in RECORD.columns if isinstance(column.type, String)
+}
+"""How many characters each text of a row may have."""
+
 Index("record_by_kiosk", KioskOf(RECORD.c.terminal), RECORD.c.event, RECORD.c.time)
 OUTDATED_INDEXES = ("record_by_terminal",)
 """Created by earlier versions of this program and no longer used."""
@@ -138,6 +149,7 @@ class Event(StrEnum):
     STARTED = "broker.started"
     STOPPED = "broker.stopped"
     CONFIGURED = "configuration.changed"
+    ACCEPTED = "record.accepted"
     TOKEN_REFUSED = "token.refused"  # noqa: S105
     SESSION_OPENED = "session.opened"
     SESSION_ENDED = "session.ended"
@@ -151,6 +163,9 @@ class Event(StrEnum):
 
 OK = "ok"
 UNKNOWN = "unknown"
+# Outcomes of ``record.accepted``.
+LOSS = "loss"
+NEW_KEY = "new_key"
 # The ``detail`` of a refused release whose key the broker had in its memory.
 KEY_FETCHED = "the key was fetched"
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeAlias
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
@@ -28,7 +30,7 @@ from kiosk.broker.record.refusal_throttle import RefusalThrottle
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.subscribers import Subscriber, confirm, notify
 from kiosk.clock import Deadline, ThreadClock
-from kiosk.config.broker import BrokerConfig
+from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
 from kiosk.process.logging import place_of
 
@@ -93,6 +95,16 @@ class Record:
         self._every = signing.every.total_seconds() if signing else math.inf
         self._changed = threading.Condition()
         self._stopping = False
+
+    @property
+    def keys(self) -> Sequence[Ed25519PublicKey]:
+        """The public keys that sign this record."""
+        return [self._ledger.signing.signer.public] if self._ledger.signing else []
+
+    @property
+    def refused(self) -> bool:
+        """Whether the record is not the one that this broker left, so that nothing is appended."""
+        return bool(self._ledger.refused)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -258,8 +270,7 @@ class Record:
 
     def _commit(self, work: _Work) -> None:
         """Do the work in a transaction, then notify the subscribers of what it added. Raises SQLAlchemyError."""
-        self._ledger.appended.clear()
-        with self.engine.begin() as connection:
+        with self._ledger.transaction(self.engine) as connection:
             work(connection)
         notify(self._subscribers, tuple(self._ledger.appended))
 
@@ -314,14 +325,29 @@ def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[
     settings = config.record
     # Before the key: a wrong address must not leave a key file behind.
     open_engine(settings.database).dispose()
-    if settings.signing_key:
-        signer = Signer.load(settings.signing_key, make=False)
-    elif file := sqlite_file(settings.database):
-        signer = Signer.load(file.with_suffix(".key"), make=True)
-    else:
-        expected = "missing; the brokers on one PostgreSQL database need a key for checkpoints"
-        raise ConfigError("broker.toml", expected, key="record.signing_key")
+    signing = signing_of(settings)
+    signer = signing.signer
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
-    every = timedelta(seconds=settings.checkpoint_seconds)
-    signing = Signing(signer, every, settings.checkpoint_entries)
     return Record(settings.database, clock, subscribers, signing, config_entry(config.rules))
+
+
+def signing_of(settings: RecordSettings) -> Signing:
+    """Return how this record is signed; beside a SQLite file, a missing key is made. Raises ConfigError."""
+    signer = Signer.load(key_file(settings), make=settings.signing_key is None)
+    every = timedelta(seconds=settings.checkpoint_seconds)
+    return Signing(signer, every, settings.checkpoint_entries, seen_file(settings))
+
+
+def key_file(settings: RecordSettings) -> Path:
+    """Return the file of the signing key: named, or beside the SQLite file. Raises ConfigError."""
+    if settings.signing_key:
+        return settings.signing_key
+    if file := sqlite_file(settings.database):
+        return file.with_suffix(".key")
+    expected = "missing; the brokers on one PostgreSQL database need a key that signs the record"
+    raise ConfigError("broker.toml", expected, key="record.signing_key")
+
+
+def seen_file(settings: RecordSettings) -> Path:
+    """Return the file for the newest head that the broker saw: named, or beside the key. Raises ConfigError."""
+    return settings.seen_file or key_file(settings).with_suffix(".seen")

@@ -63,7 +63,7 @@ async def test_entries_are_numbered_without_gaps_and_stamped_in_utc(url: str) ->
     assert [row["n"] for row in written] == list(range(1, 53))
     assert [row["oid"] for row in written[1:-1]] == [str(number) for number in range(50)]
     assert {row["time"] for row in written} == {"2026-11-22T09:00:00.000000Z"}
-    assert {row["version"] for row in written} == {2}
+    assert {row["version"] for row in written} == {3}
     assert (written[0]["event"], written[-1]["event"]) == ("broker.started", "broker.stopped")
 
 
