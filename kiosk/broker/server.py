@@ -51,7 +51,7 @@ def serve(
     expect_closed_files(config)
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
-    sinks = open_sinks(config.sink, config.record.database, clock)
+    sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.keys)
     record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock)
     metrics = service.metrics
@@ -94,6 +94,7 @@ def expect_closed_files(config: BrokerConfig) -> None:
 def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff = _BACKOFF) -> Service:
     """Return the service as configured. Opens no connection. Raises ConfigError."""
     metrics = Metrics(clock)
+    metrics.watch_record(lambda: record.refused)
     credential = Credential(config.graph, clock, metrics)
     http = GraphHttp(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())

@@ -17,7 +17,7 @@ from kiosk.broker.record.chain import Appended, Row
 from kiosk.broker.sinks.offsets import Offsets
 from kiosk.broker.sinks.sink import ATTEMPT_SECONDS, Sink
 from kiosk.clock import Deadline, ThreadClock
-from kiosk.errors import SinkUnavailable
+from kiosk.errors import RecordUnavailable, SinkUnavailable
 from kiosk.net.http import cause_of
 from kiosk.process.logging import place_of
 
@@ -29,7 +29,7 @@ _LOOK_SECONDS = 5.0
 _BUSY_SECONDS = 0.02
 _PATIENCE_SECONDS = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError)
+_FAILURES = (OSError, httpx.HTTPError, SQLAlchemyError, RecordUnavailable)
 
 
 class Worker:

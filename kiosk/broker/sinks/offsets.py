@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, insert, select, update
 
 from kiosk.broker.record.chain import Appended, Checkpoint, Row
 from kiosk.broker.record.database import open_engine
-from kiosk.broker.record.schema import CHECKPOINT, COLUMNS, HEAD, RECORD, SINK, Entry, stamp
+from kiosk.broker.record.proven import following as proven
+from kiosk.broker.record.schema import SINK, stamp
 from kiosk.clock import Clock
+from kiosk.errors import RecordUnavailable
 
-_MOST_AT_ONCE = 200
+Keys: TypeAlias = Callable[[], Sequence[Ed25519PublicKey]]
+
 # Longer than one batch may take. After that another broker may take over, as the holder has probably died.
 _LEASE = timedelta(seconds=15)
 
@@ -28,13 +33,17 @@ class Batch:
 
 
 class Offsets:
-    """The offset of one sink. Every method may raise SQLAlchemyError. All are called from one thread."""
+    """The offset of one sink. All methods are called from one thread.
 
-    def __init__(self, database: str, name: str, clock: Clock) -> None:
-        """Open the database. Raises ConfigError."""
+    Every method may raise SQLAlchemyError, or RecordUnavailable where a row is not the one that was appended.
+    """
+
+    def __init__(self, database: str, name: str, clock: Clock, keys: Keys = tuple) -> None:
+        """Open the database. ``keys`` returns those that sign the record. Raises ConfigError."""
         self._engine = open_engine(database)
         self._name = name[:255]
         self._clock = clock
+        self._keys = keys
         self._holder = str(uuid.uuid4())
         self._exists = False
 
@@ -61,7 +70,11 @@ class Offsets:
                 connection.execute(mine.where(SINK.c.n < rows[-1]).values(n=rows[-1]))
             if sizes:
                 connection.execute(mine.where(SINK.c.size < sizes[-1]).values(size=sizes[-1]))
-            following = self._next(connection)
+            try:
+                following = self._next(connection)
+            except RecordUnavailable:
+                # What was delivered is committed nevertheless. The next attempt says what is wrong.
+                following = Batch(rows[-1] if rows else batch.reached, ())
             holder = self._holder if following.items else ""
             if not connection.execute(mine.values(holder=holder, until=stamp(until))).rowcount:
                 # Another broker took the lease by force, and may send the same rows again.
@@ -90,22 +103,4 @@ class Offsets:
 
     def _next(self, connection: Connection) -> Batch:
         reached, size = connection.execute(select(SINK.c.n, SINK.c.size).where(SINK.c.name == self._name)).one()
-        wanted = select(RECORD).where(RECORD.c.n > reached).order_by(RECORD.c.n).limit(_MOST_AT_ONCE)
-        rows = [_row(found._mapping) for found in connection.execute(wanted)]
-        last = rows[-1].n if rows else reached
-        origin = connection.scalar(select(HEAD.c.origin)) or ""
-        due = select(CHECKPOINT).where(CHECKPOINT.c.size > size, CHECKPOINT.c.size <= last)
-        checkpoints = [
-            Checkpoint(origin, found.size, found.head, found.time, found.note)
-            for found in connection.execute(due.order_by(CHECKPOINT.c.size).limit(_MOST_AT_ONCE))
-        ]
-        # A checkpoint comes after the last row that it covers.
-        items: list[Appended] = [*rows, *checkpoints]
-        items.sort(key=lambda item: item.n if isinstance(item, Row) else item.size + 0.5)
-        return Batch(reached, items)
-
-
-def _row(found: object) -> Row:
-    values = dict(found)  # type: ignore[call-overload]
-    entry = Entry(**{column.name: values[column.name] for column in COLUMNS})
-    return Row(values["n"], values["time"], entry, values["previous"], values["hash"], values["version"])
+        return Batch(reached, proven(connection, reached, size, self._keys()))
