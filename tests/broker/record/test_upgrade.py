@@ -1,4 +1,4 @@
-"""A record from an earlier version can be read, verified and continued, and is as fast as a new one."""
+"""A record from an earlier version is carried over, verified and continued, and is as fast as a new one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kiosk.broker.record.writer import Record
 from kiosk.cli.main import cli
 from kiosk.errors import KioskLimit
 from tests.support.clock import ManualClock
-from tests.support.record import signer
+from tests.support.record import broker_toml, signer
 
 SUPPORT = Path(__file__).parents[2] / "support"
 INDEXES = {index.name for index in RECORD.indexes}
@@ -55,15 +55,27 @@ def indexes(url: str) -> set[str]:
     return found
 
 
+def kiosk(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, arguments)
+    return result.exit_code, result.output
+
+
 def audit(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, ["audit", *arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
+    code, said = kiosk("audit", *arguments)
+    assert code == 0, said
+    return said
 
 
 async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path) -> None:
     assert "record_by_terminal" in indexes(released)
-    # It can be read before it is upgraded.
+    # Nothing happens to it by itself.
+    assert "see kiosk record migrate" in kiosk("audit", "show", "--database", released)[1]
+    signer(tmp_path)
+    migrate = ("record", "migrate", "--config", broker_toml(tmp_path, released))
+    code, said = kiosk(*migrate)
+    assert (code, "it is signed with another key" in said) == (2, True), said
+    assert kiosk(*migrate, "--public-key", str(SUPPORT / "released.pub")) == (0, "carried over: 7 rows\n")
+    assert "expected a record of version 2, not 3" in kiosk(*migrate)[1]
     assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
     clock = ManualClock()
     clock.advance(60)
