@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, insert, inspect, select, text, update
+from sqlalchemy import (
+    ColumnElement, Connection, Engine, Select, bindparam, func, insert, inspect, select, text, update,
+)
 from sqlalchemy.exc import ProgrammingError
 
 from kiosk.broker import logs
@@ -50,6 +52,11 @@ LONGEST_REPORT = timedelta(hours=2)
 _UNREPORTED_BACK = timedelta(days=7)
 # An arbitrary number, the same for all brokers: of two that start at once only one may create the tables.
 _STARTING = 0x6B696F736B
+
+# The head, and the hash that the row of the newest head seen has now: in one statement, because the distance to a server is
+# what a transaction costs.
+_THERE = select(RECORD.c.hash).where(RECORD.c.n == bindparam("seen")).scalar_subquery()
+_LOCKED = select(*HEAD_COLUMNS, _THERE).where(HEAD.c.id == 1).with_for_update(of=HEAD)
 
 
 @dataclass
@@ -226,10 +233,7 @@ class Ledger:
         Raises RecordUnavailable if it is not of this version, not signed by this broker's key, or went back.
         """
         if self._locked is None:
-            # Within the same statement: the distance to a server is what a transaction costs.
-            there = select(RECORD.c.hash).where(RECORD.c.n == (self.seen.head.n if self.seen.head else 0))
-            asked = select(*HEAD_COLUMNS, there.scalar_subquery()).where(HEAD.c.id == 1)
-            found = connection.execute(asked.with_for_update(of=HEAD)).first()
+            found = connection.execute(_LOCKED, {"seen": self.seen.head.n if self.seen.head else 0}).first()
             if found is None:
                 raise self._refusal("its head is missing")
             head, there_now = Head(*found[:-1]), found[-1]
