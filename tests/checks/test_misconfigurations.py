@@ -7,7 +7,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kiosk import __version__
+from kiosk.broker.record.checkpoints import Signer
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.head import Seen
 from kiosk.checks.result import Level
 from tests.support.broker import MovedClock
 from tests.support.checks import CURVE, RSA, SHORT, Installation, broker_that_says, certificate, pem, server
+from tests.support.record import head_of
 
 Seed = Callable[[Installation], object]
 PASS, WARN, FAIL = Level.PASS, Level.WARN, Level.FAIL
@@ -314,6 +318,16 @@ def spoilt(statement: str) -> Seed:
     return seed
 
 
+def gone_back(installation: Installation) -> None:
+    """The broker saw one row more than there is now."""
+    key = Signer.load(installation.database.with_suffix(".key"), make=False)
+    engine = open_engine(f"sqlite:///{installation.database}")
+    head = head_of(engine)
+    engine.dispose()
+    seen = replace(head, n=head.n + 1, hash="0" * 64).signed_by(key)
+    Seen(installation.database.with_suffix(".seen")).remember(seen)
+
+
 def torn(installation: Installation) -> None:
     content = bytearray(installation.database.read_bytes())
     content[:100] = b"\0" * 100
@@ -524,6 +538,10 @@ BROKER_CASES = {
     ),
     "a record that was cut": Case(
         spoilt("DELETE FROM record WHERE n = 3"), "record", FAIL, "row 3 is missing", "docs/record.md"
+    ),
+    "a record that went back": Case(gone_back, "record", FAIL, "it went back to row", "kiosk record accept-loss"),
+    "a head that no broker wrote": Case(
+        spoilt("UPDATE head SET losses = 7"), "record", FAIL, "no broker wrote the head", "who could write to it"
     ),
     "checkpoints of another key": Case(another_key, "record", FAIL, "another key", "keep a copy"),
     "no folder for the record": Case(

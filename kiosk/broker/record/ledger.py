@@ -53,8 +53,7 @@ _UNREPORTED_BACK = timedelta(days=7)
 # An arbitrary number, the same for all brokers: of two that start at once only one may create the tables.
 _STARTING = 0x6B696F736B
 
-# The head, and the hash that the row of the newest head seen has now: in one statement, because the distance to a server is
-# what a transaction costs.
+# The head, and the hash that the row of the newest head seen has now. One statement saves a round trip.
 _THERE = select(RECORD.c.hash).where(RECORD.c.n == bindparam("seen")).scalar_subquery()
 _LOCKED = select(*HEAD_COLUMNS, _THERE).where(HEAD.c.id == 1).with_for_update(of=HEAD)
 
