@@ -325,15 +325,15 @@ def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[
     settings = config.record
     # Before the key: a wrong address must not leave a key file behind.
     open_engine(settings.database).dispose()
-    signing = signing_of(settings)
+    signing = signing_of(settings, make=settings.signing_key is None)
     signer = signing.signer
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
     return Record(settings.database, clock, subscribers, signing, config_entry(config.rules))
 
 
-def signing_of(settings: RecordSettings) -> Signing:
-    """Return how this record is signed; beside a SQLite file, a missing key is made. Raises ConfigError."""
-    signer = Signer.load(key_file(settings), make=settings.signing_key is None)
+def signing_of(settings: RecordSettings, *, make: bool = False) -> Signing:
+    """Return how this record is signed. With ``make``, a missing key is created. Raises ConfigError."""
+    signer = Signer.load(key_file(settings), make=make)
     every = timedelta(seconds=settings.checkpoint_seconds)
     return Signing(signer, every, settings.checkpoint_entries, seen_file(settings))
 
