@@ -48,9 +48,10 @@ def following(connection: Connection, n: int, size: int, keys: Sequence[Ed25519P
 
 def _prove(connection: Connection, last: Row, head: Head, keys: Sequence[Ed25519PublicKey]) -> None:
     """Follow the chain from a row to the next signature. Raises RecordUnavailable."""
-    later = select(CHECKPOINT).where(CHECKPOINT.c.size >= last.n).order_by(CHECKPOINT.c.size).limit(1)
-    stored = connection.execute(later).first()
-    if stored and stored.size <= head.n:
+    later = select(CHECKPOINT).where(CHECKPOINT.c.size.between(last.n, head.n)).order_by(CHECKPOINT.c.size).limit(1)
+    # Mostly it is the last row, and the head the nearest signature.
+    stored = connection.execute(later).first() if last.n < head.n else None
+    if stored:
         signed = _checkpoint(stored._mapping, head, keys)
         n, expected = signed.size, signed.head
     else:
