@@ -23,6 +23,7 @@ _LOST = re.compile(r"rows [0-9]{1,19} to ([0-9]{1,19}) are lost")
 _HEAD = [(column.name, column.key, column.type.python_type) for column in COLUMNS]
 _LONGEST_IN_HEAD = 100
 _KEYS = set(FIELDS)
+_TEXTS = tuple(LENGTHS.items())
 
 
 @dataclass(frozen=True)
@@ -215,12 +216,19 @@ def _well_typed(row: Members) -> bool:
 
     Texts have lengths, so that none takes long to hash; numbers are finite, as JSON writes any other like a null.
     """
-    return row.keys() == _KEYS and all(_fits(name, value) for name, value in row.items())
+    if row.keys() != _KEYS:
+        return False
+    for name, longest in _TEXTS:
+        value = row[name]
+        if type(value) is not str or len(value) > longest:
+            return False
+    seconds = row["shown_seconds"]
+    return _is_number(row["n"]) and _is_number(row["version"]) and (seconds is None or _is_finite(seconds))
 
 
-def _fits(name: str, value: object) -> bool:
-    if longest := LENGTHS.get(name):
-        return type(value) is str and len(value) <= longest
-    if name == "shown_seconds":
-        return value is None or (type(value) is float and math.isfinite(value))
+def _is_number(value: object) -> bool:
     return type(value) is int and 0 <= value < _HIGHEST
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) is float and math.isfinite(value)
