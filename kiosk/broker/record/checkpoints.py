@@ -142,7 +142,7 @@ def check_signature(origin: str, body: str, signature: str, keys: Sequence[Ed255
     try:
         signed, name = body.encode(), origin.encode()
         given = base64.b64decode(signature, validate=True)
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidSignature("its signature is not one") from None
     ours = [key for key in keys if _key_id(name, key) == given[:4]]
     if not ours:

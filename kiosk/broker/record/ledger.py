@@ -21,7 +21,7 @@ from kiosk.broker.record.checkpoints import InvalidSignature, Signing
 from kiosk.broker.record.database import unusable
 from kiosk.broker.record.head import COLUMNS as HEAD_COLUMNS
 from kiosk.broker.record.head import Head, Seen
-from kiosk.broker.record.limits import Limits, one_visit
+from kiosk.broker.record.limits import Limits, one_visit, within
 from kiosk.broker.record.schema import (
     CHECKPOINT,
     COLUMNS,
@@ -89,6 +89,9 @@ class Ledger:
                 self._write_head(connection, self._locked)
         if self._locked:
             self.seen.remember(self._locked)
+            if self.refused:
+                logs.LOG.warning("the record is appended to again, at row %d", self._locked.n)
+                self.refused = ""
 
     def _begin(self) -> None:
         self.appended.clear()
@@ -170,6 +173,7 @@ class Ledger:
         """Append an ending, with the members ``known`` copied from the release that ``which`` selects."""
         head = self._head(connection)
         one_visit(connection, entry, head.n)
+        which &= within(head.n)
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
             raise ReleaseUnknown(f"no release {entry.release_id}, or not to this visit")
@@ -238,9 +242,6 @@ class Ledger:
             head, there_now = Head(*found[:-1]), found[-1]
             if why := self._objection(head, there_now):
                 raise self._refusal(why)
-            if self.refused:
-                logs.LOG.warning("the record is appended to again, at row %d", head.n)
-                self.refused = ""
             self._locked = head
         return self._locked
 
@@ -307,14 +308,16 @@ class Ledger:
 
         Without ``younger``, only to intentions that are older than the longest release; with ``since``, to none before.
         """
-        self._head(connection)
+        head = self._head(connection)
         outcome = RECORD.alias()
         followed = (
             select(outcome.c.n)
             .where(outcome.c.release_id == RECORD.c.release_id, outcome.c.event != Event.INTENDED)
+            .where(within(head.n, outcome))
             .exists()
         )
-        open_ones = select(*COLUMNS).where(RECORD.c.event == Event.INTENDED, ~followed).order_by(RECORD.c.n)
+        intended = (RECORD.c.event == Event.INTENDED) & within(head.n)
+        open_ones = select(*COLUMNS).where(intended, ~followed).order_by(RECORD.c.n)
         if since:
             open_ones = open_ones.where(RECORD.c.time > stamp(since))
         if not younger:
