@@ -96,7 +96,7 @@ def one_visit(connection: Connection, entry: Entry, last: int) -> None:
 
 
 def within(last: int, table: FromClause = RECORD) -> ColumnElement[bool]:
-    """Return the condition for rows of the chain: whoever may only insert can add no row with these numbers."""
+    """Return the condition for rows of the chain: all these numbers are in use, so nobody can insert another one."""
     return table.c.n.between(1, last)
 
 
