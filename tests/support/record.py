@@ -110,7 +110,7 @@ def contents(url: str) -> Contents:
     engine = open_engine(url)
     with engine.connect() as connection:
         found = {
-            table.name: [dict(row._mapping) for row in connection.execute(table.select())]
+            table.name: [row._asdict() for row in connection.execute(table.select())]
             for table in METADATA.sorted_tables
         }
     engine.dispose()

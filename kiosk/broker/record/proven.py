@@ -37,7 +37,7 @@ def following(connection: Connection, n: int, size: int, keys: Sequence[Ed25519P
     last = rows[-1].n if rows else n
     due = select(CHECKPOINT).where(CHECKPOINT.c.size > size, CHECKPOINT.c.size <= last)
     stored = connection.execute(due.order_by(CHECKPOINT.c.size).limit(_MOST_AT_ONCE)).all()
-    checkpoints = [_checkpoint(one._mapping, head, keys) for one in stored]
+    checkpoints = [_checkpoint(one._asdict(), head, keys) for one in stored]
     if rows and keys:
         _prove(connection, rows[-1], head, keys)
     # A checkpoint comes after the last row that it covers.
@@ -52,7 +52,7 @@ def _prove(connection: Connection, last: Row, head: Head, keys: Sequence[Ed25519
     # Mostly it is the last row, and the head the nearest signature.
     stored = connection.execute(later).first() if last.n < head.n else None
     if stored:
-        signed = _checkpoint(stored._mapping, head, keys)
+        signed = _checkpoint(stored._asdict(), head, keys)
         n, expected = signed.size, signed.head
     else:
         try:
@@ -71,7 +71,7 @@ def _rows(connection: Connection, after: int, last: int, previous: str | None = 
     wanted = select(RECORD).where(RECORD.c.n > after, RECORD.c.n <= last).order_by(RECORD.c.n)
     rows: list[Row] = []
     for found in connection.execute(wanted):
-        row = _row(found._mapping)
+        row = _row(found._asdict())
         if row.n != after + 1 + len(rows) or previous not in {None, row.previous} or not row.holds():
             raise _not_as_appended(after + 1 + len(rows))
         rows.append(row)
