@@ -339,13 +339,14 @@ class Ledger:
 
         Supervisor and visit of that kiosk were killed, or it lost its power or its network.
         """
-        ending = RECORD.alias()
+        head, ending = self._head(connection), RECORD.alias()
         over = (
             select(ending.c.n)
             .where(ending.c.release_id == RECORD.c.release_id, ending.c.event.in_([Event.CLOSED, Event.REFUSED]))
+            .where(within(head.n, ending))
             .exists()
         )
-        handed_over = select(*COLUMNS).where(RECORD.c.event == Event.DONE, ~over).order_by(RECORD.c.n)
+        handed_over = select(*COLUMNS).where(RECORD.c.event == Event.DONE, within(head.n), ~over).order_by(RECORD.c.n)
         late = self.clock.utc() - LONGEST_REPORT
         unreported = handed_over.where(RECORD.c.time > stamp(since), RECORD.c.time < stamp(late))
         self._close_as_unknown(connection, unreported, "was handed over, and no kiosk said how its reveal ended")
