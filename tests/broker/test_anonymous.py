@@ -51,7 +51,9 @@ def readiness(broker: RunningBroker) -> str:
     return "" if response.status_code == 200 else problem_code(response)
 
 
-def test_a_record_that_hangs_is_reported_in_two_seconds_and_tried_once(start: Start) -> None:
+def test_a_record_that_hangs_is_reported_in_two_seconds_and_tried_once(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock()
     with start(clock) as broker, ThreadPoolExecutor(8) as pool:
         with hanging(broker) as begun:
@@ -59,6 +61,7 @@ def test_a_record_that_hangs_is_reported_in_two_seconds_and_tried_once(start: St
             wait_for(lambda: begun)
             clock.advance(2)
             assert {one.result() for one in asked} == {"record_unavailable"}
+            assert 'cause="no answer after 2 s"' in caplog.text
             # Those who ask soon after share the answer, and wait for nothing.
             assert readiness(broker) == "record_unavailable"
             clock.advance(1.5)
