@@ -49,7 +49,8 @@ CROWDS: dict[str, bytes | None] = {
     "lost": b"POST /v1/releases/%s/lost HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
     b'content-length: 17\r\n\r\n{"how":"crashed"}',
     "bad tokens": b"GET /v1/session HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\n\r\n",
-    "one good token": b"GET /v1/devices HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\n\r\n",
+    "one good token": b"GET /v1/devices HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\n"
+    b"x-visit-key: " + 64 * b"0" + b"\r\n\r\n",
 }
 
 
