@@ -22,6 +22,7 @@ from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
 from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import HEAD, SINK
+from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.sinks.address import sink_name
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
@@ -45,7 +46,8 @@ class State(Collector):
         """Open the record for reading. Raises ConfigError."""
         self._config = config
         self._clock = clock
-        self._engine = open_reader(config.record.database)
+        self._shared = SharedTime(clock)
+        self._engine = open_reader(config.record.database, tells=self._shared.tell)
 
     def collect(self) -> Iterable[Metric]:
         yield self._days_left()
@@ -53,6 +55,9 @@ class State(Collector):
         unsigned = GaugeMetricFamily("kiosk_broker_record_unsigned_rows", "Rows that no checkpoint covers yet.")
         backlog = GaugeMetricFamily(
             "kiosk_broker_sink_backlog_rows", "Rows that a sink has not taken yet.", labels=["sink"]
+        )
+        skew = GaugeMetricFamily(
+            "kiosk_broker_database_clock_ahead_seconds", "How far the database's clock is ahead of this machine's."
         )
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
             head = connection.execute(select(HEAD.c.n, HEAD.c.signed)).first()
@@ -63,7 +68,9 @@ class State(Collector):
                 for sink in self._config.sink:
                     name = sink_name(sink)
                     backlog.add_metric([name], head.n - reached.get(name, 0))
-        yield from (rows, unsigned, backlog)
+                if self._shared.ahead is not None:
+                    skew.add_metric([], self._shared.ahead.total_seconds())
+        yield from (rows, unsigned, backlog, skew)
 
     def close(self) -> None:
         self._engine.dispose()

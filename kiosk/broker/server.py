@@ -75,7 +75,7 @@ def serve(
             draining=serving.Draining(config.listen.drain_seconds, service.drain),
         )
         beside = (monitoring.server(metrics, clock), second) if second else None
-        serving.serve(server, sock, beside=beside, until_stdin_closes=until_stdin_closes)
+        serving.serve(server, sock, beside=beside, until_stdin_closes=until_stdin_closes, until=record.unusable)
 
 
 def expect_closed_files(config: BrokerConfig) -> None:

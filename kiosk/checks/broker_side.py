@@ -103,7 +103,7 @@ def asks_graph(side: Broker) -> Finding:
 
 def writes(side: Broker) -> Finding:
     """Check the database."""
-    return database.database(side.config.record.database, side.root)
+    return database.database(side.config.record.database, side.root, side.clock)
 
 
 def holds(side: Broker) -> Finding:

@@ -11,10 +11,13 @@ from urllib.parse import quote
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from kiosk.broker.record.database import BUSY_SECONDS, open_engine, sqlite_file
+from kiosk.broker.record.database import open_engine, sqlite_file
 from kiosk.broker.record.schema import HEAD
+from kiosk.broker.record.shared_time import MOST_SKEW, SharedTime
+from kiosk.broker.record.time_limits import BUSY_SECONDS
 from kiosk.checks.files import owner, user_name, writes
 from kiosk.checks.result import Finding, NotChecked, failed, together, warning
+from kiosk.clock import Clock, SystemClock
 from kiosk.text import clean
 
 _FULL = 100 << 20
@@ -26,10 +29,10 @@ _LONGEST_ERROR = 200
 _FILE_SYSTEM = "put record.database on a file system of the machine's own disk, such as ext4"
 
 
-def database(url: str, root: Path = Path("/")) -> Finding:
+def database(url: str, root: Path = Path("/"), clock: Clock | None = None) -> Finding:
     """Check the database at this address. Raises NotChecked and ConfigError."""
     file = sqlite_file(url)
-    return _sqlite(file, root) if file else _postgresql(url)
+    return _sqlite(file, root) if file else _postgresql(url, SharedTime(clock or SystemClock()))
 
 
 def ours(file: Path) -> None:
@@ -103,9 +106,9 @@ def _try_sqlite(file: Path) -> list[Finding]:
     return findings
 
 
-def _postgresql(url: str) -> Finding:
+def _postgresql(url: str, shared: SharedTime) -> Finding:
     findings: list[Finding] = []
-    engine = open_engine(url)
+    engine = open_engine(url, tells=shared.tell)
     try:
         with engine.connect() as connection:
             if _shown(connection, "fsync") != "on":
@@ -116,6 +119,7 @@ def _postgresql(url: str) -> Finding:
                         "a crash can tear pages (full_page_writes is off)", "set full_page_writes = on on the server"
                     )
                 )
+            standbys, told = (_shown(connection, name) for name in ("synchronous_standby_names", "synchronous_commit"))
             connection.rollback()
             with connection.begin() as trial:
                 if connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1)).rowcount != 1:
@@ -137,7 +141,16 @@ def _postgresql(url: str) -> Finding:
         )
     finally:
         engine.dispose()
-    return together(findings, "PostgreSQL can be written and syncs every commit")
+    if shared.ahead and abs(shared.ahead) > MOST_SKEW:
+        seconds = f"{abs(shared.ahead).total_seconds():.0f} s"
+        findings.append(
+            warning(
+                f"the clocks of this machine and of the database differ by {seconds}",
+                "have both synchronised, as with chrony: brokers decide by the database's clock",
+            )
+        )
+    where = f", and on {clean(standbys, _LONGEST_ERROR)}" if standbys else ""
+    return together(findings, f"PostgreSQL can be written, and a commit is on its disk{where} ({told})")
 
 
 def _shown(connection: Connection, name: str) -> str:

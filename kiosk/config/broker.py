@@ -14,6 +14,9 @@ from kiosk.models import ReasonRule
 SelfService = Literal["everyone", "role", "nobody"]
 ReasonPrompt = Annotated[str, Meta(pattern=NOT_EMPTY, max_length=200, description="1 to 200 characters of text")]
 SinkKind = Literal["syslog", "journald", "file", "webhook"]
+SinkName = Annotated[
+    str, Meta(max_length=100, pattern=r"^[!-~]*( [!-~]+)*$", description="up to 100 printable ASCII characters")
+]
 SinkMode = Literal["required", "best-effort"]
 LogLevel = Literal["debug", "info", "warning"]
 
@@ -118,9 +121,14 @@ class RecordSettings(Section, frozen=True, kw_only=True):
 
 
 class SinkSettings(Section, frozen=True, kw_only=True):
-    """A receiver of every row of the record; ``docs/sinks.md`` has the addresses of each kind."""
+    """A receiver of every row of the record; ``docs/sinks.md`` has the addresses of each kind.
+
+    ``name`` is what brokers on one database tell it by. Without one it is kind and address, and for a receiver on the
+    broker's own machine the machine's name as well.
+    """
 
     kind: SinkKind
+    name: SinkName = ""
     url: str = ""
     mode: SinkMode
     ca_bundle: Path | None = None

@@ -6,12 +6,14 @@ import contextlib
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kiosk.clock import ThreadClock
+from kiosk.broker.record.shared_time import SharedTime
+from kiosk.clock import SystemClock, ThreadClock
 from tests.support.broker import RunningBroker, broker_config, running_broker
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -63,6 +65,18 @@ def broker(sandbox: RunningSandbox, shared_broker: RunningBroker) -> RunningBrok
     """Return the file's shared broker, which has no limits. A test sees only its own entries of the record."""
     shared_broker.forget_rows()
     return shared_broker
+
+
+@pytest.fixture(autouse=True)
+def time_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock of a test be the database's as well. The machine's own clock is compared as always."""
+    tell = SharedTime.tell
+
+    def tell_of_machines(shared: SharedTime, moment: datetime, took: float) -> None:
+        if type(shared._clock) is SystemClock:
+            tell(shared, moment, took)
+
+    monkeypatch.setattr(SharedTime, "tell", tell_of_machines)
 
 
 @pytest.fixture(scope="session")

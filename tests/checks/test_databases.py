@@ -25,6 +25,7 @@ from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
 from tests.support.checks import Installation
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
+from tests.support.record import signer
 from tests.support.terminal import KIOSK
 
 
@@ -33,7 +34,8 @@ def test_postgresql(healthy: Installation) -> None:
     if binaries is None:
         pytest.skip(MISSING)
     with cluster(binaries) as server, database(server, "record") as url:
-        healthy.broker["record"] |= {"database": url, "signing_key": str(healthy.place / "record.key")}
+        signer(healthy.place, "fleet")
+        healthy.broker["record"] |= {"database": url, "signing_key": str(healthy.place / "fleet.key")}
         healthy.write()
         results = healthy.results("broker")
         assert (results["database"].level, results["record"].level) == (Level.WARN, Level.FAIL)

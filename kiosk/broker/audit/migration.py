@@ -29,7 +29,8 @@ def migrate(settings: RecordSettings, url: str | None, public_key: Path | None) 
     """
     signer = signing_of(settings).signer
     keys = [*(public_keys(public_key) if public_key else ()), signer.public]
-    engine = open_engine(url or settings.database)
+    # Reading all rows takes its time.
+    engine = open_engine(url or settings.database, limited=False)
     try:
         with engine.begin() as connection:
             head = _widened(connection)

@@ -187,7 +187,7 @@ def _bounded() -> Iterator[None]:
 @contextlib.contextmanager
 def database(url: str) -> Iterator[DatabaseSource]:
     """Open a database for reading. Raises ConfigError."""
-    engine = open_reader(url)
+    engine = open_reader(url, limited=False)
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":

@@ -13,15 +13,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from kiosk.broker.record import time_limits
+from kiosk.broker.record.shared_time import Tells
 from kiosk.errors import ConfigError, RecordUnavailable
 from kiosk.process.logging import place_of
 
-BUSY_SECONDS = 2
-CONNECT_SECONDS = 5
-_IDLE_SECONDS = 10
-# Notices a dead server within ten seconds instead of TCP's minutes.
-_KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 2, "tcp_user_timeout": 10_000}
 _FILE_MODE = 0o600
+_IDLE_TOO_LONG = "25P03"
 _EXPECTED = "expected sqlite:////absolute/path or postgresql+psycopg://…"
 
 
@@ -30,37 +28,57 @@ def unusable(expected: str) -> ConfigError:
     return ConfigError("broker.toml", expected, key="record.database")
 
 
+def is_no_database(error: Exception) -> bool:
+    """Whether the error says that the file is not one of SQLite's: it does not become one by waiting."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", "") == "SQLITE_NOTADB"
+
+
+def ended_before_commit(error: Exception) -> bool:
+    """Whether the server says that it ended the transaction because the client left it idle."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _IDLE_TOO_LONG
+
+
 def unavailable(error: Exception) -> RecordUnavailable:
     """Wrap an error of the database, or an unexpected one, for the request that met it."""
     if not isinstance(error, SQLAlchemyError):
         return RecordUnavailable(place_of(error))
     origin = getattr(error, "orig", None) or error
-    return RecordUnavailable(f"{type(origin).__name__}: {origin}")
+    # PostgreSQL's details may quote a whole row.
+    words = getattr(getattr(origin, "diag", None), "message_primary", None) or origin
+    return RecordUnavailable(f"{type(origin).__name__}: {words}")
 
 
-def open_engine(url: str) -> Engine:
-    """Open the configured address for writing; a missing SQLite file is created. Raises ConfigError."""
+def open_engine(
+    url: str, *, limited: bool = True, writes: bool = True, queues: bool = False, tells: Tells | None = None
+) -> Engine:
+    """Open the configured address for writing; a missing SQLite file is created. Raises ConfigError.
+
+    On PostgreSQL, ``limited`` ends what takes too long, ``writes`` makes commits durable, and with ``queues`` an insert
+    or update is sent together with the next statement or the commit: it has no row count. ``tells`` is called with the
+    server's time in each transaction.
+    """
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(parsed)
         if parsed.drivername != "postgresql+psycopg":
             raise unusable(f"{_EXPECTED}, not {parsed.drivername}")
-        return _postgresql(parsed)
+        return _postgresql(parsed, limited=limited, writes=writes, queues=queues, tells=tells)
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise unusable(_EXPECTED) from None
     except ImportError as error:
         raise unusable(f"expected the driver to be installed: {error.name}") from None
 
 
-def open_reader(url: str) -> Engine:
+def open_reader(url: str, *, limited: bool = True, tells: Tells | None = None) -> Engine:
     """Open the configured address for reading; on SQLite this takes no lock that a writer waits for.
 
-    Raises ConfigError if the address is invalid or names a file that does not exist.
+    Without ``limited``, reading may take any time. Raises ConfigError if the address is invalid or names a file that
+    does not exist.
     """
     path = sqlite_file(url)
     if path is None:
-        return open_engine(url)
+        return open_engine(url, limited=limited, writes=False, tells=tells)
     if not path.is_file():
         raise unusable(f"expected a file with a record: {path}")
     query = {"mode": "ro"}
@@ -91,29 +109,10 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def _postgresql(url: URL) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=1,
-        max_overflow=0,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        # Limits are counted after waiting for the head, so they must see what was committed meanwhile.
-        isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": CONNECT_SECONDS} | _KEEPALIVE,
-    )
+def _postgresql(url: URL, **how: Any) -> Engine:
+    from kiosk.broker.record import postgresql
 
-    @event.listens_for(engine, "connect")
-    def durable(connection: Any, _pooled: Any) -> None:
-        with connection.cursor() as cursor:
-            if cursor.execute("SHOW synchronous_commit").fetchone() == ("off",):
-                cursor.execute("SET synchronous_commit = on")
-            cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
-            # A broker that dies inside a transaction must not keep the head locked.
-            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
-        connection.commit()
-
-    return engine
+    return postgresql.open_postgresql(url, **how)
 
 
 def _sqlite(url: URL) -> Engine:
@@ -126,7 +125,7 @@ def _sqlite(url: URL) -> Engine:
         _existing(path, mode="rw"),
         pool_size=1,
         max_overflow=0,
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": time_limits.BUSY_SECONDS},
         hide_parameters=True,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -112,26 +112,33 @@ class Ledger:
 
         A record of another version is refused.
         """
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         _refuse_other_versions(connection)
-        METADATA.create_all(connection)
-        _create_sink_table(connection)
-        indexes.bring_up_to_date(connection)
-        if connection.scalar(select(HEAD.c.n)) is None:
-            self._create_head(connection)
+        if not _is_made(connection):
+            self._make(connection)
+        if connection.dialect.name == "sqlite":
+            indexes.bring_up_to_date(connection)
         self._check_end(connection)
-        # On a shared database another broker may still be working on a younger one.
-        self._settle(connection, younger=connection.dialect.name == "sqlite")
-        self._close_unreported(connection, since=self.clock.utc() - _UNREPORTED_BACK)
+        if connection.dialect.name == "sqlite":
+            self._settle(connection, younger=True)
+            self._close_unreported(connection, since=self.clock.utc() - _UNREPORTED_BACK)
         self.add(connection, Entry(Event.STARTED))
         if self.configuration and self.configuration.digest != _configured(connection):
             self.add(connection, self.configuration)
         self.append_checkpoint(connection)
 
-    def keep_house(self, connection: Connection) -> None:
+    def _make(self, connection: Connection) -> None:
+        """Create the tables and the head. Of brokers that start at once, one does it and the others wait for it."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
+        METADATA.create_all(connection)
+        _create_sink_table(connection)
+        if connection.scalar(select(HEAD.c.n)) is None:
+            self._create_head(connection)
+
+    def keep_house(self, connection: Connection, farthest_back: timedelta = _FARTHEST_BACK) -> None:
         """Close what another broker's crash left open, and append a checkpoint if one is due."""
-        since = self.clock.utc() - _FARTHEST_BACK
+        since = self.clock.utc() - farthest_back
         self._settle(connection, younger=False, since=since)
         self._close_unreported(connection, since=since)
         self.append_checkpoint(connection, due_only=True)
@@ -153,14 +160,19 @@ class Ledger:
             self._append_checkpoint(connection, head, now)
 
     def add(self, connection: Connection, entry: Entry) -> None:
-        """Append one entry."""
+        """Append one entry, except a refusal of a release that is done."""
+        if entry.event == Event.REFUSED and entry.release_id:
+            # Its commit took so long that it was given up, and the request refused. It was written nevertheless.
+            done = (RECORD.c.release_id == entry.release_id) & (RECORD.c.event == Event.DONE)
+            done &= within(self._head(connection).n)
+            if connection.scalar(select(RECORD.c.n).where(done).limit(1)) is not None:
+                return
         self._append(connection, self._head(connection), entry, self.clock.utc())
 
     def intend(self, connection: Connection, entry: Entry, limits: Limits) -> None:
         """Append an intention if its token and the limits allow it. Raises TokenBound or LimitReached."""
         head = self._head(connection)
         now = self.clock.utc()
-        one_visit(connection, entry, head.n)
         limits.check(connection, entry, now, head.n)
         self._append(connection, head, entry, now)
 
@@ -316,43 +328,50 @@ class Ledger:
     def _settle(self, connection: Connection, *, younger: bool, since: datetime | None = None) -> None:
         """Append an ``unknown`` ending to each intention without an outcome: the key may have been seen.
 
-        Without ``younger``, only to intentions that are older than the longest release; with ``since``, to none before.
+        Without ``younger``, only to intentions that are older than the longest release: on a shared database another
+        broker may still be working on it. With ``since``, to none before.
         """
-        head = self._head(connection)
-        outcome = RECORD.alias()
-        followed = (
-            select(outcome.c.n)
-            .where(outcome.c.release_id == RECORD.c.release_id, outcome.c.event != Event.INTENDED)
-            .where(within(head.n, outcome))
-            .exists()
-        )
-        intended = (RECORD.c.event == Event.INTENDED) & within(head.n)
-        open_ones = select(*COLUMNS).where(intended, ~followed).order_by(RECORD.c.n)
-        if since:
-            open_ones = open_ones.where(RECORD.c.time > stamp(since))
-        if not younger:
-            open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - LONGEST_RELEASE))
-        self._close_as_unknown(connection, open_ones, "was left open: it may have been seen")
+
+        def found(last: int) -> Select[Any]:
+            outcome = RECORD.alias()
+            follows = (outcome.c.release_id == RECORD.c.release_id) & (outcome.c.event != Event.INTENDED)
+            followed = select(outcome.c.n).where(follows, within(last, outcome)).exists()
+            intended = (RECORD.c.event == Event.INTENDED) & within(last)
+            open_ones = select(*COLUMNS).where(intended, ~followed).order_by(RECORD.c.n)
+            if since:
+                open_ones = open_ones.where(RECORD.c.time > stamp(since))
+            if not younger:
+                open_ones = open_ones.where(RECORD.c.time < stamp(self.clock.utc() - LONGEST_RELEASE))
+            return open_ones
+
+        self._close_as_unknown(connection, found, "was left open: it may have been seen")
 
     def _close_unreported(self, connection: Connection, *, since: datetime) -> None:
         """Append an ``unknown`` ending to each key handed over ``since`` of which no kiosk can report an end any more.
 
         Supervisor and visit of that kiosk were killed, or it lost its power or its network.
         """
-        head, ending = self._head(connection), RECORD.alias()
-        over = (
-            select(ending.c.n)
-            .where(ending.c.release_id == RECORD.c.release_id, ending.c.event.in_([Event.CLOSED, Event.REFUSED]))
-            .where(within(head.n, ending))
-            .exists()
-        )
-        handed_over = select(*COLUMNS).where(RECORD.c.event == Event.DONE, within(head.n), ~over).order_by(RECORD.c.n)
-        late = self.clock.utc() - LONGEST_REPORT
-        unreported = handed_over.where(RECORD.c.time > stamp(since), RECORD.c.time < stamp(late))
-        self._close_as_unknown(connection, unreported, "was handed over, and no kiosk said how its reveal ended")
 
-    def _close_as_unknown(self, connection: Connection, releases: Select[Any], why: str) -> None:
-        for row in connection.execute(releases).all():
+        def found(last: int) -> Select[Any]:
+            ending = RECORD.alias()
+            ends = (ending.c.release_id == RECORD.c.release_id) & ending.c.event.in_([Event.CLOSED, Event.REFUSED])
+            over = select(ending.c.n).where(ends, within(last, ending)).exists()
+            handed_over = (RECORD.c.event == Event.DONE) & within(last)
+            late = stamp(self.clock.utc() - LONGEST_REPORT)
+            unreported = select(*COLUMNS).where(handed_over, ~over).order_by(RECORD.c.n)
+            return unreported.where(RECORD.c.time > stamp(since), RECORD.c.time < late)
+
+        self._close_as_unknown(connection, found, "was handed over, and no kiosk said how its reveal ended")
+
+    def _close_as_unknown(self, connection: Connection, found: Callable[[int], Select[Any]], why: str) -> None:
+        """Append an ``unknown`` ending to each release that is found among the rows up to a number."""
+        # Looking through the record takes its time, so nobody has to wait for it; then again for what was found.
+        last = connection.scalar(select(HEAD.c.n)) or 0
+        ids = [row.release_id for row in connection.execute(found(last))]
+        if not ids:
+            return
+        last = self._head(connection).n
+        for row in connection.execute(found(last).where(RECORD.c.release_id.in_(ids))).all():
             entry = replace(Entry(**row._mapping), event=Event.CLOSED, outcome=UNKNOWN)
             logs.LOG.warning("release=%s of device=%s %s", entry.release_id, entry.device_id, why)
             self.add(connection, entry)
@@ -362,6 +381,12 @@ def _configured(connection: Connection) -> str | None:
     """Return the digest of the last configuration entry."""
     newest_first = select(RECORD.c.digest).where(RECORD.c.event == Event.CONFIGURED).order_by(RECORD.c.n.desc())
     return connection.scalar(newest_first.limit(1))
+
+
+def _is_made(connection: Connection) -> bool:
+    """Whether all tables and the head are there."""
+    there = inspect(connection).get_table_names()
+    return {*METADATA.tables, SINK.name}.issubset(there) and connection.scalar(select(HEAD.c.n)) is not None
 
 
 def _create_sink_table(connection: Connection) -> None:

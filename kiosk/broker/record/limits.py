@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, FromClause, select
+from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Select, func, select
 
 from kiosk.broker.record.schema import KEY_FETCHED, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
 from kiosk.config.broker import Rules
@@ -59,10 +59,11 @@ class Limits:
         return cls(*(tuple(map(Limit.parse, each)) for each in texts))
 
     def check(self, connection: Connection, entry: Entry, now: datetime, last: int) -> None:
-        """Raise LimitReached if one more release would exceed a limit. The head must be locked, at row ``last``.
+        """Raise TokenBound for the token of another visit, LimitReached if one more release would exceed a limit.
 
-        The error is that of the first kind of limit that is reached. Its ``retry_after`` is the number of seconds until
-        no limit is reached.
+        The head must be locked. The error is that of the first kind of limit that is reached. Its ``retry_after`` is
+        the number of seconds until no limit is reached. Everything is one statement: the head is locked for as long as
+        the answers take.
         """
         kinds: tuple[tuple[type[LimitReached], _Conditions, _Windows], ...] = (
             (PersonLimit, (RECORD.c.tid == entry.tid, RECORD.c.oid == entry.oid), self.per_person),
@@ -70,7 +71,14 @@ class Limits:
             (KioskLimit, (KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal),), self.per_kiosk),
             (OverallLimit, (), self.overall),
         )
-        waits = [(kind, _wait(connection, whose, limit, now, last)) for kind, whose, each in kinds for limit in each]
+        limits = [
+            (kind, limit, _last_that_counts(whose, limit, now, last)) for kind, whose, each in kinds for limit in each
+        ]
+        visit, ended, *times = connection.execute(
+            select(*_visit_of(entry, last), *(found.scalar_subquery() for _, _, found in limits))
+        ).one()
+        _refuse_other_visit(entry, visit, ended)
+        waits = [(kind, _wait(time, limit, now)) for (kind, limit, _), time in zip(limits, times, strict=True)]
         reached = next((kind for kind, wait in waits if wait), None)
         if reached:
             longest = max(wait for _, wait in waits)
@@ -83,15 +91,24 @@ def one_visit(connection: Connection, entry: Entry, last: int) -> None:
     A token belongs to the first visit on the record that used it, even if that visit was refused. An entry without a
     token passes. The head must be locked, at row ``last``.
     """
+    if entry.uti:
+        _refuse_other_visit(entry, *connection.execute(select(*_visit_of(entry, last))).one())
+
+
+def _visit_of(entry: Entry, last: int) -> tuple[ScalarSelect[str], ScalarSelect[int]]:
+    """Select the visit that the token of this entry belongs to, and the row at which that visit ended."""
+    same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid) & within(last)
+    first = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "").order_by(RECORD.c.n).limit(1)
+    ended = select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED).limit(1)
+    return first.scalar_subquery(), ended.scalar_subquery()
+
+
+def _refuse_other_visit(entry: Entry, first: str | None, ended: int | None) -> None:
     if not entry.uti:
         return
-    same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
-    named = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "", within(last)).order_by(RECORD.c.n).limit(1)
-    first = connection.scalar(named)
     if first not in {None, entry.visit_key}:
         raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
-    ended = select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED, within(last)).limit(1)
-    if connection.scalar(ended):
+    if ended:
         raise TokenBound(f"uti={entry.uti!r} served a visit that has ended")
 
 
@@ -100,33 +117,33 @@ def within(last: int, table: FromClause = RECORD) -> ColumnElement[bool]:
     return table.c.n.between(1, last)
 
 
-def _wait(connection: Connection, whose: _Conditions, limit: Limit, now: datetime, last: int) -> float:
-    """Return the seconds until one more release is within the limit; 0 if it is within it now.
+def _last_that_counts(whose: _Conditions, limit: Limit, now: datetime, last: int) -> Select[str]:
+    """Select the time of the release that uses up the limit: none if one more is within it.
 
     Every intention counts unless a refusal followed: without a known outcome, the key may have been seen. A refusal
     after the key was fetched counts as well, or keys could be fetched without end.
     """
     outcome = RECORD.alias()
-    refused = (
-        select(outcome.c.n)
-        .where(
-            outcome.c.release_id == RECORD.c.release_id,
-            outcome.c.event == Event.REFUSED,
-            outcome.c.detail != KEY_FETCHED,
-            within(last, outcome),
-        )
-        .exists()
+    # A count, and no condition on the event: PostgreSQL would turn an EXISTS into a join with all refusals, which it
+    # takes for few, and would go through all of them for each release.
+    refusals = (
+        select(func.count().filter(outcome.c.event == Event.REFUSED, outcome.c.detail != KEY_FETCHED))
+        .where(outcome.c.release_id == RECORD.c.release_id, within(last, outcome))
+        .scalar_subquery()
     )
-    counted = (
+    return (
         select(RECORD.c.time)
-        .where(
-            *whose, RECORD.c.event == Event.INTENDED, RECORD.c.time > stamp(now - limit.period), within(last), ~refused
-        )
+        .where(*whose, RECORD.c.event == Event.INTENDED, RECORD.c.time > stamp(now - limit.period))
+        .where(within(last), refusals == 0)
         .order_by(RECORD.c.time.desc())
-        .limit(limit.most)
+        .limit(1)
+        .offset(limit.most - 1)
     )
-    times = connection.scalars(counted).all()
-    if len(times) < limit.most:
+
+
+def _wait(time: str | None, limit: Limit, now: datetime) -> float:
+    """Return the seconds until one more release is within the limit; 0 if it is within it now."""
+    if time is None:
         return 0.0
-    oldest = datetime.strptime(times[-1], TIME_FORMAT).replace(tzinfo=UTC)
+    oldest = datetime.strptime(time, TIME_FORMAT).replace(tzinfo=UTC)
     return max(_SHORTEST_WAIT, (oldest + limit.period - now).total_seconds())

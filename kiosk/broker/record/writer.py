@@ -16,19 +16,29 @@ from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from kiosk.broker import logs
 from kiosk.broker.record.chain import Appended
 from kiosk.broker.record.checkpoints import Signer, Signing
 from kiosk.broker.record.config_entry import config_entry
-from kiosk.broker.record.database import open_engine, sqlite_file, unavailable, unusable
+from kiosk.broker.record.database import (
+    ended_before_commit,
+    is_no_database,
+    open_engine,
+    sqlite_file,
+    unavailable,
+    unusable,
+)
+from kiosk.broker.record.indexes import Builder
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.lookup import Lookup
 from kiosk.broker.record.refusal_throttle import RefusalThrottle
 from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.record.subscribers import Subscriber, confirm, notify
+from kiosk.broker.record.time_limits import WRITE_SECONDS
 from kiosk.clock import Deadline, ThreadClock
 from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
@@ -36,7 +46,12 @@ from kiosk.process.logging import place_of
 
 __all__ = ["Limit", "Limits", "Record", "Subscriber", "open_record"]
 
-_WRITE_SECONDS = 10
+# Longer than a start takes, so that a broker usually listens when it has started.
+_FIRST_SECONDS = 2.0
+# Between two attempts to start.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
+# An intention that is older was left open while no broker ran.
+_LONG_AGO = timedelta(days=31)
 _MOST_WAITING = 256
 _MOST_TOGETHER = 64
 _TICK_SECONDS = 5.0
@@ -54,6 +69,7 @@ class _Write:
     done: Future[Sequence[Appended]] = field(default_factory=Future)
     added: Sequence[Appended] = ()
     refusal: KioskError | None = None
+    given_up: bool = False
 
     def settle(self, failure: RecordUnavailable | None) -> None:
         """Hand the result to the caller, unless the caller has stopped waiting."""
@@ -83,18 +99,23 @@ class Record:
 
         Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one.
         """
-        self.engine = open_engine(url)
+        shared = SharedTime(clock, warns=True)
+        self.engine = open_engine(url, queues=True, tells=shared.tell)
         self.lookup = Lookup(url, clock)
         self._clock = clock
-        self._ledger = Ledger(clock, signing, configuration)
+        self._ledger = Ledger(shared, signing, configuration)
         self._subscribers = subscribers
         self._throttle = RefusalThrottle(clock)
+        self._indexes = Builder(url)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="record")
         self._queue: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         self._waiting = 0
         self._every = signing.every.total_seconds() if signing else math.inf
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._started = False
+        self._waits_for: RecordUnavailable | ConfigError | None = None
+        # Fails with ConfigError if waiting for the database is in vain.
+        self.unusable: Future[None] = Future()
 
     @property
     def keys(self) -> Sequence[Ed25519PublicKey]:
@@ -108,15 +129,17 @@ class Record:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Create missing tables, settle what a crash left open, and write start and stop. Raises ConfigError."""
-        try:
-            self._writer.submit(self._transaction, self._ledger.start).result()
-        except RecordUnavailable as error:
+        """Create missing tables, settle what a crash left open, and write start and stop. Raises ConfigError.
+
+        A database that cannot be used now is waited for in the background. Meanwhile everything is refused.
+        """
+        self._writer.submit(self._start)
+        with self._changed:
+            if not self._clock.wait_for(self._changed, lambda: self._started or bool(self._waits_for), _FIRST_SECONDS):
+                self._wait_because(RecordUnavailable("it has not answered yet"))
+        if self.unusable.done():
             self._close()
-            raise unusable(f"expected a database that can be written: {error.cause}") from None
-        except ConfigError:
-            self._close()
-            raise
+            self.unusable.result()
         housekeeper = threading.Thread(target=self._keep_house, name="record-house", daemon=True)
         housekeeper.start()
         try:
@@ -125,10 +148,14 @@ class Record:
             with self._changed:
                 self._stopping = True
                 self._changed.notify_all()
+            self._indexes.stop()
             housekeeper.join()
-            self._attempt(lambda: self._write_counts(last=True))
-            self._attempt(lambda: self._transaction(self._ledger.stop))
+            if self._started:
+                self._attempt(lambda: self._write_counts(last=True))
+                self._attempt(lambda: self._transaction(self._ledger.stop))
             self._close()
+        if self.unusable.done():
+            self.unusable.result()
 
     async def add(self, entry: Entry) -> None:
         """Append an entry. It is durable when this returns. Raises RecordUnavailable."""
@@ -197,6 +224,8 @@ class Record:
 
     async def _queued(self, work: _Work) -> None:
         """Queue the work and return once it is durable and every required subscriber has confirmed it."""
+        if self._waits_for:
+            raise RecordUnavailable(f"the broker waits for its database: {self._waits_for.cause}")
         if self._waiting >= _MOST_WAITING:
             raise RecordUnavailable(f"{self._waiting} entries wait to be written")
         self._waiting += 1
@@ -207,9 +236,11 @@ class Record:
         self._writer.submit(self._write_batch)
         try:
             # Shielded: a write under way completes even if the caller is cancelled.
-            appended = await asyncio.wait_for(asyncio.shield(written), _WRITE_SECONDS)
+            appended = await asyncio.wait_for(asyncio.shield(written), WRITE_SECONDS)
         except TimeoutError:
-            raise RecordUnavailable(f"not written after {_WRITE_SECONDS} s") from None
+            # What has not begun must not be written any more: the request is refused now.
+            write.given_up = True
+            raise RecordUnavailable(f"not written after {WRITE_SECONDS} s") from None
         await confirm(self._subscribers, appended)
 
     def _one_less(self, written: asyncio.Future[Sequence[Appended]]) -> None:
@@ -254,7 +285,8 @@ class Record:
         for one in batch:
             before, one.refusal = len(appended), None
             try:
-                one.work(connection)
+                if not one.given_up:
+                    one.work(connection)
             except KioskError as refusal:
                 if len(appended) > before:
                     raise RecordUnavailable(f"refused after it was written: {refusal.code}") from None
@@ -269,10 +301,67 @@ class Record:
             raise unavailable(error) from None
 
     def _commit(self, work: _Work) -> None:
-        """Do the work in a transaction, then notify the subscribers of what it added. Raises SQLAlchemyError."""
-        with self._ledger.transaction(self.engine) as connection:
-            work(connection)
+        """Do the work in a transaction, then notify the subscribers of what it added. Raises SQLAlchemyError.
+
+        If the connection is lost before the commit, nothing was written, and the work is done once more.
+        """
+        commits = False
+
+        def once() -> None:
+            nonlocal commits
+            with self._ledger.transaction(self.engine) as connection:
+                work(connection)
+                commits = True
+
+        try:
+            once()
+        except DBAPIError as error:
+            # A server that restarted, or that ended the transaction of a broker that was frozen.
+            if not error.connection_invalidated or (commits and not ended_before_commit(error)):
+                raise
+            once()
         notify(self._subscribers, tuple(self._ledger.appended))
+
+    def _start(self) -> None:
+        """Try to start on the database. If that fails, note what is waited for; log it when it changes."""
+        failure: RecordUnavailable | ConfigError
+        try:
+            self._commit(self._ledger.start)
+        except (RecordUnavailable, ConfigError) as error:
+            failure = error
+        except Exception as error:
+            failure = unavailable(error)
+            if is_no_database(error):
+                failure = unusable(f"expected a database that can be written: {failure.cause}")
+        else:
+            if self._waits_for:
+                logs.LOG.warning("the record can be written: the broker has started")
+            with self._changed:
+                self._started, self._waits_for = True, None
+                self._changed.notify_all()
+            return
+        if isinstance(failure, ConfigError):
+            self.unusable.set_exception(failure)
+        with self._changed:
+            self._wait_because(failure)
+            self._changed.notify_all()
+
+    def _wait_because(self, failure: RecordUnavailable | ConfigError) -> None:
+        """Refuse everything from now on, and log why unless that is known."""
+        known = self._waits_for
+        self._waits_for = failure
+        if isinstance(failure, RecordUnavailable) and (known is None or known.cause != failure.cause):
+            logs.LOG.error("the broker waits for its database: %s", failure.cause)
+
+    def _wait_for_start(self) -> bool:
+        """Repeat the start until it succeeds. Returns False if the record is stopped or cannot be used."""
+        pause = _FIRST_PAUSE
+        while not self._started:
+            if self.unusable.done() or self._stops_within(pause):
+                return False
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._writer.submit(self._start).result()
+        return True
 
     def _write_counts(self, *, last: bool = False) -> None:
         """Append the counts of refused tokens that have no row of their own. Raises RecordUnavailable."""
@@ -293,6 +382,15 @@ class Record:
 
     def _keep_house(self) -> None:
         """Write what falls due without a request: counts, checkpoints, and the end of other brokers' releases."""
+        if not self._wait_for_start():
+            return
+        if self.engine.dialect.name == "postgresql":
+            # Of all brokers: not part of the start, because others would wait for it.
+            self._attempt(lambda: self._transaction(lambda found: self._ledger.keep_house(found, _LONG_AGO)))
+        try:
+            self._indexes.run()
+        except Exception as error:
+            logs.LOG.warning("the indexes of the record could not be brought up to date: %s", unavailable(error).cause)
         checkpoint = Deadline.after(self._clock, self._every)
         while not self._stops_within(min(_TICK_SECONDS, self._every)):
             self._attempt(self._write_counts)

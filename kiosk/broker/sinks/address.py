@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from urllib.parse import urlsplit
 
 from kiosk.config.broker import SinkSettings
@@ -13,10 +14,15 @@ _DIGITS = 8
 def sink_name(settings: SinkSettings) -> str:
     """Return the name of a sink for logs, metrics and the table of offsets. Settings that differ have other names.
 
-    The path of a webhook often is its password, so the name has the host and a fingerprint of the address.
+    Brokers on one database share the offset of a sink that all of them reach; what is on a machine belongs to it. The
+    path of a webhook often is its password, so the name has the host and a fingerprint of the address.
     """
+    if settings.name:
+        return settings.name
     if settings.kind != "webhook":
-        return f"{settings.kind} {settings.url}".strip()
+        name = f"{settings.kind} {settings.url}".strip()
+        local = settings.kind in {"file", "journald"} or settings.url.startswith("unix:")
+        return f"{name} on {socket.gethostname()}" if local else name
     host = urlsplit(settings.url).netloc.rpartition("@")[2]
     return f"webhook https://{host} {hashlib.sha256(settings.url.encode()).hexdigest()[:_DIGITS]}"
 

@@ -15,6 +15,7 @@ from kiosk.broker.record.chain import Appended, Checkpoint, Row
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.proven import following as proven
 from kiosk.broker.record.schema import SINK, stamp
+from kiosk.broker.record.shared_time import SharedTime
 from kiosk.clock import Clock
 from kiosk.errors import RecordUnavailable
 
@@ -40,9 +41,11 @@ class Offsets:
 
     def __init__(self, database: str, name: str, clock: Clock, keys: Keys = tuple) -> None:
         """Open the database. ``keys`` returns those that sign the record. Raises ConfigError."""
-        self._engine = open_engine(database)
+        # Of all brokers: one whose clock is ahead must not keep a sink to itself.
+        shared = SharedTime(clock)
+        self._engine = open_engine(database, tells=shared.tell)
         self._name = name[:255]
-        self._clock = clock
+        self._clock = shared
         self._keys = keys
         self._holder = str(uuid.uuid4())
         self._exists = False

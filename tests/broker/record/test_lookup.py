@@ -34,7 +34,7 @@ def running(url: str) -> Iterator[Record]:
 @contextlib.contextmanager
 def locked(url: str) -> Iterator[None]:
     """Hold the lock that every writer needs, as another broker would."""
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     try:
         with engine.begin() as holder:
             holder.execute(select(HEAD).with_for_update())

@@ -195,7 +195,7 @@ def nothing_is_given(broker: RunningBroker, sandbox: RunningSandbox) -> None:
 def test_no_record_no_key(
     start: Start, sandbox: RunningSandbox, place: Path, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kiosk.broker.record.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("kiosk.broker.record.time_limits.BUSY_SECONDS", 0.2)
     mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
     with start() as broker:
         assert broker.release(token, mac).code == ""
@@ -216,7 +216,7 @@ def test_no_record_on_a_server_no_key(
     fail: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kiosk.broker.record.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("kiosk.broker.record.time_limits.BUSY_SECONDS", 0.2)
     mac, token = sandbox.device("NW-AKESSLER-14").id, sandbox.token("ada")
     signer(place)
     with start(record={"database": postgresql_database, "signing_key": place / "record.key"}) as broker:

@@ -21,6 +21,7 @@ from kiosk.broker.record.ledger import LONGEST_REPORT
 from kiosk.broker.record.schema import RECORD, Entry, Event
 from kiosk.broker.record.writer import Limit, Limits, Record
 from kiosk.errors import ConfigError, LimitReached, PersonLimit, RecordUnavailable, ReleaseUnknown
+from tests.support.broker import wait_for
 from tests.support.clock import ManualClock
 
 INTENDED = Entry(Event.INTENDED, tid="t", oid="o", device_id="d", serial="s", owner_type="company", release_id="r")
@@ -119,9 +120,10 @@ async def test_subscribers_see_what_is_durable_and_can_object(url: str, caplog: 
 
 
 async def test_what_waits_is_written_with_one_commit(url: str) -> None:
-    collector, free, commits = Collector(url), threading.Event(), []
-    record = Record(url, ManualClock(), [collector])
+    collector, free, commits, clock = Collector(url), threading.Event(), [], ManualClock()
+    record = Record(url, clock, [collector])
     with record.running():
+        wait_for(clock.waiting)
         record._writer.submit(free.wait, 30)
         event.listen(record.engine, "commit", lambda _: commits.append(1))
         others = [record.add(Entry(Event.SESSION_OPENED, oid=str(number))) for number in range(20)]
@@ -239,6 +241,7 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
     clock.advance(601)
     for _ in range(2):
         with running(url, clock) as record:
+            wait_for(clock.waiting)
             with pytest.raises(LimitReached):
                 await record.intend(INTENDED, limits("2/day"))
             with pytest.raises(ReleaseUnknown):
@@ -248,8 +251,10 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
         ("release.closed", "left", "locked out")
     ]
     assert (unknown[0]["serial"], unknown[0]["oid"]) == ("s", "o")
-    # The first thing that a new start writes.
-    assert [row["event"] for row in rows(url)][6:9] == ["broker.stopped", "release.closed", "broker.started"]
+    # A file has one broker. On a server, where others would have to wait for it, it comes after the start.
+    first = ["release.closed", "broker.started"]
+    expected = first if url.startswith("sqlite") else first[::-1]
+    assert [row["event"] for row in rows(url)][6:9] == ["broker.stopped", *expected]
 
 
 @pytest.mark.parametrize("at_start", [True, False])
@@ -303,7 +308,7 @@ async def test_the_ending_of_a_release_that_was_written_off_too_early_is_kept(ur
 
 
 async def test_a_disk_that_hangs_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiosk.broker.record.writer._WRITE_SECONDS", 0.1)
+    monkeypatch.setattr("kiosk.broker.record.writer.WRITE_SECONDS", 0.1)
     monkeypatch.setattr("kiosk.broker.record.writer._MOST_WAITING", 3)
     free = threading.Event()
     with running(url) as record:
@@ -318,8 +323,8 @@ async def test_a_disk_that_hangs_is_not_waited_for(url: str, monkeypatch: pytest
         free.set()
         await asyncio.wrap_future(record._writer.submit(lambda: None))
         await record.check()
-    # Entries that were waiting when the disk came back were written once and in order.
-    assert [row["event"] for row in rows(url)] == ["broker.started", *["session.opened"] * 3, "broker.stopped"]
+    # What was refused before it began is not written when the disk comes back.
+    assert [row["event"] for row in rows(url)] == ["broker.started", "broker.stopped"]
 
 
 async def test_who_stops_waiting_does_not_stop_the_writing(url: str) -> None:

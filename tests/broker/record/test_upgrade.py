@@ -19,6 +19,7 @@ from kiosk.broker.record.schema import RECORD, Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.cli.main import cli
 from kiosk.errors import KioskLimit
+from tests.support.broker import wait_for
 from tests.support.clock import ManualClock
 from tests.support.record import broker_toml, signer
 
@@ -81,6 +82,7 @@ async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path
     clock.advance(60)
     record = Record(released, clock, signing=Signing(signer(tmp_path)))
     with record.running():
+        wait_for(clock.waiting)
         # It already has two releases, at two terminals of this kiosk.
         with pytest.raises(KioskLimit):
             await record.intend(ADA, Limits(per_kiosk=(Limit.parse("2/hour"),)))
@@ -111,11 +113,13 @@ def test_an_account_that_may_not_make_indexes_goes_on_without(
         with contextlib.ExitStack() as stack:
             stack.callback(connection.execute, "drop role writer")
             stack.callback(connection.execute, "drop owned by writer")
-            with Record(postgresql_database.replace("broker@", "writer@"), ManualClock()).running():
-                pass
+            clock = ManualClock()
+            with Record(postgresql_database.replace("broker@", "writer@"), clock).running():
+                wait_for(clock.waiting)
         assert "could not make record_by_time: must be owner" in caplog.text
         caplog.clear()
-        with Record(postgresql_database, ManualClock()).running():
-            pass
+        clock = ManualClock()
+        with Record(postgresql_database, clock).running():
+            wait_for(clock.waiting)
         assert "could not" not in caplog.text
     assert indexes(postgresql_database) == INDEXES

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from kiosk.broker.record.chain import Row
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks import open_sinks
+from kiosk.broker.sinks.address import sink_name
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.json_lines import JsonLines
 from kiosk.broker.sinks.offsets import Offsets
@@ -23,6 +24,10 @@ from tests.support.sandbox import RunningSandbox
 from tests.support.sinks import FileCollector, recording, say
 
 
+def name_of(place: Path) -> str:
+    return sink_name(SinkSettings(kind="file", url=f"file:{place}/a", mode="required"))
+
+
 def test_a_sink_that_another_broker_serves_is_left_alone(url: str, place: Path) -> None:
     clock, tries = ManualClock(), []
     with Record(url, clock).running():
@@ -32,7 +37,7 @@ def test_a_sink_that_another_broker_serves_is_left_alone(url: str, place: Path) 
         if statement.startswith("UPDATE sink SET holder"):
             tries.append(statement)
 
-    other = Offsets(url, f"file file:{place}/a", clock)
+    other = Offsets(url, name_of(place), clock)
     assert other.take() is not None
     sinks = open_sinks([SinkSettings(kind="file", url=f"file:{place}/a", mode="required")], url, clock)
     event.listen(Engine, "before_cursor_execute", count)
@@ -56,9 +61,9 @@ def test_who_waits_for_a_sink_does_not_wait_long_for_its_holder(url: str, place:
     clock = ManualClock()
     with Record(url, clock).running():
         pass
-    other = Offsets(url, f"file file:{place}/a", clock)
+    other = Offsets(url, name_of(place), clock)
     assert other.take() is not None
-    worker = Worker("file", JsonLines(place / "a"), Offsets(url, f"file file:{place}/a", clock), clock, required=True)
+    worker = Worker("file", JsonLines(place / "a"), Offsets(url, name_of(place), clock), clock, required=True)
     with Delivery([worker], clock).running():
         confirmed = worker.reached(2)
         worker.wake()
@@ -106,3 +111,19 @@ def test_a_first_commit_that_fails_is_tried_again(place: Path, url: str) -> None
     offsets.close()
     assert batch
     assert [item.n for item in batch.items if isinstance(item, Row)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("named", "second"), [({}, [1, 2, 3, 4, 5, 6]), ({"name": "shared"}, [4, 5, 6])], ids=["local", "named"]
+)
+def test_a_file_on_each_machine_gets_every_row(
+    url: str, place: Path, named: dict[str, str], second: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, got = place / "a", []
+    for machine in ("north", "south"):
+        monkeypatch.setattr("kiosk.broker.sinks.address.socket.gethostname", lambda machine=machine: machine)
+        with recording(url, {"kind": "file", "url": f"file:{file}", "mode": "required"} | named) as record:
+            say(record)
+        got.append(FileCollector(file).numbers())
+        file.unlink()
+    assert got == [[1, 2, 3], second]

@@ -232,7 +232,8 @@ def test_a_sink_that_fails_after_the_key_was_fetched(
         assert answer.result().code == "sink_unavailable"
         assert "sealed" not in answer.result().response.text
         events = [row["event"] for row in broker.rows("release")]
-        assert events == ["release.intended", "release.done", "release.refused"]
+        # It has one outcome: the key was there, and nobody got it.
+        assert events == ["release.intended", "release.done"]
 
 
 @pytest.mark.parametrize(
