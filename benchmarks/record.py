@@ -56,7 +56,7 @@ def command(arguments: Sequence[str], output: Path) -> tuple[float, float]:
 def measure(url: str, folder: Path, rows: int) -> None:
     """Run every measurement on a record of ``rows`` rows, whose key is in ``folder``."""
     public, exported, out = str(folder / "record.pub"), folder / "record.jsonl", folder / "out"
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     with engine.connect() as connection:
         size = connection.exec_driver_sql(_SIZE[engine.dialect.name]).scalar() or 0
     engine.dispose()
@@ -89,7 +89,7 @@ def main(rows: int, url: str | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         url = url or f"sqlite:///{folder / 'record.db'}"
-        engine = open_engine(url)
+        engine = open_engine(url, limited=False)
         fill(engine, signer(folder), rows)
         engine.dispose()
         measure(url, folder, rows)

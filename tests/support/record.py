@@ -107,7 +107,7 @@ Contents: TypeAlias = dict[str, list[dict[str, Any]]]
 
 def contents(url: str) -> Contents:
     """Return all rows of all tables of a record, by the name of the table."""
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     with engine.connect() as connection:
         found = {
             table.name: [row._asdict() for row in connection.execute(table.select())]
@@ -119,7 +119,7 @@ def contents(url: str) -> Contents:
 
 def set_back(url: str, earlier: Contents) -> None:
     """Put a record back to what it was, as somebody does who restores a copy under running brokers."""
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     with engine.begin() as connection:
         for table in METADATA.sorted_tables:
             connection.execute(table.delete())

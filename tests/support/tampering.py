@@ -97,14 +97,14 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 
 def _fill(folder: Path, address: str, rows: int = ROWS) -> None:
-    engine = open_engine(address)
+    engine = open_engine(address, limited=False)
     fill(engine, signer(folder), rows)
     engine.dispose()
 
 
 def copy(source: str, target: str) -> None:
     """Copy all tables of a record into an empty database."""
-    origin, copied = open_engine(source), open_engine(target)
+    origin, copied = (open_engine(one, limited=False) for one in (source, target))
     with origin.connect() as connection, copied.begin() as writing:
         METADATA.create_all(writing)
         for table in METADATA.sorted_tables:

@@ -51,7 +51,7 @@ EVE = Entry(Event.REFUSED, outcome="device_not_yours", oid="eve", name=HOSTILE, 
 def write(url: str, folder: Path) -> None:
     clock = ManualClock()
     ledger = Ledger(clock, Signing(signer(folder)))
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     with ledger.transaction(engine) as connection:
         ledger.start(connection)
         for days, entry in [
@@ -188,7 +188,7 @@ def test_exports_can_be_verified_and_read(record: str, tmp_path: Path) -> None:
 
 def append(record: str, folder: Path) -> None:
     ledger = Ledger(ManualClock(), Signing(signer(folder)))
-    engine = open_engine(record)
+    engine = open_engine(record, limited=False)
     with ledger.transaction(engine) as connection:
         ledger.add(connection, ADA)
     engine.dispose()

@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hostile")
     ledger = Ledger(ManualClock(), Signing(signer(folder)))
     url = f"sqlite:///{folder / 'record.db'}"
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     with ledger.transaction(engine) as connection:
         ledger.start(connection)
         ledger.add(connection, Entry(Event.CLOSED, outcome="hidden", name="Zoë"))

@@ -244,7 +244,7 @@ def plan(url: str, limits: Limits) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("analysed", ["before", "after"])
 def test_refusals_do_not_change_how_limits_are_counted(postgresql_database: str, analysed: str, tmp_path: Path) -> None:
-    engine = open_engine(postgresql_database)
+    engine = open_engine(postgresql_database, limited=False)
     fill(engine, signer(tmp_path), 1000)
     engine.dispose()
     with psycopg.connect(postgresql_database.replace("+psycopg", ""), autocommit=True) as connection:
