@@ -213,6 +213,7 @@ def _settings(folder: Path, own: Path, sandbox: RunningSandbox, port: int, datab
         "https://broker.example:443": f"https://localhost:{port}",
         _CREDENTIALS: f"{folder}/credentials/",
         "/var/log/kiosk-broker/": f"{own}/",
+        "/var/lib/kiosk-broker/": f"{own}/",
         "http://0.0.0.0:9464": f"unix:{own}/metrics.sock",
     }
     if "database-ca.pem" in text:

@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tests.fleet.databases import PROGRAMS, Machine
@@ -90,20 +89,11 @@ async def _broker_cut_off(fleet: Fleet) -> None:
         wire.mend()
 
 
-@_fault("rolling restart of the brokers, each drained")
+@_fault("rolling restart of the brokers")
 async def _rolling_restart(fleet: Fleet) -> None:
     for broker in fleet.brokers:
-        await _set_state(fleet, broker, "drain")
-        await _until(partial(_left, fleet, broker))
         await _restart(broker)
-        await _set_state(fleet, broker, "ready")
         await _until(lambda: fleet.serving("ready") == len(fleet.brokers))
-
-
-@_fault("rolling restart of the brokers, not drained")
-async def _rolling_restart_undrained(fleet: Fleet) -> None:
-    for broker in fleet.brokers:
-        await _restart(broker)
 
 
 async def _restart(broker: Broker) -> None:
@@ -111,16 +101,6 @@ async def _restart(broker: Broker) -> None:
     broker.program.send(signal.SIGTERM)
     await _until(lambda: len(broker.program.ends) > ends)
     await _until(broker.ready)
-
-
-def _left(fleet: Fleet, broker: Broker) -> bool:
-    """Whether nobody is connected to the broker any more."""
-    return fleet.servers("ready")[broker.name]["scur"] == "0"
-
-
-async def _set_state(fleet: Fleet, broker: Broker, state: str) -> None:
-    for backend in ("ready", "answering"):
-        await asyncio.to_thread(fleet.balancer_says, f"set server {backend}/{broker.name} state {state}")
 
 
 @_fault("the balancer reloaded")
