@@ -190,6 +190,7 @@ def certificates(sandbox: RunningSandbox, place: Path) -> dict[str, Path]:
         "gone": place / "gone.pem",
     }
     paths["none"].write_text("no certificate")
+    paths["none"].chmod(0o600)
     return paths
 
 
