@@ -115,7 +115,8 @@ class RecordSettings(Section, frozen=True, kw_only=True):
 
     database: Text = "sqlite:////var/lib/kiosk-broker/record.db"
     signing_key: Path | None = None
-    seen_file: Path | None = None
+    # Not a Path: those must exist, and the broker makes this file at its first start.
+    seen_file: Text | None = None
     checkpoint_seconds: Seconds = 600
     checkpoint_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 

@@ -448,4 +448,4 @@ def key_file(settings: RecordSettings) -> Path:
 
 def seen_file(settings: RecordSettings) -> Path:
     """Return the file for the newest head that the broker saw: named, or beside the key. Raises ConfigError."""
-    return settings.seen_file or key_file(settings).with_suffix(".seen")
+    return Path(settings.seen_file) if settings.seen_file else key_file(settings).with_suffix(".seen")
