@@ -38,7 +38,7 @@ class Allowance:
 
     def _now_left(self, person: str) -> float:
         left, at = self._left.get(person, (self._most, 0.0))
-        return min(self._most, left + (self._clock.now() - at) * self._rate)
+        return min(self._most, left + max(0.0, self._clock.now() - at) * self._rate)
 
     def _set(self, person: str, left: float) -> None:
         self._left[person] = left, self._clock.now()

@@ -24,6 +24,7 @@ from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build
 from kiosk.broker.service import Service
+from kiosk.clock import Deadline
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
@@ -135,6 +136,7 @@ class Product:
     @contextlib.asynccontextmanager
     async def playing(self, cell: Cell) -> AsyncIterator[KioskConfig]:
         """Prepare the broker and arm the cell's fault. Yields the configuration of a kiosk that will meet it."""
+        # The credential is made with the machine's clock, so this one must not run far ahead of it.
         self.clock.ahead = timedelta()
         self.rows.forget_rows()
         self.sandbox._requests.clear()
@@ -142,6 +144,10 @@ class Product:
         if self._service and cell.call.cold == "keys" and not cell.broker:
             ring = self._service._tokens._keys
             ring._cached = ring._ended_at = None
+        if self._service:
+            # The clock went back, so a pause that the cell before was asked for would begin again.
+            get: Any = self._service._graph._get
+            get.__self__._pause = Deadline.after(self.clock, 0)
         if self._service is None or cell.call.cold == "credential" or cell.broker or self._used:
             if self._service:
                 await self._service.close()

@@ -167,7 +167,7 @@ class Machine:
         return found
 
     def kiosks(self) -> list[psutil.Process]:
-        """Return the supervisors and the visits."""
+        """Return the supervisors, visits and caretakers."""
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):

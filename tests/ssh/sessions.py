@@ -14,6 +14,8 @@ from tests.ssh.machine import DEPLOY, SETTINGS, Machine, free_port, start_of, wa
 from tests.support.terminal import Terminal
 
 WELCOME = "Locked out of your Mac?"
+# Of one session: supervisor, visit and caretaker.
+PROCESSES = 3
 _HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
 # Debian's own settings around the Include line, so that the Match block has something to close.
 _MACHINES_OWN = """
@@ -81,8 +83,11 @@ class Door:
 
 def kiosk_of(door: Door) -> list[psutil.Process]:
     """Return supervisor and visit of the only session, in this order."""
-    wait_until(lambda: len(door.machine.kiosks()) == 2)
-    return sorted(door.machine.kiosks(), key=lambda process: process.pid)
+    wait_until(lambda: len(door.machine.kiosks()) == PROCESSES)
+    kiosks = door.machine.kiosks()
+    # The caretaker has no parent among them: it must not end with the supervisor.
+    [supervisor] = [one for one in kiosks if any(other.ppid() == one.pid for other in kiosks)]
+    return [supervisor, *(one for one in kiosks if one.ppid() == supervisor.pid)]
 
 
 def make_keys(machine: Machine, place: Path) -> tuple[Path, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from tests.ssh.machine import wait_until
-from tests.ssh.sessions import WELCOME, Door
+from tests.ssh.sessions import PROCESSES, WELCOME, Door
 from tests.support.terminal import ENTER, PATIENCE_SECONDS, Terminal
 
 SESSIONS = 20
@@ -46,7 +46,7 @@ def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
             terminal.press(ENTER)
         all_show(terminals, "Is this you?")
         kiosks = door.machine.kiosks()
-        assert len(kiosks) == 2 * SESSIONS
+        assert len(kiosks) == PROCESSES * SESSIONS
         each = sum(map(proportional_set_mib, kiosks)) / SESSIONS
         assert each < MOST_MIB_EACH, f"{each:.1f} MiB for one session"
         print(f"one session of {SESSIONS}: {each:.1f} MiB")

@@ -15,7 +15,7 @@ import pytest
 
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import BROKER_SOCKET, Machine, find, free_port, wait_until
-from tests.ssh.sessions import WELCOME, Door, kiosk_of
+from tests.ssh.sessions import PROCESSES, WELCOME, Door, kiosk_of
 
 SENTENCE = "It needs a terminal"
 ROOT_KEYS = Path("/root/.ssh/authorized_keys")
@@ -203,7 +203,7 @@ def test_one_connection_has_one_session(any_door: Door, tmp_path: Path) -> None:
         done = subprocess.run(second, capture_output=True, text=True, check=False, timeout=30, stdin=subprocess.DEVNULL)
         assert done.returncode == 255
         assert "refused" in done.stderr
-        assert len(any_door.machine.kiosks()) == 2
+        assert len(any_door.machine.kiosks()) == PROCESSES
 
 
 def test_nobody_else_comes_in(any_door: Door, tmp_path: Path) -> None:
