@@ -64,14 +64,18 @@ def serve(
         record.running(),
     ):
         metrics.watch(state)
-        logs.event("listening", url=config.listen.url, version=__version__)
+
+        def ready() -> None:
+            logs.event("listening", url=config.listen.url, version=__version__)
+            on_ready()
+
         server = serving.Server(
             Observed(create_app(service), metrics, clock),
             limits=limits(config.listen).within_descriptors(),
             clock=clock,
             tls=tls,
             grace_seconds=config.graph.total_seconds + _WRITING_SECONDS,
-            on_ready=on_ready,
+            on_ready=ready,
             draining=serving.Draining(config.listen.drain_seconds, service.drain),
         )
         beside = (monitoring.server(metrics, clock), second) if second else None

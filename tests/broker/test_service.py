@@ -342,7 +342,7 @@ def test_a_request_that_breaks_off_is_no_fault_of_the_broker(
     ("method", "path", "status", "allow"),
     [
         ("HEAD", "/healthz", 405, {"GET", "OPTIONS"}),
-        ("POST", "/v1/session", 405, {"GET", "OPTIONS"}),
+        ("POST", "/v1/session", 405, {"GET", "DELETE", "OPTIONS"}),
         ("GET", "/v1/releases/x/lost", 405, {"POST", "OPTIONS"}),
         ("OPTIONS", "/v1/releases/x/lost", 204, {"POST", "OPTIONS"}),
         ("OPTIONS", "/healthz", 204, {"GET", "OPTIONS"}),

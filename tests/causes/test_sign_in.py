@@ -125,6 +125,7 @@ async def sign_in_again(person: KioskUser) -> None:
     await person.press("enter")
     await person.sign_in("Ada Kessler")
     await person.until("Is this you?")
+    person.let_go()
     await person.press("enter")
     await person.until("Which Mac is locked?")
 

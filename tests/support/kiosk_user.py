@@ -99,6 +99,7 @@ class KioskUser:
 
     async def walk_to_devices(self, who: str) -> None:
         await self.walk_to_confirm(who)
+        self.let_go()
         await self.press("enter")
         await self.until("Which Mac is locked?")
 

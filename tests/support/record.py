@@ -140,6 +140,7 @@ def broker_toml(folder: Path, url: str) -> str:
 authority = "https://login.nordwind.example/t"
 tenant = "t"
 audience = "a"
+client = "k"
 [graph]
 authority = "https://login.nordwind.example/t"
 client_id = "c"

@@ -59,6 +59,7 @@ async def test_enter_alone_walks_to_the_key_and_it_can_be_had_again(running: Ser
 
 
 async def test_a_held_enter_does_not_say_who_one_is(running: Services) -> None:
+    running.broker.forget_rows()
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
         await person.press("enter")

@@ -34,7 +34,7 @@ MEMBERS = ("name", "terminal", "reason")
 def record(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'record.db'}"
     ledger, engine = Ledger(ManualClock(), Signing(signer(tmp_path))), open_engine(url)
-    with engine.begin() as connection:
+    with ledger.transaction(engine) as connection:
         ledger.start(connection)
         for before in BEFORE:
             for act in ACTS:

@@ -261,16 +261,11 @@ async def test_a_crash_leaves_intentions_that_are_settled_at_the_next_start(url:
 async def test_a_key_whose_end_no_kiosk_reported_is_closed_in_the_end(url: str, *, at_start: bool) -> None:
     clock = ManualClock()
     done = replace(INTENDED, event=Event.DONE)
-    ends = [
-        replace(INTENDED, release_id="told", event=Event.CLOSED, outcome="hidden"),
-        replace(INTENDED, release_id="thrown away", event=Event.REFUSED, outcome="sink_unavailable"),
-    ]
     with running(url, clock) as record:
-        for release in ("told", "thrown away", "untold"):
+        for release in ("told", "untold"):
             await record.intend(replace(INTENDED, release_id=release), limits())
             await record.add(replace(done, release_id=release))
-        for end in ends:
-            await record.add(end)
+        await record.add(replace(INTENDED, release_id="told", event=Event.CLOSED, outcome="hidden"))
         clock.advance(LONGEST_REPORT.total_seconds() - 60)
         await record.intend(replace(INTENDED, release_id="young"), limits())
         await record.add(replace(done, release_id="young"))
