@@ -202,7 +202,11 @@ async def _serve(
     if until:
         until.add_done_callback(stop)
     if until_stdin_closes:
-        loop.add_reader(sys.stdin.fileno(), on_stdin)
+        try:
+            loop.add_reader(sys.stdin.fileno(), on_stdin)
+        except PermissionError:
+            # A file or /dev/null, which cannot be waited for: there is no parent that holds it open.
+            server.stop(at_once=True)
     async with limited_log(server.clock):
         if beside is None:
             await server.serve(sockets=[sock])

@@ -30,6 +30,7 @@ from tests.support.broker import (
     broker_config,
     broker_process,
     problem_code,
+    to_toml,
     wait_for,
 )
 from tests.support.sandbox import RunningSandbox
@@ -50,6 +51,16 @@ def in_background(broker: RunningBroker, token: str, device_id: str) -> list[Any
 
     threading.Thread(target=release, daemon=True).start()
     return answers
+
+
+def test_without_a_parent_that_holds_its_input_open_it_stops_at_once(sandbox: RunningSandbox, place: Path) -> None:
+    file = place / "broker.toml"
+    file.write_text(to_toml(broker_config(sandbox.directory, place)))
+    ended = subprocess.run(
+        broker_command(file), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert b"internal error" not in ended.stderr
 
 
 def test_over_tls(sandbox: RunningSandbox, place: Path) -> None:
