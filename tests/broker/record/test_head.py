@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,10 @@ from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.schema import HEAD, RECORD, Entry, Event
-from kiosk.broker.record.writer import Record
+from kiosk.broker.record.writer import Record, open_record
 from kiosk.cli.main import cli
+from kiosk.config.broker import BrokerConfig
+from kiosk.config.loading import load
 from kiosk.errors import ConfigError, LimitReached, RecordUnavailable
 from tests.support.clock import ManualClock
 from tests.support.record import broker_toml, contents, head_of, set_back, signer
@@ -251,6 +254,16 @@ async def test_a_loss_that_the_operator_accepts(url: str, tmp_path: Path) -> Non
     # The acceptance is no licence: what came after it cannot be taken back.
     set_back(url, earlier)
     await refuses_at_start(url, tmp_path, "it went back to row 3")
+
+
+def test_a_named_file_of_the_newest_head_is_made_at_the_first_start(url: str, tmp_path: Path) -> None:
+    signer(tmp_path)
+    config, seen = Path(broker_toml(tmp_path, url)), tmp_path / "elsewhere.seen"
+    config.write_text(f'{config.read_text()}seen_file = "{seen}"\n')
+    with open_record(load(config, BrokerConfig), ManualClock()).running():
+        pass
+    assert stat.S_IMODE(seen.stat().st_mode) == 0o600
+    assert not (tmp_path / "record.seen").exists()
 
 
 async def test_a_key_that_was_replaced_is_accepted_once(url: str, tmp_path: Path) -> None:
