@@ -166,7 +166,7 @@ def https(sandbox: RunningSandbox, **listen: int) -> dict[str, object]:
 
 def test_a_crowd_that_is_silent_stops_nobody(sandbox: RunningSandbox, place: Path) -> None:
     """Then the broker is told to stop: it says so to balancers, and serves until it does."""
-    listen = https(sandbox, connections=16, connections_per_address=2, drain_seconds=1)
+    listen = https(sandbox, connections=16, connections_per_address=8, drain_seconds=3)
     config = broker_config(sandbox.directory, place, listen=listen)
     port = int(config.listen.url.rpartition(":")[2])
     with contextlib.ExitStack() as crowd, broker_process(config, place, sandbox.ca) as broker:

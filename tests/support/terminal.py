@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import termios
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
+import psutil
 import pyte
 
 from tests.support.time_limit import TimeLimit
@@ -130,3 +132,12 @@ def dead_end(folder: Path, **visit: object) -> Path:
         "[visit]\n" + "\n".join(lines) + "\n"
     )
     return path
+
+
+def visits(kiosk: Terminal | subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the visit of this supervisor, or nothing while there is none."""
+    limit = TimeLimit(PATIENCE_SECONDS)
+    # For a moment there is another child, which starts the caretaker and ends.
+    while len(children := psutil.Process(kiosk.pid).children()) > 1 and not limit.passed():
+        time.sleep(0.01)
+    return children

@@ -17,7 +17,7 @@ import pytest
 
 from kiosk.process.exit_codes import EXIT_LOST, EXIT_NO_TERMINAL
 from tests.support.tenant import tenant, walk_to_key
-from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
+from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal, visits
 
 WELCOME = "Locked out of your Mac?"
 # Reports of a terminal: it supports synchronised output, and it has the focus.
@@ -28,10 +28,6 @@ KEPT_FRAME = b"\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 def run(folder: Path, **visit: object) -> list[str]:
     return ["run", "--config", str(dead_end(folder, **visit))]
-
-
-def visits(kiosk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(kiosk.pid).children()
 
 
 def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Path) -> None:
@@ -250,7 +246,7 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
         seen = b""
         while WELCOME.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(kiosk.pid).children()
+        (visit,) = visits(kiosk)
         os.close(master)
         assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)
@@ -265,7 +261,7 @@ def test_a_line_that_ends_without_a_signal_ends_everything(tmp_path: Path) -> No
         seen = b""
         while WELCOME.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(kiosk.pid).children()
+        (visit,) = visits(kiosk)
         os.close(master)
         assert kiosk.wait(10) == EXIT_LOST
         visit.wait(10)

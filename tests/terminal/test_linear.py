@@ -12,13 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from kiosk.process.exit_codes import EXIT_LOST
 from tests.support.linear import BEGIN, shown_key, spelled, walk_to_key
 from tests.support.tenant import Tenant, tenant
-from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal
+from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal, visits
 
 FULL_SCREEN = "F3  Linear"
 F3 = "\x1bOR"
@@ -56,10 +55,6 @@ sys.exit(asyncio.run(visit()))
 
 def run(folder: Path, *options: str, **visit: object) -> list[str]:
     return ["run", "--config", str(dead_end(folder, **visit)), *options]
-
-
-def visits(kiosk: Terminal) -> list[psutil.Process]:
-    return psutil.Process(kiosk.pid).children()
 
 
 def type_in(kiosk: Terminal, words: str, *answers: str) -> None:
@@ -272,7 +267,7 @@ def test_a_hangup_ends_everything(tmp_path: Path) -> None:
         seen = b""
         while BEGIN.encode() not in seen:
             seen += os.read(master, 65536)
-        (visit,) = psutil.Process(kiosk.pid).children()
+        (visit,) = visits(kiosk)
         os.close(master)
         # Without a controlling terminal there is no signal; the visit notices by itself.
         assert kiosk.wait(10) == EXIT_LOST

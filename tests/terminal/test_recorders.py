@@ -10,14 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from kiosk.config.kiosk import Policy, RecorderPolicies
 from kiosk.terminal.recorders import find_recorders
 from tests.support.multiplexer import Screen, Tmux
 from tests.support.tenant import KEY, WELCOME, Tenant, tenant
-from tests.support.terminal import ENTER, KIOSK, Terminal, terminal
+from tests.support.terminal import ENTER, KIOSK, Terminal, terminal, visits
 
 _PTRACE_SEIZE = 0x4206
 _PTRACE_DETACH = 17
@@ -103,7 +102,7 @@ def test_a_debugger_is_refused(running: Tenant, tmp_path: Path) -> None:
     ptrace = ctypes.CDLL(None, use_errno=True).ptrace
     with terminal(*configured(running, tmp_path)[len(KIOSK) :]) as kiosk:
         walk_to_devices(kiosk)
-        (visit,) = psutil.Process(kiosk.pid).children()
+        (visit,) = visits(kiosk)
         if ptrace(_PTRACE_SEIZE, visit.pid, 0, 0):
             pytest.skip("this machine does not let one process trace another")
         kiosk.press(ENTER)
