@@ -16,11 +16,12 @@ from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
-from kiosk.widgets.key_hints import KeyHint
+from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.wording import DEVICES_HELP, about, how_many, name, narrowed, seen
 
 _SERIAL_END = 4
+_CHOOSE: Sequence[KeyHint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")))
 
 
 class DevicesScreen(KioskScreen[Device | None]):
@@ -36,7 +37,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    key_hints: Sequence[KeyHint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")), ("Esc", N_("Finish")))
+    key_hints: Sequence[KeyHint] = (*_CHOOSE, ("Esc", N_("Finish")))
     help_text = DEVICES_HELP
 
     def __init__(self, devices: Sequence[Device], helpdesk: str, now: datetime, *, chosen: str = "") -> None:
@@ -110,9 +111,17 @@ class DevicesScreen(KioskScreen[Device | None]):
             self.answer(None)
 
     def _narrow(self, wanted: str) -> None:
+        before = self._hints()
         self._filter = wanted
         self._shown = narrowed(self._devices, wanted)
         self._list.show(self._count(), self._rows())
+        if (hints := self._hints()) != before:
+            self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))
+
+    def _hints(self) -> Sequence[KeyHint]:
+        if not self._filter:
+            return self.key_hints
+        return (*(_CHOOSE if self._shown else ()), ("Esc", N_("Show all")))
 
     def _rows(self) -> list[Row]:
         return [self._row_of[device.id] for device in self._shown]

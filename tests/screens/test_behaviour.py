@@ -100,6 +100,22 @@ async def test_macs_are_found_by_moving_and_typing(keys: list[str], chosen: str 
     assert (answer.id if answer else None) == chosen
 
 
+async def test_the_keys_at_the_bottom_are_those_that_act_on_a_list_with_a_filter() -> None:
+    app = ScreenApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.put(DevicesScreen(MACS, HELPDESK, app.clock.utc()), pilot)
+        bottoms = []
+        for key in ("b", "z", "escape"):
+            await pilot.press(key)
+            await pilot.pause()
+            bottoms.append(" ".join(rows(app)[-1].split()))
+    assert bottoms == [
+        "Enter Show key ↑ ↓ Move Esc Show all F1 Help F10 Lock",
+        "Esc Show all F1 Help F10 Lock",
+        "Enter Show key ↑ ↓ Move Esc Finish F1 Help F10 Lock",
+    ]
+
+
 async def test_the_reason_for_a_missing_key_is_said_before_it_is_asked_for() -> None:
     app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
