@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -61,8 +60,8 @@ async def _member(number: int, port: int, says: bytes | None, addresses: int) ->
     source = f"127.0.{1 + number % addresses}.1"
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            how: dict[str, Any] = {} if says is None else {"ssl": context}
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), **how)
+            tls = None if says is None else context
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), ssl=tls)
             try:
                 while says:
                     writer.write(says.replace(b"/%s/", b"/%s/" % str(uuid.uuid4()).encode()))

@@ -21,7 +21,7 @@ from tests.broker.conftest import Start
 from tests.broker.record.test_record import rows
 from tests.support.broker import ROOT, broker_command, broker_config, problem_code, to_toml, wait_for
 from tests.support.clock import ManualClock
-from tests.support.distance import distance
+from tests.support.database_proxy import database_proxy
 from tests.support.record import signer
 from tests.support.sandbox import RunningSandbox
 
@@ -54,7 +54,7 @@ def refused(url: str) -> Iterator[Away]:
 @contextlib.contextmanager
 def silent(url: str) -> Iterator[Away]:
     """Accept connections and answer nothing."""
-    with distance(url) as (address, proxy):
+    with database_proxy(url) as (address, proxy):
         proxy.hold()
         yield address, proxy.let_go
 

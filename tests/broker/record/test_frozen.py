@@ -16,7 +16,7 @@ from kiosk.errors import RecordUnavailable
 from tests.broker.record.test_record import rows
 from tests.support.broker import wait_for
 from tests.support.clock import ManualClock
-from tests.support.distance import distance
+from tests.support.database_proxy import database_proxy
 
 ENTRY = Entry(Event.SESSION_OPENED)
 
@@ -49,7 +49,7 @@ async def test_a_server_that_hangs_is_left_for_another(
     monkeypatch.setattr(time_limits, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(time_limits, "CONNECT_SECONDS", 2)
     plain = postgresql_database.partition("?")[0]
-    with distance(postgresql_database) as (_, first), distance(postgresql_database) as (_, second):
+    with database_proxy(postgresql_database) as (_, first), database_proxy(postgresql_database) as (_, second):
         # As libpq writes it.
         hosts = quote(f"127.0.0.1:{first.port},127.0.0.1:{second.port}", safe="")
         record = Record(f"{plain}?host={hosts}", ManualClock())
@@ -91,7 +91,7 @@ async def test_a_release_that_was_done_late_is_not_refused_as_well(
     postgresql_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kiosk.broker.record.writer.WRITE_SECONDS", 0.3)
-    with distance(postgresql_database) as (url, proxy):
+    with database_proxy(postgresql_database) as (url, proxy):
         clock = ManualClock()
         record = Record(url, clock)
         with record.running():

@@ -1,4 +1,4 @@
-"""Distance to the database limits a fleet: an entry takes few round trips, and holds the head for one of them."""
+"""DatabaseProxy to the database limits a fleet: an entry takes few round trips, and holds the head for one of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from tests.support.broker import wait_for
 from tests.support.clock import ManualClock
-from tests.support.distance import distance
+from tests.support.database_proxy import database_proxy
 
 LIMITS = Limits((Limit.parse("3/hour"), Limit.parse("10/day")), (Limit.parse("5/day"),))
 WHO = Entry(Event.SESSION_OPENED, tid="t", oid="o", uti="u", visit_key="v", device_id="d", release_id="r")
@@ -24,7 +24,7 @@ WHO = Entry(Event.SESSION_OPENED, tid="t", oid="o", uti="u", visit_key="v", devi
 )
 async def test_an_entry_takes_few_round_trips(postgresql_database: str, kind: str, most: int) -> None:
     clock = ManualClock()
-    with distance(postgresql_database) as (url, proxy):
+    with database_proxy(postgresql_database) as (url, proxy):
         record = Record(url, clock)
         asked: dict[str, Callable[[], Awaitable[None]]] = {
             "add": lambda: record.add(WHO),

@@ -14,7 +14,7 @@ _PIECE = 1 << 16
 _FAREWELL = b"X\0\0\0\4"
 
 
-class Distance:
+class DatabaseProxy:
     """Forwards between clients and a unix socket. ``seconds`` is the delay of each direction."""
 
     def __init__(self, server: Path, seconds: float = 0.0) -> None:
@@ -71,10 +71,10 @@ class Distance:
 
 
 @contextlib.contextmanager
-def distance(url: str, seconds: float = 0.0) -> Iterator[tuple[str, Distance]]:
+def database_proxy(url: str, seconds: float = 0.0) -> Iterator[tuple[str, DatabaseProxy]]:
     """Yield the address of a database behind a proxy, and the proxy."""
     plain, _, folder = url.partition("?host=")
-    proxy = Distance(Path(folder) / ".s.PGSQL.5432", seconds)
+    proxy = DatabaseProxy(Path(folder) / ".s.PGSQL.5432", seconds)
     try:
         yield plain.replace("broker@", f"broker@127.0.0.1:{proxy.port}"), proxy
     finally:
