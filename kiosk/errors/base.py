@@ -11,14 +11,14 @@ from kiosk.i18n import N_
 PROBLEM_TYPE = "urn:recovery-kiosk:problem:"
 
 # Who can solve the problem. The screen shows it after "Who can help".
-YOU = N_("You yourself")
+YOU = N_("You")
 HELPDESK = N_("The helpdesk")
-DEVICES = N_("Whoever manages the Macs of your organisation")
-ACCOUNTS = N_("Whoever manages the accounts of your organisation")
-SECURITY = N_("The security team of your organisation")
-SERVICE = N_("Whoever runs the recovery service")
-KIOSK = N_("Whoever looks after this kiosk")
-TIME = N_("Nobody needs to: it passes by itself")
+DEVICES = N_("Your organisation's Mac administrators")
+ACCOUNTS = N_("Your organisation's account administrators")
+SECURITY = N_("Your organisation's security team")
+SERVICE = N_("The recovery service team")
+KIOSK = N_("The team that runs this kiosk")
+TIME = N_("No help needed: just wait")
 
 
 def new_reference() -> str:
@@ -38,8 +38,8 @@ class KioskError(Exception):
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     title: ClassVar[str] = N_("Something went wrong")
-    sentence: ClassVar[str] = N_("The kiosk met a problem that it does not know.")
-    next_step: ClassVar[str] = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
+    sentence: ClassVar[str] = N_("The kiosk hit an unexpected problem.")
+    next_step: ClassVar[str] = N_("Try again. If it happens again, tell the helpdesk and quote the reference.")
     who: ClassVar[str] = SERVICE
     portal: ClassVar[bool] = False
     final: ClassVar[bool] = False
@@ -65,8 +65,8 @@ class KioskError(Exception):
 class TerminalWatched(KioskError):
     code = "terminal_watched"
     status = 403
-    title = N_("No key is shown on this terminal")
-    sentence = N_("This terminal seems to be recorded or watched by another program, so a key would not stay private.")
+    title = N_("No key can be shown on this terminal")
+    sentence = N_("Another program seems to be recording or watching this terminal, so a key would not be private.")
     next_step = N_("Use another terminal, and tell the helpdesk about this one.")
     who = KIOSK
     final = True

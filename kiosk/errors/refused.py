@@ -17,8 +17,8 @@ class TokenRefused(Refused):
     code = "token_invalid"
     status = 401
     title = N_("Your sign-in was not accepted")
-    sentence = N_("The sign-in that reached the recovery service is not valid here.")
-    next_step = N_("Start again and sign in with your account of this organisation.")
+    sentence = N_("The sign-in that the recovery service received is not valid here.")
+    next_step = N_("Start again and sign in with your account for this organisation.")
     who = YOU
     origin = "The token does not come from a sign-in of this organisation: its form, version or claims are wrong."
 
@@ -40,16 +40,16 @@ class TokenBadSignature(TokenRefused):
 
 class TokenExpired(TokenRefused):
     code = "token_expired"
-    title = N_("Your sign-in has run out")
+    title = N_("Your sign-in has expired")
     sentence = N_("Too much time has passed since you signed in.")
-    next_step = N_("Start again and sign in once more.")
+    next_step = N_("Get a new code and sign in again.")
     origin = "The token's `exp` has passed."
 
 
 class TokenNotYetValid(TokenRefused):
     code = "token_not_yet_valid"
-    sentence = N_("Your sign-in seems to come from the future: the clock of the recovery service may be wrong.")
-    next_step = N_("Wait a minute and start again. If it happens again, ask the helpdesk and quote the reference.")
+    sentence = N_("Your sign-in has a time in the future: the recovery service's clock may be wrong.")
+    next_step = N_("Wait a minute and start again. If it happens again, tell the helpdesk and quote the reference.")
     who = SERVICE
     origin = "The token's `nbf`, `iat` or `auth_time` is in the future: a clock is wrong."
 
@@ -57,22 +57,22 @@ class TokenNotYetValid(TokenRefused):
 class TokenStale(TokenExpired):
     code = "token_stale"
     sentence = N_("You signed in too long ago on your phone or computer.")
-    next_step = N_("Sign out there, then start again and sign in afresh.")
+    next_step = N_("Sign out there, then start again here and sign in with the new code.")
     origin = "The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or by `iat` if that is missing."
 
 
 class TokenWrongAudience(TokenRefused):
     code = "token_audience"
-    sentence = N_("The sign-in was made for another service than this one.")
-    next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
+    sentence = N_("The sign-in was for a different service.")
+    next_step = N_("Start again. If it happens again, tell the helpdesk and quote the reference.")
     who = SERVICE
     origin = "The token's `aud` is not `[tokens] audience`."
 
 
 class TokenWrongClient(TokenRefused):
     code = "token_client"
-    sentence = N_("The sign-in was made with another program than this kiosk.")
-    next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
+    sentence = N_("The sign-in came from a different program, not from this kiosk.")
+    next_step = N_("Start again. If it happens again, tell the helpdesk and quote the reference.")
     who = SERVICE
     origin = "The token's `azp` is not `[tokens] client`, or its `azpacr` is not 0: another application asked for it."
 
@@ -84,14 +84,14 @@ class TokenWrongIssuer(TokenRefused):
 
 class TokenWrongTenant(TokenRefused):
     code = "token_tenant"
-    sentence = N_("The account that you signed in with belongs to another organisation.")
+    sentence = N_("The account you signed in with belongs to another organisation.")
     origin = "The token's `tid` is not `[tokens] tenant`, or the person is a guest by `idp`, `acct` or name (`#EXT#`)."
 
 
 class TokenWrongScope(TokenRefused):
     code = "token_scope"
-    sentence = N_("The sign-in does not give the right to use this kiosk.")
-    next_step = N_("Start again. If it happens again, ask the helpdesk and quote the reference.")
+    sentence = N_("This sign-in does not let you use this kiosk.")
+    next_step = N_("Start again. If it happens again, tell the helpdesk and quote the reference.")
     who = ACCOUNTS
     origin = "The token's `scp` does not contain `[tokens] scope`, or the token was issued to an application."
 
@@ -99,8 +99,8 @@ class TokenWrongScope(TokenRefused):
 class TokenBound(TokenRefused):
     code = "token_bound"
     title = N_("Your sign-in was used elsewhere")
-    sentence = N_("This sign-in has already been used by another visit to a kiosk.")
-    next_step = N_("Start again and sign in once more. If it happens again, tell the helpdesk and quote the reference.")
+    sentence = N_("This sign-in has already been used for another kiosk visit.")
+    next_step = N_("Get a new code and sign in again. If it happens again, tell the helpdesk and quote the reference.")
     origin = (
         "The record contains this token with the public key of another visit, or with the end of its visit; or the "
         "request does not name its visit's key."
@@ -110,14 +110,14 @@ class TokenBound(TokenRefused):
 class RequestRefused(Refused):
     """Base of all refusals of a request."""
 
-    sentence = N_("The recovery service does not do this at the moment.")
-    next_step = N_("Ask the helpdesk and quote the reference.")
+    sentence = N_("The recovery service cannot do this right now.")
+    next_step = N_("Contact the helpdesk and quote the reference.")
 
 
 class RequestInvalid(RequestRefused):
     code = "request_invalid"
     status = 400
-    sentence = N_("The kiosk and the recovery service do not understand each other.")
+    sentence = N_("The kiosk and the recovery service could not communicate.")
     final = True
     origin = "The request does not match the interface. Kiosk and broker may have different versions."
 
@@ -125,7 +125,7 @@ class RequestInvalid(RequestRefused):
 class RouteUnknown(RequestRefused):
     code = "route_unknown"
     status = 404
-    sentence = N_("The kiosk and the recovery service do not understand each other.")
+    sentence = N_("The kiosk and the recovery service could not communicate.")
     final = True
     origin = "The interface has no such path. Kiosk and broker may have different versions."
 
@@ -134,50 +134,50 @@ class LimitReached(RequestRefused):
     """Base of all limits on the number of releases."""
 
     status = 429
-    title = N_("Not again so soon")
-    sentence = N_("The number of recovery keys that may be read in this time has been reached.")
-    next_step = N_("Wait, or ask the helpdesk.")
+    title = N_("Limit reached")
+    sentence = N_("The limit on recovery keys for this period has been reached.")
+    next_step = N_("Wait, or ask the helpdesk for the key.")
     who = TIME
     final = True
 
 
 class PersonLimit(LimitReached):
     code = "limit_person"
-    sentence = N_("You have read as many recovery keys as one person may in this time.")
+    sentence = N_("You have reached your limit of recovery keys for now.")
     origin = "`[rules] per_person`, counted from the record."
 
 
 class DeviceLimit(LimitReached):
     code = "limit_device"
-    sentence = N_("The key of this Mac has been read as often as it may be in this time.")
+    sentence = N_("This Mac's key has been shown as often as allowed for now.")
     origin = "`[rules] per_device`, counted from the record."
 
 
 class KioskLimit(LimitReached):
     code = "limit_kiosk"
-    sentence = N_("As many recovery keys have been read at this kiosk as may be in this time.")
-    next_step = N_("Wait, go to another kiosk, or ask the helpdesk.")
+    sentence = N_("This kiosk has reached its limit of recovery keys for now.")
+    next_step = N_("Wait, go to another kiosk, or ask the helpdesk for the key.")
     origin = "`[rules] per_kiosk`, counted from the record."
 
 
 class OverallLimit(LimitReached):
     code = "limit_overall"
-    sentence = N_("As many recovery keys have been read in your organisation as may be in this time.")
+    sentence = N_("Your organisation has reached its limit of recovery keys for now.")
     origin = "`[rules] overall`, counted from the record."
 
 
 class RequestLimit(LimitReached):
     code = "limit_requests"
-    sentence = N_("You have asked for more than one person may in this time.")
+    sentence = N_("You have made too many requests in a short time.")
     final = False
     origin = "`[limits] requests_per_minute` or `refused_releases_per_hour`, counted by each broker for itself."
 
 
 class SelfServiceOff(RequestRefused):
     code = "self_service_off"
-    title = N_("Not at this kiosk")
-    sentence = N_("Your organisation has switched off reading recovery keys at kiosks.")
-    next_step = N_("Ask the helpdesk to read the key for you.")
+    title = N_("Not possible here")
+    sentence = N_("Your organisation has turned off recovery keys at kiosks.")
+    next_step = N_("Ask the helpdesk to give you the key.")
     who = HELPDESK
     final = True
     origin = "`[rules] self_service` is `nobody`."
@@ -185,9 +185,9 @@ class SelfServiceOff(RequestRefused):
 
 class SelfServiceNotYours(RequestRefused):
     code = "self_service_not_yours"
-    title = N_("Not at this kiosk")
-    sentence = N_("Your account is not among those that may read recovery keys here.")
-    next_step = N_("Ask the helpdesk to read the key for you, or to let you in.")
+    title = N_("Not possible here")
+    sentence = N_("Your account is not allowed to get recovery keys here.")
+    next_step = N_("Ask the helpdesk to give you access, or to give you the key.")
     who = ACCOUNTS
     final = True
     origin = "`[rules] self_service` is `role`, and the token lacks the app role `SelfService`."
@@ -195,9 +195,9 @@ class SelfServiceNotYours(RequestRefused):
 
 class PersonBlocked(RequestRefused):
     code = "person_blocked"
-    title = N_("Not at this kiosk")
-    sentence = N_("Your account may not read recovery keys here.")
-    next_step = N_("Ask the helpdesk and quote the reference.")
+    title = N_("Not possible here")
+    sentence = N_("Your account cannot get recovery keys here.")
+    next_step = N_("Contact the helpdesk and quote the reference.")
     who = HELPDESK
     final = True
     origin = "`[rules] blocked_people` lists the person."
@@ -208,21 +208,21 @@ class ReasonRequired(RequestRefused):
     status = 422
     title = N_("A reason is needed")
     sentence = N_("Your organisation asks for a reason before a key is shown.")
-    next_step = N_("Ask the helpdesk for the reason or ticket number to give.")
+    next_step = N_("Ask the helpdesk which reason or ticket number to enter.")
     who = YOU
     origin = "`[rules] reason` is `required`, and none was given."
 
 
 class ReasonUnfit(ReasonRequired):
     code = "reason_unfit"
-    title = N_("Another reason is needed")
-    sentence = N_("The reason does not have the form that your organisation asks for.")
-    next_step = N_("Look at what is asked for and give the reason in that form.")
+    title = N_("Check the reason")
+    sentence = N_("The reason is not in the format your organisation requires.")
+    next_step = N_("Check what is asked for and enter it in that format.")
     origin = "The reason does not match `[rules] reason_pattern`."
 
 
 class ReleaseUnknown(RequestRefused):
     code = "release_unknown"
     status = 404
-    sentence = N_("The recovery service does not know the key that was shown here.")
+    sentence = N_("The recovery service has no record of the key shown here.")
     origin = "The record contains no release with this id for this person."

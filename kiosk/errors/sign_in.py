@@ -22,7 +22,7 @@ class SignInError(KioskError):
     status = 401
     title = N_("Sign-in did not work")
     sentence = N_("Your organisation's sign-in service refused this sign-in.")
-    next_step = N_("Try again. If it happens again, ask the helpdesk and quote the reference.")
+    next_step = N_("Try again. If it happens again, tell the helpdesk and quote the reference.")
     who: ClassVar[str] = HELPDESK
     aadsts: ClassVar[tuple[int, ...]] = ()
     origin = "Entra ID refused with an AADSTS number for which the kiosk has no words."
@@ -47,7 +47,7 @@ class SignInDeclined(SignInError):
     code = "sign_in_declined"
     title = N_("Sign-in was declined")
     sentence = N_("The request was declined on the phone or computer where the code was entered.")
-    next_step = N_("If that was a mistake, start again for a new code.")
+    next_step = N_("If that was a mistake, get a new code.")
     who = YOU
     origin = "OAuth: `authorization_declined`, `access_denied`."
 
@@ -56,15 +56,15 @@ class SignInExpired(SignInError):
     code = "sign_in_expired"
     title = N_("The code has expired")
     sentence = N_("The code was not used in time.")
-    next_step = N_("Start again for a new code.")
+    next_step = N_("Get a new code.")
     who = YOU
     origin = "OAuth: `expired_token`, `code_expired`, twice in a row. The kiosk itself renews an expired code."
 
 
 class SignInCodeUnknown(SignInExpired):
     code = "sign_in_code_unknown"
-    title = N_("The code is not known any more")
-    sentence = N_("The sign-in service does not know the code that this kiosk was given.")
+    title = N_("The code is no longer valid")
+    sentence = N_("The sign-in service does not recognise the code that this kiosk was given.")
     origin = "OAuth: `bad_verification_code`."
 
 
@@ -72,17 +72,19 @@ class SignInUnreachable(SignInError):
     code = "sign_in_unreachable"
     status = 503
     title = N_("The sign-in service cannot be reached")
-    sentence = N_("The kiosk gets no answer from your organisation's sign-in service.")
-    next_step = N_("Wait a minute and try again. If it happens again, tell the helpdesk that the kiosk has no network.")
+    sentence = N_("The kiosk gets no reply from your organisation's sign-in service.")
+    next_step = N_(
+        "Wait a minute and try again. If it happens again, tell the helpdesk that the kiosk has no network connection."
+    )
     who = KIOSK
     origin = "No connection (name, address or TLS), or no answer in time. The kiosk retries while it shows a code."
 
 
 class SignInBusy(SignInUnreachable):
     code = "sign_in_busy"
-    title = N_("The sign-in service is out of order")
-    sentence = N_("Your organisation's sign-in service says that it cannot work at the moment.")
-    next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
+    title = N_("The sign-in service is down")
+    sentence = N_("Your organisation's sign-in service is not available right now.")
+    next_step = N_("Wait a minute and try again. If it happens again, tell the helpdesk and quote the reference.")
     who = TIME
     origin = (
         "HTTP 429 or 5xx, or OAuth: `temporarily_unavailable`, `server_error`. The kiosk retries while it shows a code."
@@ -92,7 +94,7 @@ class SignInBusy(SignInUnreachable):
 class SignInGarbled(SignInUnreachable):
     code = "sign_in_garbled"
     status = 502
-    title = N_("The sign-in service cannot be understood")
-    sentence = N_("Something answered in place of the sign-in service, or the answer was damaged on its way.")
-    next_step = N_("Wait a minute and try again. If it happens again, ask the helpdesk and quote the reference.")
+    title = N_("Unreadable reply from sign-in service")
+    sentence = N_("Something else replied instead of the sign-in service, or the reply was damaged.")
+    next_step = N_("Wait a minute and try again. If it happens again, tell the helpdesk and quote the reference.")
     origin = "An answer that does not come from Entra ID, as from a proxy. The kiosk retries while it shows a code."

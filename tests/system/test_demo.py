@@ -168,7 +168,7 @@ def test_a_part_that_dies_is_told_in_words(part: str) -> None:
         (victim,) = [process for process in family(kiosk.pid) if part in process.cmdline()]
         victim.kill()
         kiosk.press(ENTER)
-        kiosk.wait_for("cannot be reached" if part == "sandbox" else "gets no answer from the recovery service")
+        kiosk.wait_for("cannot be reached" if part == "sandbox" else "gets no reply from the recovery service")
         kiosk.press(F10)
         kiosk.wait_for("This terminal is locked")
 

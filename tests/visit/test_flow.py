@@ -248,7 +248,7 @@ async def test_a_missing_key_leads_back_to_the_list(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Priya Raman")
         await person.press(*"loan", "enter")
-        await person.until("Encryption of this Mac was put off")
+        await person.until("Encryption was postponed")
         await person.until("(key_encryption_deferred)")
         await person.press("enter")
         await person.until("Which Mac is locked?")
@@ -259,7 +259,7 @@ async def test_a_graph_that_fails_can_be_asked_again(running: Services) -> None:
         await person.walk_to_devices("Ada Kessler")
         running.sandbox.fault("*getFileVaultKey*", status=503)
         await person.press("enter")
-        await person.until("device management does not answer")
+        await person.until("device management is not responding")
         running.sandbox.clear_faults()
         await person.press("enter")
         await person.until(KEY.search)
@@ -282,7 +282,7 @@ async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: 
         assert person.app.visit
         person.app.visit.sign_in._token = running.sandbox.token("Ada Kessler", exp=1_000_000_000)
         await person.press("enter")
-        await person.until("Your sign-in has run out")
+        await person.until("Your sign-in has expired")
         await person.press("enter")
         await person.sign_in("Ada Kessler")
         await person.until("Is this you?")
@@ -303,7 +303,7 @@ async def test_a_broker_that_is_restarted_in_mid_visit_does_not_end_it(running: 
             await person.walk_to_devices("Ada Kessler")
             await asyncio.to_thread(first.close)
             await person.press("enter")
-            await person.until("gets no answer from the recovery service")
+            await person.until("gets no reply from the recovery service")
             with running_broker(config):
                 await person.press("enter")
                 await person.until(KEY.search)
