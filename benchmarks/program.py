@@ -118,7 +118,7 @@ class Program:
 
 
 WELCOME = b"Press Enter to begin"
-HELP = b"your password is never typed here"
+HELP = b"Never type your password here"
 MINIMAL = (sys.executable, "-s", str(Path(minimal.__file__)))
 
 

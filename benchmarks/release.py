@@ -71,7 +71,7 @@ def measure(services: Services, rounds: int = ROUNDS) -> Iterator[Topic]:
             broker_time.values.append(_milliseconds(broker))
             admin.forget_requests()
             pressed = program.press(ENTER)
-            whole_time.values.append((program.painted(b"Vanishes in") - pressed) * 1000)
+            whole_time.values.append((program.painted(b"Time left") - pressed) * 1000)
             release = admin.requests()
             whole_count.values.append(release.total())
             program.settle(_PAUSE_SECONDS)

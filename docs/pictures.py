@@ -69,8 +69,8 @@ SCREENS = {
         "The person types what is on their paper. Each group is right or wrong; what is typed is never shown.",
     ),
     "copy-check-right": ("The copy is right", "All six groups are right."),
-    "what-now": ("What now, first page", "Which Mac it is, where the key is typed, and what goes wrong most often."),
-    "what-now-2": ("What now, second page", "Other ways, what comes after, and when to ask the helpdesk."),
+    "what-now": ("What next, first page", "Which Mac it is, where the key is typed, and what goes wrong most often."),
+    "what-now-2": ("What next, second page", "Other ways, what comes after, and when to ask the helpdesk."),
     "trouble": ("Trouble", "What happened, what to do next, whom to ask, and a reference to quote."),
     "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }
@@ -150,7 +150,7 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
     await me.press("enter")
     await me.draw("devices", "Which Mac is locked?")
     await me.press("enter")
-    await _look_at_key(me, await me.draw("reveal", "Vanishes in", after=48))
+    await _look_at_key(me, await me.draw("reveal", "Time left", after=48))
     await me.press("escape")
     await me.see("Which Mac is locked?")
     await me.press("down", "enter")
@@ -164,19 +164,19 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
 async def _look_at_key(me: _Photographer, seen: str) -> None:
     """Draw a key in every theme and view, the check of its copy, and the next steps."""
     for look in THEMES:
-        await me.draw(f"look-{look}", "Vanishes in", f"The key in the look {look}.")
+        await me.draw(f"look-{look}", "Time left", f"The key in the look {look}.")
         await me.press("f8")
     await me.press("f2", "right")
     await me.draw("reveal-step", "Group 2 of 6")
     await me.press("f2")
-    await me.draw("reveal-spelled", "Vanishes in")
+    await me.draw("reveal-spelled", "Time left")
     await me.press("f2", "space")
     await me.draw("reveal-hidden", "The key is hidden")
     found = KEY.search(seen)
     assert found, seen
     groups = found[0].split("-")
     await me.press("f6", *groups[0], *"0000")
-    await me.see("Group 2 is not right")
+    await me.see("Group 2 is wrong")
     await me.press("right", *groups[2][:2])
     await me.draw("copy-check", "Group 3: type", after=2)
     await me.press("left", *"".join(groups[1:]))
@@ -210,7 +210,7 @@ async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = 
     async with app.run_test(size=size) as pilot:
         me = _Photographer(app, pilot, clock, folder)
         seldom: dict[str, KioskScreen[Any]] = {
-            "working": WorkingScreen("Fetching the recovery key", step=4),
+            "working": WorkingScreen("Getting the recovery key", step=4),
             "reason": ReasonScreen(None, required=True, typed="INC0042"),
         }
         for name, screen in seldom.items():

@@ -15,8 +15,8 @@ from kiosk.visit.answers import Network
 STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
 
 _GOODBYE = {
-    Ending.IDLE: N_("Nobody pressed a key for a while, so this terminal has locked itself."),
-    Ending.VISIT_OVER: N_("The time for one visit is over, so this terminal has locked itself."),
+    Ending.IDLE: N_("There was no activity for a while, so this terminal has locked."),
+    Ending.VISIT_OVER: N_("The visit reached its time limit, so this terminal has locked."),
     Ending.LOCKED: N_("This terminal is locked."),
 }
 _FAREWELL = N_("Goodbye.")
@@ -24,72 +24,72 @@ _FAREWELL = N_("Goodbye.")
 _WATCHERS = {"debugger": N_("a debugger"), "other_tty": N_("another terminal")}
 
 NETWORK = {
-    Network.AWAY: N_("This kiosk has no connection at the moment. It tries again by itself."),
-    Network.BACK: N_("The network is back."),
+    Network.AWAY: N_("This kiosk is offline. It keeps trying to reconnect."),
+    Network.BACK: N_("This kiosk is online again."),
 }
 
 WELCOME_HELP = N_(
     "This terminal shows you the FileVault recovery key of a Mac that your organisation manages, so that you can"
-    " unlock it again.\n\n"
-    "You need a phone or another device on which you can sign in with your work account. You sign in there;"
-    " your password is never typed here.\n\n"
-    "When you are done, or when you walk away, everything is wiped from this terminal.\n\n"
-    "F3 changes between the full screen and plain lines of text, for screen readers and braille."
+    " unlock the Mac.\n\n"
+    "You need a phone or another device where you can sign in with your work account. You sign in there. Never type"
+    " your password here.\n\n"
+    "When you finish or walk away, everything is erased from this terminal.\n\n"
+    "F3 switches between full screen and text only, for screen readers and braille."
 )
 SIGN_IN_HELP = N_(
-    "1   Take your phone, or any device on which you can sign in with your work account.\n"
-    "2   Point its camera at the square, or type the address into its browser.\n"
-    "3   Type the code that stands on this screen, then sign in as usual.\n\n"
-    "This screen goes on by itself. Your password is never typed here.\n\n"
-    "Type a code only if you see it on the terminal in front of you. Somebody who sends you a code wants to sign in"
-    " as you."
+    "1   Take your phone, or any device where you can sign in with your work account.\n"
+    "2   Point its camera at the QR code, or type the address into its browser.\n"
+    "3   Type the code shown on this screen, then sign in as usual.\n\n"
+    "This screen moves on once you have signed in. Never type your password here.\n\n"
+    "Type a code only if you see it on the terminal in front of you. Anyone who sends you a code wants to sign in as"
+    " you."
 )
 LET_GO = N_("Let go of Enter, then press it again")
 CONFIRM_HELP = N_(
-    "Compare the name and the address with your own.\n\n"
-    "If they are not yours, press Esc: somebody else has signed in with the code of this terminal. Nothing of"
-    " theirs is shown, and the visit ends."
+    "Check that the name and the account are yours.\n\n"
+    "If they are not, press Esc: someone else has signed in with this terminal's code. Their Macs and keys stay"
+    " hidden, and the visit ends."
 )
 DEVICES_HELP = N_(
-    "Choose the Mac that is locked with the arrow keys, then press Enter.\n\n"
-    "Type a part of its name, model or serial number to shorten the list. Backspace takes a letter back.\n\n"
-    "A locked Mac shows its serial number when you click the question mark in the password field. Compare its last"
+    "Use the arrow keys to choose the locked Mac, then press Enter.\n\n"
+    "Type part of its name, model or serial number to filter the list. Backspace deletes a character.\n\n"
+    "A locked Mac shows its serial number when you click the question mark in the password field. Compare the last"
     " characters with the list.\n\n"
-    "Is a Mac missing, or is there no key for it? The helpdesk can see why."
+    "If a Mac is missing or has no key, the helpdesk can see why."
 )
 REASON_HELP = N_(
-    "Your organisation writes down why a recovery key was read. Type the reason, or the number of your ticket, and"
-    " press Enter. Backspace takes a letter back.\n\n"
+    "Your organisation records why each key was shown. Type the reason or your ticket number, then press Enter."
+    " Backspace deletes a character.\n\n"
     "Do not type a password or a key here."
 )
 REVEAL_HELP = N_(
-    "Write the 24 characters down, group by group, or read them to somebody who types them. A digit has a bar"
-    " beneath it and a colour of its own. A zero has a stroke through it, the letter O has none.\n\n"
-    "Enter checks what you wrote. Space hides the key and shows it again. F2 changes the view: the whole key, one"
-    " group at a time, or every character with a word for the telephone. F3 changes between the words of your language"
-    " and the international ones. F4 gives you more time, as far as your organisation allows it. F5 says what to do at"
+    "Write down the 24 characters, group by group, or read them to someone typing them. Digits are underlined and in"
+    " another colour. A zero has a slash through it; the letter O does not.\n\n"
+    "Enter checks what you wrote down. Space hides the key and shows it again. F2 changes the view: the whole key,"
+    " one group at a time, or each character with a word to say on the phone. F3 switches between words in your"
+    " language and international ones. F4 gives you more time, if your organisation allows it. F5 shows what to do at"
     " your Mac.\n\n"
-    "The key vanishes when the time is over, also while you read this. Press Enter to see it again."
+    "The key disappears when time is up, even while you read this. Press Enter to get it again."
 )
 COPY_CHECK_HELP = N_(
-    "Type what you wrote down, group by group. Capitals or small letters, dashes and blanks do not matter. Nobody can"
-    " read from this screen what you type.\n\n"
-    "Each group is right or wrong once its four characters are typed. You have five tries for each. The arrow keys go"
-    " to another group, Backspace takes a character back.\n\n"
-    "Is a group wrong again and again? Press Esc, show the key, and compare it with your paper. You may also leave the"
-    " check out: press Enter."
+    "Type what you wrote down, group by group. Upper or lower case, dashes and spaces do not matter. What you type is"
+    " not shown on this screen.\n\n"
+    "Each group is checked once you have typed four characters. You have five tries for each group. The arrow keys"
+    " change the group and Backspace deletes a character.\n\n"
+    "If you cannot get a group right, press Esc, show the key and compare it with your paper. To skip this check,"
+    " press Enter."
 )
 WHAT_NOW_HELP = N_(
-    "This card says where the key is typed, and what comes after. The key itself does not stand on it. Write down what"
-    " you need.\n\n"
-    "Enter and the arrow keys turn the page. On the last page Enter ends your visit: you are signed out, and everything"
-    " is wiped from this terminal."
+    "These pages say where to type the key and what to do next. The key itself is not on them. Write down what you"
+    " need.\n\n"
+    "Enter and the arrow keys turn the page. On the last page, Enter ends your visit: you are signed out, and"
+    " everything is erased from this terminal."
 )
 TROUBLE_HELP = N_(
-    "Something stands in the way. The screen says what it is, what you can do, and whom you can ask.\n\n"
-    "When you ask the helpdesk, read them the reference: with it they find what happened in their records."
+    "Something went wrong. The screen says what happened, what you can do and who can help.\n\n"
+    "When you contact the helpdesk, read out the reference: it lets them find this problem in their records."
 )
-WORKING_HELP = N_("The terminal is waiting for an answer. It says so itself when none comes.")
+WORKING_HELP = N_("The terminal is waiting for an answer. It will tell you if none comes.")
 
 REASON_PROMPT = N_("Why do you need the recovery key? A ticket number or a few words will do.")
 
@@ -99,25 +99,25 @@ AT_THE_MAC = (
         "Start the Mac and choose your account. Click the question mark in the password field, or type a wrong password"
         " three times."
     ),
-    N_("Choose to reset the password with the recovery key. A newer Mac offers to restart for that: let it."),
+    N_("Choose to reset the password using the recovery key. If the Mac offers to restart, let it."),
     N_(
-        "Look whether Caps Lock is off and the keyboard layout, at the top of the screen, is the right one. A wrong try"
-        " can cost you minutes of waiting."
+        "Check that Caps Lock is off and the keyboard layout at the top of the screen is right. After a wrong try,"
+        " you may have to wait several minutes."
     ),
-    N_("Type the key, letters as capitals. The dashes come by themselves."),
+    N_("Type the key in capital letters. Dashes appear automatically."),
     N_("Choose a new password for this Mac."),
 )
 AND_THEN = (
     N_(
-        "macOS Recovery takes the key, too, under “Forgot all passwords?”. If it asks for a Recovery Lock passcode"
-        " first: the helpdesk has that."
+        'macOS Recovery also accepts the key, under "Forgot all passwords?". If it first asks for a Recovery Lock'
+        " password, the helpdesk has it."
     ),
-    N_("A recovery key with 28 characters is another thing: it belongs to an Apple Account."),
-    N_("The old login keychain stays closed without the old password. The Mac makes a new one: let it."),
-    N_("Does the Mac ask you to register for single sign-on again? Do that, or apps will keep asking you."),
+    N_("A 28-character recovery key is different: it belongs to an Apple Account."),
+    N_("The old login keychain stays locked without the old password. Let the Mac create a new one."),
+    N_("If the Mac asks you to register for single sign-on again, do so, or apps will keep asking."),
     N_(
-        "The key opens this Mac until it is changed. Destroy the paper, and ask the helpdesk to have the key changed"
-        " when the Mac is online."
+        "The key unlocks this Mac until it is changed. Destroy the paper and ask the helpdesk to change the key once"
+        " the Mac is online."
     ),
 )
 
@@ -131,39 +131,39 @@ def which_mac(device: Device) -> dict[str, str]:
     """Return facts by which to recognise the Mac of a key."""
     facts = {_("Mac"): ", ".join(part for part in (name(device), device.model) if part)}
     if device.serial:
-        shown = _("{serial}   (the Mac shows it, too, when you click the question mark)")
+        shown = _("{serial}   (the Mac also shows it if you click the question mark)")
         facts[_("Serial")] = shown.format(serial=device.serial)
     return facts
 
 
 def group_wanted(number: int) -> str:
     """Say which group to type."""
-    return _("Group {number}: type the four characters that stand on your paper.").format(number=number)
+    return _("Group {number}: type the four characters on your paper.").format(number=number)
 
 
 def group_wrong(number: int, tries: int) -> str:
     """Say that a group is not right, and how many tries are left."""
     return ngettext(
-        "Group {number} is not right. Look at your paper, then type it again. One try is left.",
-        "Group {number} is not right. Look at your paper, then type it again. {tries} tries are left.",
+        "Group {number} is wrong. Check your paper and type it again. One try left.",
+        "Group {number} is wrong. Check your paper and type it again. {tries} tries left.",
         tries,
     ).format(number=number, tries=tries)
 
 
 def group_spent(number: int) -> str:
     """Say that no tries are left for a group."""
-    words = _("No tries are left for group {number}. Press Esc, show the key, and compare that group with your paper.")
+    words = _("No tries left for group {number}. Press Esc, show the key and compare that group with your paper.")
     return words.format(number=number)
 
 
 def never_in_a_key() -> str:
     """Say that a character cannot be in a key."""
-    return _("That cannot be in a key. It has only letters from A to Z and digits from 0 to 9.")
+    return _("That is never in a key. Keys have only letters A to Z and digits 0 to 9.")
 
 
 def copy_right() -> str:
     """Say that all groups are right."""
-    return _("Your copy is right. Walk back to your Mac.")
+    return _("Your copy is right. Go back to your Mac.")
 
 
 def goodbye(how: Ending) -> str:
@@ -173,12 +173,12 @@ def goodbye(how: Ending) -> str:
 
 def fault(reference: str) -> str:
     """Say that the visit before failed."""
-    return _("The last visit ended with a fault and was wiped. Reference {reference}").format(reference=reference)
+    return _("The last visit ended in an error and was erased. Reference {reference}").format(reference=reference)
 
 
 def out_of_order(reference: str) -> str:
     """Say that visits keep failing."""
-    words = _("This terminal is out of order for a moment and tries again by itself. Reference {reference}")
+    words = _("This terminal has a temporary problem and will try again. Reference {reference}")
     return words.format(reference=reference)
 
 
@@ -215,7 +215,7 @@ def day(when: date) -> str:
 def how_many(macs: int) -> str:
     """Say how many Macs the list has."""
     return ngettext(
-        "One Mac is registered to you.", "{count} Macs are registered to you. Type to shorten the list.", macs
+        "One Mac is registered to you.", "{count} Macs are registered to you. Type to filter the list.", macs
     ).format(count=macs)
 
 
@@ -253,7 +253,7 @@ def key_warning(code: str | None, recorders: Recorders) -> str:
         said.append(f"{_(warning.sentence)} {_(warning.next_step)}")
     if recorders.warns:
         programs = ", ".join(_(_WATCHERS.get(kind, kind)) for kind in recorders.kinds)
-        said.append(_("Another program may see or keep this screen: {programs}.").format(programs=programs))
+        said.append(_("Another program may see or save this screen: {programs}.").format(programs=programs))
     return " ".join(said)
 
 

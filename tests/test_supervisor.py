@@ -88,7 +88,7 @@ made = supervisor.Supervisor(Shown(), lambda _: 3, lambda *_: None, once=False, 
 print("left with", made.run())
 """
     first, *others, last = said(NO_FORK + code).splitlines()
-    assert "out of order for a moment" in first
+    assert "has a temporary problem" in first
     assert last == "left with 0"
     assert len(others) == 1
 
@@ -102,7 +102,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 print("stopped by", made._stopped_by)
 """
     words, left, stopped = said(NO_FORK + code).splitlines()
-    assert "ended with a fault" in words
+    assert "ended in an error" in words
     assert (left, stopped) == ("left with 70", "stopped by 15")
 
 

@@ -198,7 +198,7 @@ class KioskApp(App[None], inherit_bindings=False):
             return
         if left is not None and isinstance(self.screen, HelpScreen):
             self.screen.dismiss()
-        still_there = _("Are you still there? This terminal locks in {seconds} s. Any key stays.")
+        still_there = _("Are you still there? This terminal locks in {seconds} s. Press any key to stay.")
         shown.warn(still_there.format(seconds=int(left) + 1) if left is not None else "")
 
     def _shown_screen(self) -> KioskScreen[Any] | None:

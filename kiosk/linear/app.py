@@ -86,7 +86,7 @@ class LinearKiosk:
         left = self.guard.tick(idle_counts=self._talk.step.idle_counts())
         self._talk.step.tick()
         if left is not None and not self._warned:
-            still_there = _("Are you still there? This terminal locks in {seconds} s. Any key stays.")
+            still_there = _("Are you still there? This terminal locks in {seconds} s. Press any key to stay.")
             self._talk.say(still_there.format(seconds=int(left) + 1))
         self._warned = left is not None
 
@@ -143,8 +143,8 @@ class LinearKiosk:
         talk.say(f"{_('You are signed out')}. {goodbye(how)}")
         talk.say(
             _(
-                "Nothing of your visit is kept on this terminal.\nIf you wrote the key down, take the paper with you"
-                " and destroy it after use."
+                "Nothing from your visit stays on this terminal.\n"
+                "If you wrote down the key, take the paper with you and destroy it after use."
             )
         )
         farewell = asyncio.ensure_future(self.guard.farewell(how))

@@ -57,7 +57,7 @@ def _list(talk: Talk, shown: Sequence[Item], describe: Callable[[Item], str], fi
         if page.height(row) > page.room - _SPARE_ROWS:
             if place > first:
                 left = len(shown) - place
-                more = ngettext("{count} more. Press Enter for it.", "{count} more. Press Enter to go on.", left)
+                more = ngettext("{count} more. Press Enter to see it.", "{count} more. Press Enter to see more.", left)
                 talk.say(more.format(count=left))
                 return place
             page.turn()

@@ -24,7 +24,7 @@ class Check:
         talk = self._talk
         talk.begin(Step(COPY_CHECK_HELP, lambda: True))
         talk.say(_("Check your copy"))
-        talk.say(_("The key is hidden. Type what stands on your paper, group by group."))
+        talk.say(_("The key is hidden. Type what you wrote down, group by group."))
         while number := self._next():
             talk.say(group_wanted(number))
             hidden = Hidden(GROUP_LENGTH, may_occur, is_between)
@@ -57,4 +57,4 @@ class Check:
             left = self._check.tries_left(number)
             self._talk.say(group_wrong(number, left) if left else group_spent(number))
         elif verdict is Verdict.FORGOTTEN:
-            self._talk.say(_("This copy can no longer be checked."))
+            self._talk.say(_("You can no longer check this copy."))

@@ -128,7 +128,7 @@ class RevealStep:
 
     def _read_group(self, number: int) -> None:
         if not 1 <= number <= GROUPS:
-            self._talk.say(_("The groups have the numbers 1 to {count}.").format(count=GROUPS))
+            self._talk.say(_("The groups are numbered 1 to {count}.").format(count=GROUPS))
         elif self._reading.group(number, self._heading):
             self._add_below(self._vanishes())
         else:
@@ -154,14 +154,14 @@ class RevealStep:
 
     def _advice(self) -> str:
         if not self._reading.usual:
-            return _("This key has an unusual form. Copy it exactly as it stands in the line above.")
-        words = _("Type {spell} for spelling words, a number for one group, {hide}, {more} for more time, or {back}.")
+            return _("This key has an unusual format. Copy it exactly as shown in the line above.")
+        words = _("Type {spell} to spell it out, a number for one group, {hide}, {more} for more time, or {back}.")
         return words.format(
             spell=Command.SPELL.word, hide=Command.HIDE.word, more=Command.MORE.word, back=Command.BACK.word
         )
 
     def _ways_on(self) -> str:
-        words = _("Type {check} to check what you wrote down, {next} for what to do at your Mac.")
+        words = _("Type {check} to check what you wrote down, or {next} for what to do at your Mac.")
         return words.format(check=Command.CHECK.word, next=Command.NEXT.word) if self._reveal.copy_check else ""
 
     def _hide(self) -> None:
@@ -175,22 +175,22 @@ class RevealStep:
             self._reveal.extend()
             self._say_time()
         else:
-            self._talk.say(_("There is no more time than this."))
+            self._talk.say(_("You cannot get more time."))
 
     def _vanishes(self, seconds: float | None = None) -> str:
         left = self._reveal.deadline.left() if seconds is None else seconds
-        return _("The key vanishes in {time}.").format(time=spoken(left))
+        return _("Time left: {time}.").format(time=spoken(left))
 
     def _say_time(self, seconds: float | None = None) -> None:
         self._talk.say(self._vanishes(seconds))
 
     def _say_hidden(self) -> None:
-        words = _("The key is hidden. Type {show} to read it again, for {time} from now.")
+        words = _("The key is hidden. Type {show} to see it again within {time}.")
         self._talk.say(words.format(show=Command.SHOW.word, time=spoken(self._reveal.deadline.left())))
 
     def _say_over(self) -> None:
-        self._talk.say(_("The time is over: the key is wiped. Press Enter to fetch it again."))
+        self._talk.say(_("Time is up and the key is no longer shown. Press Enter to get it again."))
 
     def _say_unknown(self) -> None:
-        words = _("This word means nothing here. Type {help} to hear what does.")
+        words = _("That word does nothing here. Type {help} to find out what does.")
         self._talk.say(words.format(help=Command.HELP.word))

@@ -127,7 +127,7 @@ class Talk:
         paragraphs = [paragraph for text in texts for paragraph in text.split("\n") if paragraph.strip()]
         for paragraph in paragraphs:
             if page.height(paragraph) > page.room - _SPARE_ROWS and not page.fresh:
-                typed = await ask(_("More follows. Press Enter: "), limit=LONGEST_WORD)
+                typed = await ask(_("There is more. Press Enter: "), limit=LONGEST_WORD)
                 if typed is None:
                     return Command.BACK
                 if find(typed) is Command.HELP:
@@ -184,7 +184,7 @@ class Talk:
     async def explain(self) -> None:
         """Say the help of the step."""
         help_text, helpdesk = _(self.step.help), f"{_('Helpdesk')}: {self._helpdesk}"
-        words = _("You can always type {help} for this text, {back} for a step back, {lock} to lock this terminal.")
+        words = _("You can always type {help} for this text, {back} to go back, or {lock} to lock this terminal.")
         always = words.format(help=Command.HELP.word, back=Command.BACK.word, lock=Command.LOCK.word)
         texts = (help_text, helpdesk, always)
         if sum(map(self.page.height, texts)) > self.page.room - _SPARE_ROWS:

@@ -7,40 +7,40 @@ from typing import Final
 from kiosk.i18n import N_
 
 SIGN_IN_HELP: Final = N_(
-    "Take your phone, or any device on which you can sign in with your work account. Open the address in its browser,"
+    "Take your phone, or any device where you can sign in with your work account. Open the address in its browser,"
     " type the code, then sign in as usual.\n"
-    "Type repeat to hear the address and the code again, spell to have the code in spelling words.\n"
-    "This goes on by itself. Your password is never typed here.\n"
-    "Type a code only if it comes from the terminal in front of you. Somebody who sends you a code wants to sign in"
-    " as you."
+    "Type repeat to get the address and the code again, or spell to have the code spelled out.\n"
+    "This terminal moves on once you have signed in. Never type your password here.\n"
+    "Type a code only if it comes from the terminal in front of you. Anyone who sends you a code wants to sign in as"
+    " you."
 )
 DEVICES_HELP: Final = N_(
-    "Type the number of the Mac that is locked, and press Enter. Or type a part of its name, model or serial number to"
-    " shorten the list.\n"
+    "Type the number of the locked Mac and press Enter. Or type part of its name, model or serial number to filter"
+    " the list.\n"
     "A locked Mac shows its serial number when you click the question mark in the password field.\n"
-    "The key is then written on the screen at once. A screen reader says it aloud: use headphones if somebody may be"
-    " listening.\n"
-    "Is a Mac missing, or is there no key for it? The helpdesk can see why."
+    "Once you choose a Mac, its key appears at once. A screen reader will say it aloud: use headphones if anyone"
+    " could be listening.\n"
+    "If a Mac is missing or has no key, the helpdesk can see why."
 )
 REVEAL_HELP: Final = N_(
-    "The key has six groups of four characters. Words that you can type:\n"
+    "The key has six groups of four characters. You can type these words:\n"
     "show: the whole key again.\n"
-    "spell: the whole key in spelling words.\n"
-    "A number from 1 to 6: one group alone, in spelling words.\n"
-    "time: how long the key stays. more: more time, up to a limit.\n"
-    "hide: take the key away; show brings it back within its time.\n"
+    "spell: the whole key, spelled out.\n"
+    "A number from 1 to 6: one group, spelled out.\n"
+    "time: how much time is left. more: more time, up to a limit.\n"
+    "hide: hide the key; show brings it back until time is up.\n"
     "check: find out whether what you wrote down is right. next: what to do at your Mac.\n"
-    "back: take the key away for good, and go back to the list of Macs.\n"
+    "back: remove the key from this terminal and go back to the list of Macs.\n"
     "On the locked Mac, click the question mark in the password field, or type a wrong password three times, and"
-    " choose to reset it with the recovery key. Type the letters as capitals; the dashes come by themselves."
+    " choose to reset it using the recovery key. Type capital letters; the dashes appear automatically."
 )
 COPY_CHECK_HELP: Final = N_(
-    "Type the four characters of a group as they stand on your paper, and press Enter. Capitals or small letters,"
-    " dashes and blanks do not matter. A star stands for each character; nobody hears what you type.\n"
-    "Each group is right or wrong. You have five tries for each.\n"
-    "Press Enter alone to leave the check out, Esc to go back to the key."
+    "Type the four characters of a group as written on your paper, and press Enter. Upper or lower case, dashes and"
+    " spaces do not matter. A star appears for each character, so nobody hears what you type.\n"
+    "You are told whether each group is right or wrong. You have five tries for each.\n"
+    "Press Enter alone to skip the check, or Esc to go back to the key."
 )
 WHAT_NOW_HELP: Final = N_(
-    "These steps say where the key is typed, and what comes after. The key itself is not among them.\n"
-    "Enter ends your visit: you are signed out, and everything is wiped from this terminal."
+    "These steps say where to type the key and what to do next. They do not include the key.\n"
+    "Enter ends your visit: you are signed out, and everything is erased from this terminal."
 )

@@ -143,12 +143,12 @@ class LinearUI:
             fault(self._failed) if self._failed else "",
             _(NETWORK[self._network]) if self._network else "",
             organisation.notice or "",
-            f"{_('Locked out of your Mac?')} {_('Read its recovery key here.')}",
+            f"{_('Locked out of your Mac?')} {_('Get its recovery key here.')}",
             _("1   Sign in with your phone or another device\n2   Choose your Mac\n3   Read the key and write it down"),
             f"{_('Helpdesk')}: {organisation.helpdesk}",
             f"{_('Online')}: {organisation.portal}",
-            _("Type {help} at any time to hear what can be done.").format(help=Command.HELP.word),
-            _("Type {screen} for the full-screen display.").format(screen=Command.FULL.word),
+            _("Type {help} at any time to find out what you can do.").format(help=Command.HELP.word),
+            _("Type {screen} to switch to full screen.").format(screen=Command.FULL.word),
             # The command in English: a person who needs it may not read the current language.
             f"{Command.LANGUAGE.value}: {', '.join(self._languages.values())}" if len(self._languages) > 1 else "",
             _("Type {end} to end the demo.").format(end=Command.END.word) if self._end_demo else "",
@@ -164,7 +164,7 @@ class LinearUI:
             narrow=lambda codes, typed: [
                 code for code in codes if typed.casefold() in {code, self._languages[code].casefold()[: len(typed)]}
             ],
-            nothing=_("There is no such language here."),
+            nothing=_("That language is not available."),
         )
         if code:
             i18n.use(code)
@@ -208,11 +208,11 @@ class LinearUI:
         say = self._talk.say
         say(f"{_('On your phone or another device, open')} {code.address.removeprefix('https://')}")
         say(_("Then enter the code: {code}").format(code=" ".join(code.user_code)))
-        say(_("Enter it only if you are standing here."))
+        say(_("Enter it only if you are at this kiosk."))
         say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
-        say(_("Type {spell} for the code in spelling words.").format(spell=Command.SPELL.word))
+        say(_("Type {spell} to have the code spelled out.").format(spell=Command.SPELL.word))
         if self._phone:
-            say(_("Demo: type {phone} to play the phone.").format(phone=Command.PHONE.word))
+            say(_("Demo: type {phone} to use the simulated phone.").format(phone=Command.PHONE.word))
 
     def _spell_code(self, code: DeviceCode) -> None:
         words = alphabet(i18n.language())
@@ -223,10 +223,10 @@ class LinearUI:
         person = await choose(
             self._talk,
             list(await phone.people()),
-            prompt=_("Who signs in? Number or name: "),
+            prompt=_("Who is signing in? Number or name: "),
             describe=lambda person: f"{person.name}, {person.description}",
             narrow=_people,
-            nothing=_("Nobody has this name."),
+            nothing=_("Nobody has that name."),
         )
         if person:
             await phone.approve(code.user_code, person.oid)
@@ -251,7 +251,7 @@ class LinearUI:
 
         self._begin(Step(CONFIRM_HELP, tick=tick, held=held), 2)
         who = f"{_('You are signed in as')} {person.name}, {person.address}"
-        question = _("Is this you? Press Enter if it is, type {no} if not. You have {time}.")
+        question = _("Is this you? Press Enter if it is, or type {no} if not. You have {time}.")
         self._talk.say(who)
         self._talk.say(question.format(no=Command.NO.word, time=spoken(deadline.left())))
         try:
@@ -270,10 +270,10 @@ class LinearUI:
         self._begin(Step(DEVICES_HELP, lambda: True), 3)
         if not devices:
             heard = await self._talk.read_out(
-                _("There is no Mac registered to you."),
+                _("No Mac is registered to you."),
                 _(
-                    "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
-                    "Ask the helpdesk: {helpdesk}"
+                    "Your organisation's device management has no Mac with you as the primary user.\n\n"
+                    "Contact the helpdesk: {helpdesk}"
                 ).format(helpdesk=self._organisation.helpdesk),
             )
             if heard:
@@ -283,14 +283,14 @@ class LinearUI:
         self._talk.say(how_many(len(devices)))
         for number, device in enumerate(devices, 1):
             if device.id == chosen:
-                self._talk.say(_("The last one was number {number}.").format(number=number))
+                self._talk.say(_("You last chose number {number}.").format(number=number))
         return await choose(
             self._talk,
             devices,
             prompt=_("Number or name of the Mac: "),
             describe=self._describe,
             narrow=narrowed,
-            nothing=_("No Mac fits this filter. Press Esc to see all of them."),
+            nothing=_("No Mac matches this. Press Esc to show all."),
         )
 
     def _describe(self, device: Device) -> str:
@@ -310,14 +310,14 @@ class LinearUI:
         self._talk.say(_("Before the key is shown"))
         self._talk.say(prompt or _(REASON_PROMPT))
         if not required:
-            self._talk.say(_("You may leave it empty."))
+            self._talk.say(_("You can leave it blank."))
         text = typed
         while True:
             answer = await self._talk.ask(_("Reason: "), text=text, limit=LONGEST_REASON)
             if answer or answer is None or not required:
                 return answer
             text = ""
-            self._talk.say(_("A reason is needed here."))
+            self._talk.say(_("You need to give a reason."))
 
     async def reveal(self, reveal: Reveal, recorders: Recorders) -> AfterReveal:
         warning = key_warning(reveal.warning, recorders)
@@ -355,7 +355,7 @@ class LinearUI:
         lines += [f"{what}: {value}" for what, value in help_with(error, self._organisation).items()]
         ticket = self._ticket(error, device)
         if ticket:
-            lines.append(_("Type {ticket} for what a ticket needs.").format(ticket=Command.TICKET.word))
+            lines.append(_("Type {ticket} for the ticket details.").format(ticket=Command.TICKET.word))
         if error.final:
             back = _("Press Enter to go back to the list.")
             lines.append(back if device else f"{_('Enter')}: {_(leave)}.")
@@ -372,7 +372,7 @@ class LinearUI:
                 return Choice.LEAVE if error.final else Choice.AGAIN
             if find(typed) is Command.TICKET and ticket:
                 self._begin(self._talk.step, step)
-                heard = await self._talk.read_out(_("For a ticket"), ticket)
+                heard = await self._talk.read_out(_("Ticket details"), ticket)
                 if not heard or await self._talk.ask(_("Press Enter to go back: ")) is None:
                     return Choice.LEAVE
             self._begin(self._talk.step, step)

@@ -74,10 +74,10 @@ def sentences(found: Iterable[LookAlikePair]) -> list[str]:
     others = [pair for pair in single if (pair.letter, pair.digit) != _ROUND]
     said = [_about_round_ones(pair) for pair in single if pair not in others]
     if both:
-        said.append(_("Both in this key: {pairs}. Digits have a bar beneath.").format(pairs=", ".join(both)))
+        said.append(_("This key has both: {pairs}. Digits are underlined.").format(pairs=", ".join(both)))
     if others:
         said.append(
-            _("Not in this key: {absent}. What looks like that is {present}.").format(
+            _("Not in this key: {absent}. Read {present} instead.").format(
                 absent=", ".join(pair.absent for pair in others), present=", ".join(pair.there for pair in others)
             )
         )
@@ -86,5 +86,5 @@ def sentences(found: Iterable[LookAlikePair]) -> list[str]:
 
 def _about_round_ones(pair: LookAlikePair) -> str:
     if pair.present is Present.LETTER:
-        return _("There is no zero in this key: every round one is the letter O.")
-    return _("There is no letter O in this key: every round one is a zero.")
+        return _("This key has no zero: every round character is the letter O.")
+    return _("This key has no letter O: every round character is a zero.")

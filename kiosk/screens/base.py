@@ -120,8 +120,9 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
             return
         self._line("too-small").say(
             _(
-                "This window is too small.\n\nIt has {width} x {height} characters; {least_width} x {least_height} are"
-                " needed.\nMake the window larger to go on."
+                "This window is too small.\n\n"
+                "It has {width} x {height} characters and needs {least_width} x {least_height}.\n"
+                "Make the window larger to continue."
             ).format(
                 width=event.size.width,
                 height=event.size.height,

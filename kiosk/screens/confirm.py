@@ -23,7 +23,7 @@ class ConfirmScreen(KioskScreen[Identity]):
     """
 
     step = 2
-    key_hints = (("Enter", N_("Yes, go on")), ("Esc", N_("No, not me")))
+    key_hints = (("Enter", N_("Yes, continue")), ("Esc", N_("No, not me")))
     idle_counts = False
     help_text = CONFIRM_HELP
 

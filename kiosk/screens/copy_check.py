@@ -25,7 +25,7 @@ from kiosk.wording import COPY_CHECK_HELP, copy_right, group_spent, group_wanted
 # People who type with their eyes on the paper go on for a while after a wrong group. That costs no tries.
 PAUSE_SECONDS = 1.0
 _UNDECIDED: Sequence[KeyHint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
-_DECIDED: Sequence[KeyHint] = (("Enter", N_("What now")), ("Esc", N_("Back to the key")))
+_DECIDED: Sequence[KeyHint] = (("Enter", N_("What next")), ("Esc", N_("Back to the key")))
 
 
 class CopyCheckScreen(KioskScreen[AfterCheck]):
@@ -65,9 +65,9 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
 
     def tick(self) -> None:
         if self._reveal.over:
-            where = _("The time is over and the key is wiped. Your copy can still be checked.")
+            where = _("Time is up and the key is no longer shown. You can still check your copy.")
         else:
-            where = _("The key is hidden. Type what stands on your paper, group by group.")
+            where = _("The key is hidden. Type what you wrote down, group by group.")
         self.query_one("#where", Prose).say(where)
 
     def on_key(self, event: Key) -> None:
@@ -141,7 +141,7 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
     def _about(self, group: int, verdict: Verdict) -> str:
         left = self._check.tries_left(group)
         if verdict is Verdict.FORGOTTEN:
-            return _("This copy can no longer be checked.")
+            return _("You can no longer check this copy.")
         return group_wrong(group, left) if left else group_spent(group)
 
     def _wanted(self) -> str:

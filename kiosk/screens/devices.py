@@ -57,11 +57,11 @@ class DevicesScreen(KioskScreen[Device | None]):
 
     def content(self) -> Iterable[Widget]:
         if not self._devices:
-            yield Prose(_("There is no Mac registered to you."), classes="headline")
+            yield Prose(_("No Mac is registered to you."), classes="headline")
             yield Prose(
                 _(
-                    "Your organisation's device management knows no Mac of which you are the primary user.\n\n"
-                    "Ask the helpdesk: {helpdesk}"
+                    "Your organisation's device management has no Mac with you as the primary user.\n\n"
+                    "Contact the helpdesk: {helpdesk}"
                 ).format(helpdesk=self._helpdesk),
                 classes="value",
             )
@@ -135,7 +135,7 @@ class DevicesScreen(KioskScreen[Device | None]):
     def _describe(self) -> None:
         detail = self._detail
         if not self._shown:
-            detail.say(_("No Mac fits this filter. Press Esc to see all of them."))
+            detail.say(_("No Mac matches this. Press Esc to show all."))
             return
         device = self._shown[self._list.chosen]
         if device.refusal:
@@ -162,4 +162,4 @@ def _row(device: Device, now: datetime) -> Row:
 def _key(device: Device) -> str:
     if device.refusal:
         return _("not here")
-    return _("may be old") if device.warning else _("on request")
+    return _("may be old") if device.warning else _("press Enter")

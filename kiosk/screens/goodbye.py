@@ -31,8 +31,8 @@ class GoodbyeScreen(KioskScreen[None]):
         yield Prose(self._why, classes="value")
         yield Prose(
             _(
-                "Nothing of your visit is kept on this terminal.\nIf you wrote the key down, take the paper with you"
-                " and destroy it after use."
+                "Nothing from your visit stays on this terminal.\n"
+                "If you wrote down the key, take the paper with you and destroy it after use."
             ),
             classes="label",
         )

@@ -35,11 +35,9 @@ class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         with Vertical(id="phone"):
             yield Prose(_("Simulated phone"), classes="headline")
-            yield Prose(_("Exists only in the demo. Who signs in?"), classes="label")
+            yield Prose(_("Only in the demo. Who is signing in?"), classes="label")
             yield Prose(self._list(), id="phone-people")
-        yield KeyHints(
-            [(_("Enter"), _("Approve the sign-in")), ("↑ ↓", _("Move")), (_("Esc"), _("Put the phone away"))]
-        )
+        yield KeyHints([(_("Enter"), _("Approve sign-in")), ("↑ ↓", _("Move")), (_("Esc"), _("Put the phone away"))])
 
     def action_move(self, by: int) -> None:
         self._chosen = min(max(self._chosen + by, 0), len(self._people) - 1)

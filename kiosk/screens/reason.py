@@ -22,7 +22,7 @@ class ReasonScreen(KioskScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 4
-    key_hints: Sequence[KeyHint] = (("Enter", N_("Go on")), ("Esc", N_("Back")))
+    key_hints: Sequence[KeyHint] = (("Enter", N_("Continue")), ("Esc", N_("Back")))
     help_text = REASON_HELP
 
     def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:
@@ -36,7 +36,7 @@ class ReasonScreen(KioskScreen[str | None]):
         yield Prose(_("Before the key is shown"), classes="headline")
         yield Prose(self._prompt, classes="value")
         yield Prose(id="typed", classes="value")
-        yield Prose("" if self._required else _("You may leave it empty."), classes="label")
+        yield Prose("" if self._required else _("You can leave it blank."), classes="label")
 
     def on_mount(self) -> None:
         self._show()

@@ -25,7 +25,7 @@ from kiosk.wording import REVEAL_HELP, name, serial
 
 _CHECK: KeyHint = ("Enter", N_("Check copy"))
 _CHECK_HIDDEN: KeyHint = ("F6", N_("Check copy"))
-_WHAT_NOW: KeyHint = ("F5", N_("What now"))
+_WHAT_NOW: KeyHint = ("F5", N_("What next"))
 _BACK: KeyHint = ("Esc", N_("Back"))
 _FORMS = tuple(KeyForm)
 # At 80x24: lines below the countdown where there is a warning, and their length.
@@ -67,7 +67,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         numbered = _("serial number {serial}").format(serial=serial(device))
         yield Prose(f"{device.model}, {numbered}".lstrip(", "), classes="label")
         yield KeyView(self.charset)
-        yield Countdown(self._reveal.deadline, _("Vanishes in {time}"))
+        yield Countdown(self._reveal.deadline, _("Time left {time}"))
         yield Prose(id="advice")
         if self._warning:
             yield Prose(self._warning, classes="caution")
@@ -169,7 +169,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
     def _hints_now(self, view: KeyView) -> list[KeyHint]:
         checks = self._reveal.copy_check is not None
         if not self._reveal.visible:
-            enter = N_("Fetch again") if self._reveal.over else N_("Show it again")
+            enter = N_("Get it again") if self._reveal.over else N_("Show it again")
             return [("Enter", enter), *([_CHECK_HIDDEN] if checks else []), _WHAT_NOW, _BACK]
         shown: list[KeyHint] = [_CHECK] if checks else []
         shown.append((N_("Space"), N_("Hide")))
@@ -191,13 +191,13 @@ class RevealScreen(KioskScreen[AfterReveal]):
 
     def _advice(self, view: KeyView) -> str:
         if self._reveal.over:
-            return _("The time is over: the key is wiped. Press Enter to fetch it again.")
+            return _("Time is up and the key is no longer shown. Press Enter to get it again.")
         if not self._reveal.visible:
             return _("The key is hidden. Press Enter to show it again.")
         if not view.usual:
-            return _("This key has an unusual form. Copy it exactly as it stands in the line above.")
+            return _("This key has an unusual format. Copy it exactly as shown in the line above.")
         said = list(self._look_alikes)
         if view.one_at_a_time:
-            which = _("Group {number} of {count}. The arrow keys turn to the next.")
+            which = _("Group {number} of {count}. Use the arrow keys to see the others.")
             said.insert(0, which.format(number=view.group, count=GROUPS))
-        return "\n".join(said[: self._room()]) or _("Write it down. Check each group before you walk back.")
+        return "\n".join(said[: self._room()]) or _("Write down the key, and check each group before you leave.")

@@ -45,7 +45,7 @@ class SignInScreen(KioskScreen[SignInOutcome]):
         self._renewed = renewed
         self._phone = phone
         if phone:
-            self.key_hints = (("Esc", N_("Cancel")), ("F9", N_("Play the phone")))
+            self.key_hints = (("Esc", N_("Cancel")), ("F9", N_("Simulated phone")))
 
     def content(self) -> Iterable[Widget]:
         shown = self._address.removeprefix("https://")
@@ -56,16 +56,16 @@ class SignInScreen(KioskScreen[SignInOutcome]):
                 yield Prose(_("On your phone or another device, open"), classes="label")
                 yield Prose(shown, classes="value", id="address")
                 if self.charset.has_half_blocks:
-                    yield Prose(_("or scan the square, then enter the code"), classes="label")
+                    yield Prose(_("or scan the QR code, then enter the code"), classes="label")
                 else:
                     yield Prose(_("then enter the code"), classes="label")
                 yield BigText(self._user_code, self.charset)
                 yield Prose(" ".join(self._user_code), classes="value", id="user-code")
                 if self._renewed:
                     yield Prose(_("This is a new code. The last one has expired."), classes="label")
-                yield Prose(_("Enter it only if you are standing here."), classes="caution")
+                yield Prose(_("Enter it only if you are at this kiosk."), classes="caution")
                 if self._phone:
-                    yield Prose(_("Demo: press F9 to play the phone."), classes="demo")
+                    yield Prose(_("Demo: press F9 for the simulated phone."), classes="demo")
                 yield Countdown(self._deadline, _("Code valid for {time}"))
 
     def tick(self) -> None:

@@ -76,7 +76,7 @@ class TroubleScreen(KioskScreen[Choice]):
     def action_ticket(self) -> None:
         """Show the text for a ticket on top of this screen."""
         if self._ticket:
-            self.app.push_screen(HelpScreen(self._ticket, self._organisation.helpdesk, title=_("For a ticket")))
+            self.app.push_screen(HelpScreen(self._ticket, self._organisation.helpdesk, title=_("Ticket details")))
 
     def action_enter(self) -> None:
         self.answer(Choice.LEAVE if self._final else Choice.AGAIN)

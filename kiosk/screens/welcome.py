@@ -59,14 +59,14 @@ class WelcomeScreen(KioskScreen[None]):
         key_hints: list[KeyHint] = [("Enter", N_("Begin"))]
         if len(self._languages) > 1:
             key_hints.append(("← →", N_("Language")))
-        key_hints.append(("F3", N_("Linear")))
+        key_hints.append(("F3", N_("Text only")))
         if demo:
             key_hints.append(("F12", N_("End")))
         self.key_hints = key_hints
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Locked out of your Mac?"), classes="headline")
-        yield Prose(_("Read its recovery key here."), classes="subline")
+        yield Prose(_("Get its recovery key here."), classes="subline")
         yield Prose(
             _("1   Sign in with your phone or another device\n2   Choose your Mac\n3   Read the key and write it down"),
             classes="steps",

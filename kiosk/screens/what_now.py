@@ -20,7 +20,7 @@ from kiosk.wording import AND_THEN, AT_THE_MAC, WHAT_NOW_HELP, numbered, which_m
 
 _PAGES = 2
 _NUMBER_CELLS = 4
-_FIRST: Sequence[KeyHint] = (("Enter", N_("Go on")), ("← →", N_("Page")), ("Esc", N_("Back to the key")))
+_FIRST: Sequence[KeyHint] = (("Enter", N_("Continue")), ("← →", N_("Page")), ("Esc", N_("Back to the key")))
 _LAST: Sequence[KeyHint] = (("Enter", N_("Finish and lock")), ("← →", N_("Page")), ("Esc", N_("Back")))
 
 
@@ -43,12 +43,12 @@ class WhatNowScreen(KioskScreen[AfterCard]):
 
     def content(self) -> Iterable[Widget]:
         with Vertical(id="page-1"):
-            yield Prose(_("What now: at your Mac"), classes="headline")
+            yield Prose(_("What next: at your Mac"), classes="headline")
             yield Facts(which_mac(self._device))
             yield Facts(numbered(AT_THE_MAC), least=_NUMBER_CELLS)
             yield Prose(_("Page {page} of {pages}").format(page=1, pages=_PAGES), classes="label")
         with Vertical(id="page-2"):
-            yield Prose(_("What now: if it does not work, and afterwards"), classes="headline")
+            yield Prose(_("What next: if it does not work, and afterwards"), classes="headline")
             yield Facts(numbered(AND_THEN), least=_NUMBER_CELLS)
             yield Facts({_("Helpdesk"): self._helpdesk})
             yield Prose(_("Page {page} of {pages}").format(page=2, pages=_PAGES), classes="label")

@@ -106,7 +106,7 @@ class Flow:
         renewed = False
         while True:
             try:
-                code = await self._busy(N_("Asking for a sign-in code"), 1, visit.sign_in.begin())
+                code = await self._busy(N_("Getting a sign-in code"), 1, visit.sign_in.begin())
                 outcome = await self._await_sign_in(visit, code, renewed=renewed)
             except SignInError as error:
                 # Renew a code that the service calls expired, like one that expired here, but not twice in a row.
@@ -147,7 +147,7 @@ class Flow:
             raise VisitOver(Ending.IDLE if answer is Identity.UNANSWERED else Ending.LOCKED)
 
     async def _choose(self, visit: Visit) -> None:
-        devices = await self._attempt(N_("Looking for your Macs"), 3, visit.broker.devices)
+        devices = await self._attempt(N_("Looking up your Macs"), 3, visit.broker.devices)
         chosen = ""
         while True:
             device = await self._ui.devices(devices, chosen=chosen)
@@ -191,7 +191,7 @@ class Flow:
             request = partial(self._release, visit, device, reason)
             leave = N_("Back to the list")
             try:
-                reveal = await self._attempt(N_("Fetching the recovery key"), 4, request, leave=leave, device=device)
+                reveal = await self._attempt(N_("Getting the recovery key"), 4, request, leave=leave, device=device)
             except _OtherReason:
                 typed, reason, demanded = reason, None, True
                 continue

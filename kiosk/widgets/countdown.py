@@ -16,7 +16,7 @@ _GAP = "  "
 _SOON_SECONDS = 20
 # Shortest first. A warning stays true until the next one replaces it.
 _WARNINGS = ((20, N_("Less than 20 seconds left")), (60, N_("Less than a minute left")))
-_GIVEN = N_("More time was given")
+_GIVEN = N_("Time extended")
 _GIVEN_SECONDS = 5
 # A shorter bar says nothing; the warning is left out instead.
 _LEAST_BAR_CELLS = 10

@@ -30,7 +30,7 @@ class Mark(Enum):
     OPEN = ("", "")
     RIGHT = ("✓", N_("right"))
     WRONG = ("×", N_("wrong"))
-    SPENT = ("×", N_("no tries"))
+    SPENT = ("×", N_("0 left"))
 
     def __init__(self, sign: str, word: str) -> None:
         self.sign = sign

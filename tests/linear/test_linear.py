@@ -207,7 +207,7 @@ async def reading(terminal: LinearTerminal) -> asyncio.Task[bool]:
     terminal.talk.begin(Step("\n".join(f"Help {number}." for number in range(1, 11))))
     task = asyncio.create_task(terminal.talk.read_out(*LONG))
     assert "Line 1." in await terminal.settled()
-    assert "More follows" in terminal.text
+    assert "There is more" in terminal.text
     return task
 
 
@@ -251,7 +251,7 @@ async def test_within_a_long_text_there_is_help_and_within_help_the_same_again(s
 
 
 async def test_a_question_that_was_cancelled_does_not_speak_into_the_next_step(terminal: LinearTerminal) -> None:
-    waiting = asyncio.ensure_future(terminal.ui.working("Looking for your Macs", 3))
+    waiting = asyncio.ensure_future(terminal.ui.working("Looking up your Macs", 3))
     await terminal.settled()
     waiting.cancel()
     confirming = asyncio.ensure_future(terminal.ui.confirm(PERSON))

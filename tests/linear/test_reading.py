@@ -20,38 +20,38 @@ async def test_the_time_of_a_key_is_announced(terminal: LinearTerminal) -> None:
     shown = released(terminal.clock, seconds=75)
     task = await reveal(terminal, shown)
     assert key_in(terminal.text) == KEY.decode()
-    assert "The key vanishes in 75 seconds." in terminal.text
+    assert "Time left: 75 seconds." in terminal.text
     for before, mark in ((15, 60), (30, 30), (20, 10)):
-        assert f"vanishes in {mark} seconds" not in terminal.wait(before - 0.5)
-        assert f"vanishes in {mark} seconds" in terminal.wait(0.5)
+        assert f"Time left: {mark} seconds" not in terminal.wait(before - 0.5)
+        assert f"Time left: {mark} seconds" in terminal.wait(0.5)
     assert key_in(terminal.text)
-    assert "The time is over" in terminal.wait(10)
+    assert "Time is up" in terminal.wait(10)
     assert "Group" not in terminal.text
     assert shown.over
-    assert "Press Enter to fetch it again" in await terminal.type("show")
+    assert "Press Enter to get it again" in await terminal.type("show")
     await terminal.type("")
     assert await task is AfterReveal.FETCH
 
 
 async def test_more_time_is_announced_again_up_to_the_longest(terminal: LinearTerminal) -> None:
     task = await reveal(terminal, released(terminal.clock, seconds=40))
-    assert "in 30 seconds" in terminal.wait(15)
-    assert "in 40 seconds" in await terminal.type("more")
-    assert terminal.wait(15).count("in 30 seconds") == 2
+    assert "Time left: 30 seconds" in terminal.wait(15)
+    assert "Time left: 40 seconds" in await terminal.type("more")
+    assert terminal.wait(15).count("Time left: 30 seconds") == 2
     terminal.wait(20)
     for _ in range(3):
         await terminal.type("show")
         await terminal.type("more")
         terminal.wait(20)
     await terminal.type("show")
-    assert "There is no more time than this." in await terminal.type("more")
+    assert "You cannot get more time." in await terminal.type("more")
     task.cancel()
 
 
 async def test_look_alikes_are_named_with_the_key_and_go_with_it(terminal: LinearTerminal) -> None:
     task = await reveal(terminal, released(terminal.clock, key=b"HO4W-7QXB-MNPR-K8LC-9YTG-D5FA"))
-    assert "There is no zero in this key: every round one is the letter O." in terminal.text
-    assert "Not in this key: S, 6. What looks like that is 5, G." in terminal.text
+    assert "This key has no zero: every round character is the letter O." in terminal.text
+    assert "Not in this key: S, 6. Read 5, G instead." in terminal.text
     # The full screen marks the digits, where there are both.
     assert "bar" not in terminal.text
     assert "in this key" not in await terminal.type("spell")
@@ -78,8 +78,8 @@ async def test_a_hidden_key_gets_no_more_time(terminal: LinearTerminal) -> None:
     terminal.wait(20)
     await terminal.type("hide")
     text = (await terminal.type("more")).replace("\n", " ")
-    assert text.count("The key is hidden. Type show to read it again, for 4 minutes 40 seconds from now.") == 2
-    assert "vanishes" not in text
+    assert text.count("The key is hidden. Type show to see it again within 4 minutes 40 seconds.") == 2
+    assert "Time left" not in text
     assert shown.deadline.left() == 280
     task.cancel()
 
@@ -104,7 +104,7 @@ async def test_masked_there_is_one_group_at_a_time(terminal: LinearTerminal) -> 
     recorders = Recorders(("tmux",), Policy.MASK)
     shown = released(terminal.clock)
     task = await reveal(terminal, shown, recorders)
-    assert "Another program may see or keep this screen: tmux." in terminal.text
+    assert "Another program may see or save this screen: tmux." in terminal.text
     assert "Group" not in terminal.text
     for words in ("show", "spell", "repeat", ""):
         assert "Group" not in await terminal.type(words)
@@ -118,7 +118,7 @@ async def test_masked_there_is_one_group_at_a_time(terminal: LinearTerminal) -> 
 async def test_an_unusual_key_is_read_as_it_is(terminal: LinearTerminal) -> None:
     task = await reveal(terminal, released(terminal.clock, key=b"AB1-2"))
     assert "A B 1 - 2\n" in terminal.text
-    assert "unusual form" in terminal.text
+    assert "unusual format" in terminal.text
     assert "A Alfa, B Bravo, 1 one, - -, 2 two." in await terminal.type("spell")
     task.cancel()
 
@@ -165,7 +165,7 @@ async def test_a_copy_is_typed_unseen_and_each_group_is_answered(terminal: Linea
     assert "Group 2: type" in text
     for group in KEY.decode().lower().split("-")[1:]:
         assert group not in await terminal.type(group)
-    assert "Your copy is right. Walk back to your Mac." in terminal.text
+    assert "Your copy is right. Go back to your Mac." in terminal.text
     await terminal.type("")
     assert await task is AfterCheck.GO_ON
 
@@ -175,12 +175,12 @@ async def test_a_wrong_copy_has_few_tries_and_what_cannot_be_costs_none(terminal
     while shown.copy_check and shown.copy_check._same(0, bytearray(b"AAAA")):
         shown = released(terminal.clock)
     task = await check(terminal, shown)
-    assert "That cannot be in a key" in await terminal.type("hö4w")
-    assert "Group 1 is not right" in await terminal.type("aaaa")
-    assert "4 tries are left" in terminal.text.replace("\n", " ")
+    assert "That is never in a key" in await terminal.type("hö4w")
+    assert "Group 1 is wrong" in await terminal.type("aaaa")
+    assert "4 tries left" in terminal.text.replace("\n", " ")
     for _ in range(4):
         await terminal.type("aaaa")
-    assert "No tries are left for group 1" in terminal.text
+    assert "No tries left for group 1" in terminal.text
     for group in KEY.decode().split("-")[1:]:
         await terminal.type(group)
     assert "Your copy is right" not in terminal.text
@@ -194,7 +194,7 @@ async def test_a_wrong_copy_has_few_tries_and_what_cannot_be_costs_none(terminal
 async def test_the_check_can_be_left(terminal: LinearTerminal, key: str, answer: AfterCheck) -> None:
     task = await check(terminal, released(terminal.clock))
     terminal.talk.press("f1")
-    assert "A star stands for each character" in " ".join((await terminal.settled()).split())
+    assert "A star appears for each character" in " ".join((await terminal.settled()).split())
     terminal.talk.press(key)
     assert await task is answer
 
@@ -236,8 +236,8 @@ async def test_words_lead_from_the_key_to_the_check_and_on(
 async def test_what_to_do_at_the_mac(terminal: LinearTerminal, typed: str, answer: AfterCard) -> None:
     task = asyncio.create_task(terminal.ui.what_now(device()))
     text = await terminal.settled()
-    while "More follows" in text:
-        text = text.replace("More follows", "") + await terminal.type("")
+    while "There is more" in text:
+        text = text.replace("There is more", "") + await terminal.type("")
         text = text if "finish and lock" in text else await terminal.settled()
     assert "Press Enter to finish and lock" in " ".join(terminal.text.split())
     await terminal.type(typed)
@@ -260,7 +260,7 @@ async def come_back(
 async def test_the_key_is_the_same_after_the_check_and_the_card(terminal: LinearTerminal, word: str) -> None:
     task = await come_back(terminal, released(terminal.clock), word)
     assert key_in(terminal.text) == KEY.decode()
-    assert "unusual form" not in terminal.text
+    assert "unusual format" not in terminal.text
     assert "Group 2: 7 seven, Q Quebec, X X-ray, B Bravo." in await terminal.type("2")
     task.cancel()
 
@@ -279,7 +279,7 @@ async def test_who_comes_back_too_late_is_told_that_the_time_is_over(
     task = await come_back(terminal, released(terminal.clock), "check", recorders, after=301)
     heading, over, *more = terminal.text.rstrip().split("\n")
     assert heading.startswith("Recovery key of")
-    assert over == "The time is over: the key is wiped. Press Enter to fetch it again."
+    assert over == "Time is up and the key is no longer shown. Press Enter to get it again."
     assert [line for line in more if line] == ["Your choice:"]
     await terminal.type("")
     assert await task is AfterReveal.FETCH

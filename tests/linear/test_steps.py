@@ -73,14 +73,14 @@ async def test_a_long_list_of_macs_is_read_in_pieces(terminal: LinearTerminal) -
     task = asyncio.create_task(terminal.ui.devices(macs, chosen="d9"))
     text = await terminal.settled()
     assert "30 Macs are registered" in text
-    assert "The last one was number 9." in text
+    assert "You last chose number 9." in text
     assert f"No key here: {KeyNotEscrowed.sentence.split()[0]}" in text
     heard = set()
     for _ in range(10):
         heard |= {number for number in range(1, 31) if f"\n{number}. Mac {number}," in f"\n{terminal.text}"}
         await terminal.type("")
     assert heard == set(range(1, 31))
-    assert "No Mac fits" in await terminal.type("zebra")
+    assert "No Mac matches" in await terminal.type("zebra")
     assert "1. Mac 17" in await terminal.type("s00017")
     await terminal.type("")
     chosen = await task
@@ -90,7 +90,7 @@ async def test_a_long_list_of_macs_is_read_in_pieces(terminal: LinearTerminal) -
 
 async def test_without_a_mac_there_is_only_the_way_out(terminal: LinearTerminal) -> None:
     task = asyncio.create_task(terminal.ui.devices([], chosen=""))
-    assert "There is no Mac registered to you." in await terminal.settled()
+    assert "No Mac is registered to you." in await terminal.settled()
     await terminal.type("")
     assert await task is None
 
@@ -100,7 +100,7 @@ async def test_a_reason_that_is_needed_is_asked_for_again(terminal: LinearTermin
     assert "Reason: none" in await terminal.settled()
     for _ in "none":
         terminal.talk.press(BACKSPACE)
-    assert "A reason is needed here." in await terminal.type("  ")
+    assert "You need to give a reason." in await terminal.type("  ")
     await terminal.type("Ticket 4711")
     assert await task == "Ticket 4711"
 
@@ -198,7 +198,7 @@ async def test_a_step_back_from_the_middle_of_a_long_text() -> None:
         (terminal.ui.trouble(BrokerUnreachable("x"), leave="Finish", step=3, device=None), Choice.LEAVE),
     ):
         task: asyncio.Task[object] = asyncio.ensure_future(step)
-        assert "More follows" in await terminal.settled()
+        assert "There is more" in await terminal.settled()
         terminal.talk.press(ESCAPE)
         assert await task is answer
     terminal.close()

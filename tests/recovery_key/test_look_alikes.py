@@ -11,7 +11,7 @@ from kiosk.recovery_key.look_alikes import LOOK_ALIKES, MOST_SENTENCES, LookAlik
 from kiosk.secret import SecretBuffer
 
 ONE_LINE = 76
-ZERO = "There is no zero in this key: every round one is the letter O."
+ZERO = "This key has no zero: every round character is the letter O."
 
 
 def of(text: str) -> list[LookAlikePair]:
@@ -50,13 +50,13 @@ def test_nothing_is_taken_for_granted(letter: str, digit: str) -> None:
     ("text", "said"),
     [
         ("OAAA", [ZERO]),
-        ("0AAA", ["There is no letter O in this key: every round one is a zero."]),
-        ("0OAA", ["Both in this key: O/0. Digits have a bar beneath."]),
-        ("8BG6", ["Both in this key: B/8, G/6. Digits have a bar beneath."]),
-        ("5ZAA", ["Not in this key: S, 2. What looks like that is 5, Z."]),
-        ("OB8A", [ZERO, "Both in this key: B/8. Digits have a bar beneath."]),
-        ("OB85", [ZERO, "Both in this key: B/8. Digits have a bar beneath."]),
-        ("O5AA", [ZERO, "Not in this key: S. What looks like that is 5."]),
+        ("0AAA", ["This key has no letter O: every round character is a zero."]),
+        ("0OAA", ["This key has both: O/0. Digits are underlined."]),
+        ("8BG6", ["This key has both: B/8, G/6. Digits are underlined."]),
+        ("5ZAA", ["Not in this key: S, 2. Read 5, Z instead."]),
+        ("OB8A", [ZERO, "This key has both: B/8. Digits are underlined."]),
+        ("OB85", [ZERO, "This key has both: B/8. Digits are underlined."]),
+        ("O5AA", [ZERO, "Not in this key: S. Read 5 instead."]),
         ("AAAA-7777", []),
         ("", []),
     ],

@@ -61,7 +61,7 @@ def test_a_copy_is_checked_and_nothing_stays(running: Tenant) -> None:
         kiosk.press(key.lower()[:14])
         kiosk.wait_for("Group 4: type")
         gone(kiosk, key)
-        kiosk.wait_for("The time is over")
+        kiosk.wait_for("Time is up")
         gone(kiosk, key)
         kiosk.press(key.lower()[14:])
         kiosk.wait_for("Your copy is right")

@@ -67,7 +67,7 @@ def spell(multiplexer: Multiplexer) -> None:
 
 
 def clear(multiplexer: Multiplexer) -> None:
-    multiplexer.until(lambda text: "key is wiped" in text)
+    multiplexer.until(lambda text: "key is no longer shown" in text)
 
 
 def leave(multiplexer: Multiplexer) -> None:
@@ -131,7 +131,7 @@ def test_no_process_keeps_a_key(running: Tenant) -> None:
         kiosk.press("hide" + ENTER)
         kiosk.wait_for("The key is hidden")
         nothing_kept(kiosk, running, visit.pid, key)
-        kiosk.wait_for("The time is over")
+        kiosk.wait_for("Time is up")
         kiosk.press(ENTER)
         assert shown_key(kiosk) == key
         kiosk.press(F10)

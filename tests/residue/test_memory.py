@@ -66,7 +66,7 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
         # The key is on the screen, so the scan must find it; otherwise the zeros below would prove nothing.
         assert while_shown["visit"] > 0
         assert (while_shown["supervisor"], while_shown["broker"]) == (0, 0)
-        kiosk.wait_for("The time is over")
+        kiosk.wait_for("Time is up")
         gone(kiosk, running, key)
         kiosk.press(ENTER)
         shown_key(kiosk)
@@ -81,11 +81,11 @@ def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
         kiosk.press(ENTER)
         shown_key(kiosk)
         kiosk.press(F1)
-        kiosk.wait_for("Write the 24 characters down")
+        kiosk.wait_for("Write down the 24 characters")
         kiosk.settle(REVEAL_SECONDS + 0.5)
         gone(kiosk, running, key)
         kiosk.press(ESCAPE)
-        kiosk.wait_for("The time is over")
+        kiosk.wait_for("Time is up")
         kiosk.press(ENTER)
         shown_key(kiosk)
         (visit,) = psutil.Process(kiosk.pid).children()
@@ -143,7 +143,7 @@ def test_a_key_that_comes_too_late_leaves_nothing(
         between.hold()
         kiosk.press(ENTER)
         assert between.holding.wait(10)
-        kiosk.wait_for("Fetching the recovery key")
+        kiosk.wait_for("Getting the recovery key")
         kiosk.press(meanwhile)
         kiosk.wait_for("Which Mac is locked?", "This terminal is locked")
         between.let_go()
@@ -231,7 +231,7 @@ def test_a_visit_that_dies_with_a_key_on_the_screen_is_on_the_record(running: Te
         (visit,) = psutil.Process(kiosk.pid).children()
         visit.send_signal(number)
         kiosk.wait_for("Press Enter to begin")
-        kiosk.wait_for("The last visit ended with a fault and was wiped. Reference")
+        kiosk.wait_for("The last visit ended in an error and was erased. Reference")
         assert not [group for group in key.split("-") if group in kiosk.text]
         (last,) = running.broker.rows("release.closed")[-1:]
         assert (last["outcome"], last["name"]) == (how, "Ada Kessler")

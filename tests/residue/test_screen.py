@@ -50,7 +50,7 @@ def walk_to_key(multiplexer: Multiplexer) -> list[str]:
 
 
 def clear(multiplexer: Multiplexer) -> None:
-    multiplexer.until(lambda text: "key is wiped" in text)
+    multiplexer.until(lambda text: "key is no longer shown" in text)
 
 
 def hide(multiplexer: Multiplexer) -> None:
@@ -73,7 +73,7 @@ def kill(number: int, who: int) -> Callable[[Multiplexer], None]:
     def ending(multiplexer: Multiplexer) -> None:
         victim = processes(multiplexer)[who]
         victim.send_signal(number)
-        multiplexer.until(lambda text: "Vanishes in" not in text)
+        multiplexer.until(lambda text: "Time left" not in text)
 
     return ending
 

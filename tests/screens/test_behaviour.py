@@ -151,7 +151,7 @@ async def test_the_countdown_wipes_the_key_and_enter_asks_for_it_again() -> None
         await pilot.pause()
         assert not groups_on(app)
         assert "█" not in "\n".join(rows(app))
-        assert "Press Enter to fetch it again" in "\n".join(rows(app))
+        assert "Press Enter to get it again" in "\n".join(rows(app))
         await pilot.press("enter")
         assert await shown is AfterReveal.FETCH
 
@@ -220,7 +220,7 @@ async def test_the_countdown_goes_on_behind_the_help() -> None:
         app.tick()
         assert reveal.over
         await pilot.press("escape")
-        assert "Press Enter to fetch it again" in "\n".join(rows(app))
+        assert "Press Enter to get it again" in "\n".join(rows(app))
         shown.cancel()
 
 

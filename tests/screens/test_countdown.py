@@ -46,7 +46,7 @@ class Line:
 @asynccontextmanager
 async def counting(seconds: float, *, columns: int = 80) -> AsyncIterator[Line]:
     clock = ManualClock()
-    app = Holder(Countdown(Deadline.after(clock, seconds), "Vanishes in {time}"))
+    app = Holder(Countdown(Deadline.after(clock, seconds), "Time left {time}"))
     async with app.run_test(size=(columns, 3)) as pilot:
         yield Line(clock, app, pilot)
 
@@ -67,7 +67,7 @@ async def test_words_say_when_the_time_grows_short() -> None:
             (19, "0:01", SECONDS),
         ]:
             drawn = await line.after(seconds)
-            assert f"Vanishes in {figures}" in drawn
+            assert f"Time left {figures}" in drawn
             assert drawn.rstrip("━─ ").endswith(words or figures)
             assert len(drawn) == 80
 
@@ -98,7 +98,7 @@ async def test_more_time_is_counted_from_the_new_deadline() -> None:
         drawn = await line.after(0)
         assert "1:40" in drawn
         assert bar(drawn) == 1
-        assert "left" not in drawn
+        assert SECONDS not in drawn
         assert not line.app.countdown.has_class("-soon")
         line.app.countdown.extend_to(Deadline.after(line.clock, 400))
         drawn = await line.after(200)

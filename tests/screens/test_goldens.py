@@ -42,7 +42,7 @@ DEVICES = [
     device("[@click=app.quit]x[/]", id="d5", model="", last_seen=datetime(2025, 1, 2, tzinfo=UTC)),
 ]
 
-WARNING = "Another program may see or keep this screen: tmux, sudo."
+WARNING = "Another program may see or save this screen: tmux, sudo."
 # What Debian's Uni2-VGA28x16 has of what we draw; letters of names are what they are.
 FONT = set("█▀▄─│┌┐└┘■●·√×▌▶←→↑↓“”’")
 
@@ -103,7 +103,7 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
     "trouble-limit": lambda _: TroubleScreen(
         PersonLimit(reference="1A2B3C4D", retry_after=1250), CONFIG.organisation, leave="Back to the list", step=4
     ),
-    "working": lambda _: WorkingScreen("Fetching the recovery key", step=4),
+    "working": lambda _: WorkingScreen("Getting the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
 }
 # What is pressed on a screen before it is looked at.

@@ -91,7 +91,7 @@ async def test_somebody_who_copies_a_key_is_not_idle_but_is_when_it_is_gone() ->
         await pass_time(app, pilot, 299)
         assert KEY.decode() in "\n".join(rows(app))
         await pass_time(app, pilot, 1)
-        assert "wiped" in "\n".join(rows(app))
+        assert "no longer shown" in "\n".join(rows(app))
         await pass_time(app, pilot, IDLE - 2)
         assert not isinstance(app.screen, GoodbyeScreen)
         await pass_time(app, pilot, 3)

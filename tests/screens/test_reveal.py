@@ -112,11 +112,11 @@ async def test_in_english_there_is_no_choice_of_words() -> None:
 
 async def test_what_can_be_mistaken_is_said_and_goes_with_the_key() -> None:
     async with shown_reveal(ALIKE) as person:
-        assert "Both in this key: O/0, I/1, S/5, B/8, Z/2, G/6" in person.text
-        assert "Both in this key" not in await person.press("space")
-        assert "Both in this key" in await person.press("space")
+        assert "This key has both: O/0, I/1, S/5, B/8, Z/2, G/6" in person.text
+        assert "This key has both" not in await person.press("space")
+        assert "This key has both" in await person.press("space")
     async with shown_reveal() as person:
-        assert "Not in this key: S, 8, Z, 6. What looks like that is 5, B, 2, G." in person.text
+        assert "Not in this key: S, 8, Z, 6. Read 5, B, 2, G instead." in person.text
 
 
 async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> None:
@@ -127,9 +127,9 @@ async def test_more_time_is_offered_when_it_would_be_more_up_to_the_limit() -> N
         await person.after(100)
         assert "F4 More time" in person.hints
         said = await person.press("f4")
-        assert "Vanishes in 5:00" in said
-        assert "More time was given" in said
-        assert "More time was given" not in await person.after(6)
+        assert "Time left 5:00" in said
+        assert "Time extended" in said
+        assert "Time extended" not in await person.after(6)
         while person.reveal.can_extend:
             await person.press("f4")
             await person.after(100)
@@ -189,6 +189,14 @@ async def test_the_longest_warning_and_all_hints_fit(keys: list[str], masked: bo
         await person.after(10)
         text = await person.press(*keys)
         assert " ".join(LONG_WARNING.split()) in " ".join(text.split())
-        assert "Vanishes in" in text
-        for hint in ("Enter Check copy", "Space Hide", "F2 View", "F4 More time", "F5 What now", "F1 Help", "F10 Lock"):
+        assert "Time left" in text
+        for hint in (
+            "Enter Check copy",
+            "Space Hide",
+            "F2 View",
+            "F4 More time",
+            "F5 What next",
+            "F1 Help",
+            "F10 Lock",
+        ):
             assert hint in person.hints

@@ -29,9 +29,9 @@ async def test_what_stands_on_it(size: tuple[int, int]) -> None:
     first, second = await pages(device(), size)
     for words in ("Astrid's MacBook Pro, MacBook Pro", "C02XK1ABJG5H", "question mark", "three times", "Caps Lock"):
         assert words in first
-    for words in ("keyboard layout", "dashes come by themselves", "capitals", "new password", "Page 1 of 2"):
+    for words in ("keyboard layout", "Dashes appear automatically", "capital letters", "new password", "Page 1 of 2"):
         assert words in first
-    for words in ("macOS Recovery", "Recovery Lock", "28 characters", "keychain", "single sign-on", "key changed"):
+    for words in ("macOS Recovery", "Recovery Lock", "28-character", "keychain", "single sign-on", "change the key"):
         assert words in second
     assert HELPDESK in second
     assert "Page 2 of 2" in second

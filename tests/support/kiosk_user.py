@@ -67,7 +67,7 @@ class KioskUser:
         raise AssertionError(f"never seen: {holds}\n{self.text}")
 
     async def code(self) -> str:
-        await self.until("Enter it only if you are standing here")
+        await self.until("Enter it only if you are at this kiosk")
         line = next(line for line in self.text.splitlines() if re.search(r"  (\w ){6,}\w$", line))
         return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
 

@@ -125,7 +125,7 @@ def _trouble(made: KioskError, *, step: int, leave: str = "Finish") -> KioskScre
 def _ticket(app: ScreenApp) -> Screen[Any]:
     made = error("sign_in_unreachable")
     told = ticket(made, at=app.clock.utc(), kiosk="lobby", device=device(), sign_in="0d8e2f6c")
-    return HelpScreen(told, HELPDESK, title=_("For a ticket"))
+    return HelpScreen(told, HELPDESK, title=_("Ticket details"))
 
 
 def _phone(_app: ScreenApp) -> Screen[Any]:
@@ -187,9 +187,9 @@ SCENES: dict[str, Scene] = {
     "trouble-longest": lambda _app: _trouble(longest(KioskError), step=2),
     "trouble-sign-in": lambda _app: _trouble(longest(SignInError), step=1),
     "trouble-watched": lambda _app: _trouble(TerminalWatched(reference="1A2B3C4D"), step=4, leave="Back to the list"),
-    "working-sign-in": lambda _app: WorkingScreen("Asking for a sign-in code", step=1),
+    "working-sign-in": lambda _app: WorkingScreen("Getting a sign-in code", step=1),
     "working-session": lambda _app: WorkingScreen("Checking your sign-in", step=2),
-    "working-devices": lambda _app: WorkingScreen("Looking for your Macs", step=3),
+    "working-devices": lambda _app: WorkingScreen("Looking up your Macs", step=3),
     "goodbye-visit": lambda app: GoodbyeScreen(Ending.VISIT_OVER, app.deadline(4)),
     "goodbye-locked": lambda app: GoodbyeScreen(Ending.LOCKED, app.deadline(4)),
     "goodbye-finished": lambda app: GoodbyeScreen(Ending.FINISHED, app.deadline(4)),
@@ -206,7 +206,7 @@ def _warned(code: str | None, *kinds: str) -> str:
 
 def still_there() -> str:
     """Return the warning before an unattended visit locks."""
-    return _("Are you still there? This terminal locks in {seconds} s. Any key stays.").format(seconds=15)
+    return _("Are you still there? This terminal locks in {seconds} s. Press any key to stay.").format(seconds=15)
 
 
 @asynccontextmanager

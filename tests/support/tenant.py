@@ -55,7 +55,7 @@ def walk_to_key(kiosk: Terminal) -> str:
 
 def shown_key(kiosk: Terminal) -> str:
     """Wait for a key on the screen and return it."""
-    kiosk.wait_for("Vanishes in")
+    kiosk.wait_for("Time left")
     found = KEY.search(kiosk.text)
     assert found, kiosk.text
     return found[1]

@@ -103,7 +103,7 @@ def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str
     found = KEY.search(shown)
     assert found
     groups = found[1].split("-")
-    hidden = kiosk.until(lambda text: "key is wiped" in text, patience=15)
+    hidden = kiosk.until(lambda text: "key is no longer shown" in text, patience=15)
     assert not [group for group in groups if group in hidden]
     kiosk.press("Enter")
     again = kiosk.until(KEY.search)
@@ -122,9 +122,9 @@ def test_the_phone_can_be_played_in_the_demo_and_esc_walks_back() -> None:
     with terminal("demo") as kiosk:
         kiosk.wait_for(WELCOME)
         kiosk.press(ENTER)
-        kiosk.wait_for("press F9 to play the phone")
+        kiosk.wait_for("press F9 for the simulated phone")
         kiosk.press(F9)
-        kiosk.wait_for("Who signs in?")
+        kiosk.wait_for("Who is signing in?")
         kiosk.press(DOWN)
         kiosk.wait_for("▶ Jonas Brandt")
         kiosk.press(ENTER)
@@ -134,7 +134,7 @@ def test_the_phone_can_be_played_in_the_demo_and_esc_walks_back() -> None:
         kiosk.press(ENTER)
         kiosk.wait_for("Which Mac is locked?")
         kiosk.press(ENTER)
-        kiosk.wait_for("Vanishes in")
+        kiosk.wait_for("Time left")
         key = KEY.search(kiosk.text)
         assert key
         kiosk.press(ESCAPE)

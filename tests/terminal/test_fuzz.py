@@ -19,7 +19,7 @@ from tests.support.terminal import ENTER, ESCAPE, F10, Terminal, dead_end, termi
 from tests.support.time_limit import TimeLimit
 
 WELCOME = "Locked out of your Mac?"
-FAULT = b"ended with a fault"
+FAULT = b"ended in an error"
 MOST_RSS_MIB = 80
 # After a pause this long, the kiosk treats input as keys again, and no longer as the rest of a flood.
 _BREATH_SECONDS = 0.15

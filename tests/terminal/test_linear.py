@@ -19,7 +19,7 @@ from tests.support.linear import BEGIN, shown_key, spelled, walk_to_key
 from tests.support.tenant import Tenant, tenant
 from tests.support.terminal import ENTER, ESCAPE, F1, F10, KIOSK, Terminal, dead_end, terminal, visits
 
-FULL_SCREEN = "F3  Linear"
+FULL_SCREEN = "F3  Text only"
 F3 = "\x1bOR"
 
 
@@ -69,10 +69,10 @@ def test_each_time_is_announced(tmp_path: Path) -> None:
         try:
             walk_to_key(kiosk)
             for seconds in (60, 30, 10):
-                kiosk.wait_for(f"The key vanishes in {seconds} seconds")
-            kiosk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+                kiosk.wait_for(f"Time left: {seconds} seconds")
+            kiosk.wait_for("Time is up and the key is no longer shown. Press Enter to get it again.")
             kiosk.wait_for("Are you still there?")
-            kiosk.wait_for("Nobody pressed a key for a while")
+            kiosk.wait_for("There was no activity for a while")
             assert kiosk.exit_code() == 0
         finally:
             kiosk.child.close(force=True)
@@ -81,7 +81,7 @@ def test_each_time_is_announced(tmp_path: Path) -> None:
 def test_a_whole_visit_is_typed(running: Tenant) -> None:
     with terminal(*running.arguments, "--linear") as kiosk:
         kiosk.wait_for(BEGIN)
-        type_in(kiosk, "help", "your password is never typed here", "lock to lock this")
+        type_in(kiosk, "help", "Never type your password here", "lock to lock this")
         type_in(kiosk, "", "step 1 of 4: Sign in", "devicelogin", "Then enter the code: ", "valid for 5 minutes")
         kiosk.wait_for("Waiting for your sign-in:")
         type_in(kiosk, "spell", f"{code(kiosk)[0]} ", ".")
@@ -96,8 +96,8 @@ def test_a_whole_visit_is_typed(running: Tenant) -> None:
         kiosk.wait_for("2. ", gone=True)
         kiosk.press(ESCAPE)
         kiosk.wait_for("2. NW-AKESSLER-MINI")
-        type_in(kiosk, "nothing like this", "No Mac fits")
-        type_in(kiosk, "1", "Recovery key of NW-AKESSLER-14", "Group 6: ", "The key vanishes in 12 seconds")
+        type_in(kiosk, "nothing like this", "No Mac matches")
+        type_in(kiosk, "1", "Recovery key of NW-AKESSLER-14", "Group 6: ", "Time left: 12 seconds")
         key = shown_key(kiosk)
         type_in(kiosk, "4", f"Group 4: {spelled(key)[3]}")
         assert spelled(key)[2] not in kiosk.text
@@ -105,15 +105,15 @@ def test_a_whole_visit_is_typed(running: Tenant) -> None:
         type_in(kiosk, "hide", "The key is hidden")
         assert not [words for words in spelled(key) if words in kiosk.text]
         type_in(kiosk, "show", "Group 6: ")
-        type_in(kiosk, "more", "The key vanishes in 12 seconds")
-        kiosk.wait_for("The key vanishes in 10 seconds")
-        type_in(kiosk, "dance", "means nothing here")
-        kiosk.wait_for("The time is over: the key is wiped. Press Enter to fetch it again.")
+        type_in(kiosk, "more", "Time left: 12 seconds")
+        kiosk.wait_for("Time left: 10 seconds")
+        type_in(kiosk, "dance", "does nothing here")
+        kiosk.wait_for("Time is up and the key is no longer shown. Press Enter to get it again.")
         assert "Group" not in kiosk.text
         type_in(kiosk, "", "Group 6: ")
         assert shown_key(kiosk) == key
-        type_in(kiosk, "back", "The last one was number 1")
-        type_in(kiosk, "lock", "You are signed out. This terminal is locked.", "Nothing of your visit is kept")
+        type_in(kiosk, "back", "You last chose number 1")
+        type_in(kiosk, "lock", "You are signed out. This terminal is locked.", "Nothing from your visit stays")
         type_in(kiosk, "", BEGIN)
         # Only lines: no colours, and no cursor movement except to the top of an empty page.
         sent = bytes(kiosk.raw).split(b"\x1b[?25h", 1)[1].rsplit(b"Press Enter: ", 1)[0]
@@ -143,8 +143,8 @@ def test_a_key_is_taken_away_when_the_window_changes(running: Tenant) -> None:
 def test_in_a_small_window_the_key_is_read_in_parts(running: Tenant) -> None:
     with terminal(*running.arguments, "--linear", rows=9, columns=64) as kiosk:
         while "begin:" not in kiosk.text:
-            kiosk.wait_for("More follows", "begin:")
-            kiosk.press(ENTER if "More follows" in kiosk.text else "")
+            kiosk.wait_for("There is more", "begin:")
+            kiosk.press(ENTER if "There is more" in kiosk.text else "")
             kiosk.settle(0.2)
         type_in(kiosk, "", "signed in as")
         type_in(kiosk, "", "1. NW-AKESSLER-14")
@@ -166,7 +166,7 @@ def test_somebody_changes_to_lines_and_the_next_visit_is_as_usual(tmp_path: Path
         kiosk.wait_for(BEGIN)
         type_in(kiosk, "", "The sign-in service cannot be reached.", "Reference: ", "Press Enter:")
         kiosk.press(F1)
-        kiosk.wait_for("read them the reference")
+        kiosk.wait_for("read out the reference")
         kiosk.press(F10)
         kiosk.wait_for("This terminal is locked")
         kiosk.press(ENTER)
@@ -206,7 +206,7 @@ def test_an_unattended_visit_warns_and_locks(tmp_path: Path) -> None:
         kiosk.wait_for(BEGIN)
         type_in(kiosk, "", "cannot be reached")
         kiosk.wait_for("Are you still there? This terminal locks in")
-        kiosk.wait_for("Nobody pressed a key for a while")
+        kiosk.wait_for("There was no activity for a while")
         kiosk.wait_for(BEGIN)
 
 

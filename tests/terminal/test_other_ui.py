@@ -58,6 +58,6 @@ def pass_by(kiosk: Terminal, number: int, until: int) -> None:
 def test_a_ui_that_was_left_gives_way_after_five_minutes(kiosk: Terminal) -> None:
     pass_by(kiosk, signal.SIGUSR1, 1299)
     kiosk.press(F1)
-    kiosk.wait_for("your password is never typed here")
+    kiosk.wait_for("Never type your password here")
     kiosk.kill(signal.SIGUSR2)
     assert kiosk.exit_code() == EXIT_OTHER_UI

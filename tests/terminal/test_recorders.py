@@ -69,8 +69,8 @@ def test_masked_one_group_is_shown_at_a_time(running: Tenant, tmp_path: Path) ->
     kiosk = under_script(configured(running, tmp_path, script="mask"))
     walk_to_devices(kiosk)
     kiosk.press(ENTER)
-    kiosk.wait_for("Vanishes in")
-    kiosk.wait_for("Another program may see or keep this screen: script")
+    kiosk.wait_for("Time left")
+    kiosk.wait_for("Another program may see or save this screen: script")
     key = running.sandbox.device("NW-AKESSLER-14").key
     assert key
     for place, group in enumerate(key.split("-")):
@@ -93,7 +93,7 @@ def test_a_multiplexer_is_warned_of(running: Tenant, tmp_path: Path, kind: type[
             kiosk.until_seen(words)
             kiosk.press("Enter")
         text = kiosk.until(KEY.search)
-        assert f"Another program may see or keep this screen: {name}" in text
+        assert f"Another program may see or save this screen: {name}" in text
     finally:
         kiosk.close()
 

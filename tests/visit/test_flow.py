@@ -238,7 +238,7 @@ async def test_nobody_has_a_mac(running: Services) -> None:
         await person.sign_in("Tomás Ó Briain")
         await person.until("Is this you?")
         await person.press("enter")
-        await person.until("There is no Mac registered to you.")
+        await person.until("No Mac is registered to you.")
         await person.press("enter")
         await person.press("escape")
         await person.until("You are signed out")
