@@ -14,16 +14,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from textual.pilot import Pilot
 from textual.strip import Strip
 
 from benchmarks.services import Services, running_services
 from docs.drawing import draw
+from docs.palettes import console_strips
 from kiosk.clock import SystemClock
-from kiosk.config.kiosk import KioskConfig
+from kiosk.config.kiosk import KioskConfig, Look
 from kiosk.config.loading import load
 from kiosk.fullscreen.app import KioskApp
-from kiosk.look.themes import DARK, THEMES
+from kiosk.look.themes import ANSI, DARK, OF_MANY_COLOURS
 from kiosk.models import Ending
 from kiosk.sandbox.phone import Phone
 from kiosk.screens.base import KioskScreen
@@ -74,6 +76,8 @@ SCREENS = {
     "trouble": ("Trouble", "What happened, what to do next, whom to ask, and a reference to quote."),
     "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }
+# Drawn as the Linux console draws them, too.
+ON_CONSOLE = ("welcome", "reveal", "trouble")
 
 
 class _StillClock(SystemClock):
@@ -134,8 +138,19 @@ class _Photographer:
         self._clock.advance(after)
         self._app.tick()
         await self._pilot.pause()
-        (self._folder / f"{name}.svg").write_text(draw(self._app.strips(), description or SCREENS[name][1]))
+        self._picture(name, description or SCREENS[name][1])
         return "\n".join(strip.text for strip in self._app.strips())
+
+    def _picture(self, name: str, description: str) -> None:
+        (self._folder / f"{name}.svg").write_text(draw(self._app.strips(), description))
+
+
+class _ConsolePhotographer(_Photographer):
+    """Draws a few screens in the colours that the Linux console makes of what is written to it."""
+
+    def _picture(self, name: str, description: str) -> None:
+        if name in ON_CONSOLE:
+            (self._folder / f"console-{name}.svg").write_text(draw(console_strips(self._app.strips()), description))
 
 
 async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
@@ -163,7 +178,7 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
 
 async def _look_at_key(me: _Photographer, seen: str) -> None:
     """Draw a key in every theme and view, the check of its copy, and the next steps."""
-    for look in THEMES:
+    for look in OF_MANY_COLOURS:
         await me.draw(f"look-{look}", "Time left", f"The key in the look {look}.")
         await me.press("f8")
     await me.press("f2", "right")
@@ -190,14 +205,23 @@ async def _look_at_key(me: _Photographer, seen: str) -> None:
 
 
 async def draw_visit(services: Services, folder: Path, size: tuple[int, int] = SIZE) -> None:
-    """Run one visit and draw each of its screens."""
-    config, clock = load(services.kiosk_toml, KioskConfig), _StillClock()
+    """Run one visit and draw each of its screens; run one more as on a console."""
+    config = load(services.kiosk_toml, KioskConfig)
+    await _draw_visit(services, _Photographer, config, folder, size)
+    on_console = msgspec.structs.replace(config, look=Look(theme="ansi", type="console"))
+    await _draw_visit(services, _ConsolePhotographer, on_console, folder, size)
+
+
+async def _draw_visit(
+    services: Services, photographer: type[_Photographer], config: KioskConfig, folder: Path, size: tuple[int, int]
+) -> None:
+    clock = _StillClock()
     app = _Kiosk(VisitContext(config=config, clock=clock, terminal="tty1"))
     sign_in_host = config.sign_in.authority.rpartition("/")[0]
     try:
         async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
-            assert app.theme == DARK.name
-            await _visit(_Photographer(app, pilot, clock, folder), app, phone)
+            assert app.theme in {DARK.name, ANSI.name}
+            await _visit(photographer(app, pilot, clock, folder), app, phone)
     finally:
         if app.visit:
             await app.visit.end(Ending.FINISHED)
@@ -230,8 +254,12 @@ def page() -> str:
     parts.append(
         "## Looks\n\nF8 changes the look; `[look] theme` in [kiosk.toml](configuration.md) sets the first one."
     )
-    rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in THEMES]
+    rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in OF_MANY_COLOURS]
     parts.append(f"| | |\n| --- | --- |\n| {rows[0]} | {rows[1]} |\n| {rows[2]} | {rows[3]} |")
+    parts.append(
+        "## On the Linux console\n\nThe look `ansi` in the console's own sixteen colours, with the font of `deploy/`."
+    )
+    parts += [f"![{SCREENS[name][0]}](pictures/console-{name}.svg)" for name in ON_CONSOLE]
     return "\n\n".join(parts) + "\n"
 
 

@@ -76,6 +76,8 @@ class KioskApp(App[None], inherit_bindings=False):
         # Without its watcher, which would compute all styles a second time.
         self.set_reactive(App.theme, themes.first(context.config.look.theme, few_colours=self.few_colours))
         self.stylesheet.set_variables(self.get_css_variables())
+        # What that watcher also does: without it, the terminal's own colours would be replaced by others.
+        self._watch_ansi_color(self.ansi_color)
         self.config = context.config
         self.clock = context.clock
         self._phone = context.phone

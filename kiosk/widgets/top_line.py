@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import _
-from kiosk.look.themes import ANSI, CONTRAST, legible_on
+from kiosk.look.themes import WITHOUT_ACCENT, legible_on
 from kiosk.wording import STEPS
 
 
@@ -49,8 +49,7 @@ class TopLine(Widget):
 
     def _organisation_cells(self, room: int) -> list[Segment]:
         style = self.get_component_rich_style("top-line--name")
-        # An organisation's colour is not one of a console's sixteen, and may not have the highest contrast.
-        if not self._band or self.app.theme in {ANSI.name, CONTRAST.name}:
+        if not self._band or self.app.theme in WITHOUT_ACCENT:
             return [Segment(set_cell_size(self._organisation, room), style)]
         label = f" {self._organisation} "
         label = label if cell_len(label) <= room else set_cell_size(label, room)

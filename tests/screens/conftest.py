@@ -1,4 +1,4 @@
-"""Nothing of one test reaches the next: neither its language nor its garbage."""
+"""Nothing of one test reaches the next, neither its language nor its garbage, and nothing of the terminal around it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from kiosk import i18n
+
+
+@pytest.fixture(autouse=True)
+def _all_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.color import ColorSystem
 from textual.pilot import Pilot
 
+from docs.palettes import on_console, on_xterm, written
 from kiosk.config.kiosk import Look
 from kiosk.errors import DevicePersonal, KeyNotEscrowed, PersonLimit, SignInUnreachable
-from kiosk.look.themes import THEMES
+from kiosk.look.themes import ANSI, ANSI_CONTRAST, CONTRAST, THEMES
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
@@ -106,6 +109,8 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
     "working": lambda _: WorkingScreen("Getting the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),
 }
+# What carries no words: the part of a bar that is used up, and lines.
+NO_WORDS = frozenset("─━▏")
 # What is pressed on a screen before it is looked at.
 KEYS = {
     "reveal-step": ["f2", "right"],
@@ -113,6 +118,11 @@ KEYS = {
     "copy-check": [*"hj4w", *"aaaa", "right", *"mn"],
     "copy-check-right": [*KEY.decode().replace("-", "").lower()],
     "what-now-2": ["right"],
+}
+# More to look at, on top of a screen.
+BESIDES: dict[str, Callable[[ScreenApp], object]] = {
+    "devices, warned": lambda app: app._shown_screen().warn("Are you still there?"),  # type: ignore[union-attr]
+    "devices, help": lambda app: app.action_explain(),
 }
 SIZES = [(80, 24), (120, 40), (60, 20)]
 
@@ -127,18 +137,20 @@ async def test_screen(name: str, size: tuple[int, int], request: pytest.FixtureR
 
 
 async def test_looks(request: pytest.FixtureRequest) -> None:
-    """The styles of each look; what the words are is the same in all of them."""
+    """The styles of each look, and that all can be read on real palettes; the words are the same in all of them."""
     app = stage(theme="dark")
     size = SIZES[0]
     found: dict[str, list[str]] = {look: [] for look in THEMES}
     async with app.run_test(size=size) as pilot:
-        for name in SCREENS:
-            words = (GOLDENS / f"{name}-{size[0]}x{size[1]}.txt").read_text()
+        for name in (*SCREENS, *BESIDES):
+            golden = GOLDENS / f"{name}-{size[0]}x{size[1]}.txt"
             async with seen(app, name, pilot):
+                words = golden.read_text() if name in SCREENS else "\n".join(rows(app)) + "\n"
                 for look, lines in found.items():
                     app.theme = look
                     await pilot.pause()
                     assert "\n".join(rows(app)) + "\n" == words, (name, look)
+                    assert not list(illegible(app)), (name, look)
                     lines += [name, *styles(app), ""]
     for look, lines in found.items():
         compare("\n".join(lines), GOLDENS / "looks" / f"{look}-{size[0]}x{size[1]}.txt", request)
@@ -173,12 +185,25 @@ def stage(**look: Any) -> ScreenApp:
 @asynccontextmanager
 async def seen(app: ScreenApp, name: str, pilot: Pilot[None]) -> AsyncIterator[None]:
     """A screen of the table, as long as the block lasts."""
-    shown = await app.put(SCREENS[name](app), pilot)
+    shown = await app.put(SCREENS[name.partition(",")[0]](app), pilot)
     await pilot.press(*KEYS.get(name, []))
     app.tick()
+    BESIDES.get(name, id)(app)
     await pilot.pause()
     yield
     shown.cancel()
+
+
+def illegible(app: ScreenApp) -> Iterator[tuple[str, float]]:
+    """What has too little contrast where this look is drawn, by the sequences that are written to such a terminal."""
+    of_sixteen = app.theme in {ANSI.name, ANSI_CONTRAST.name}
+    terminals = (on_console, on_xterm) if of_sixteen else (on_xterm,)
+    least = 7.0 if app.theme in {CONTRAST.name, ANSI_CONTRAST.name} else 4.5
+    colours = ColorSystem.STANDARD if of_sixteen else ColorSystem.TRUECOLOR
+    for text, style, _ in itertools.chain.from_iterable(app.screen._compositor.render_strips()):
+        if set(text.strip()) - NO_WORDS:
+            sgr = written(style, colours)
+            yield from ((text, found) for terminal in terminals if (found := terminal(sgr)) < least)
 
 
 def styles(app: ScreenApp) -> Iterator[str]:
