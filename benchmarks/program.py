@@ -22,6 +22,8 @@ ROWS, COLUMNS = 24, 80
 _PATIENCE_SECONDS = 30
 _STOP_SECONDS = 10
 _READ_BYTES = 65_536
+# The kiosk asks where the cursor is after a character, as any terminal can tell.
+_WHERE, _SECOND_COLUMN = b"\x1b[6n", b"\x1b[1;2R"
 
 ENTER, SPACE, BACKSPACE, ESCAPE, DOWN, F1, F10 = b"\r", b" ", b"\x7f", b"\x1b", b"\x1b[B", b"\x1bOP", b"\x1b[21~"
 
@@ -103,7 +105,10 @@ class Program:
         if not select.select([self._terminal], [], [], seconds)[0]:
             return True
         try:
-            self._output += os.read(self._terminal, _READ_BYTES)
+            output = os.read(self._terminal, _READ_BYTES)
+            self._output += output
+            if _WHERE in output:
+                os.write(self._terminal, _SECOND_COLUMN)
         except OSError:
             return False
         return True

@@ -15,6 +15,7 @@ from kiosk import i18n
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.fullscreen import textual_stubs
+from kiosk.look.drawable import AUTO, Drawable
 from kiosk.models import Ending
 from kiosk.net.tls import tls_context
 from kiosk.process import preload
@@ -22,6 +23,7 @@ from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
 from kiosk.process.hardening import lock_memory
 from kiosk.process.logging import log_loop_error, to_syslog
 from kiosk.supervisor import Supervisor
+from kiosk.terminal import asking
 from kiosk.terminal.recorders import find_recorders
 from kiosk.terminal.terminal import NotATerminal, Terminal
 from kiosk.visit.context import VisitContext, VisitStart
@@ -65,6 +67,10 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
     i18n.use(config.look.language)
     once = config.visit.after == "exit"
     name = _terminal_name(terminal)
+    drawable, typed = Drawable(), b""
+    if config.look.type == AUTO and not linear:
+        # Not in linear mode: a screen reader would speak the question.
+        drawable, typed = asking.ask(SystemClock())
 
     def visit(start: VisitStart) -> int:
         app = _app(linear=start.linear)
@@ -73,6 +79,7 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
             config=config,
             clock=SystemClock(),
             terminal=name,
+            drawable=drawable,
             find_recorders=partial(find_recorders, config.recorders, terminal.name),
             phone=phone() if phone else None,
             note=note,
@@ -86,7 +93,7 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
 
         tell_lost(config.broker, name, release_ids, how)
 
-    return Supervisor(terminal, visit, lost, once=once, linear=linear).run()
+    return Supervisor(terminal, visit, lost, once=once, linear=linear, typed=typed).run()
 
 
 def _app(*, linear: bool) -> Callable[[VisitContext], VisitApp]:

@@ -61,16 +61,19 @@ class Supervisor:
         *,
         once: bool,
         linear: bool,
+        typed: bytes = b"",
     ) -> None:
         """``visit`` runs in the child and returns its exit code. ``lost`` reports reveals left open to the broker.
 
-        ``once`` ends the program after one visit, as over SSH. ``linear`` makes linear mode the default UI.
+        ``once`` ends the program after one visit, as over SSH. ``linear`` makes linear mode the default UI. ``typed``
+        was typed already, for the first visit.
         """
         self._terminal = terminal
         self._visit = visit
         self._lost = lost
         self._once = once
         self._linear = linear
+        self._typed = typed
         self._first_frame = FirstFrame()
         self._child = 0
         self._caretaker: Caretaker | None = None
@@ -92,10 +95,12 @@ class Supervisor:
                 failed=failed,
                 disturbed=disturbed,
                 linear=self._linear is not other_ui,
+                typed=self._typed,
                 open_reveals=open_reveals,
                 first_frame=self._first_frame,
             )
             code = self._one_visit(start)
+            self._typed = b""
             self._terminal.reset()
             if self._caretaker:
                 self._caretaker.dismiss()

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import select
 import sys
-import termios
-import time
-import tty
 
 from kiosk.checks.result import Finding, NotChecked, failed, passed, together, warning
 from kiosk.checks.side import Side
+from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig, Policy
+from kiosk.terminal.asking import ask
 from kiosk.terminal.recorders import find_recorders
 
 _COLUMNS, _LINES = 80, 24
 _FEWEST_COLOURS = 8
 _ANSWER_SECONDS = 1.0
-# Three bytes, one cell: without UTF-8 a terminal draws three cells. QR codes are drawn with it.
-_HALF_BLOCK = "\N{UPPER HALF BLOCK}"
-_POSITION = re.compile(rb"\x1b\[(\d+);(\d+)R")
 
 
 def terminal(side: Side[KioskConfig]) -> Finding:
@@ -44,14 +37,22 @@ def terminal(side: Side[KioskConfig]) -> Finding:
         findings.append(warning(f'the kind of terminal "{kind}" is not known here', "set TERM to the real kind"))
     elif colours < _FEWEST_COLOURS:
         findings.append(warning(f"no colours (TERM={kind})", "set TERM to a terminal with colours, if it has them"))
-    column = _column_after(_HALF_BLOCK)
-    if column is None:
+    sys.stdout.flush()
+    drawable, _ = ask(SystemClock(), _ANSWER_SECONDS)
+    if drawable.utf8 is None:
         findings.append(
             failed("the terminal does not say where its cursor is", "use a terminal that understands VT100 sequences")
         )
-    elif column != len(_HALF_BLOCK) + 1:
+    elif not drawable.utf8:
         findings.append(
             failed("the terminal does not read UTF-8", "switch it to UTF-8 (the Linux console: unicode_start)")
+        )
+    if drawable.font is not None and not drawable.font_has_half_blocks:
+        findings.append(
+            warning(
+                "the console's font has no half blocks, so no QR code is shown",
+                "set the font of deploy/console/console-setup (/etc/default/console-setup)",
+            )
         )
     known = f"{colours} colours" if os.environ.get("COLORTERM") != "truecolor" else "all colours"
     return together(findings, f"{name}: {columns}x{lines}, {known}, UTF-8")
@@ -89,31 +90,3 @@ def _colours(kind: str) -> int | None:
     except curses.error:
         return None
     return max(curses.tigetnum("colors"), 0)
-
-
-def _column_after(words: str) -> int | None:
-    """Return the column of the cursor after ``words`` at the start of a line, and clear the line again."""
-    before = termios.tcgetattr(0)
-    sys.stdout.flush()
-    try:
-        tty.setcbreak(0, termios.TCSAFLUSH)
-        os.write(1, f"\r{words}\x1b[6n".encode())
-        return _answer()
-    except (OSError, termios.error):
-        return None
-    finally:
-        with contextlib.suppress(OSError, termios.error):
-            os.write(1, b"\r\x1b[K")
-            termios.tcsetattr(0, termios.TCSAFLUSH, before)
-
-
-def _answer() -> int | None:
-    answer = b""
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        if not select.select([0], [], [], left)[0]:
-            break
-        answer += os.read(0, 64)
-        if found := _POSITION.search(answer):
-            return int(found[2])
-    return None

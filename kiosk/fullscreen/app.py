@@ -85,8 +85,9 @@ class KioskApp(App[None], inherit_bindings=False):
         self._start = context.start
         self.guard = VisitGuard(context, began=self._begin_ticking, over=self._over)
         self._changing = asyncio.Lock()
-        self.charset = charset.choose(self.config.look.type, os.environ.get("TERM", ""))
-        self._substitutes = charset.Substitutes(self.charset)
+        self.charset = charset.choose(self.config.look.type, os.environ.get("TERM", ""), context.drawable)
+        self._substitutes = charset.Substitutes(self.charset, context.drawable)
+        self.typed = context.start.typed
         self._ticking: Timer | None = None
         self._user_code = ""
         self._ui = FullScreenUI(self, context, ticket=self.guard.ticket, repeats=self.guard.repeats)

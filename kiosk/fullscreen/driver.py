@@ -32,6 +32,8 @@ class DriverHost(Protocol):
     """What the driver needs of its app."""
 
     clock: Clock
+    # What was typed before the driver began to read.
+    typed: bytes
 
     def terminal_lost(self) -> None:
         """Wipe and end: the terminal has gone away. Called from the input thread."""
@@ -97,6 +99,8 @@ class KioskDriver(LinuxDriver):
         accepts no more than a person types, and ends at end of file instead of spinning (textual PR #6690).
         """
         keyboard = Keyboard(self._host.clock, lambda: self._sent - self._handled)
+        for event in keyboard.typed(self._host.typed):
+            self.process_message(event)
         poll = select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():

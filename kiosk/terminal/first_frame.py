@@ -9,6 +9,8 @@ import contextlib
 import os
 import termios
 
+from kiosk.terminal.terminal import accept_keys
+
 _OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 
 
@@ -36,7 +38,7 @@ class FirstFrame:
         size, frame = self._kept()
         with contextlib.suppress(OSError, termios.error):
             if frame and tuple(os.get_terminal_size(2)) == size:
-                _accept_keys()
+                accept_keys()
                 os.write(2, frame)
 
     def _kept(self) -> tuple[tuple[int, int], bytes]:
@@ -45,11 +47,3 @@ class FirstFrame:
         head, _, frame = os.pread(self._memory, os.fstat(self._memory).st_size, 0).partition(b"\n")
         columns, rows = map(int, head.split() or (0, 0))
         return (columns, rows), frame
-
-
-def _accept_keys() -> None:
-    """Set the terminal as Textual does a moment later: no echo, no signals, and Enter as typed."""
-    settings = termios.tcgetattr(0)
-    settings[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
-    settings[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
-    termios.tcsetattr(0, termios.TCSANOW, settings)

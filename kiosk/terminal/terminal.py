@@ -39,6 +39,14 @@ def window_size(descriptor: int) -> tuple[int, int]:
     return min(columns, _LARGEST_SIZE), min(rows, _LARGEST_SIZE)
 
 
+def accept_keys() -> None:
+    """Set the terminal as Textual does later: no echo, no signals, and Enter as typed. Raises termios.error."""
+    settings = termios.tcgetattr(0)
+    settings[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+    settings[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    termios.tcsetattr(0, termios.TCSANOW, settings)
+
+
 class NotATerminal(Exception):
     """Standard input, output and error are not the same terminal."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kiosk.clock import Clock
 from kiosk.config.kiosk import KioskConfig
+from kiosk.look.drawable import Drawable
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.demo_phone import DemoPhone
@@ -25,6 +26,8 @@ class VisitStart:
     disturbed: bool = False
     # Whether this visit is shown as plain lines.
     linear: bool = False
+    # What was typed before the visit, on the full screen.
+    typed: bytes = b""
     open_reveals: OpenReveals | None = None
     first_frame: FirstFrame | None = None
 
@@ -37,6 +40,7 @@ class VisitContext:
     clock: Clock
     # Names this terminal in the broker's record.
     terminal: str = ""
+    drawable: Drawable = field(default_factory=Drawable)
     find_recorders: Callable[[], Recorders] = Recorders
     # Only in the demo.
     phone: DemoPhone | None = None

@@ -5,27 +5,23 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.terminal import KIOSK, Terminal, dead_end
 from tests.support.time_limit import TimeLimit
 
-_ASKED = b"\x1b[6n"
 
-
-def said(path: Path, *, answer: bool = True, shift: int = 0, under: tuple[str, ...] = (), **options: object) -> str:
-    """All that the check says on a terminal, which answers where its cursor is, or ``shift`` columns beside it."""
+def said(path: Path, *, under: tuple[str, ...] = (), **options: Any) -> str:
+    """All that the check says on a terminal."""
     command = [*KIOSK, "check", "--config", str(path)]
     if under:
         command = [*under, shlex.join(command), "/dev/null"]
-    kiosk = Terminal(command, **options)  # type: ignore[arg-type]
-    answered = 0
+    kiosk = Terminal(command, **options)
     limit = TimeLimit(30)
     while kiosk.read() and not limit.passed():
-        if answer and kiosk.raw.count(_ASKED) > answered:
-            answered += 1
-            kiosk.press(f"\x1b[{kiosk.screen.cursor.y + 1};{kiosk.screen.cursor.x + 1 + shift}R")
+        pass
     kiosk.child.close(force=True)
     return " ".join(kiosk.raw.decode().split())
 
@@ -35,7 +31,7 @@ def test_a_good_one(tmp_path: Path) -> None:
     assert "pass terminal" in words
     assert "100x60, 256 colours, UTF-8" in words
     # What was written to try it is gone again.
-    assert words.count("▀") == 1
+    assert words.count("é") == 1
     assert "\x1b[K" in words
 
 
@@ -46,13 +42,13 @@ def test_one_that_is_too_small(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_read_utf_8(tmp_path: Path) -> None:
-    words = said(dead_end(tmp_path), shift=2)
+    words = said(dead_end(tmp_path), utf8=False)
     assert "FAIL terminal the terminal does not read UTF-8" in words
     assert "unicode_start" in words
 
 
 def test_one_that_does_not_answer(tmp_path: Path) -> None:
-    words = said(dead_end(tmp_path), answer=False, env={"TERM": "dumb"})
+    words = said(dead_end(tmp_path), answers=False, env={"TERM": "dumb"})
     assert "FAIL terminal" in words
     assert "does not say where its cursor is" in words
     assert "no colours (TERM=dumb)" in words

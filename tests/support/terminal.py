@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,33 @@ KIOSK = [sys.executable, "-P", "-s", "-m", "kiosk"]
 PATIENCE_SECONDS = 30.0
 
 
+class _Answering(pyte.Screen):
+    def __init__(self, columns: int, rows: int, answer: Callable[[str], None]) -> None:
+        super().__init__(columns, rows)
+        self._answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        self._answer(data)
+
+
 class Terminal:
     """A program on a pty, with its output drawn by a terminal emulator."""
 
-    def __init__(self, command: Sequence[str], *, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None):
-        self.screen = pyte.Screen(columns, rows)
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 80,
+        rows: int = 24,
+        env: dict[str, str] | None = None,
+        utf8: bool = True,
+        answers: bool = True,
+    ):
+        """``utf8`` or Latin-1; ``answers`` says where the cursor is when it is asked."""
+        self.screen: pyte.Screen = _Answering(columns, rows, self.press) if answers else pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        if not utf8:
+            self._stream.select_other_charset("@")
         self.raw = bytearray()
         self._text = ""
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
