@@ -173,7 +173,7 @@ async def test_linux_console(size: tuple[int, int], request: pytest.FixtureReque
 async def test_plain_ascii() -> None:
     app = stage(theme="ansi", type="ascii")
     async with app.run_test(size=(80, 24)) as pilot:
-        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-hidden", "copy-check", "what-now"):
+        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-spelled", "copy-check", "what-now"):
             async with seen(app, name, pilot):
                 assert "\n".join(rows(app)).isascii(), name
 
