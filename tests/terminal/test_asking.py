@@ -64,7 +64,7 @@ def test_a_terminal_that_is_not_utf_8_gets_the_plain_form_and_no_byte_of_another
             kiosk.read()
         kiosk.press(F1)
         kiosk.press("\x1b[1;3R")
-        kiosk.wait_for("your password is never typed here")
+        kiosk.wait_for("Never type your password here")
         kiosk.press(ESCAPE)
         kiosk.wait_for(WELCOME)
         question, _, drawn = kiosk.raw.partition(POSITION)
