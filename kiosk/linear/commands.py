@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import Enum
 
-from kiosk.i18n import N_, _
+from kiosk.i18n import N_, _, language
 
 
 class Command(Enum):
@@ -47,12 +48,31 @@ BY_KEY = {
 }
 
 
+# Further words for a command, by language.
+_ALIASES = {"fi": {"joo": Command.YES}}
+# Letters that are no base letter with a mark to Unicode; casefold has made ss of the German one.
+_BASE_LETTERS = str.maketrans({"ł": "l", "ø": "o", "æ": "ae"})
+# How letters are written at a keyboard that lacks them, where it is not the base letter.
+_TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+
+
 def find(typed: str) -> Command | None:
-    """Return the command that was typed, or None."""
-    wanted = typed.strip().casefold()
+    """Return the command that was typed, or None. Accents, and letters that the keyboard may lack, do not matter."""
+    wanted = folded(typed)
     if wanted == "?":
         return Command.HELP
-    for command in Command:
-        if wanted in {command.value, command.word.casefold()}:
-            return command
-    return None
+    if alias := _ALIASES.get(language(), {}).get(wanted):
+        return alias
+    return next((command for command in Command if wanted in {command.value, *spellings(command.word)}), None)
+
+
+def folded(text: str) -> str:
+    """Return a text in small base letters, without blanks around it."""
+    letters = unicodedata.normalize("NFKD", text.strip().casefold().translate(_BASE_LETTERS))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def spellings(word: str) -> set[str]:
+    """Return how a word can be typed, folded: in base letters, or as "zurueck" for "zurück"."""
+    whole = unicodedata.normalize("NFC", word.casefold())
+    return {folded(whole), folded(whole.translate(_TWO_LETTERS))}

@@ -32,13 +32,14 @@ _WORDS: Final = {
     ),
     # DIN 5009:2022, the standard in force for business and administration. It replaced the postal table of first names
     # (Anton, Berta, Cäsar), which many still know by heart; the letters are shown beside the words anyway.
+    # Zwo is what is said on the telephone, as zwei sounds like drei.
     "de": (
         (
             "Aachen Berlin Chemnitz Düsseldorf Essen Frankfurt Goslar Hamburg Ingelheim Jena Köln Leipzig München"
             " Nürnberg Offenbach Potsdam Quickborn Rostock Salzwedel Tübingen Unna Völklingen Wuppertal Xanten"
             " Ypsilon Zwickau"
         ),
-        "null eins zwei drei vier fünf sechs sieben acht neun",
+        "null eins zwo drei vier fünf sechs sieben acht neun",
     ),
     # What Spanish telephone operators use; there is no standard.
     "es": (
@@ -93,7 +94,7 @@ _WORDS: Final = {
     "pl": (
         (
             "Adam Barbara Celina Dorota Ewa Franciszek Grażyna Henryk Irena Jadwiga Karol Leon Maria Natalia Olga"
-            " Paweł Quebec Roman Stanisław Tadeusz Urszula Violetta Wacław Xymena Ypsilon Zygmunt"
+            " Paweł Quebec Roman Stanisław Tadeusz Urszula Violetta Wacław Xymena Ypsylon Zygmunt"
         ),
         "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć",
     ),
