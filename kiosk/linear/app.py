@@ -10,11 +10,12 @@ import threading
 from collections.abc import Coroutine
 
 from kiosk import i18n
-from kiosk.clock import Deadline
 from kiosk.i18n import _
 from kiosk.linear.keys import BLUR
 from kiosk.linear.page import Page
+from kiosk.linear.speech import Speech
 from kiosk.linear.talk import Step, StepOver, Talk
+from kiosk.linear.times import Limit, spoken
 from kiosk.linear.tty import Tty
 from kiosk.linear.ui import LinearUI
 from kiosk.models import Ending
@@ -23,11 +24,13 @@ from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT
 from kiosk.process.logging import log_loop_error
 from kiosk.visit.context import VisitContext
 from kiosk.visit.flow import Flow, VisitOver
-from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
+from kiosk.visit.guard import TICK_SECONDS, VisitGuard
 from kiosk.wording import goodbye
 
 # Standard input and output: the terminal.
 _INPUT, _OUTPUT = 0, 1
+# The goodbye stays this long after it was spoken: braille is read at about half the speed of speech.
+_GOODBYE_SECONDS = 15
 
 
 class LinearKiosk:
@@ -39,12 +42,15 @@ class LinearKiosk:
         self._start = context.start
         self.guard = VisitGuard(context, began=self._begin_ticking, over=self._over)
         self._tty = Tty(_INPUT, pressed=self._pressed, lost=self._terminal_lost)
-        self._page = Page(_OUTPUT, self._tty.size)
-        self._talk = Talk(self._page, helpdesk=context.config.organisation.helpdesk, lock=self._lock)
+        self._speech = Speech(context.clock)
+        self._page = Page(_OUTPUT, self._tty.size, self._speech)
+        helpdesk = context.config.organisation.helpdesk
+        self._talk = Talk(self._page, helpdesk=helpdesk, lock=self._lock, more=self._more)
         self._ui = LinearUI(
             self._talk,
             context,
             ticket=self.guard.ticket,
+            visit_left=self.guard.left,
             other_ui=lambda: self.leave_now(EXIT_OTHER_UI),
             end_demo=(lambda: self.leave_now(EXIT_ENOUGH)) if context.note else None,
         )
@@ -83,7 +89,9 @@ class LinearKiosk:
 
     def tick(self) -> None:
         """Check every deadline against the clock."""
-        left = self.guard.tick(idle_counts=self._talk.step.idle_counts())
+        # The warning is spoken as well, but must not put off what it warns of.
+        listening = self._speech.left() > 0 and not self._warned
+        left = self.guard.tick(idle_counts=self._talk.step.idle_counts() and not listening)
         self._talk.step.tick()
         if left is not None and not self._warned:
             still_there = _("Are you still there? This terminal locks in {seconds} s. Press any key to stay.")
@@ -130,6 +138,14 @@ class LinearKiosk:
         if self.guard.visit:
             self.guard.end(Ending.LOCKED)
 
+    def _more(self) -> bool:
+        """Say how long the kiosk waits for the next key. Returns False where it waits without a limit."""
+        if not self.guard.visit or not self._talk.step.idle_counts():
+            return False
+        words = _("This terminal locks when nobody presses a key for {time}.")
+        self._talk.say(words.format(time=spoken(min(self.guard.config.visit.idle_seconds, self.guard.left()))))
+        return True
+
     def _over(self, how: Ending) -> None:
         self._talk.stop()
         self._clean()
@@ -138,8 +154,14 @@ class LinearKiosk:
         self._ending = asyncio.ensure_future(self._guarded(self._say_goodbye(how)))
 
     async def _say_goodbye(self, how: Ending) -> None:
-        talk, deadline = self._talk, Deadline.after(self._clock, GOODBYE_SECONDS)
-        talk.begin(Step(tick=lambda: talk.end_step() if deadline.passed() else None))
+        talk, limit = self._talk, Limit(self._clock, self._speech, _GOODBYE_SECONDS)
+
+        def asked() -> None:
+            limit.restart()
+            self.guard.goodbye_seconds = limit.left()
+
+        self._speech.hush()
+        talk.begin(Step(asked=asked, tick=lambda: None if limit.left() else talk.end_step()))
         talk.say(f"{_('You are signed out')}. {goodbye(how)}")
         talk.say(
             _(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiosk.linear.keys import BACKSPACE
 from kiosk.linear.page import Page
+from kiosk.linear.speech import seconds
 from kiosk.text import cell_width
 
 
@@ -29,6 +30,7 @@ class Entry:
         if self._page.room < self.height:
             self._page.turn()
         whole, self._column = self._prompt + self.text, 0
+        self._page.speech.add(seconds(whole))
         if cell_width(whole) <= self._page.columns:
             self._page.write(whole)
             self._column = cell_width(whole)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from kiosk.terminal.terminal import OVERPRINT_AND_ERASE
+from kiosk.linear.speech import Speech, seconds
 from kiosk.text import cell_width
 
 # Focus reports on; the alternate screen where there is one; no colours, a visible cursor. No automatic wrapping: a
@@ -18,6 +18,9 @@ from kiosk.text import cell_width
 BEGIN: Final = "\x1b[?1004h\x1b[?1049h\x1b[m\x1b[?25h\x1b[?7l"
 _HOME = "\x1b[H"
 _ERASE_LINE = "\x1b[2K"
+# Origin mode, margins and attributes off: the lines that follow are those of the screen.
+_WHOLE_SCREEN = "\x1b[?6l\x1b[r\x1b[m"
+_ERASE_SCREEN = "\x1b[2J"
 _NEWLINE = "\r\n"
 _SECRET_BYTES = 4096
 
@@ -28,10 +31,11 @@ Word = Sequence[str]
 class Page:
     """Writes lines and counts the rows that they use."""
 
-    def __init__(self, output: int, size: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, output: int, size: Callable[[], tuple[int, int]], speech: Speech) -> None:
         """``output`` is the terminal's descriptor; ``size`` returns its columns and rows."""
         self._output = output
         self._size = size
+        self.speech = speech
         self._used = 0
         # Whether the page is empty.
         self.fresh = True
@@ -70,17 +74,19 @@ class Page:
             self._erase()
 
     def wipe(self) -> None:
-        """Overprint every cell, then erase: erasing alone moves the text into the history of some terminals."""
-        self._start(OVERPRINT_AND_ERASE)
-        self.holds_secret = False
+        """Erase a secret, in whatever state the terminal is.
+
+        Nothing is printed over it, as on the full screen: screen readers say what is printed.
+        """
+        self.write(_WHOLE_SCREEN)
+        self._erase()
+        self.write(_ERASE_SCREEN)
+        self.fresh, self.holds_secret = True, False
 
     def _erase(self) -> None:
         # Line by line: GNU screen and others move a screen that is erased at once into the history.
         lines = [_ERASE_LINE] * (self.rows + 1)
-        self._start(_HOME + _NEWLINE.join(lines) + _HOME)
-
-    def _start(self, sequence: str) -> None:
-        self.write(sequence)
+        self.write(_HOME + _NEWLINE.join(lines) + _HOME)
         self._used, self.fresh = 0, True
 
     def resized(self) -> None:
@@ -91,6 +97,7 @@ class Page:
 
     def line(self, text: str = "") -> None:
         """Write a text, wrapped between words."""
+        self.speech.add(seconds(text))
         for row in self._wrapped(text):
             if self.room < 1:
                 self.turn()
@@ -108,7 +115,7 @@ class Page:
     def secret(self, lines: Iterable[Iterable[Word]]) -> None:
         """Write lines without keeping a copy, not even as one string: they go through a buffer that is zeroed.
 
-        The caller makes sure that there is room for them.
+        The caller makes sure that there is room for them, and notes how long they take to be spoken.
         """
         # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first page.
         from kiosk.secret import zero

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from kiosk.i18n import _, language
 from kiosk.linear.page import Page, Word
+from kiosk.linear.speech import CHARACTER_SECONDS, WORD_SECONDS
 from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS, position
-from kiosk.recovery_key.spelling import alphabet
+from kiosk.recovery_key.spelling import Alphabet, alphabet
 
 if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
@@ -32,7 +33,10 @@ class Reading:
 
     def whole(self, heading: str, *, spelled: bool) -> bool:
         """Show the whole key on an empty page. Returns False if it does not fit or must not be shown at once."""
-        return not self._masked and self._put(heading, range(GROUPS) if self.usual else [0], spelled=spelled)
+        if self._masked:
+            self.hide()
+            return False
+        return self._put(heading, range(GROUPS) if self.usual else [0], spelled=spelled)
 
     def group(self, number: int, heading: str) -> bool:
         """Show one group, spelled, on an empty page. ``number`` counts from 1. Returns False if it does not fit."""
@@ -65,6 +69,8 @@ class Reading:
         if page.height(heading) + rows + _SPARE_ROWS <= page.rows:
             page.line(heading)
         page.secret(self._lines(key, groups, spelled=spelled))
+        characters = GROUP_LENGTH * len(groups) if self.usual else len(key)
+        page.speech.add(characters * (CHARACTER_SECONDS + (WORD_SECONDS if spelled else 0)))
         return True
 
     def _lines(self, key: SecretBuffer, groups: Sequence[int], *, spelled: bool) -> Iterator[Iterator[Word]]:
@@ -78,6 +84,18 @@ class Reading:
                 yield (word,)
         for place in places:
             character = chr(key[place])
-            yield (character,)
-            if spelled:
-                yield (self._alphabet.word(character), "." if place == places[-1] else ",")
+            *before, last = spelled_out(self._alphabet, character) if spelled else [(character,)]
+            yield from before
+            # Without a comma after it, a synthesiser says A as an article. In a key of unusual form it could be part of
+            # the key.
+            end = "." if place == places[-1] else ","
+            yield (*last, end) if spelled or self.usual else last
+
+
+def spelled_out(words: Alphabet, character: str) -> list[Word]:
+    """Return what is written for a character in spelling words: the letter and its word, or the word of a digit.
+
+    A digit beside its word would be heard twice, and nobody could tell 8 from 88.
+    """
+    word = words.word(character)
+    return [(character, ":"), (word,)] if character.isalpha() else [(word,)]

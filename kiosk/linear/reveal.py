@@ -7,9 +7,10 @@ from collections.abc import Callable
 from kiosk.i18n import _
 from kiosk.linear.commands import Command, find
 from kiosk.linear.reading import Reading
+from kiosk.linear.speech import seconds
 from kiosk.linear.talk import Step, Talk
 from kiosk.linear.texts import REVEAL_HELP
-from kiosk.linear.times import MARKS, Announcer, spoken
+from kiosk.linear.times import MARKS, Announcer, no_more_time, spoken
 from kiosk.models import Ending
 from kiosk.recovery_key.format import GROUPS
 from kiosk.recovery_key.look_alikes import look_alikes, sentences
@@ -21,6 +22,10 @@ from kiosk.wording import name, serial
 _ROWS_TO_COME = 2 + 2 * len(MARKS)
 
 
+def _question() -> str:
+    return _("Your choice: ")
+
+
 class RevealStep:
     """Shows one reveal until the person goes back or on."""
 
@@ -30,7 +35,8 @@ class RevealStep:
         self._reveal = reveal
         self._warning = warning
         self._reading = Reading(reveal, talk.page, masked=masked)
-        self._announcer = Announcer(lambda: reveal.deadline.left())
+        self._speech = talk.page.speech
+        self._announcer = Announcer(lambda: reveal.deadline.left(), self._speech)
         self._said_over = False
         device = reveal.device
         title = _("Recovery key of {name}").format(name=name(device))
@@ -41,7 +47,7 @@ class RevealStep:
         """Run until the person goes back, on, or fetches the key again after its time is over."""
         talk, reveal = self._talk, self._reveal
         # Somebody who copies 24 characters presses no key.
-        talk.begin(Step(REVEAL_HELP, lambda: not reveal.visible, self.follow))
+        talk.begin(Step(REVEAL_HELP, lambda: not reveal.visible, self.follow, more=self._more))
         # The time may have run out during the copy check or the card.
         reveal.tick()
         if reveal.over:
@@ -51,8 +57,8 @@ class RevealStep:
             self._read(spelled=False)
         try:
             while True:
-                typed = await talk.ask(_("Your choice: "))
-                self.follow()
+                typed = await talk.ask(_question())
+                self._heard()
                 if typed is None:
                     reveal.finish(Ending.HIDDEN)
                     return AfterReveal.BACK
@@ -79,15 +85,15 @@ class RevealStep:
         reveal = self._reveal
         reveal.tick()
         gone = self._reading.follow()
-        mark = self._announcer.due()
+        left = self._announcer.due()
         if reveal.over:
             if not self._said_over:
                 self._said_over = True
                 self._say_over()
         elif gone:
             self._say_hidden()
-        elif mark and reveal.visible:
-            self._say_time(mark)
+        elif left and reveal.visible:
+            self._say_time()
 
     def _obey(self, typed: str) -> None:
         if typed.isdecimal() and self._reading.usual:
@@ -98,7 +104,6 @@ class RevealStep:
             Command.REPEAT: lambda: self._read(spelled=False),
             Command.SPELL: lambda: self._read(spelled=True),
             Command.HIDE: self._hide,
-            Command.MORE: self._more,
             Command.TIME: self._say_state,
         }
         if typed:
@@ -116,20 +121,32 @@ class RevealStep:
 
     def _read(self, *, spelled: bool) -> None:
         if self._reading.whole(self._heading, spelled=spelled):
-            self._add_below(self._vanishes(), self._advice(), self._warning, self._ways_on())
-            if not spelled:
-                self._add_below(*self._look_alikes(), spare=_ROWS_TO_COME)
+            advice = [self._advice(), self._warning, self._ways_on()]
+            look_alikes = [] if spelled else self._look_alikes()
+            self._speak(*advice, *look_alikes)
+            self._add_below(self._vanishes(), *advice)
+            self._add_below(*look_alikes, spare=_ROWS_TO_COME)
             return
         self._talk.page.turn()
         in_parts = _("Type a number from 1 to {count} to read one group at a time.").format(count=GROUPS)
         for text in (self._heading, in_parts if self._reading.usual else self._too_small(), self._warning):
             if text:
                 self._talk.say(text)
+        self._speak()
+
+    def _speak(self, *texts: str) -> None:
+        """Give the page its time: what is being spoken, how long the key stays, these texts and the question."""
+        self._reveal.speak(self._speech.left() + sum(map(seconds, (self._vanishes(), *texts, _question()))))
+
+    def _heard(self) -> None:
+        self._reveal.heard()
+        self.follow()
 
     def _read_group(self, number: int) -> None:
         if not 1 <= number <= GROUPS:
             self._talk.say(_("The groups are numbered 1 to {count}.").format(count=GROUPS))
         elif self._reading.group(number, self._heading):
+            self._speak()
             self._add_below(self._vanishes())
         else:
             self._talk.say(self._too_small())
@@ -169,20 +186,24 @@ class RevealStep:
         self._say_hidden()
 
     def _more(self) -> None:
-        if not self._reveal.visible:
+        self._heard()
+        if self._reveal.over:
+            self._say_over()
+        elif not self._reveal.visible:
             self._say_hidden()
-        elif self._reveal.can_extend:
+        elif self._reveal.can_extend or not self._reveal.at_longest:
             self._reveal.extend()
             self._say_time()
         else:
-            self._talk.say(_("You cannot get more time."))
+            self._talk.say(no_more_time())
 
-    def _vanishes(self, seconds: float | None = None) -> str:
-        left = self._reveal.deadline.left() if seconds is None else seconds
-        return _("Time left: {time}.").format(time=spoken(left))
+    def _vanishes(self) -> str:
+        """Return how long the key will stay when this is heard, after what is being spoken now."""
+        left = self._reveal.deadline.left() - self._speech.left()
+        return _("Time left: {time}.").format(time=spoken(max(0.0, left)))
 
-    def _say_time(self, seconds: float | None = None) -> None:
-        self._talk.say(self._vanishes(seconds))
+    def _say_time(self) -> None:
+        self._talk.say(self._vanishes())
 
     def _say_hidden(self) -> None:
         words = _("The key is hidden. Type {show} to see it again within {time}.")

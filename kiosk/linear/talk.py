@@ -12,6 +12,7 @@ from kiosk.linear.commands import BY_KEY, Command, find
 from kiosk.linear.entry import Entry
 from kiosk.linear.keys import ENTER, ESCAPE
 from kiosk.linear.page import Page
+from kiosk.linear.times import ask_for_more
 
 if TYPE_CHECKING:
     from kiosk.linear.hidden import Hidden
@@ -39,23 +40,28 @@ def _nothing() -> None:
 class Step:
     """The current step of the visit: its help text, its clock, and whether idleness counts.
 
-    ``held`` is called for an Enter that may come from a key that is held down. It then answers nothing.
+    ``held`` is called for an Enter that may come from a key that is held down. It then answers nothing. ``asked`` is
+    called for each question, once it is written. ``more`` gives more time, where the step has a limit of its own.
     """
 
     help: str = ""
     idle_counts: Callable[[], bool] = _never
     tick: Callable[[], None] = _nothing
     held: Callable[[], None] | None = None
+    asked: Callable[[], None] = _nothing
+    more: Callable[[], None] | None = None
 
 
 class Talk:
     """Asks one question at a time. Keys that come while nothing is asked are dropped."""
 
-    def __init__(self, page: Page, *, helpdesk: str, lock: Callable[[], None]) -> None:
+    def __init__(self, page: Page, *, helpdesk: str, lock: Callable[[], None], more: Callable[[], bool]) -> None:
+        """``more`` gives more time in steps without a limit of their own; returns False where no limit runs."""
         self.page = page
         self.step = Step()
         self._helpdesk = helpdesk
         self._lock = lock
+        self._more = more
         self._entry: Entry | None = None
         self._answer: asyncio.Future[str | None] | None = None
         # The function keys that the question accepts, beside those of every step.
@@ -159,12 +165,19 @@ class Talk:
             command = find(typed or "")
             if typed is None or command is Command.BACK:
                 return None
-            if command is not Command.LOCK:
+            if command is Command.LOCK:
+                self._lock()
+                # If that ended the visit, this task is cancelled here.
+                await asyncio.sleep(0)
+            elif command is not Command.MORE or not self._add_time():
                 return typed
-            self._lock()
-            # If that ended the visit, this task is cancelled here.
-            await asyncio.sleep(0)
             text = ""
+
+    def _add_time(self) -> bool:
+        if not self.step.more:
+            return self._more()
+        self.step.more()
+        return True
 
     async def ask_hidden(self, prompt: str, hidden: Hidden) -> bool:
         """Ask for input that is not echoed. Returns False to go back. Accepts no commands, only keys."""
@@ -186,7 +199,9 @@ class Talk:
         help_text, helpdesk = _(self.step.help), f"{_('Helpdesk')}: {self._helpdesk}"
         words = _("You can always type {help} for this text, {back} to go back, or {lock} to lock this terminal.")
         always = words.format(help=Command.HELP.word, back=Command.BACK.word, lock=Command.LOCK.word)
-        texts = (help_text, helpdesk, always)
+        texts = [help_text, helpdesk, always]
+        if self.step.idle_counts() and not self.step.more:
+            texts.append(ask_for_more())
         if sum(map(self.page.height, texts)) > self.page.room - _SPARE_ROWS:
             self.page.turn()
         # Asking for help inside help restarts the text instead of nesting.
@@ -199,8 +214,12 @@ class Talk:
         self._entry, self._keys = entry, keys
         self._answer = asyncio.get_running_loop().create_future()
         entry.write()
+        self.step.asked()
         try:
-            return await self._answer
+            answer = await self._answer
+            # Screen readers stop speaking at a key.
+            self.page.speech.hush()
+            return answer
         finally:
             if self._entry is entry:
                 self._entry = self._answer = None

@@ -26,7 +26,7 @@ REVEAL_HELP: Final = N_(
     "The key has six groups of four characters. You can type these words:\n"
     "show: the whole key again.\n"
     "spell: the whole key, spelled out.\n"
-    "A number from 1 to 6: one group, spelled out.\n"
+    "A number from 1 to 6: one group, spelled out. On the telephone, say the letter, then its word.\n"
     "time: how much time is left. more: more time, up to a limit.\n"
     "hide: hide the key; show brings it back until time is up.\n"
     "check: find out whether what you wrote down is right. next: what to do at your Mac.\n"

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kiosk import i18n
-from kiosk.clock import Deadline
 from kiosk.errors import DeviceRefused, KioskError, kind_of
 from kiosk.i18n import _
 from kiosk.linear.choosing import choose
-from kiosk.linear.commands import Command, find
+from kiosk.linear.commands import Command, find, folded
+from kiosk.linear.reading import spelled_out
 from kiosk.linear.reveal import RevealStep
 from kiosk.linear.talk import Step, StepOver, Talk
 from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP, WHAT_NOW_HELP
-from kiosk.linear.times import Announcer, spoken
+from kiosk.linear.times import Announcer, Limit, ask_for_more, no_more_time, spoken
 from kiosk.models import Device, Person
 from kiosk.recovery_key.spelling import alphabet
 from kiosk.terminal.recorders import Recorders
@@ -74,11 +74,12 @@ class LinearUI:
         context: VisitContext,
         *,
         ticket: Callable[[KioskError, Device | None], str],
+        visit_left: Callable[[], float],
         other_ui: Callable[[], None],
         end_demo: Callable[[], None] | None,
     ) -> None:
-        """``ticket`` returns the text for a ticket about an error. ``other_ui`` changes to the full screen.
-        ``end_demo`` ends the demo; None where this is no demo.
+        """``ticket`` returns the text for a ticket about an error, ``visit_left`` the seconds left of the visit.
+        ``other_ui`` changes to the full screen. ``end_demo`` ends the demo; None where this is no demo.
         """
         self._talk = talk
         self._organisation = context.config.organisation
@@ -87,7 +88,9 @@ class LinearUI:
         offered = context.config.look.languages
         self._languages = {code: name for code, name in i18n.available().items() if code in offered}
         self._clock = context.clock
+        self._speech = talk.page.speech
         self._ticket = ticket
+        self._visit_left = visit_left
         self._other_ui = other_ui
         self._end_demo = end_demo
         self._phone = context.phone
@@ -133,7 +136,7 @@ class LinearUI:
         pressed = -1
         while i18n.language() != self._at_first and pressed != self._talk.pressed:
             pressed = self._talk.pressed
-            await self._clock.sleep(LANGUAGE_SECONDS)
+            await self._clock.sleep(self._speech.left() + LANGUAGE_SECONDS)
         if i18n.language() != self._at_first:
             self._talk.end_step()
 
@@ -162,7 +165,7 @@ class LinearUI:
             prompt=_("Number or name: "),
             describe=lambda code: self._languages[code],
             narrow=lambda codes, typed: [
-                code for code in codes if typed.casefold() in {code, self._languages[code].casefold()[: len(typed)]}
+                code for code in codes if folded(typed) in {code, folded(self._languages[code])[: len(folded(typed))]}
             ],
             nothing=_("That language is not available."),
         )
@@ -176,16 +179,23 @@ class LinearUI:
             pass
 
     async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
-        announcer = Announcer(code.deadline.left)
+        announcer = Announcer(code.deadline.left, self._speech)
+
+        def say_time() -> None:
+            self._talk.say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
 
         def tick() -> None:
             if code.deadline.passed():
                 self._talk.end_step()
-            elif mark := announcer.due():
-                self._talk.say(_("The code is valid for {time}.").format(time=spoken(mark)))
+            elif announcer.due():
+                say_time()
+
+        def more() -> None:
+            say_time()
+            self._talk.say(_("After that you get a new code."))
 
         keys = ("f9",) if self._phone else ()
-        self._begin(Step(SIGN_IN_HELP, tick=tick), 1)
+        self._begin(Step(SIGN_IN_HELP, tick=tick, more=more), 1)
         if renewed:
             self._talk.say(_("This is a new code. The last one has expired."))
         self._say_code(code)
@@ -197,7 +207,7 @@ class LinearUI:
                 elif command is Command.PHONE and self._phone:
                     await self._play_phone(self._phone, code)
                 elif command is Command.TIME:
-                    self._talk.say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
+                    say_time()
                 else:
                     self._say_code(code)
         except StepOver:
@@ -207,7 +217,8 @@ class LinearUI:
     def _say_code(self, code: DeviceCode) -> None:
         say = self._talk.say
         say(f"{_('On your phone or another device, open')} {code.address.removeprefix('https://')}")
-        say(_("Then enter the code: {code}").format(code=" ".join(code.user_code)))
+        # Without commas a synthesiser says A as an article.
+        say(_("Then enter the code: {code}").format(code=", ".join(code.user_code)))
         say(_("Enter it only if you are at this kiosk."))
         say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
         say(_("Type {spell} to have the code spelled out.").format(spell=Command.SPELL.word))
@@ -216,7 +227,8 @@ class LinearUI:
 
     def _spell_code(self, code: DeviceCode) -> None:
         words = alphabet(i18n.language())
-        self._talk.say(", ".join(f"{character} {words.word(character)}" for character in code.user_code) + ".")
+        spelled = (" ".join("".join(word) for word in spelled_out(words, one)) for one in code.user_code)
+        self._talk.say(", ".join(spelled) + ".")
 
     async def _play_phone(self, phone: DemoPhone, code: DeviceCode) -> None:
         self._talk.page.turn()
@@ -232,14 +244,23 @@ class LinearUI:
             await phone.approve(code.user_code, person.oid)
 
     async def confirm(self, person: Person) -> Identity:
-        deadline = Deadline.after(self._clock, CONFIRM_SECONDS)
-        announcer = Announcer(deadline.left)
+        limit = Limit(self._clock, self._speech, CONFIRM_SECONDS)
+        announcer = Announcer(limit.left, self._speech)
+
+        def say_time(left: float) -> None:
+            self._talk.say(_("{time} left to answer.").format(time=spoken(left)))
 
         def tick() -> None:
-            if deadline.passed():
+            if not limit.left():
                 self._talk.end_step()
-            elif mark := announcer.due():
-                self._talk.say(_("{time} left to answer.").format(time=spoken(mark)))
+            elif left := announcer.due():
+                say_time(left)
+
+        def more() -> None:
+            left = self._visit_left()
+            if left < CONFIRM_SECONDS:
+                self._talk.say(no_more_time())
+            say_time(min(left, CONFIRM_SECONDS))
 
         told = False
 
@@ -249,11 +270,12 @@ class LinearUI:
                 self._talk.say(_(LET_GO))
             told = True
 
-        self._begin(Step(CONFIRM_HELP, tick=tick, held=held), 2)
+        self._begin(Step(CONFIRM_HELP, tick=tick, held=held, asked=limit.restart, more=more), 2)
         who = f"{_('You are signed in as')} {person.name}, {person.address}"
         question = _("Is this you? Press Enter if it is, or type {no} if not. You have {time}.")
         self._talk.say(who)
-        self._talk.say(question.format(no=Command.NO.word, time=spoken(deadline.left())))
+        self._talk.say(question.format(no=Command.NO.word, time=spoken(CONFIRM_SECONDS)))
+        self._talk.say(ask_for_more())
         try:
             while (typed := await self._talk.ask(_("Is this you? "))) is not None:
                 command = find(typed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ class VisitGuard:
         self.ending: Ending | None = None
         # Whether the last request of the visit got no answer, or one that did not come from the service.
         self.disturbed = False
+        # How long the goodbye may stay.
+        self.goodbye_seconds: float = GOODBYE_SECONDS
         # Whether the process belongs to the visit alone. Then a watchdog ends it if the event loop is stuck, and freed
         # memory is overwritten.
         self.guarded = True
@@ -81,6 +84,10 @@ class VisitGuard:
     def repeats(self) -> bool:
         """Whether the last key press may come from a key that is held down."""
         return self._held.repeats
+
+    def left(self) -> float:
+        """Return the seconds that are left of the visit; of none, infinitely many."""
+        return self.visit.deadline.left() if self.visit else math.inf
 
     def tick(self, *, idle_counts: bool) -> float | None:
         """End the visit if a time limit has passed. Returns the seconds until the idle lock once it is near, else None.
@@ -171,7 +178,7 @@ class VisitGuard:
         if self.visit is None:
             return []
         over = self._ended_at if self.ending else self.visit.deadline.at
-        return [over + _FAREWELL_SECONDS + GOODBYE_SECONDS, *self.visit.reveal_deadlines]
+        return [over + _FAREWELL_SECONDS + self.goodbye_seconds, *self.visit.reveal_deadlines]
 
     def _tell_end(self, reveal: Reveal, how: Ending) -> None:
         assert self.visit is not None

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from kiosk.secret import SecretBuffer
 
 
+# What is left of the time at least, once a page with the key has been spoken.
+_TO_ASK_FOR_MORE_SECONDS = 20
+
+
 @dataclass(frozen=True)
 class Times:
     """How long a key may be seen: ``seconds`` at first, on request up to ``longest``, never after ``until``."""
@@ -55,7 +59,9 @@ class Reveal:
         now = clock.now()
         # Bounded by the end of the visit: a countdown must not promise time that does not exist.
         self._latest = min(now + max(times.longest, times.seconds), times.until)
+        self._until = times.until
         self._seconds = times.seconds
+        self._spoken = False
         self.deadline = Deadline(clock, min(now + times.seconds, self._latest))
         self._shown_seconds = 0.0
         self._shown_since = now
@@ -106,6 +112,30 @@ class Reveal:
         """Restart the time, up to the maximum."""
         if self.can_extend:
             self.deadline = Deadline(self._clock, self._extended())
+
+    @property
+    def at_longest(self) -> bool:
+        """Whether the time ends at its maximum."""
+        return self.deadline.at >= self._latest
+
+    def speak(self, seconds: float) -> None:
+        """Note that a page with the key takes so long to be spoken: it stays a little longer than that.
+
+        The first time, all times start after that, the maximum as well.
+        """
+        ends = self._clock.now() + seconds
+        if self._spoken:
+            ends += min(self._seconds, _TO_ASK_FOR_MORE_SECONDS)
+        else:
+            self._spoken = True
+            self._latest = min(self._latest + seconds, self._until)
+            ends += self._seconds
+        if not self.over:
+            self.deadline = Deadline(self._clock, max(self.deadline.at, min(ends, self._latest)))
+
+    def heard(self) -> None:
+        """Note that nothing is being spoken any more: the time has started."""
+        self.deadline = Deadline(self._clock, min(self.deadline.at, self._clock.now() + self._seconds))
 
     def finish(self, how: Ending) -> None:
         """Wipe the key for good. A copy of it can still be checked."""

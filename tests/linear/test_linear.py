@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from kiosk import i18n
 from kiosk.clock import Deadline
-from kiosk.linear.commands import Command, find
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE, Keys
-from kiosk.linear.talk import LONGEST_WORD, Step
+from kiosk.linear.speech import Speech
+from kiosk.linear.talk import Step
 from kiosk.linear.times import Announcer, spoken
 from tests.support.clock import ManualClock
 from tests.support.linear_terminal import LinearTerminal
@@ -87,27 +86,40 @@ def test_lines_are_wrapped_between_words(terminal: LinearTerminal) -> None:
 def test_times_are_announced_once() -> None:
     clock = ManualClock()
     deadline = Deadline.after(clock, 75)
-    announcer = Announcer(deadline.left)
+    announcer = Announcer(deadline.left, Speech(clock))
     heard = []
     for _ in range(4 * 80):
         clock.advance(0.25)
-        if mark := announcer.due():
-            heard.append((mark, deadline.left()))
-    assert heard == [(60, 60.0), (30, 30.0), (10, 10.0)]
+        if left := announcer.due():
+            heard.append(left)
+    assert heard == [60.0, 30.0, 10.0]
 
 
-def test_a_leap_announces_the_nearest_time_and_more_time_announces_again() -> None:
+def test_a_leap_announces_what_is_left_and_more_time_announces_again() -> None:
     left = 70.0
-    announcer = Announcer(lambda: left)
+    announcer = Announcer(lambda: left, Speech(ManualClock()))
     left = 25
-    assert announcer.due() == 30
+    assert announcer.due() == 25
     assert announcer.due() is None
     left = 70
     assert announcer.due() is None
     left = 59
-    assert announcer.due() == 60
+    assert announcer.due() == 59
     left = 0
     assert announcer.due() is None
+
+
+def test_times_are_announced_when_the_page_has_been_spoken() -> None:
+    clock = ManualClock()
+    speech, deadline = Speech(clock), Deadline.after(clock, 70)
+    announcer = Announcer(deadline.left, speech)
+    speech.add(50)
+    heard = []
+    for _ in range(4 * 80):
+        clock.advance(0.25)
+        if left := announcer.due():
+            heard.append(left)
+    assert heard == [20.0, 10.0]
 
 
 @pytest.mark.parametrize(
@@ -123,18 +135,6 @@ def test_a_leap_announces_the_nearest_time_and_more_time_announces_again() -> No
 )
 def test_spoken(seconds: float, words: str) -> None:
     assert spoken(seconds) == words
-
-
-def test_no_two_commands_are_alike() -> None:
-    for code in i18n.available():
-        i18n.use(code)
-        try:
-            words = [command.word.casefold() for command in Command]
-            assert len(set(words)) == len(words), code
-            assert all(find(command.word) is command and find(command.value) for command in Command), code
-            assert max(map(len, words)) <= LONGEST_WORD, code
-        finally:
-            i18n.use(i18n.SOURCE)
 
 
 async def test_what_is_typed_goes_on_below_what_is_said(terminal: LinearTerminal) -> None:

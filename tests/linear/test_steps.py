@@ -11,7 +11,7 @@ from kiosk.clock import Deadline
 from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
 from kiosk.identity import DeviceCode
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
-from kiosk.visit.answers import LANGUAGE_SECONDS, AfterCard, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.answers import CONFIRM_SECONDS, LANGUAGE_SECONDS, AfterCard, Choice, Identity, Network, SignInOutcome
 from kiosk.wording import NETWORK
 from tests.support.linear_terminal import LinearTerminal
 from tests.support.screen_app import PERSON, device
@@ -19,15 +19,16 @@ from tests.support.screen_app import PERSON, device
 
 async def test_the_code_is_announced_and_expires(terminal: LinearTerminal) -> None:
     code = DeviceCode(
-        user_code="AB2C", address="https://example.com/device", deadline=Deadline.after(terminal.clock, 70)
+        user_code="AB2C", address="https://example.com/device", deadline=Deadline.after(terminal.clock, 150)
     )
     task = asyncio.create_task(terminal.ui.sign_in(code, renewed=True))
     text = await terminal.settled()
     assert "open example.com/device" in text
-    assert "the code: A B 2 C" in text
+    assert "the code: A, B, 2, C" in text
     assert "This is a new code." in text
-    assert "A Alfa, B Bravo, 2 two, C Charlie." in await terminal.type("spell")
-    for before, mark in ((10, 60), (30, 30), (20, 10)):
+    assert "A: Alfa, B: Bravo, two, C: Charlie." in await terminal.type("spell")
+    assert "After that you get a new code." in await terminal.type("more")
+    for before, mark in ((90, 60), (30, 30), (20, 10)):
         assert f"The code is valid for {mark} seconds." in terminal.wait(before)
     terminal.wait(10)
     assert await task is SignInOutcome.EXPIRED
@@ -36,11 +37,40 @@ async def test_the_code_is_announced_and_expires(terminal: LinearTerminal) -> No
 async def test_no_answer_is_a_no(terminal: LinearTerminal) -> None:
     task = asyncio.create_task(terminal.ui.confirm(PERSON))
     assert PERSON.name in await terminal.settled()
+    assert "left to answer" not in terminal.hear()
     assert "10 seconds left to answer." in terminal.wait(10)
-    await terminal.type("perhaps")
+    await terminal.settled()
     assert not task.done()
     terminal.wait(10)
     assert await task is Identity.UNANSWERED
+
+
+async def unanswered(terminal: LinearTerminal, task: asyncio.Task[Identity]) -> None:
+    """Nobody answers in the whole time after what is being spoken."""
+    terminal.hear()
+    terminal.wait(CONFIRM_SECONDS - 1)
+    await terminal.settled()
+    assert not task.done()
+    terminal.wait(1)
+    assert await task is Identity.UNANSWERED
+
+
+@pytest.mark.parametrize("typed", ["perhaps", "help", "more"])
+async def test_a_question_that_is_asked_again_gives_all_its_time(terminal: LinearTerminal, typed: str) -> None:
+    task = asyncio.create_task(terminal.ui.confirm(PERSON))
+    await terminal.settled()
+    terminal.hear()
+    terminal.wait(15)
+    assert ("20 seconds left to answer." in await terminal.type(typed)) is (typed == "more")
+    await unanswered(terminal, task)
+
+
+async def test_there_is_no_more_time_than_the_visit_has(terminal: LinearTerminal) -> None:
+    task = asyncio.create_task(terminal.ui.confirm(PERSON))
+    await terminal.settled()
+    terminal.visit_left = 12
+    assert "You cannot get more time.\n12 seconds left to answer." in await terminal.type("more")
+    task.cancel()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +212,11 @@ async def test_a_language_is_chosen_and_forgotten_again(terminal: LinearTerminal
     await terminal.type("Svenska")
     await terminal.type("")
     assert i18n.language() == "sv"
-    terminal.clock.advance(61)
+    terminal.hear()
+    terminal.clock.advance(LANGUAGE_SECONDS - 1)
+    await terminal.settled()
+    assert i18n.language() == "sv"
+    terminal.clock.advance(1)
     await terminal.settled()
     assert i18n.language() == "en"
     await terminal.type("screen")
@@ -208,13 +242,17 @@ async def test_a_language_can_be_forgotten_from_the_list_of_languages(terminal: 
     task = asyncio.create_task(terminal.ui.welcome())
     await terminal.settled()
     await terminal.type("language")
+    await terminal.type("Francais")
+    await terminal.type("")
+    assert i18n.language() == "fr"
+    await terminal.type("language")
     await terminal.type("Suomi")
     await terminal.type("")
     assert i18n.language() == "fi"
     await terminal.type("language")
-    terminal.clock.advance(LANGUAGE_SECONDS)
-    await terminal.settled()
-    terminal.clock.advance(LANGUAGE_SECONDS)
+    for _ in range(2):
+        terminal.clock.advance(terminal.speech.left() + 2 * LANGUAGE_SECONDS)
+        await terminal.settled()
     assert "Press Enter to begin:" in await terminal.settled()
     assert i18n.language() == "en"
     task.cancel()

@@ -63,10 +63,13 @@ def key_on(multiplexer: Multiplexer) -> str:
 
 def spell(multiplexer: Multiplexer) -> None:
     say(multiplexer, "spell")
-    multiplexer.until(lambda text: "6:" in text and "." in text.partition("6:")[2].split("\n")[0])
+    # Whole words are in small letters.
+    multiplexer.until(lambda text: any(map(str.islower, text.partition("Group 6:")[2].split("\n")[0])))
 
 
 def clear(multiplexer: Multiplexer) -> None:
+    # The time starts when the key has been spoken, or when Enter interrupts that.
+    say(multiplexer, "")
     multiplexer.until(lambda text: "key is no longer shown" in text)
 
 

@@ -9,7 +9,7 @@ from tests.support.terminal import ENTER, Terminal
 
 BEGIN = "Press Enter to begin:"
 CHOICE = "Your choice:"
-GROUP = re.compile(r"^Group ([1-6]): (\w) (\w) (\w) (\w)$", re.MULTILINE)
+GROUP = re.compile(r"^Group ([1-6]): (\w), (\w), (\w), (\w)\.$", re.MULTILINE)
 
 
 def walk_to_key(opened: Terminal) -> str:
@@ -35,10 +35,13 @@ def key_in(text: str) -> str:
 
 def spaced(key: str) -> list[str]:
     """Return the groups of a key as linear mode writes them."""
-    return [" ".join(group) for group in key.split("-")]
+    return [", ".join(group) + "." for group in key.split("-")]
 
 
 def spelled(key: str) -> list[str]:
     """Return the groups of a key as linear mode spells them."""
     words = alphabet("en")
-    return [", ".join(f"{one} {words.word(one)}" for one in group) + "." for group in key.split("-")]
+    spoken = [
+        [f"{one}: {words.word(one)}" if one.isalpha() else words.word(one) for one in group] for group in key.split("-")
+    ]
+    return [", ".join(group) + "." for group in spoken]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
+import pty
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyte
+import pytest
 
+from kiosk.linear import app as linear_app
+from kiosk.linear.app import LinearKiosk
 from kiosk.linear.keys import ENTER
 from kiosk.linear.page import Page
+from kiosk.linear.speech import Speech
 from kiosk.linear.talk import Talk
 from kiosk.linear.ui import LinearUI
 from kiosk.secret import SecretBuffer
@@ -32,13 +39,16 @@ class LinearTerminal:
         os.set_blocking(self._read, False)
         self.clock = ManualClock()
         self.locks = 0
-        self.page = Page(self._write, lambda: (self.screen.columns, self.screen.lines))
-        self.talk = Talk(self.page, helpdesk="Ground floor", lock=self._lock)
+        self.speech = Speech(self.clock)
+        self.page = Page(self._write, lambda: (self.screen.columns, self.screen.lines), self.speech)
+        self.talk = Talk(self.page, helpdesk="Ground floor", lock=self._lock, more=lambda: False)
+        self.visit_left = math.inf
         self.left: list[str] = []
         self.ui = LinearUI(
             self.talk,
             VisitContext(config=CONFIG, clock=self.clock),
             ticket=lambda error, _device: f"ticket {error.code}",
+            visit_left=lambda: self.visit_left,
             other_ui=lambda: self.left.append("other UI"),
             end_demo=None,
         )
@@ -75,9 +85,29 @@ class LinearTerminal:
             self.talk.step.tick()
         return self.text
 
+    def hear(self) -> str:
+        """Let everything be spoken, and return the text."""
+        while left := self.speech.left():
+            self.wait(math.ceil(left * 4) / 4)
+        return self.text
+
     def close(self) -> None:
         os.close(self._read)
         os.close(self._write)
+
+
+@contextlib.contextmanager
+def linear_kiosk(clock: ManualClock) -> Iterator[tuple[LinearKiosk, Callable[[], str]]]:
+    """The linear kiosk on a terminal, and what reads that."""
+    ends = pty.openpty()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for descriptor in ("_INPUT", "_OUTPUT"):
+                patch.setattr(linear_app, descriptor, ends[1])
+            yield LinearKiosk(VisitContext(config=CONFIG, clock=clock)), lambda: os.read(ends[0], 65536).decode()
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def released(clock: ManualClock, key: bytes = KEY, seconds: float = 300) -> Reveal:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-import os
-import pty
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import pytest
 
-from kiosk.linear import app as linear_app
-from kiosk.linear.app import LinearKiosk
 from kiosk.models import Ending
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DONE
 from kiosk.secret import SecretBuffer
@@ -23,6 +18,7 @@ from kiosk.visit.guard import GOODBYE_SECONDS, VisitGuard
 from kiosk.visit.reveal import Reveal, Times
 from kiosk.visit.visit import Visit
 from tests.support.clock import ManualClock
+from tests.support.linear_terminal import linear_kiosk
 from tests.support.screen_app import CONFIG, KEY, ScreenApp, device
 
 PATIENCE_SECONDS = 20
@@ -132,29 +128,15 @@ async def test_the_full_screen_leaves_when_the_goodbye_itself_breaks(monkeypatch
     assert app.return_code == EXIT_CRASH
 
 
-@contextlib.contextmanager
-def linear(clock: ManualClock) -> Iterator[LinearKiosk]:
-    """The linear kiosk on a terminal that nobody reads."""
-    ends = pty.openpty()
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            for descriptor in ("_INPUT", "_OUTPUT"):
-                patch.setattr(linear_app, descriptor, ends[1])
-            yield LinearKiosk(VisitContext(config=CONFIG, clock=clock))
-    finally:
-        for end in ends:
-            os.close(end)
-
-
 async def test_linear_mode_leaves(telling: Telling) -> None:
     clock = ManualClock()
-    with linear(clock) as kiosk:
+    with linear_kiosk(clock) as (kiosk, _):
         running = asyncio.create_task(kiosk.run_visit())
         await settled()
         visit = visited(kiosk.guard, telling)
         kiosk.guard.end(Ending.LOCKED)
         await settled()
-        clock.advance(GOODBYE_SECONDS)
+        clock.advance(kiosk.guard.goodbye_seconds)
         kiosk.tick()
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await running == EXIT_DONE
@@ -166,7 +148,7 @@ async def test_linear_mode_leaves_when_the_goodbye_itself_breaks(monkeypatch: py
         raise ZeroDivisionError
 
     monkeypatch.setattr("kiosk.linear.app.goodbye", broken)
-    with linear(ManualClock()) as kiosk:
+    with linear_kiosk(ManualClock()) as (kiosk, _):
         running = asyncio.create_task(kiosk.run_visit())
         await settled()
         kiosk.guard.guarded = False

@@ -129,3 +129,32 @@ def test_wiping_leaves_nothing_to_open() -> None:
     told.reveal.show()
     assert told.opened == 1
     assert not told.reveal.visible
+
+
+def test_its_time_starts_when_it_has_been_spoken() -> None:
+    told = Told(seconds=100, longest=250)
+    told.reveal.speak(30)
+    assert told.reveal.deadline.left() == 130
+    told.clock.advance(10)
+    told.reveal.heard()
+    assert told.reveal.deadline.left() == 100
+    told.clock.advance(95)
+    told.reveal.heard()
+    assert told.reveal.deadline.left() == 5
+    # A later page stays as long as it takes, and a little longer; the maximum starts after the first one.
+    told.reveal.speak(40)
+    assert told.reveal.deadline.left() == 60
+    told.reveal.speak(1000)
+    assert told.reveal.deadline.left() == 250 + 30 - 105
+    assert told.reveal.at_longest
+
+
+def test_what_is_spoken_prolongs_no_visit() -> None:
+    told = Told(seconds=100, longest=250, until=120)
+    told.reveal.speak(50)
+    assert told.reveal.deadline.left() == 120
+    told.clock.advance(120)
+    told.reveal.tick()
+    told.reveal.speak(50)
+    assert told.reveal.over
+    assert told.endings == [Ending.COUNTDOWN]
