@@ -33,10 +33,10 @@ _BRANCHES: tuple[tuple[str, type[KioskError]], ...] = (
 _HEAD = """\
 # Causes
 
-All errors with which a visit can end instead of a key, and the warning that can come with a key. The code is on the
-screen behind the reference, in the ticket text, in the logs, and in the record as the outcome. The words are those
-that a person reads, in English. [rules.md](rules.md) explains how the rules refuse a request;
-[operations.md](operations.md) explains what an operator can do.
+Every error that a person can see at the kiosk, and the warning that can come with a key: what it means, what to do, and
+who can help. The code is on the screen after the reference, in the ticket text, in the logs, and in the record as the
+outcome. The texts are those of the kiosk's English screens. [rules.md](rules.md) lists the rules that refuse a request;
+[operations.md](operations.md) says what operators can do.
 
 `make causes` writes this file from `kiosk/errors/`; a test compares them.
 """

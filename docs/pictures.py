@@ -43,37 +43,43 @@ _PATIENCE_SECONDS = 20
 
 # Name of the picture, heading and description, in the order of the page.
 SCREENS = {
-    "welcome": ("Welcome", "What this desk does, and how to begin. The arrow keys choose a language."),
-    "help": ("Help", "F1 explains every screen and names the helpdesk."),
+    "welcome": ("Welcome", "What this kiosk does, and how to start. The arrow keys choose a language."),
+    "help": ("Help", "F1 explains the current screen and names the helpdesk."),
     "sign-in": (
         "Sign in",
-        "An address, a QR code of it and a code in large type. The person signs in on a phone; no password here.",
+        "An address, its QR code, and a code in large type. The person signs in on a phone; no password is typed here.",
     ),
-    "working": ("One moment", "Still words where an answer takes longer than a moment. Esc gives up waiting."),
-    "confirm": ("Is this you?", "The name and address of who signed in. No answer in 20 seconds is a no."),
+    "working": ("One moment", "Static text, shown while a request takes longer than a moment. Esc cancels."),
+    "confirm": (
+        "Is this you?",
+        "The name and address of the person who signed in. No answer in 20 seconds counts as no.",
+    ),
     "devices": (
         "Which Mac is locked?",
-        "The person's Macs; below the list, more about one. Typing filters.",
+        "The person's Macs, with details of the selected one below. Typing filters the list.",
     ),
-    "reason": ("Before the key is shown", "Only where the organisation asks for a reason."),
+    "reason": ("Before the key is shown", "Only if the organisation requires a reason."),
     "reveal": (
         "The key",
-        "In large type with a bar under each digit, a plain line, the time left, and what can be mistaken in this key.",
+        "In large type with underlined digits, and in a plain line; the time left; the look-alikes in this key.",
     ),
     "reveal-step": (
         "One group at a time",
-        "F2 shows one group, larger, with a word for each character: for dictating, and against eyes behind one.",
+        "F2 shows one group, larger, with a word for each character: for dictation, and against shoulder surfing.",
     ),
-    "reveal-spelled": ("Spelled", "F2 once more: every character with its word, in the language of the visit."),
-    "reveal-hidden": ("Hidden", "Space takes the key from the screen and from memory, and shows it again in its time."),
+    "reveal-spelled": ("Spelled", "F2 again: every character with its word, in the visit's language."),
+    "reveal-hidden": (
+        "Hidden",
+        "Space wipes the key from screen and memory. Until its time is up, it can be unsealed again.",
+    ),
     "copy-check": (
         "Check your copy",
-        "The person types what is on their paper. Each group is right or wrong; what is typed is never shown.",
+        "The person types what they wrote down. Each group is right or wrong; what is typed is never shown.",
     ),
     "copy-check-right": ("The copy is right", "All six groups are right."),
-    "what-now": ("What next, first page", "Which Mac it is, where the key is typed, and what goes wrong most often."),
-    "what-now-2": ("What next, second page", "Other ways, what comes after, and when to ask the helpdesk."),
-    "trouble": ("Trouble", "What happened, what to do next, whom to ask, and a reference to quote."),
+    "what-now": ("What now, first page", "Which Mac it is, where to type the key, and the most common problems."),
+    "what-now-2": ("What now, second page", "Other ways, what comes after, and when to contact the helpdesk."),
+    "trouble": ("Trouble", "What happened, what to do next, whom to contact, and a reference to quote."),
     "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }
 # Drawn as the Linux console draws them, too.
@@ -247,12 +253,12 @@ def page() -> str:
     """Return the text of ``screens.md``: every screen with a description and a picture."""
     parts = [
         "# The screens",
-        "Every screen at 80x24, drawn from the running program by `make pictures`. People, Macs and keys are made up.",
+        "Every screen at 80x24, drawn from the running program by `make pictures`. People, Macs and keys are invented.",
     ]
     for name, (heading, words) in SCREENS.items():
         parts.append(f"## {heading}\n\n{words}\n\n![{heading}](pictures/{name}.svg)")
     parts.append(
-        "## Looks\n\nF8 changes the look; `[look] theme` in [kiosk.toml](configuration.md) sets the first one."
+        "## Colours\n\nF8 changes the colours; `[look] theme` in [kiosk.toml](configuration.md#look) sets the first."
     )
     rows = [f"![{look}](pictures/look-{look}.svg)<br>{look}" for look in OF_MANY_COLOURS]
     parts.append(f"| | |\n| --- | --- |\n| {rows[0]} | {rows[1]} |\n| {rows[2]} | {rows[3]} |")
