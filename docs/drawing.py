@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from kiosk.look.themes import DARK
 
-TITLE = "recovery key desk"
+TITLE = "recovery-kiosk"
 
 # The size of a cell and of the frame around the screen, in units of the drawing.
 _WIDTH, _HEIGHT = 10, 20
