@@ -38,9 +38,10 @@ soak: $(VENV)/.dev  ## Run the long proofs (residue, kills), and write docs/soak
 rehearsal: $(VENV)/.dev  ## Start a fleet on this machine, play its failures while people visit, and print what became of them
 	@$(BIN)/python -m tests.fleet.rehearsal
 
-check: $(VENV)/.dev  ## Lint, types and import contracts
+check: $(VENV)/.dev  ## Lint, wording, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m docs.words
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 15
 

@@ -195,7 +195,7 @@ def _problem(status: int, content: bytes) -> KioskError:
         problem = msgspec.json.decode(content, type=Problem)
     except _MALFORMED:
         if status in _NO_BROKER:
-            return BrokerUnreachable(f"status {status} of a balancer or proxy in front of the broker")
+            return BrokerUnreachable(f"status {status} from a balancer or proxy in front of the broker")
         return BrokerGarbled(f"status {status} without a problem document")
     error = from_code(
         problem.type.removeprefix(PROBLEM_TYPE),
@@ -226,7 +226,7 @@ def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how
                 path = f"/v1/releases/{_segment(release_id)}/lost"
                 async with client.stream("POST", path, content=body, headers=headers) as response:
                     if response.is_error:
-                        log.warning("the broker did not take a lost reveal: status %s", response.status_code)
+                        log.warning("the broker did not accept a lost reveal: status %s", response.status_code)
 
     try:
         asyncio.run(tell())

@@ -101,7 +101,7 @@ def _scratch_directory() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _service(directory: Path, name: str, config: Path) -> Iterator[None]:
-    """Run one service. It ends when its standard input closes, so also if this process is killed."""
+    """Run one service. It ends when its standard input closes, and so when this process is killed."""
     log = directory / f"{name}.log"
     command = [sys.executable, "-P", "-s", "-m", "kiosk", name, "--config", str(config), "--until-stdin-closes"]
     with log.open("wb") as errors:

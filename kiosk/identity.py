@@ -56,7 +56,7 @@ class DeviceCode:
 
 
 class SignIn:
-    """One sign-in of one person. Results in an access token, which only ``authorization`` gives out."""
+    """One sign-in of one person. Results in an access token, which only ``authorization`` returns."""
 
     def __init__(self, settings: SignInSettings, clock: Clock) -> None:
         """Raises ConfigError if the authority's CA bundle cannot be read."""
@@ -84,7 +84,7 @@ class SignIn:
         secret = flow.get("device_code")
         usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
         if not (user_code and address and secret and isinstance(secret, str) and usual):
-            raise SignInGarbled("an answer without the code that was asked for")
+            raise SignInGarbled("an answer without a sign-in code")
         # With an interval of 0, MSAL would poll without a pause and ignore ``exit_condition``.
         self._flow = flow | {"interval": max(1, flow["interval"])}
         self._correlation_id = clean(flow.get("_correlation_id"), 40)
@@ -115,7 +115,7 @@ class SignIn:
         self._flow.clear()
         if not can_be_sent(answer["access_token"]):
             # Fail here, where the person can get another code: no request to the broker could be sent with this token.
-            raise SignInGarbled("a token that no header can hold")
+            raise SignInGarbled("a token that does not fit a header")
         self._token = answer["access_token"]
 
     def _still_waiting(self, answer: dict[str, Any]) -> None:

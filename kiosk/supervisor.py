@@ -222,7 +222,7 @@ class Supervisor:
             cause = place_of(error)
             if start.open_reveals:
                 start.open_reveals.broke(cause)
-            log.error("%s a visit broke: %s", start.reference, cause)
+            log.error("%s a visit failed: %s", start.reference, cause)
         finally:
             os._exit(code)
 

@@ -21,7 +21,7 @@ class Allowance:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, person: str) -> float:
-        """Take one and return 0. If there is none, take nothing and return the seconds until there is one."""
+        """Take one and return 0. If it is empty, take nothing and return the seconds until one is available."""
         left = self._now_left(person)
         if left < 1.0:
             return (1.0 - left) / self._rate

@@ -26,9 +26,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._clock = clock or SystemClock()
         self._registry = CollectorRegistry()
-        build = Gauge("kiosk_broker_info", "The version that runs.", ["version"], registry=self._registry)
+        build = Gauge("kiosk_broker_info", "The running version.", ["version"], registry=self._registry)
         build.labels(__version__).set(1)
-        self.visits = Counter("kiosk_broker_visits", "Visits that began.", registry=self._registry)
+        self.visits = Counter("kiosk_broker_visits", "Visits that started.", registry=self._registry)
         self._releases = Counter(
             "kiosk_broker_releases", "Releases by outcome: ok, or the code of the refusal.", ["outcome"],
             registry=self._registry,
@@ -42,7 +42,7 @@ class Metrics:
             registry=self._registry,
         )  # fmt: skip
         self._requests = Histogram(
-            "kiosk_broker_request_seconds", "Requests of kiosks, by route and status.", ["route", "status"],
+            "kiosk_broker_request_seconds", "Requests from kiosks, by route and status.", ["route", "status"],
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
         self._upstream = Histogram(
@@ -54,7 +54,7 @@ class Metrics:
             ["upstream", "answer"], registry=self._registry,
         )  # fmt: skip
         self._refused = Gauge(
-            "kiosk_broker_record_refused", "1 while the record went back or was forged: nothing is released.",
+            "kiosk_broker_record_refused", "1 while nothing is released because the record was rolled back or forged.",
             registry=self._registry,
         )  # fmt: skip
         # Prometheus sees an increase only in a series that was there before: so each outcome starts at zero.

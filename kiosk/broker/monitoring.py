@@ -54,7 +54,7 @@ class State(Collector):
         rows = GaugeMetricFamily("kiosk_broker_record_rows", "Rows of the record.")
         unsigned = GaugeMetricFamily("kiosk_broker_record_unsigned_rows", "Rows that no checkpoint covers yet.")
         backlog = GaugeMetricFamily(
-            "kiosk_broker_sink_backlog_rows", "Rows that a sink has not taken yet.", labels=["sink"]
+            "kiosk_broker_sink_backlog_rows", "Rows not yet delivered to a sink.", labels=["sink"]
         )
         skew = GaugeMetricFamily(
             "kiosk_broker_database_clock_ahead_seconds", "How far the database's clock is ahead of this machine's."
@@ -77,7 +77,7 @@ class State(Collector):
 
     def _days_left(self) -> Metric:
         days = GaugeMetricFamily(
-            "kiosk_broker_certificate_days_left", "Days until a certificate runs out.", labels=["use"]
+            "kiosk_broker_certificate_days_left", "Days until a certificate expires.", labels=["use"]
         )
         with contextlib.suppress(ConfigError):
             days.add_metric(["graph"], self._until(certificate_of(self._config.graph)))
@@ -153,7 +153,7 @@ def server(metrics: Metrics, clock: Clock) -> serving.Server:
 
 @contextlib.contextmanager
 def listening(settings: MetricsSettings) -> Iterator[socket | None]:
-    """Listen on the configured address; yields None if there is none. Raises ConfigError."""
+    """Listen on the configured address; yields None without one. Raises ConfigError."""
     if settings.listen is None:
         yield None
     elif settings.listen.startswith(UNIX_PREFIX):

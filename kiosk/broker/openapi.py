@@ -36,7 +36,7 @@ _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
 (HPKE, RFC 9180: MLKEM768-X25519, HKDF-SHA256, ChaCha20-Poly1305). Bytes are base64. The header `{TERMINAL_HEADER}` may
 name the terminal for the record. A token serves one visit: each request with a token names the visit's public key by
-its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}`. The first one is the only one from then on.
+its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}`. The first request binds the token to it.
 
 Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` followed by one of these codes:
 
@@ -46,7 +46,7 @@ _TERMINAL = {
     "name": TERMINAL_HEADER,
     "in": "header",
     "required": False,
-    "description": "The kiosk's own name; for the record, and for limits per kiosk. Not proven.",
+    "description": "The kiosk's own name; for the record, and for limits per kiosk. Not authenticated.",
     "schema": {"type": "string"},
 }
 _VISIT = {

@@ -138,7 +138,7 @@ async def checked(service: Service, visitor: SignedIn, release_id: str, body: Re
 async def lost(service: Service, visitor: Visitor, release_id: str, body: ReleaseClosed) -> None:
     """Report that a reveal ended with the process that showed it.
 
-    Needs no token, which is gone with the process: whoever knows the id of the release may say so.
+    Needs no token, which is gone with the process: anyone who knows the id of the release can report it.
     """
     await service.lost(visitor, release_id, body)
 

@@ -166,5 +166,5 @@ def runs_macos(device: ManagedDevice) -> bool:
 
 
 def _listed(names: tuple[str, ...], name: str) -> bool:
-    """Whether an operator's list contains a name. Ignores case and surrounding blanks; an empty name never matches."""
+    """Whether an operator's list contains a name. Ignores case and surrounding spaces; an empty name never matches."""
     return bool(name) and name.casefold() in (each.strip().casefold() for each in names)

@@ -55,8 +55,8 @@ def discover(service: Service, clock: Clock) -> tuple[Discovery, Response]:
         return msgspec.json.decode(answer.body, type=Discovery), answer
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Wrong(
-            f"{service.place} answers with something that is no discovery document ({clean(answer.kind) or 'no type'})",
-            f"check that {service.key} is right and that no proxy or portal answers in the service's place",
+            f"{service.place} does not answer with a discovery document ({clean(answer.kind) or 'no type'})",
+            f"check that {service.key} is right and that no proxy or portal answers instead of the service",
         ) from None
 
 
@@ -75,11 +75,11 @@ def examined(service: Service, about: Discovery, endpoints: dict[str, str]) -> F
             return failed(
                 f"the discovery document names {clean(url) or 'nothing'} as {name}, not an https address at"
                 f" {service.place}",
-                f"check that {service.key} is the sign-in service itself; and that no proxy answers in its place",
+                f"check that {service.key} is the sign-in service itself, and that no proxy answers instead",
             )
     if not GUID.fullmatch(tenant):
         return warning(
-            f"{service.key} names the tenant as {clean(tenant)}, by a domain",
+            f"{service.key} names the tenant by its domain, {clean(tenant)}",
             f"write its id, a GUID, into {service.key}",
         )
     if tenant not in issuer.path.lower().split("/"):
@@ -87,7 +87,7 @@ def examined(service: Service, about: Discovery, endpoints: dict[str, str]) -> F
             f"the issuer is {clean(about.issuer, 120)}, which does not name tenant {clean(tenant)}",
             f"correct the tenant's id in {service.key}",
         )
-    return passed(f"{service.place} speaks for tenant {tenant}")
+    return passed(f"{service.place} serves tenant {tenant}")
 
 
 def skew(answer: Response | None, place: str, clock: Clock) -> Finding:
@@ -100,7 +100,7 @@ def skew(answer: Response | None, place: str, clock: Clock) -> Finding:
         raise NotChecked(f"{place} did not send its time", "fix what the check “authority” found, then check again")
     off = clock.utc() - theirs
     words = f"{abs(off.total_seconds()):.0f} s {'ahead of' if off > timedelta() else 'behind'} {place}"
-    fix = "keep this machine's clock right: timedatectl set-ntp true"
+    fix = "synchronise this machine's clock: timedatectl set-ntp true"
     if abs(off) > _TOO_FAR:
         return failed(f"the clock is {words}: valid sign-ins and certificates are refused", fix)
     if abs(off) > _FAR:

@@ -19,9 +19,9 @@ from kiosk.text import clean
 
 _NOT_OURS = "check that the address is the broker's, and that no other program answers there"
 _READY_FIXES = {
-    "record_unavailable": "check that the broker's database can be written: kiosk check on the broker's side",
-    "sink_unavailable": "check that the broker's required sinks can be reached: kiosk check on the broker's side",
-    "tokens_unavailable": "let the broker reach its sign-in service: kiosk check on the broker's side",
+    "record_unavailable": "check that the broker's database can be written: kiosk check on the broker",
+    "sink_unavailable": "check that the broker's required sinks can be reached: kiosk check on the broker",
+    "tokens_unavailable": "let the broker reach its sign-in service: kiosk check on the broker",
 }
 
 
@@ -35,7 +35,7 @@ def health(service: Service, clock: Clock) -> tuple[Health, Response]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Wrong(f"{where(service)} answers, but not as a broker", _NOT_OURS) from None
     if answer.status != 200 or not found.healthy:
-        raise Wrong(f"{where(service)} answers status {answer.status}", "look into the broker's log")
+        raise Wrong(f"{where(service)} answers status {answer.status}", "check the broker's log")
     return found, answer
 
 
@@ -57,10 +57,10 @@ def _not_ready(answer: Response) -> Finding:
     try:
         problem = msgspec.json.decode(answer.body, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return failed(f"the broker is not ready: status {answer.status}", "look into the broker's log")
+        return failed(f"the broker is not ready: status {answer.status}", "check the broker's log")
     code = clean(problem.type.removeprefix(PROBLEM_TYPE))
     reference = clean(problem.reference)
-    fix = _READY_FIXES.get(code, "run kiosk check on the broker's side")
+    fix = _READY_FIXES.get(code, "run kiosk check on the broker")
     return failed(f"the broker is not ready: {code}", f"{fix}; its log has the cause under {reference}")
 
 
@@ -79,11 +79,11 @@ def _connectable(path: Path) -> None:
         except PermissionError:
             raise Wrong(
                 f"{path} cannot be opened by the user who runs this check",
-                "let the kiosk's user in: the socket needs mode 0660, and its group is the kiosk's (SocketGroup=kiosk)",
+                "give the kiosk's user access: the socket needs mode 0660 and the kiosk's group (SocketGroup=kiosk)",
             ) from None
         except OSError as error:
             raise Wrong(
-                f"nobody listens on {path}: {error.strerror or type(error).__name__}",
+                f"nothing listens on {path}: {error.strerror or type(error).__name__}",
                 "start the broker: systemctl start kiosk-broker.socket kiosk-broker.service",
             ) from None
 

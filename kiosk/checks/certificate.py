@@ -28,7 +28,9 @@ def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
     try:
         loaded = load_certificate(settings, clock)
     except ConfigError as error:
-        raise Wrong(str(error), "docs/tenant.md, step 3, makes, joins and registers key and certificate") from None
+        raise Wrong(
+            str(error), "docs/tenant.md, step 3, shows how to create and register key and certificate"
+        ) from None
     if "private_key_pfx_path" in loaded:
         # Cannot fail: the same file was read a moment ago.
         secret = read_text(settings.passphrase_file, "a passphrase").rstrip("\r\n") if settings.passphrase_file else ""
@@ -37,7 +39,7 @@ def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
         shown = bundle.cert.certificate
     else:
         shown = x509.load_pem_x509_certificate(loaded["public_certificate"].encode())
-    return examined(shown, settings.certificate, clock, "make a new one and register it: docs/tenant.md, step 3")
+    return examined(shown, settings.certificate, clock, "create a new one and register it: docs/tenant.md, step 3")
 
 
 def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
@@ -50,7 +52,7 @@ def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
         shown = x509.load_pem_x509_certificate(listen.certificate.read_bytes())
     except ValueError:
         raise Wrong(f"{listen.certificate} is not a certificate in PEM", "put one into listen.certificate") from None
-    fix = "get a new one from the authority that signed it, and replace it"
+    fix = "get a new one from the CA that signed it, and replace it"
     finding = examined(shown, listen.certificate, clock, fix)
     if finding.level is not Level.FAIL:
         try:
@@ -67,15 +69,15 @@ def examined(shown: x509.Certificate, path: Path, clock: Clock, fix: str) -> Fin
     if begins > now:
         return failed(
             f"{path} is not valid before {begins:%Y-%m-%d %H:%M} UTC; it is now {now:%Y-%m-%d %H:%M} UTC",
-            f"set the clock (timedatectl set-ntp true) if it is wrong; else {fix}",
+            f"set the clock (timedatectl set-ntp true) if it is wrong; otherwise {fix}",
         )
     if ends <= now:
         return failed(f"{path} expired on {ends:%Y-%m-%d}", fix)
     key = shown.public_key()
     if isinstance(key, RSAPublicKey) and key.key_size < _FEWEST_BITS:
-        return failed(f"{path} has an RSA key of {key.key_size} bits; {_FEWEST_BITS} are the least", fix)
+        return failed(f"{path} has an RSA key of {key.key_size} bits; at least {_FEWEST_BITS} are needed", fix)
     if isinstance(key, EllipticCurvePublicKey) and key.key_size < _FEWEST_BITS_OF_CURVE:
-        return failed(f"{path} has a curve of {key.key_size} bits; {_FEWEST_BITS_OF_CURVE} are the least", fix)
+        return failed(f"{path} has a curve of {key.key_size} bits; at least {_FEWEST_BITS_OF_CURVE} are needed", fix)
     days = (ends - now).days
     if ends - now < _SOON:
         return warning(f"{path} expires in {days} days, on {ends:%Y-%m-%d}", fix)

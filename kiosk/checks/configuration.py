@@ -32,7 +32,7 @@ def kiosk(side: Side[KioskConfig]) -> Finding:
         findings.append(failed(f'sign_in.scope is "{config.sign_in.scope}"', f"write {_SCOPE}"))
     if not GUID.fullmatch(config.sign_in.client_id):
         findings.append(
-            failed("sign_in.client_id is no GUID", "write the client id of the registration Kiosk client there")
+            failed("sign_in.client_id is not a GUID", "write the client id of the registration Kiosk client there")
         )
     if config.visit.visit_seconds < _SIGN_IN_SECONDS + config.visit.reveal_seconds:
         findings.append(
@@ -54,7 +54,7 @@ def broker(side: Side[BrokerConfig]) -> Finding:
     findings = list(_examples(config))
     if not GUID.fullmatch(tokens.tenant):
         findings.append(
-            failed(f'tokens.tenant is "{tokens.tenant}", no GUID: no token passes', "write the tenant's id")
+            failed(f'tokens.tenant is "{tokens.tenant}", not a GUID: every token is refused', "write the tenant's id")
         )
     elif tenant_of(tokens.authority).lower() != tokens.tenant.lower():
         findings.append(
@@ -73,21 +73,21 @@ def broker(side: Side[BrokerConfig]) -> Finding:
     if not GUID.fullmatch(tokens.audience):
         findings.append(
             failed(
-                f'tokens.audience is "{tokens.audience}", no GUID: no token passes',
+                f'tokens.audience is "{tokens.audience}", not a GUID: every token is refused',
                 "write the client id of the registration Kiosk API into tokens.audience, without api://",
             )
         )
     if not GUID.fullmatch(tokens.client):
         findings.append(
             failed(
-                f'tokens.client is "{tokens.client}", no GUID: no token passes',
+                f'tokens.client is "{tokens.client}", not a GUID: every token is refused',
                 "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
             )
         )
     elif tokens.client.lower() in {tokens.audience.lower(), graph.client_id.lower()}:
         findings.append(
             failed(
-                "tokens.client is the id of another registration: no token passes",
+                "tokens.client is the id of another registration: every token is refused",
                 "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
             )
         )
@@ -104,7 +104,7 @@ def _broken(loaded: object) -> Finding | None:
     if isinstance(loaded, ConfigError):
         if os.strerror(errno.EACCES) in str(loaded):
             return failed(str(loaded), "let the program's user read it; run the check as root, or as that user")
-        return failed(str(loaded), "correct what the line names; docs/configuration.md explains every key")
+        return failed(str(loaded), "correct the key that the line names; docs/configuration.md explains all keys")
     return None
 
 
@@ -114,6 +114,6 @@ def _examples(config: KioskConfig | BrokerConfig) -> Iterator[Finding]:
         for key, value in section.items() if isinstance(section, dict) else ():
             if isinstance(value, str) and (_EXAMPLE in value or value == "Example Organisation"):
                 yield failed(
-                    f"{table}.{key} is still that of the example",
-                    f"write the organisation's own into {table}.{key}; docs/tenant.md says where to find it",
+                    f"{table}.{key} is still the example's value",
+                    f"set {table}.{key} to your organisation's value; docs/tenant.md says where to find it",
                 )

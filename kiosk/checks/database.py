@@ -48,10 +48,10 @@ def ours(file: Path) -> None:
 def _sqlite(file: Path, root: Path) -> Finding:
     folder = file.parent
     if not folder.is_dir():
-        return failed(f"there is no folder {folder}", f"make it for the broker's user: install -d -m 700 {folder}")
+        return failed(f"there is no folder {folder}", f"create it for the broker's user: install -d -m 700 {folder}")
     findings = [*_space(folder), *_kind(folder, root)]
     if not file.exists():
-        findings.append(warning(f"{file} does not exist yet", "start the broker: it makes the record"))
+        findings.append(warning(f"{file} does not exist yet", "start the broker: it creates the record"))
         return together(findings, "")
     found = file.stat()
     ours(file)
@@ -62,19 +62,21 @@ def _sqlite(file: Path, root: Path) -> Finding:
         findings.append(
             failed(
                 f"{file} belongs to {owner(found)}, its folder to {theirs}",
-                f"chown {theirs} {file} {file}-wal {file}-shm, those that are there",
+                f"chown {theirs} {file} {file}-wal {file}-shm (those that exist)",
             )
         )
     try:
         _sync(folder)
         findings += _try_sqlite(file)
     except OSError as error:
-        findings.append(failed(f"{folder} cannot be written: {error.strerror}", "make room, or mount it writable"))
+        findings.append(
+            failed(f"{folder} cannot be written: {error.strerror}", "free up space, or mount it read-write")
+        )
     except sqlite3.Error as error:
         findings.append(
             failed(
                 f"{file} cannot be written: {clean(str(error), _LONGEST_ERROR)}",
-                f"check that {file} is whole, that the broker's user may write it, and that no other program locks it",
+                f"check that {file} is intact, that the broker's user may write it, and that no other program locks it",
             )
         )
     return together(findings, f"{file} can be written and stays: WAL, synchronous, {_free(folder)} free")
@@ -96,7 +98,7 @@ def _try_sqlite(file: Path) -> list[Finding]:
         connection.execute("BEGIN IMMEDIATE")
         try:
             if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'head'").fetchone():
-                findings.append(warning(f"{file} holds no record yet", "start the broker: it makes the record"))
+                findings.append(warning(f"{file} holds no record yet", "start the broker: it creates the record"))
             elif connection.execute("UPDATE head SET trials = trials + 1").rowcount != 1:
                 findings.append(failed("the head of the record is missing", "kiosk audit verify says what was lost"))
         finally:
@@ -132,12 +134,12 @@ def _postgresql(url: str, shared: SharedTime) -> Finding:
         state = getattr(origin, "sqlstate", None)
         if state == "42P01":
             return warning(
-                "the database holds no record yet", "start the broker: it makes the record at its first start"
+                "the database holds no record yet", "start the broker: it creates the record at its first start"
             )
         said = clean(" ".join(str(origin).split()), _LONGEST_ERROR)
         return failed(
-            f"the server does not take a write: {said}",
-            "check that it runs, is not a standby, and lets in the user that record.database names",
+            f"the server does not accept writes: {said}",
+            "check that it runs, is not a standby, and admits the user that record.database names",
         )
     finally:
         engine.dispose()
@@ -146,7 +148,7 @@ def _postgresql(url: str, shared: SharedTime) -> Finding:
         findings.append(
             warning(
                 f"the clocks of this machine and of the database differ by {seconds}",
-                "have both synchronised, as with chrony: brokers decide by the database's clock",
+                "synchronise both, for example with chrony: brokers use the database's clock",
             )
         )
     where = f", and on {clean(standbys, _LONGEST_ERROR)}" if standbys else ""
@@ -172,7 +174,7 @@ def _space(folder: Path) -> list[Finding]:
     if free >= _ALMOST_FULL:
         return []
     say = failed if free < _FULL else warning
-    return [say(f"{folder} has {_free(folder)} of space left", f"make room on the file system of {folder}")]
+    return [say(f"{folder} has {_free(folder)} of space left", f"free up space on the file system of {folder}")]
 
 
 def _free(folder: Path) -> str:

@@ -36,7 +36,7 @@ _FIXES = {
     "90002": "correct the tenant's id in graph.authority",
     "700027": "upload the certificate that is in use to the registration Kiosk broker",
     "7000222": "make a new certificate and upload it to the registration Kiosk broker",
-    "500011": "correct graph.url: the sign-in service knows no Graph of that name",
+    "500011": "correct graph.url: the sign-in service has no Graph of that name",
     "53003": "let this machine's address through in Conditional Access for workload identities",
 }
 
@@ -74,18 +74,18 @@ def token(settings: GraphSettings, clock: Clock) -> tuple[Finding, str]:
     except KioskError as error:
         number = _NUMBER.search(error.cause)
         fix = _FIXES.get(
-            number[1] if number else "", "check that graph.authority, graph.client_id and the certificate fit"
+            number[1] if number else "", "check that graph.authority, graph.client_id and the certificate match"
         )
         raise Wrong(error.cause or str(error), f"{fix}; docs/tenant.md, step 3") from None
 
 
 def permissions(access_token: str) -> Finding:
-    """Check the permissions in a token. They are read without verifying it: Graph decides by itself."""
+    """Check the permissions in a token. They are read without verifying it: Graph makes the decision."""
     try:
         claims = jwt.decode(access_token, options={"verify_signature": False})
     except jwt.PyJWTError:
         return warning(
-            "the token cannot be read, so its permissions are not known",
+            "the token cannot be read, so its permissions are unknown",
             "compare the permissions of the registration Kiosk broker with docs/tenant.md, step 3",
         )
     named = claims.get("roles")
@@ -124,18 +124,18 @@ def reachable(settings: GraphSettings, clock: Clock) -> Finding:
     except NotFound as error:
         return failed(str(error), "end graph.url with /beta, at the host that docs/tenant.md names for your cloud")
     except GraphNoRole as error:
-        return failed(error.cause, "check that the tenant has Intune, and lets the registration Kiosk broker in")
+        return failed(error.cause, "check that the tenant has Intune, and gives the registration Kiosk broker access")
     except GraphRefused as error:
         return failed(error.cause, f"grant {READ} {_GRANT}, and check that the tenant has Intune")
     except GraphThrottled as error:
         return warning(f"{error.cause}: Graph is busy", "check again in a few minutes")
     except (GraphGarbled, msgspec.DecodeError) as error:
         return failed(
-            f"this is not an answer of Graph: {error}",
-            "check that graph.url is right and that no proxy answers in its place",
+            f"this is not an answer from Graph: {error}",
+            "check that graph.url is right and that no proxy answers instead",
         )
     except KioskError as error:
-        return failed(error.cause, "check again; if it stays so, look at Microsoft's service health")
+        return failed(error.cause, "check again; if the problem persists, see Microsoft's service health")
     if not isinstance(answer, dict) or not isinstance(answer.get("value"), list):
-        return failed("not an answer of Graph: no list of devices", "check that graph.url is right")
+        return failed("not an answer from Graph: no list of devices", "check that graph.url is right")
     return passed("lists devices" if answer["value"] else "answers; it lists no device")

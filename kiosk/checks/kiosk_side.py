@@ -83,7 +83,7 @@ def log(side: Kiosk) -> Finding:
     if found := log_socket([side.root / path.relative_to("/") for path in LOG_SOCKETS]):
         return passed(f"the kiosk's log goes to /{found.relative_to(side.root)}")
     return warning(
-        "nothing takes the kiosk's log: a reference on its screen leads nowhere",
+        "nothing receives the kiosk's log: a reference on its screen leads nowhere",
         "start systemd-journald or another syslog service that listens on /dev/log",
     )
 

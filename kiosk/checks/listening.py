@@ -29,7 +29,7 @@ def listening(config: BrokerConfig, clock: Clock) -> Finding:
 def _socket(service: Service, clock: Clock) -> Finding:
     path = Path(service.url.removeprefix(UNIX_PREFIX))
     if not path.parent.is_dir():
-        return failed(f"there is no folder {path.parent}", f"make it: install -d -m 755 {path.parent}")
+        return failed(f"there is no folder {path.parent}", f"create it: install -d -m 755 {path.parent}")
     try:
         broker_link.health(service, clock)
     except Wrong as wrong:

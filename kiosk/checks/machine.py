@@ -61,7 +61,7 @@ def typing(side: _Any) -> Finding:
             "use Linux 6.2 or newer",
         )
     if allowed == "0":
-        return passed("no process may type into its terminal")
+        return passed("no process can type into its terminal")
     return warning(f"dev.tty.legacy_tiocsti is {allowed}", f"dev.tty.legacy_tiocsti = 0; {_AGAIN}")
 
 
@@ -77,7 +77,7 @@ def swap(side: _Any) -> Finding:
 
 
 def freed_memory(side: _Any) -> Finding:
-    """Check whether the kernel clears memory that is freed."""
+    """Check whether the kernel clears freed memory."""
     words = [word for word in _read(side.root, "proc/cmdline").split() if word.startswith("init_on_free=")]
     if words:
         on = words[-1] == "init_on_free=1"
@@ -88,9 +88,9 @@ def freed_memory(side: _Any) -> Finding:
         except NotChecked:
             on = False
     if on:
-        return passed("the kernel clears memory that is freed")
+        return passed("the kernel clears freed memory")
     return warning(
-        "the kernel does not clear memory that is freed",
+        "the kernel does not clear freed memory",
         "put init_on_free=1 into GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub, restart",
     )
 

@@ -26,14 +26,14 @@ from kiosk.config.broker import RecordSettings
 READ_WHOLE = 100_000
 NEWEST = 20_000
 _FIX = "keep a copy of the database as it is, and find out who could write to it: kiosk audit verify, docs/record.md"
-_LOSS = "if a copy was put back: kiosk record accept-loss, docs/operations.md; else find out who could write to it"
+_LOSS = "if a copy was restored: kiosk record accept-loss, docs/operations.md; otherwise find out who could write to it"
 
 
 def record(settings: RecordSettings, public_key: Path | None, whole: int = READ_WHOLE) -> Finding:
     """Check the record. Raises NotChecked and ConfigError."""
     file = sqlite_file(settings.database)
     if file and not file.exists():
-        raise NotChecked("there is no record yet", "start the broker: it makes the record at its first start")
+        raise NotChecked("there is no record yet", "start the broker: it creates the record at its first start")
     if file:
         ours(file)
     keys = _keys(settings, file, public_key)

@@ -48,7 +48,7 @@ def line(result: Result, after: str = "") -> str:
 def summary(results: Sequence[Result]) -> str:
     """Return the last line: how many checks passed, warn and fail."""
     count = {level: sum(result.level is level for result in results) for level in Level}
-    return f"{count[Level.PASS]} passed, {count[Level.WARN]} to look at, {count[Level.FAIL]} failed"
+    return f"{count[Level.PASS]} passed, {count[Level.WARN]} warned, {count[Level.FAIL]} failed"
 
 
 def _wrapped(words: str, indent: str) -> str:

@@ -111,7 +111,7 @@ def _shielded(check: Check[At], at: At) -> Finding:
     except Wrong as wrong:
         return wrong.finding
     except ConfigError as error:
-        return failed(str(error), "correct what the line names; docs/configuration.md explains every key")
+        return failed(str(error), "correct the key that the line names; docs/configuration.md explains all keys")
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__
         return warning(f"not checked: {what}", "run the check as root, or as the program's user")

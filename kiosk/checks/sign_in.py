@@ -32,7 +32,7 @@ def device_code(settings: SignInSettings, clock: Clock) -> Finding:
     try:
         return asyncio.run(asyncio.wait_for(_try(settings, clock), _SECONDS))
     except TimeoutError:
-        return failed(f"no sign-in began within {_SECONDS:.0f} s", "look at the check “authority”")
+        return failed(f"no sign-in started within {_SECONDS:.0f} s", "see the check “authority”")
 
 
 async def _try(settings: SignInSettings, clock: Clock) -> Finding:
@@ -45,9 +45,9 @@ async def _try(settings: SignInSettings, clock: Clock) -> Finding:
             )
         await sign_in.wait()
     except _Waiting:
-        return passed(f"begins; people are sent to {code.address}")
+        return passed(f"starts; people are sent to {code.address}")
     except SignInUnreachable as error:
-        return failed(f"the sign-in service does not answer: {error.cause}", "look at the check “authority”")
+        return failed(f"the sign-in service does not answer: {error.cause}", "see the check “authority”")
     except SignInError as error:
         return failed(f"refused: {error.cause}", f"{_FIXES.get(error.support, 'look up that code')}; {_HELP}")
     finally:

@@ -94,7 +94,8 @@ def _datagrams(place: Path | tuple[str, int], key: str) -> Finding:
     except OSError as error:
         where = place if isinstance(place, Path) else place[0]
         return failed(
-            f"{where} does not accept messages: {error.strerror}", f"start what listens there, or correct {key}.url"
+            f"{where} does not accept messages: {error.strerror}",
+            f"start the program that listens there, or correct {key}.url",
         )
     return passed(str(place))
 
@@ -102,9 +103,9 @@ def _datagrams(place: Path | tuple[str, int], key: str) -> Finding:
 def _file(path: Path, key: str) -> Finding:
     folder = path.parent
     if not folder.is_dir():
-        return failed(f"there is no folder {folder}", f"make it for the broker's user: install -d -m 700 {folder}")
+        return failed(f"there is no folder {folder}", f"create it for the broker's user: install -d -m 700 {folder}")
     if path.is_symlink() or (path.exists() and not stat.S_ISREG(path.stat().st_mode)):
-        return failed(f"{path} is not a plain file", f"remove it, or name another in {key}.url")
+        return failed(f"{path} is not a regular file", f"remove it, or name another in {key}.url")
     if not os.access(path if path.exists() else folder, os.W_OK, effective_ids=True):
         return failed(f"{path} cannot be written", f"give it to the broker's user: chown kiosk-broker: {folder} {path}")
     if path.exists():

@@ -28,20 +28,22 @@ def terminal(side: Side[KioskConfig]) -> Finding:
     if columns < _COLUMNS or lines < _LINES:
         findings.append(
             failed(
-                f"{columns}x{lines} characters; a key is shown from {_COLUMNS}x{_LINES} on",
+                f"{columns}x{lines} characters; a key needs at least {_COLUMNS}x{_LINES}",
                 "enlarge the window, or choose a smaller console font (/etc/default/console-setup)",
             )
         )
     colours = _colours(kind)
     if colours is None:
-        findings.append(warning(f'the kind of terminal "{kind}" is not known here', "set TERM to the real kind"))
+        findings.append(warning(f'the terminal type "{kind}" is unknown here', "set TERM to the right type"))
     elif colours < _FEWEST_COLOURS:
         findings.append(warning(f"no colours (TERM={kind})", "set TERM to a terminal with colours, if it has them"))
     sys.stdout.flush()
     drawable, _ = ask(SystemClock(), _ANSWER_SECONDS)
     if drawable.utf8 is None:
         findings.append(
-            failed("the terminal does not say where its cursor is", "use a terminal that understands VT100 sequences")
+            failed(
+                "the terminal does not report its cursor position", "use a terminal that understands VT100 sequences"
+            )
         )
     elif not drawable.utf8:
         findings.append(

@@ -26,7 +26,7 @@ _PORT = 443
 _MOST_NAMES = 3
 # OpenSSL's numbers for why a certificate is refused.
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
-_FIREWALL = "docs/tenant.md lists the ways through the firewall"
+_FIREWALL = "docs/tenant.md lists the firewall rules"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def connect(service: Service) -> socket.socket:
     try:
         return socket.create_connection((host, port), CONNECT_SECONDS)
     except UnicodeError:
-        raise Wrong(f"{host} is not the name of a host", f"correct {service.key}") from None
+        raise Wrong(f"{host} is not a host name", f"correct {service.key}") from None
     except socket.gaierror as error:
         raise Wrong(
             f"the name {host} cannot be resolved: {error.strerror}",
@@ -77,7 +77,7 @@ def connect(service: Service) -> socket.socket:
         ) from None
     except ConnectionRefusedError:
         raise Wrong(
-            f"{place} refuses connections: nobody listens there",
+            f"{place} refuses connections: nothing listens there",
             f"check that the service runs and that {service.key} names its port; {_FIREWALL}",
         ) from None
     except TimeoutError:
@@ -139,7 +139,7 @@ def fetch(service: Service, url: str, clock: Clock) -> Response:
     except httpx.TimeoutException:
         raise Wrong(
             f"{where(service)} accepts connections but does not answer within {_READ_SECONDS:.0f} s",
-            "find out whether the service hangs, or a proxy holds the answer back",
+            "find out whether the service hangs, or a proxy delays the answer",
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Wrong(
@@ -160,7 +160,7 @@ def _distrust(service: Service, error: ssl.SSLCertVerificationError, now: dateti
         on = f" on {shown.not_valid_after_utc:%Y-%m-%d %H:%M} UTC" if shown else ""
         return Wrong(
             f"the certificate of {place} has expired{on}; it is now {now:%Y-%m-%d %H:%M} UTC",
-            f"renew the certificate of {place}, or set this machine's clock if that is what is wrong",
+            f"renew the certificate of {place}, or set this machine's clock if that is wrong",
         )
     if error.verify_code == _NOT_YET_VALID:
         since = f" before {shown.not_valid_before_utc:%Y-%m-%d %H:%M} UTC" if shown else ""
@@ -172,14 +172,14 @@ def _distrust(service: Service, error: ssl.SSLCertVerificationError, now: dateti
         names = _names(shown) if shown else "other names"
         return Wrong(
             f"the certificate of {place} is for {names}, not for {service.address[0]}",
-            f"write a name that the certificate holds into {service.key}, or get a certificate for this one",
+            f"use a name from the certificate in {service.key}, or get a certificate for this one",
         )
     issuer = clean(shown.issuer.rfc4514_string(), 80) if shown else "somebody"
-    trusted = str(service.ca_bundle) if service.ca_bundle else "the system's authorities"
+    trusted = str(service.ca_bundle) if service.ca_bundle else "the system's CAs"
     return Wrong(
-        f"the certificate of {place} is issued by {issuer}, who is not among {trusted}",
-        f"put that authority's certificate into {service.ca_key}, if it is the right one; a proxy that intercepts TLS"
-        " has one of its own",
+        f"the certificate of {place} is issued by {issuer}, which is not among {trusted}",
+        f"if it is the right one, put that CA's certificate into {service.ca_key}; a proxy that intercepts TLS"
+        " has its own",
     )
 
 

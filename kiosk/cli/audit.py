@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kiosk.broker.record.head import Head
 
 _file = click.Path(path_type=Path, dir_okay=False)
-_config = click.option("--config", type=_file, help="broker.toml; the record that it names is read.")
+_config = click.option("--config", type=_file, help="broker.toml, which names the record to read.")
 _database = click.option("--database", metavar="URL", help="The record's database, as in [record] database.")
 
 
@@ -34,9 +34,11 @@ def audit() -> None:
 @_config
 @_database
 @click.option("--export", type=_file, help="A record exported as jsonl.")
-@click.option("--public-key", type=_file, required=True, help="Ed25519 keys that may have signed checkpoints, PEM.")
-@click.option("--anchors", type=_file, help="Rows or checkpoints that were kept elsewhere, as JSON lines.")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@click.option(
+    "--public-key", type=_file, required=True, help="Public keys that may have signed the record: Ed25519, PEM."
+)
+@click.option("--anchors", type=_file, help="Rows or checkpoints kept elsewhere, as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reports_errors
 def verify(
     config: Path | None,
@@ -46,7 +48,7 @@ def verify(
     anchors: Path | None,
     as_json: bool,
 ) -> int:
-    """Verify the record. Ends with 0 if it holds, 1 if it does not, 2 if it cannot be read."""
+    """Verify the record. Exits with 0 if it holds, 1 if it does not, 2 if it cannot be read."""
     import msgspec
 
     from kiosk.broker.audit.anchors import anchors as read_anchors
@@ -71,7 +73,7 @@ def verify(
 @click.option("--person", help="Part of a name or address, or an object id.")
 @click.option("--device", help="Serial number, name or id of a Mac.")
 @click.option("--since", metavar="WHEN", help="monday, today, 7d, 12h, 2026-11-20, 2026-11-20T08:00 (UTC).")
-@click.option("--until", metavar="WHEN", help="In the same forms; a day includes all of it.")
+@click.option("--until", metavar="WHEN", help="In the same formats; a day is included as a whole.")
 @click.option("--event", help="An event, such as release.done, or a prefix, such as release.")
 @click.option("--outcome", help="ok, the code of a refusal, or how a reveal ended.")
 @click.option("--seen", is_flag=True, help="Only keys that somebody saw or may have seen.")
@@ -114,7 +116,9 @@ def show(
 @audit.command()
 @_config
 @_database
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv holds the rows only.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", help="csv contains only the rows."
+)
 @click.option("--output", type=_file, help="A new file that only its owner can read; default: standard output.")
 @reports_errors
 def export(config: Path | None, database: str | None, form: str, output: Path | None) -> None:
@@ -162,4 +166,4 @@ def _in_words(verdict: Verdict) -> str:
     if verdict.losses:
         row = "row" if len(verdict.losses) == 1 else "rows"
         holds += f", with a loss accepted at {row} {', '.join(map(str, verdict.losses))}"
-    return f"{holds}: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors met"
+    return f"{holds}: {verdict.rows} rows, {verdict.checkpoints} checkpoints, {verdict.anchors} anchors matched"

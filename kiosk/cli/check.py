@@ -23,12 +23,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.option("--config", "path", type=_file, required=True, help="kiosk.toml or broker.toml.")
-@click.option("--side", type=click.Choice(["kiosk", "broker"]), help="Whose file it is, if its tables do not tell.")
-@click.option("--public-key", type=_file, help="Who may have signed checkpoints; default: the key in use.")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@click.option(
+    "--side", type=click.Choice(["kiosk", "broker"]), help="Whose file it is, if its tables do not show that."
+)
+@click.option("--public-key", type=_file, help="Public keys that may have signed the record; default: the key in use.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reports_errors
 def check(path: Path, side: str | None, public_key: Path | None, as_json: bool) -> int:
-    """Find out what is wrong with the kiosk or the broker, and how to fix it. Ends with 1 if a check fails.
+    """Find out what is wrong with the kiosk or the broker, and how to fix it. Exits with 1 if a check fails.
 
     Changes nothing, asks for no key, and is safe at any time.
     """
@@ -42,7 +44,7 @@ def check(path: Path, side: str | None, public_key: Path | None, as_json: bool) 
 
     side = side or recognised(path, read_text(path, "a configuration file"))
     if public_key and side == "kiosk":
-        raise click.UsageError("--public-key is for the broker's side")
+        raise click.UsageError("--public-key is only for the broker")
     harden()
     # The results say what the programs would log while they are tried.
     logging.disable(logging.CRITICAL)

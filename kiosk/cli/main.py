@@ -60,10 +60,8 @@ def run(path: Path, linear: bool) -> int:
 @cli.command()
 @click.option("--person", help="Every sign-in is approved after a second, as this person.")
 @click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
-@click.option(
-    "--idle-seconds", type=click.IntRange(1, 86_400), help="Without a key press a visit locks after this time."
-)
-@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the simulated tenant.")
+@click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="How long a visit can be idle before it locks.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Minimum number of devices in the simulated tenant.")
 @_linear
 @reports_errors
 def demo(
@@ -107,8 +105,8 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the clients' files.",
 )
-@click.option("--port", type=click.IntRange(0, 65_535), help="TCP port on loopback; 0 takes a free one.")
-@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Size of the tenant.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="TCP port on loopback; 0 selects a free one.")
+@click.option("--devices", type=click.IntRange(1, 1_000_000), help="Minimum number of devices.")
 @click.option("--approve", metavar="NAME", help="Approve every sign-in after a second, as this person.")
 @_until_stdin_closes
 @reports_errors

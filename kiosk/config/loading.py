@@ -54,7 +54,7 @@ def expect_closed(path: Path, what: str) -> None:
     except OSError as error:
         raise ConfigError(path, f"expected {what}: {error.strerror or error}") from None
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        expected = f"expected {what} to be closed to others, and to its group for writing"
+        expected = f"expected {what} not to be accessible to others or writable by its group"
         raise ConfigError(path, f"{expected} (chmod g-w,o-rwx); its mode is {mode:04o}")
 
 
@@ -108,5 +108,5 @@ def _readable(file: Path, path: Path, keys: list[str], text: str) -> None:
         with file.open("rb"):
             pass
     except OSError as error:
-        reason = f"expected a file that can be read: {file}: {error.strerror or error}"
+        reason = f"expected a readable file: {file}: {error.strerror or error}"
         raise ConfigError(path, reason, key=".".join(keys), line=line_of(text, keys)) from None

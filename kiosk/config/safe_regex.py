@@ -22,7 +22,7 @@ class Pattern:
             self._compiled = re2.compile(source, options)
         except re2.error as error:
             reason = error.args[0].decode(errors="replace")
-            raise ValueError(f"expected a regular expression that RE2 understands: {reason}") from None
+            raise ValueError(f"expected a regular expression in RE2's syntax: {reason}") from None
         self.source = source
 
     def fits(self, text: str) -> bool:

@@ -35,7 +35,7 @@ Colour = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description='a colour
 # A pattern and not a Literal: the table of languages is the only list of them.
 Language = Annotated[
     str,
-    Meta(pattern=rf"^({'|'.join(LANGUAGES)})$", description=f"the code of a language: {', '.join(LANGUAGES)}"),
+    Meta(pattern=rf"^({'|'.join(LANGUAGES)})$", description=f"a language code: {', '.join(LANGUAGES)}"),
 ]
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 RevealSeconds = Annotated[int, Meta(ge=5, le=3_600)]

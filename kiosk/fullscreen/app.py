@@ -287,7 +287,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self.exit(return_code=code)
 
     def input_broke(self, error: Exception) -> None:
-        """Called from the input thread when it cannot go on: nobody could press a key any more."""
+        """Called from the input thread when it cannot continue: nobody could press a key any more."""
         self.guard.wipe()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._handle_exception, error)

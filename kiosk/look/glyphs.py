@@ -1,6 +1,6 @@
 """Letters and digits in large type, designed to be hard to confuse. Data and lookups; nothing here draws.
 
-The zero is narrow and has a stroke through it, the O is wide; D is pointed, Q stands on its tail. The one has a flag
+The zero is narrow and has a stroke through it, the O is wide; D is pointed, Q rests on its tail. The one has a flag
 and a foot, the I two serifs. The eight is an hourglass, B has a straight back; Z has a bar, 2 has none.
 """
 

@@ -1,6 +1,6 @@
 """Accepts connections within limits: so many in all and from one address, each with a time for every step.
 
-The limits apply before anything is read. When all places are taken, a connection without a good token gives its place
+The limits apply before anything is read. When all places are taken, a connection without a valid token gives its place
 to the next one, so silent connections cannot keep others out.
 """
 

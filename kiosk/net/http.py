@@ -40,7 +40,7 @@ def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeo
 
 
 def can_be_sent(token: str) -> bool:
-    """Whether HTTP allows this token in a header: visible ASCII characters, no blanks."""
+    """Whether HTTP allows this token in a header: visible ASCII characters, no spaces."""
     return _BEARER.fullmatch(token) is not None
 
 
@@ -69,7 +69,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def read_limited(response: httpx.Response, limit: int = _LARGEST_ANSWER) -> bytes:
-    """Return the body of a response. Raises httpx.HTTPError, also if it is longer than ``limit`` bytes."""
+    """Return the body of a response. Raises httpx.HTTPError, for example if it is longer than ``limit`` bytes."""
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece

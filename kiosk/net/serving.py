@@ -270,7 +270,7 @@ def renewed_tls(tls: Tls) -> ssl.SSLContext:
                 current = server_tls(tls)
                 log.info("the certificate was replaced: %s", tls.certificate)
             except ConfigError as error:
-                log.warning("the replaced certificate cannot be used, the one before stays: %s", error)
+                log.warning("the replaced certificate cannot be used, the previous one stays: %s", error)
         connection.context = current
 
     first.sni_callback = choose

@@ -1,4 +1,4 @@
-"""Checks a copy of the key group by group, also after the key is wiped. It keeps ten bits of each group.
+"""Checks a copy of the key group by group, even after the key is wiped. It keeps ten bits of each group.
 
 A group of a FileVault key has twenty bits, so any full hash, however slow, would reveal the group to an attacker who
 tries all groups. Ten bits are too few for that: they leave half of each group, sixty bits of the key, unknown. The
@@ -156,7 +156,7 @@ def _tag(salt: bytes, group: int, characters: bytearray) -> bytes:
 
 
 def _plain(typed: bytearray) -> bytearray:
-    """Return capitals without dashes and blanks. Zeroes ``typed``."""
+    """Return capitals without dashes and spaces. Zeroes ``typed``."""
     plain = bytearray(len(typed))
     length = 0
     for value in typed:

@@ -59,7 +59,7 @@ class SandboxConfig(Section, frozen=True, kw_only=True):
 
     ``directory`` is where the files for kiosk and broker are written: by default a temporary folder that is removed at
     the end. ``remove_files`` removes the files from a given folder as well. ``approve`` is the person as whom every
-    sign-in is approved by itself. ``visit`` and ``rules`` are copied into the written files.
+    sign-in is approved automatically. ``visit`` and ``rules`` are copied into the written files.
     """
 
     directory: Text | None = None

@@ -1,4 +1,4 @@
-"""One released key within its time: shown, hidden, shown again, over."""
+"""One released key while its time lasts: shown, hidden, shown again, over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Times:
 class Reveal:
     """Keeps the key sealed, and open in wipeable memory only while it is on the screen.
 
-    So the key can be hidden and shown again without another release. ``copy_check`` works also after the time is over;
+    So the key can be hidden and shown again without another release. ``copy_check`` works even after time is up;
     it is None for a key of unusual form.
     """
 

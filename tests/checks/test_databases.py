@@ -66,7 +66,7 @@ def test_a_disk_that_is_full(healthy: Installation) -> None:
         finding = check_database(f"sqlite:///{file}")
         assert finding.level is Level.FAIL
         assert "of space left" in finding.found
-        assert f"make room on the file system of {small}" in finding.fix
+        assert f"free up space on the file system of {small}" in finding.fix
         assert f"{small} is on tmpfs" in finding.found
         with contextlib.suppress(OSError), (small / "filler").open("ab", buffering=0) as filler:
             while filler.write(b"\0" * 4096):

@@ -162,7 +162,7 @@ def test_a_failure_is_an_exit_code(healthy: Installation) -> None:
         ("[other]\nx = 1\n", [], "--side"),
         ("[broker]\n[sign_in]\n", ["--side", "moon"], "moon"),
         ("[broker]\n[sign_in]\n", ["--fast"], "--fast"),
-        ("[broker]\n[sign_in]\n", ["--public-key", "x"], "--public-key is for the broker's side"),
+        ("[broker]\n[sign_in]\n", ["--public-key", "x"], "--public-key is only for the broker"),
     ],
 )
 def test_a_call_that_cannot_be_used(tmp_path: Path, content: str | None, arguments: list[str], words: str) -> None:
@@ -219,7 +219,7 @@ def test_a_long_result_stays_within_80_columns() -> None:
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
 def test_every_check_is_documented(side: str) -> None:
     documented = (ROOT / "docs" / "check.md").read_text()
-    table = documented.partition(f"## The {side}'s side")[2].partition("\n## ")[0]
+    table = documented.partition(f"## Checks of the {side}")[2].partition("\n## ")[0]
     checks = kiosk_side.CHECKS if side == "kiosk" else broker_side.CHECKS
     assert [row.split("`")[1] for row in table.splitlines() if row.startswith("| `")] == [
         check.name for check in checks

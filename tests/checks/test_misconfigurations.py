@@ -137,14 +137,14 @@ ZEROS = "00000000-0000-0000-0000-000000000000"
 
 KIOSK_CASES = {
     "a key that is misspelt": Case(
-        kiosk("organisation", helpdesc="x"), "configuration", FAIL, "kiosk.toml:", "correct what the line names"
+        kiosk("organisation", helpdesc="x"), "configuration", FAIL, "kiosk.toml:", "correct the key that the line names"
     ),
     "a file that is no TOML": Case(
         lambda installation: setattr(installation, "kiosk", {"sign_in": {"authority = ": 1}}),
         "configuration",
         FAIL,
         "expected TOML",
-        "correct what the line names",
+        "correct the key that the line names",
     ),
     "the ids of the example": Case(
         kiosk("sign_in", client_id=ZEROS), "configuration", FAIL, "sign_in.client_id is still", "sign_in.client_id"
@@ -194,9 +194,13 @@ KIOSK_CASES = {
     "a service without TLS": Case(without_tls, "authority", FAIL, "does not speak TLS", "https port"),
     "a tenant that is not there": Case(tenant(f"{ZEROS[:-1]}1"), "authority", FAIL, "AADSTS90002", "the tenant's id"),
     "no tenant": Case(tenant("common"), "authority", FAIL, "does not name a tenant", "the tenant's id"),
-    "a tenant by its domain": Case(tenant("nordwind.example"), "authority", WARN, "by a domain", "a GUID"),
+    "a tenant by its domain": Case(tenant("nordwind.example"), "authority", WARN, "by its domain", "a GUID"),
     "a portal in the way": Case(
-        fault("*/openid-configuration", "html"), "authority", FAIL, "no discovery document", "no proxy or portal"
+        fault("*/openid-configuration", "html"),
+        "authority",
+        FAIL,
+        "does not answer with a discovery document",
+        "no proxy or portal",
     ),
     "a service that refuses": Case(
         fault("*/openid-configuration", "status", status=503), "authority", FAIL, "status 503", "sign_in.authority"
@@ -231,7 +235,7 @@ KIOSK_CASES = {
     "no broker": Case(
         kiosk("broker", url="unix:/run/nowhere/b.sock"), "broker", FAIL, "no socket", "kiosk-broker.socket"
     ),
-    "a broker that died": Case(left_over, "broker", FAIL, "nobody listens", "systemctl start kiosk-broker"),
+    "a broker that died": Case(left_over, "broker", FAIL, "nothing listens", "systemctl start kiosk-broker"),
     "somebody else's socket": Case(no_broker_at_all, "broker", FAIL, "not as a broker", "the broker's"),
     "a newer broker": Case(says("0.9.0"), "broker", WARN, "the broker is 0.9.0", "same version on both"),
     "a broker of another age": Case(says("7.0.0"), "broker", FAIL, "the broker is 7.0.0", "same version on both"),
@@ -412,7 +416,7 @@ BROKER_CASES = {
         broker("tokens", audience="api://0a1f6a52-7d0e-4f6b-8f43-5f0c2d9be701"),
         "configuration",
         FAIL,
-        "no GUID",
+        "not a GUID",
         "without api://",
     ),
     "a client by its name": Case(
@@ -471,7 +475,11 @@ BROKER_CASES = {
         "docs/tenant.md, step 3",
     ),
     "a certificate that runs out": Case(
-        own(pem(RSA, certificate(ends=12))), "certificate", WARN, "expires in 11 days", "make a new one and register it"
+        own(pem(RSA, certificate(ends=12))),
+        "certificate",
+        WARN,
+        "expires in 11 days",
+        "create a new one and register it",
     ),
     "a certificate of the future": Case(
         own(pem(RSA, certificate(begins=3))), "certificate", FAIL, "is not valid before", "timedatectl"
@@ -539,7 +547,9 @@ BROKER_CASES = {
     "a record that was cut": Case(
         spoilt("DELETE FROM record WHERE n = 3"), "record", FAIL, "row 3 is missing", "docs/record.md"
     ),
-    "a record that went back": Case(gone_back, "record", FAIL, "it went back to row", "kiosk record accept-loss"),
+    "a record that was rolled back": Case(
+        gone_back, "record", FAIL, "it was rolled back to row", "kiosk record accept-loss"
+    ),
     "a head that no broker wrote": Case(
         spoilt("UPDATE head SET losses = 7"), "record", FAIL, "no broker wrote the head", "who could write to it"
     ),
@@ -552,7 +562,7 @@ BROKER_CASES = {
         "install -d -m 700",
     ),
     "a record that somebody holds": Case(held, "database", FAIL, "locked", "no other program locks it"),
-    "a record that is no database": Case(torn, "database", FAIL, "not a database", "is whole"),
+    "a record that is no database": Case(torn, "database", FAIL, "not a database", "is intact"),
     "a record of root in the broker's folder": Case(of_root, "database", FAIL, "its folder to nobody", "chown nobody"),
     "a record in memory": Case(
         machine("proc/self/mounts", "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0"),
@@ -571,7 +581,7 @@ BROKER_CASES = {
         broker("record", database="postgresql+psycopg://broker@localhost:1/record"),
         "database",
         FAIL,
-        "does not take a write",
+        "does not accept writes",
         "check that it runs",
     ),
     "a required sink that is away": Case(

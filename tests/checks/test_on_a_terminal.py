@@ -37,7 +37,7 @@ def test_a_good_one(tmp_path: Path) -> None:
 
 def test_one_that_is_too_small(tmp_path: Path) -> None:
     words = said(dead_end(tmp_path), columns=60, rows=20)
-    assert "FAIL terminal 60x20 characters; a key is shown from 80x24 on" in words
+    assert "FAIL terminal 60x20 characters; a key needs at least 80x24" in words
     assert "enlarge the window" in words
 
 
@@ -50,7 +50,7 @@ def test_one_that_does_not_read_utf_8(tmp_path: Path) -> None:
 def test_one_that_does_not_answer(tmp_path: Path) -> None:
     words = said(dead_end(tmp_path), answers=False, env={"TERM": "dumb"})
     assert "FAIL terminal" in words
-    assert "does not say where its cursor is" in words
+    assert "does not report its cursor position" in words
     assert "no colours (TERM=dumb)" in words
 
 

@@ -125,7 +125,7 @@ KIOSK_MISTAKES = {
     "not a language": (
         "[visit]\nreveal_seconds = 60",
         '[look]\nlanguages = ["en", "xx"]',
-        "11: look.languages.1: expected the code of a language: en, da, de, es, fi, fr, it, nb, nl, pl, pt, sv",
+        "11: look.languages.1: expected a language code: en, da, de, es, fi, fr, it, nb, nl, pl, pt, sv",
     ),
     "not a list": (
         "[visit]\nreveal_seconds = 60",
@@ -165,7 +165,7 @@ BROKER_MISTAKES = {
     "not a pattern": (
         'per_person = ["3/hour"]',
         'reason_pattern = "("',
-        "11: rules.reason_pattern: expected a regular expression that RE2 understands: missing ): (",
+        "11: rules.reason_pattern: expected a regular expression in RE2's syntax: missing ): (",
     ),
     "no pattern": (
         'per_person = ["3/hour"]',
@@ -287,5 +287,5 @@ def test_a_folder_or_binary_is_no_configuration(tmp_path: Path) -> None:
 def test_a_file_that_it_names_must_be_readable(tmp_path: Path) -> None:
     path = tmp_path / "broker.toml"
     path.write_text(BROKER)
-    with pytest.raises(ConfigError, match=r":9: graph\.certificate: expected a file that can be read: .*broker\.pem"):
+    with pytest.raises(ConfigError, match=r":9: graph\.certificate: expected a readable file: .*broker\.pem"):
         load(path, BrokerConfig)

@@ -1,4 +1,4 @@
-"""Lets the operator accept a record that went back, or whose key was replaced, with a row that says so."""
+"""Lets the operator accept a record that was rolled back, or whose key was replaced, with a row that says so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def accept_loss(settings: RecordSettings, public_key: Path | None, copies: Path 
     with database(settings.database) as source, anchors(None, keys) as none:
         verdict = verify(source, keys, none)
     if not verdict.holds:
-        raise _refused(f"what is left does not hold: {verdict.says}; put back a copy that does")
+        raise _refused(f"the remaining record does not hold: {verdict.says}; restore a copy that does")
     with anchors(copies, keys) as known:
         last = max(known, default=None)
     # The file stays as it is: the broker adopts what was accepted, and the file is its own.

@@ -29,7 +29,7 @@ def anchors(path: Path | None, keys: Sequence[Ed25519PublicKey]) -> Iterator[Ite
         if path:
             sorting.executemany("insert into anchor values (?, ?)", _read(path, keys))
             if not sorting.execute("select count(*) from anchor").fetchone()[0]:
-                raise ConfigError(path, "expected anchors: rows or checkpoints as JSON, one a line")
+                raise ConfigError(path, "expected anchors: rows or checkpoints as JSON, one per line")
         yield iter(sorting.execute("select distinct n, hash from anchor order by n"))
 
 

@@ -54,7 +54,7 @@ class Source(Protocol):
 
 
 class DatabaseSource:
-    """A snapshot of the database. Brokers may go on writing."""
+    """A snapshot of the database. Brokers can continue to write."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

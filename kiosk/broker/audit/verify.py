@@ -32,7 +32,7 @@ class Verdict:
 
     If the record does not hold, ``first`` is the row at which that shows, and ``says`` is one sentence about it. What
     was changed lies after ``certain``: recomputing the chain moves ``first`` to the next signature or anchor.
-    ``losses`` are the rows at which the operator accepted that the record had gone back.
+    ``losses`` are the rows at which the operator accepted that the record had been rolled back.
     """
 
     holds: bool

@@ -186,7 +186,7 @@ def _make(path: Path) -> Ed25519PrivateKey:
             return _load(path)
     finally:
         draft.unlink()
-    logs.LOG.info("made the key that signs checkpoints: %s", path)
+    logs.LOG.info("created the key that signs checkpoints: %s", path)
     return key
 
 

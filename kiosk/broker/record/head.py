@@ -78,7 +78,7 @@ class Seen:
         if head.origin != seen.origin:
             return f"it is another record: {head.origin}, not {seen.origin}"
         if head.losses < seen.losses or head.n < seen.n:
-            return f"it went back to row {head.n}; row {seen.n} was written"
+            return f"it was rolled back to row {head.n}; row {seen.n} had been written"
         if seen.n and there != seen.hash:
             return f"row {seen.n} is missing or is not the one that was written"
         return ""
@@ -102,7 +102,7 @@ class Seen:
         except OSError as error:
             if not self._warned:
                 logs.LOG.error(
-                    "a restart would not notice a record that went back: %s: %s", self.path, type(error).__name__
+                    "a restart would not notice a record that was rolled back: %s: %s", self.path, type(error).__name__
                 )
             self._warned = True
 
@@ -120,6 +120,6 @@ def _read(path: Path, keys: Sequence[Ed25519PublicKey]) -> Head | None:
     except FileNotFoundError:
         raise
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidSignature) as error:
-        logs.LOG.error("what the record was at the last stop is not known: %s: %s", path, type(error).__name__)
+        logs.LOG.error("the state of the record at the last stop is unknown: %s: %s", path, type(error).__name__)
         return None
     return head if head.version <= VERSION else None

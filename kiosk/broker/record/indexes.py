@@ -94,13 +94,13 @@ def _changes(known: dict[str, bool], dialect: Dialect, how: str) -> list[tuple[s
         if index.name in known:
             changes.append((f"drop {index.name}", f"DROP INDEX {how}{index.name}"))
         made = str(CreateIndex(index).compile(dialect=dialect))
-        changes.append((f"make {index.name}", made.replace("CREATE INDEX ", f"CREATE INDEX {how}", 1)))
+        changes.append((f"create {index.name}", made.replace("CREATE INDEX ", f"CREATE INDEX {how}", 1)))
     return changes
 
 
 @contextlib.contextmanager
 def _explained(what: str, *errors: type[Exception]) -> Iterator[None]:
-    logs.LOG.info("the record is brought up to date: %s", what)
+    logs.LOG.info("updating the record: %s", what)
     try:
         yield
     except errors as error:

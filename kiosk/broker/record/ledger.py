@@ -255,7 +255,7 @@ class Ledger:
     def _head(self, connection: Connection) -> Head:
         """Lock the head against all other writers until the transaction ends, and return it.
 
-        Raises RecordUnavailable if it is not of this version, not signed by this broker's key, or went back.
+        Raises RecordUnavailable if it is not of this version, not signed by this broker's key, or was rolled back.
         """
         if self._locked is None:
             found = connection.execute(_LOCKED, {"seen": self.seen.head.n if self.seen.head else 0}).first()
@@ -361,7 +361,7 @@ class Ledger:
             unreported = select(*COLUMNS).where(handed_over, ~over).order_by(RECORD.c.n)
             return unreported.where(RECORD.c.time > stamp(since), RECORD.c.time < late)
 
-        self._close_as_unknown(connection, found, "was handed over, and no kiosk said how its reveal ended")
+        self._close_as_unknown(connection, found, "was released, and no kiosk reported how its reveal ended")
 
     def _close_as_unknown(self, connection: Connection, found: Callable[[int], Select[Any]], why: str) -> None:
         """Append an ``unknown`` ending to each release that is found among the rows up to a number."""

@@ -61,9 +61,9 @@ HEAD = Table(
     Column("trials", BigInteger, nullable=False),
 )
 """One row. ``n`` and ``hash`` belong to the newest entry, ``signed`` and ``signed_at`` are size and time of the newest
-checkpoint, ``losses`` counts how often the operator accepted a record that had gone back. ``signature`` covers all of
-these. Appending locks the row first, so entries have one order and one chain. ``trials`` counts writes that only test
-whether writing works: it has to change, because a database does not write a row that stays the same."""
+checkpoint, ``losses`` counts how often the operator accepted a record that had been rolled back. ``signature`` covers
+all of these. Appending locks the row first, so entries have one order and one chain. ``trials`` counts writes that only
+test whether writing works: it has to change, because a database does not write a row that stays the same."""
 
 RECORD = Table(
     "record",

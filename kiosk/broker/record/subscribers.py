@@ -42,7 +42,7 @@ def notify(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:
             subscriber.appended(rows)
         except Exception as error:
             # The record is written: a broken sink must not fail the request.
-            logs.LOG.error("%s did not take %d rows: %s", type(subscriber).__name__, len(rows), place_of(error))
+            logs.LOG.error("%s did not accept %d rows: %s", type(subscriber).__name__, len(rows), place_of(error))
 
 
 async def confirm(subscribers: Sequence[Subscriber], rows: Sequence[Appended]) -> None:

@@ -390,7 +390,7 @@ class Record:
         try:
             self._indexes.run()
         except Exception as error:
-            logs.LOG.warning("the indexes of the record could not be brought up to date: %s", unavailable(error).cause)
+            logs.LOG.warning("the indexes of the record could not be updated: %s", unavailable(error).cause)
         checkpoint = Deadline.after(self._clock, self._every)
         while not self._stops_within(min(_TICK_SECONDS, self._every)):
             self._attempt(self._write_counts)

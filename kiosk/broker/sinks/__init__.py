@@ -79,7 +79,7 @@ def _token(path: Path | None) -> str:
         return ""
     token = read_text(path, "a token").strip()
     if not can_be_sent(token):
-        raise ConfigError(path, "expected a token of visible ASCII characters without blanks")
+        raise ConfigError(path, "expected a token of visible ASCII characters without spaces")
     return token
 
 

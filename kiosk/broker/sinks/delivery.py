@@ -78,7 +78,7 @@ class Worker:
         with self._changed:
             self._clock.wait_for(self._changed, self._is_over, deadline.left())
         if not self._is_over():
-            logs.LOG.warning("sink %s does not end; what is left is sent after the next start", self.name)
+            logs.LOG.warning("sink %s does not stop; the rest is sent after the next start", self.name)
             return
         self._offsets.close()
 
@@ -156,13 +156,13 @@ class Worker:
 
     def _succeeded(self) -> None:
         if self._failures:
-            logs.LOG.info("sink %s is reached again", self.name)
+            logs.LOG.info("sink %s can be reached again", self.name)
         self._failures = 0
 
     def _failed(self, error: Exception, waiting: Sequence[tuple[int, Future[None]]]) -> float:
         """Log the error, fail the futures, and return the seconds until the next attempt."""
         cause = f"{self.name}: {cause_of(error)}"
-        logs.LOG.log(logging.WARNING if self._failures else logging.ERROR, "sink is not reached: %s", cause)
+        logs.LOG.log(logging.WARNING if self._failures else logging.ERROR, "sink cannot be reached: %s", cause)
         with self._changed:
             self._waiting = [one for one in self._waiting if one not in waiting]
         for _, future in waiting:

@@ -172,7 +172,7 @@ def test_exports_can_be_verified_and_read(record: str, tmp_path: Path) -> None:
     assert run("export", "--database", record) == (0, file.read_text())
     for source in (("--export", str(file)), ("--database", record)):
         said = run("verify", *source, "--public-key", public, "--anchors", str(file))
-        assert said == (0, "holds: 8 rows, 4 checkpoints, 8 anchors met\n")
+        assert said == (0, "holds: 8 rows, 4 checkpoints, 8 anchors matched\n")
     code, table = run("export", "--database", record, "--format", "csv")
     cells = list(csv.DictReader(io.StringIO(table)))
     assert code == 0

@@ -27,7 +27,7 @@ from kiosk.cli.main import cli
 from tests.support.clock import ManualClock
 from tests.support.record import signer
 
-VERDICT = "\x1b[2K\x1b[1Gholds: 31 rows, 3 checkpoints, 0 anchors met\x1b[8m\r\n\x9b2J\u202e\x7f"
+VERDICT = "\x1b[2K\x1b[1Gholds: 31 rows, 3 checkpoints, 0 anchors matched\x1b[8m\r\n\x9b2J\u202e\x7f"
 VALUES = {"text": VERDICT, "bytes": VERDICT.encode(), "infinity": 1e999, "less": -1, "large": "x" * 2_000_000}
 # Not part of what is judged: whether the head is that row, and a count that only has to change.
 FREE = {("head", "id"), ("head", "trials")}
