@@ -77,8 +77,8 @@ SCREENS = {
         "The person types what they wrote down. Each group is right or wrong; what is typed is never shown.",
     ),
     "copy-check-right": ("The copy is right", "All six groups are right."),
-    "what-now": ("What now, first page", "Which Mac it is, where to type the key, and the most common problems."),
-    "what-now-2": ("What now, second page", "Other ways, what comes after, and when to contact the helpdesk."),
+    "what-now": ("What next, first page", "Which Mac it is, where to type the key, and the most common problems."),
+    "what-now-2": ("What next, second page", "Other ways, what comes after, and when to contact the helpdesk."),
     "trouble": ("Trouble", "What happened, what to do next, whom to contact, and a reference to quote."),
     "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }

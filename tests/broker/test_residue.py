@@ -53,7 +53,7 @@ def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path
         ]
         broker.ask("GET", "/v1/%0a2026-11-22T09:00:00Z INFO forged%1b[2J")
     made, signed, started, released, refused, forged = (fields(line) for line in broker.log().splitlines())
-    assert made["text"] == f"made the key that signs checkpoints: {broker.config.record.database[10:-2]}key"
+    assert made["text"] == f"created the key that signs checkpoints: {broker.config.record.database[10:-2]}key"
     assert signed["text"].startswith("checkpoints are signed with ")
     assert (started["event"], started["url"]) == ("listening", broker.config.listen.url)
     done = broker.rows("release.done")[0]

@@ -235,7 +235,7 @@ def test_the_key_is_made_once_for_its_owner_with_the_public_one_beside_it(
     public = (tmp_path / "record.pub").read_text()
     assert public.splitlines()[1] in caplog.text
     assert [path.name for path in sorted(tmp_path.iterdir()) if path.name.startswith(".")] == []
-    assert caplog.text.count("made the key that signs checkpoints") == 1
+    assert caplog.text.count("created the key that signs checkpoints") == 1
     assert "PRIVATE" not in caplog.text
     (tmp_path / "record.key").unlink()
     caplog.clear()

@@ -1,4 +1,4 @@
-"""The head of the record is the broker's own: one that is forged, went back or is of another version is refused."""
+"""The head of the record is the broker's own: one that is forged, rolled back or of another version is refused."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ async def test_brokers_on_one_record_follow_each_other_and_notice_that_it_went_b
         for record in (a, b):
             await record.add(SESSION)
         set_back(url, earlier)
-        await refuses(a, "it went back to row 8; row 9 was written")
-        await refuses(b, "it went back to row 8; row 10 was written")
+        await refuses(a, "it was rolled back to row 8; row 9 had been written")
+        await refuses(b, "it was rolled back to row 8; row 10 had been written")
         # A broker that saw nothing yet goes on with it, and the others do not follow.
         with running(url, tmp_path, machine="c") as c:
             for _ in range(3):
@@ -150,7 +150,7 @@ async def test_a_start_notices_that_the_record_went_back(url: str, tmp_path: Pat
     if not stopped:
         (tmp_path / "record.seen").write_bytes(killed)
     set_back(url, earlier)
-    await refuses_at_start(url, tmp_path, "it went back to row 2")
+    await refuses_at_start(url, tmp_path, "it was rolled back to row 2")
     assert contents(url) == earlier
 
 
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pyte
     (tmp_path / "record.seen").mkdir()
     with running(f"sqlite:///{tmp_path / 'record.db'}", tmp_path) as record:
         asyncio.run(record.add(SESSION))
-    assert caplog.text.count("a restart would not notice a record that went back") == 1
+    assert caplog.text.count("a restart would not notice a record that was rolled back") == 1
 
 
 async def test_a_record_that_was_carried_over_is_not_appended_to(url: str, tmp_path: Path) -> None:
@@ -236,10 +236,13 @@ async def test_a_loss_that_the_operator_accepts(url: str, tmp_path: Path) -> Non
         assert kiosk("audit", "export", "--config", config, "--output", str(exported))[0] == 0
         assert kiosk("record", "accept-loss", "--config", config)[0] == 2
         set_back(url, earlier)
-        await refuses(record, "it went back to row 3")
+        await refuses(record, "it was rolled back to row 3")
         code, said = kiosk(*verify)
         assert code == 1
-        assert "this is not the record that the broker saw last: it went back to row 3; row 7 was written" in said
+        assert (
+            "this is not the record that the broker saw last: it was rolled back to row 3; row 7 had been written"
+            in said
+        )
         code, said = kiosk("record", "accept-loss", "--config", config, "--anchors", str(exported))
         assert (code, said) == (0, "accepted: rows 4 to 7 are lost\n")
         # All brokers go on, whether they lost something or not.
@@ -253,7 +256,7 @@ async def test_a_loss_that_the_operator_accepts(url: str, tmp_path: Path) -> Non
     assert said.startswith("holds, with a loss accepted at row 4: 13 rows, ")
     # The acceptance is no licence: what came after it cannot be taken back.
     set_back(url, earlier)
-    await refuses_at_start(url, tmp_path, "it went back to row 3")
+    await refuses_at_start(url, tmp_path, "it was rolled back to row 3")
 
 
 def test_a_named_file_of_the_newest_head_is_made_at_the_first_start(url: str, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ async def test_subscribers_see_what_is_durable_and_can_object(url: str, caplog: 
     assert [json.loads(line)["n"] for line in collector.lines] == list(range(1, 13))
     assert [list(json.loads(line).values()) for line in collector.lines] == [list(row.values()) for row in rows(url)]
     assert sorted(collector.before) == list(range(2, 12))
-    assert "Broken did not take 1 rows: OSError" in caplog.text
+    assert "Broken did not accept 1 rows: OSError" in caplog.text
 
 
 async def test_what_waits_is_written_with_one_commit(url: str) -> None:

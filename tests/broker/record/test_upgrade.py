@@ -116,7 +116,7 @@ def test_an_account_that_may_not_make_indexes_goes_on_without(
             clock = ManualClock()
             with Record(postgresql_database.replace("broker@", "writer@"), clock).running():
                 wait_for(clock.waiting)
-        assert "could not make record_by_time: must be owner" in caplog.text
+        assert "could not create record_by_time: must be owner" in caplog.text
         caplog.clear()
         clock = ManualClock()
         with Record(postgresql_database, clock).running():
