@@ -26,7 +26,7 @@ class Entry:
         return 1 + (cell_width(self._prompt) + self._limit) // self._page.columns
 
     def write(self) -> None:
-        """Write prompt and text as they are now; also after something else was said in between."""
+        """Write prompt and text as they are now, for example after something else was said."""
         if self._page.room < self.height:
             self._page.turn()
         whole, self._column = self._prompt + self.text, 0

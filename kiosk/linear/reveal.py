@@ -74,7 +74,7 @@ class RevealStep:
             self._reading.hide()
 
     def _way_on(self, typed: str) -> AfterReveal | None:
-        """Return the step that a command leads to, if it does; also when the time is over."""
+        """Return the step that a command leads to, if it does, even after time is up."""
         command = find(typed)
         if command is Command.CHECK and self._reveal.copy_check:
             return AfterReveal.CHECK

@@ -145,7 +145,7 @@ class Talk:
     async def ask(
         self, prompt: str, *, text: str = "", limit: int = LONGEST_ANSWER, keys: Collection[str] = ()
     ) -> str | None:
-        """Return what was typed, without blanks around it, or None to go back. Handles help and lock.
+        """Return what was typed, without spaces around it, or None to go back. Handles help and lock.
 
         ``keys`` are the function keys that act like their words here.
         """

@@ -77,7 +77,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
             self.answered.set_result(answer)
 
     def tick(self) -> None:
-        """Check deadlines. Called a few times a second during a visit, also while another screen is on top."""
+        """Check deadlines. Called a few times a second during a visit, even while another screen is on top."""
 
     def forget(self) -> None:
         """Remove everything secret from the screen at once: the visit has ended and is wiped."""
@@ -96,7 +96,7 @@ class KioskScreen(Screen[None], Generic[Answer], inherit_bindings=False):
             self.action_enter()
 
     def action_enter(self) -> None:
-        """Go on. Called for Enter."""
+        """Take the next step. Called for Enter."""
 
     def action_escape(self) -> None:
         """Go back. Called for Esc."""

@@ -15,7 +15,7 @@ from kiosk.wording import goodbye
 
 
 class GoodbyeScreen(KioskScreen[None]):
-    """Ends by itself; Enter and Esc are quicker."""
+    """Ends after a few seconds; Enter and Esc are quicker."""
 
     key_hints = (("Enter", N_("Done")),)
     ending_hints = ()

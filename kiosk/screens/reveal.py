@@ -88,7 +88,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         self._draw()
 
     def action_turn_over(self) -> None:
-        """Hide the key, or show it again within its time."""
+        """Hide the key, or show it again while its time lasts."""
         if self._reveal.visible:
             self._reveal.hide()
         elif self.fits:
