@@ -30,7 +30,7 @@ def config_with(sandbox: RunningSandbox, place: Path, key: str, mode: int) -> Br
 @pytest.mark.parametrize("mode", [0o644, 0o602, 0o660])
 def test_an_open_file_with_a_secret_is_refused(sandbox: RunningSandbox, place: Path, key: str, mode: int) -> None:
     config = config_with(sandbox, place, key, mode)
-    with pytest.raises(ConfigError, match=rf"secret: expected .* closed to others.* its mode is {mode:04o}"):
+    with pytest.raises(ConfigError, match=rf"secret: expected .* accessible to others.* its mode is {mode:04o}"):
         expect_closed_files(config)
 
 
@@ -41,6 +41,6 @@ def test_a_closed_one_is_not(sandbox: RunningSandbox, place: Path, key: str, mod
 
 
 def test_it_is_refused_before_anything_starts(sandbox: RunningSandbox, place: Path) -> None:
-    with pytest.raises(ConfigError, match="closed to others"):
+    with pytest.raises(ConfigError, match="accessible to others"):
         serve(config_with(sandbox, place, "graph.certificate", 0o644))
     assert not (place / "record.db").exists()

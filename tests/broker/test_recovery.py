@@ -114,7 +114,7 @@ def test_a_replaced_certificate_of_the_listener_is_taken(sandbox: RunningSandbox
         assert served_certificate(port, "localhost") == after
         # An open connection stays open.
         assert broker.ask("GET", "/healthz").status_code == 200
-    assert "the replaced certificate cannot be used, the one before stays" in broker.log()
+    assert "the replaced certificate cannot be used, the previous one stays" in broker.log()
     assert "the certificate was replaced" in broker.log()
 
 

@@ -171,7 +171,7 @@ KIOSK_CASES = {
         kiosk("sign_in", authority="https://login..example/x"),
         "authority",
         FAIL,
-        "not the name of a host",
+        "is not a host name",
         "sign_in.authority",
     ),
     "a port that nobody listens on": Case(
@@ -407,7 +407,7 @@ BROKER_CASES = {
         "the line names",
     ),
     "a tenant by its domain": Case(
-        broker("tokens", tenant="nordwind.example"), "configuration", FAIL, "no token passes", "the tenant's id"
+        broker("tokens", tenant="nordwind.example"), "configuration", FAIL, "every token is refused", "the tenant's id"
     ),
     "two tenants": Case(
         broker("tokens", tenant=f"{ZEROS[:-1]}1"), "configuration", FAIL, "tokens.tenant another", "same tenant's id"
@@ -420,7 +420,11 @@ BROKER_CASES = {
         "without api://",
     ),
     "a client by its name": Case(
-        broker("tokens", client="Kiosk client"), "configuration", FAIL, "no token passes", "registration Kiosk client"
+        broker("tokens", client="Kiosk client"),
+        "configuration",
+        FAIL,
+        "every token is refused",
+        "registration Kiosk client",
     ),
     "the API for the client": Case(
         lambda installation: installation.broker["tokens"].update(client=installation.broker["tokens"]["audience"]),

@@ -262,7 +262,7 @@ def test_invalid_keys(tmp_path: Path) -> None:
     key.write_bytes(pem(Ed25519PrivateKey.generate()))
     for mode in (0o644, 0o604, 0o660):
         key.chmod(mode)
-        with pytest.raises(ConfigError, match=rf"closed to others.* its mode is {mode:04o}"):
+        with pytest.raises(ConfigError, match=rf"accessible to others.* its mode is {mode:04o}"):
             open_record(config(url, key), ManualClock())
     key.chmod(0o640)
     with open_record(config(url, key), ManualClock()).running():

@@ -173,12 +173,12 @@ def test_what_a_crash_tore_is_not_believed(url: str, tmp_path: Path, caplog: pyt
         (tmp_path / "record.seen").write_bytes(torn)
         with running(url, tmp_path):
             pass
-        assert "what the record was at the last stop is not known" in caplog.text
+        assert "the state of the record at the last stop is unknown" in caplog.text
         caplog.clear()
     kept = (tmp_path / "record.seen").read_bytes()
     (tmp_path / "record.seen").write_bytes(kept.replace(b'"losses":0', b'"losses":9'))
     with running(url, tmp_path):
-        assert "not known" in caplog.text
+        assert "is unknown" in caplog.text
 
 
 def test_a_file_that_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -75,7 +75,7 @@ async def test_a_record_as_it_was_released_goes_on(released: str, tmp_path: Path
     migrate = ("record", "migrate", "--config", broker_toml(tmp_path, released))
     code, said = kiosk(*migrate)
     assert (code, "it is signed with another key" in said) == (2, True), said
-    assert kiosk(*migrate, "--public-key", str(SUPPORT / "released.pub")) == (0, "carried over: 7 rows\n")
+    assert kiosk(*migrate, "--public-key", str(SUPPORT / "released.pub")) == (0, "migrated: 7 rows\n")
     assert "expected a record of version 2, not 3" in kiosk(*migrate)[1]
     assert "H4XQ7LM2PN" in audit("show", "--database", released, "--device", "h4xq7lm2pn", "--seen")
     clock = ManualClock()
