@@ -97,7 +97,7 @@ def permissions(access_token: str) -> Finding:
         findings.append(
             failed(
                 f"missing for the key: {CONFIGURATION}, or {PRIVILEGED}",
-                f"grant {CONFIGURATION} {_GRANT}; docs/tenant.md says when which is needed",
+                f"grant {CONFIGURATION} {_GRANT}; docs/tenant.md says which one you need",
             )
         )
     if more := sorted(roles - {READ, PRIVILEGED, CONFIGURATION}):
