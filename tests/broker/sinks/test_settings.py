@@ -46,7 +46,7 @@ def test_mistakes_in_the_configuration(place: Path, settings: dict[str, Any], sa
         ('kind = "sylog"\nmode = "required"', ':3: sink.1.kind: expected "syslog", "journald", "file" or "webhook"'),
         ('kind = "file"\nmode = "maybe"', ':4: sink.1.mode: expected "required" or "best-effort"'),
         ('kind = "file"\nmodes = "required"', ":4: sink.1.modes: unknown key; did you mean mode?"),
-        ('kind = "webhook"\nmode = "required"\ntoken_file = "gone"', ":5: sink.1.token_file: expected a file"),
+        ('kind = "webhook"\nmode = "required"\ntoken_file = "gone"', ":5: sink.1.token_file: expected a readable file"),
     ],
 )
 def test_mistakes_are_named_with_their_line(sandbox: RunningSandbox, place: Path, table: str, said: str) -> None:

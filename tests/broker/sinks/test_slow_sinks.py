@@ -180,4 +180,4 @@ def test_the_end_of_the_broker_does_not_wait_for_a_sink_that_hangs(
         with recording(place, clock, kind="syslog", url=f"tcp://127.0.0.1:{port}"):
             waiting.start()
         waiting.join()
-    assert f"sink syslog tcp://127.0.0.1:{port} does not end" in caplog.text
+    assert f"sink syslog tcp://127.0.0.1:{port} does not stop" in caplog.text
