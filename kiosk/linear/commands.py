@@ -67,7 +67,7 @@ def find(typed: str) -> Command | None:
 
 
 def folded(text: str) -> str:
-    """Return a text in small base letters, without blanks around it."""
+    """Return a text in small base letters, without spaces around it."""
     letters = unicodedata.normalize("NFKD", text.strip().casefold().translate(_BASE_LETTERS))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
