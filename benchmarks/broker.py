@@ -19,10 +19,10 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from kiosk.models import ReleaseRequest, key_fingerprint
+from kiosk.models import ReleaseRequest
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.secret import VisitKeys
-from tests.support.broker import broker_config, broker_process
+from tests.support.broker import FromVisit, broker_config, broker_process
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 CLIENTS = (1, 8, 64)
@@ -43,16 +43,12 @@ class Level:
 async def _visit(client: httpx.AsyncClient, token: str, device: str, count: int) -> list[float]:
     """Read the same key repeatedly in one visit, and return the seconds of each release."""
     keys = VisitKeys()
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "X-Visit-Key": key_fingerprint(keys.public_key),
-        "Content-Type": "application/json",
-    }
+    headers, visit = {"Content-Type": "application/json"}, FromVisit(token, keys)
     body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
     taken = []
     for _ in range(count):
         begun = time.perf_counter()
-        response = await client.post(f"/v1/devices/{device}/release", content=body, headers=headers)
+        response = await client.post(f"/v1/devices/{device}/release", content=body, headers=headers, auth=visit)
         response.raise_for_status()
         taken.append(time.perf_counter() - begun)
     return taken

@@ -16,17 +16,19 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import msgspec
 
 from benchmarks.figures import Figure, Topic
-from kiosk.models import ReleaseRequest, key_fingerprint
+from kiosk.clock import SystemClock
+from kiosk.models import ReleaseRequest
 from kiosk.net.tls import tls_context
+from kiosk.proof import Prover
 from kiosk.secret import VisitKeys
-from tests.support.broker import broker_config, broker_process
+from tests.support.broker import FromVisit, broker_config, broker_process
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.sockets import free_port
 
@@ -48,12 +50,11 @@ CROWDS: dict[str, bytes | None] = {
     "lost": b"POST /v1/releases/%s/lost HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
     b'content-length: 17\r\n\r\n{"how":"crashed"}',
     "bad tokens": b"GET /v1/session HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\n\r\n",
-    "one good token": b"GET /v1/devices HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\n"
-    b"x-visit-key: " + 64 * b"0" + b"\r\n\r\n",
+    "one good token": b"GET /v1/devices HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %s\r\ndpop: %proof\r\n\r\n",
 }
 
 
-async def _member(number: int, port: int, says: bytes | None, addresses: int) -> None:
+async def _member(number: int, port: int, says: bytes | None, addresses: int, proof: Callable[[], str]) -> None:
     """Be one of the crowd: connect, say it again and again, and connect again."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -64,7 +65,8 @@ async def _member(number: int, port: int, says: bytes | None, addresses: int) ->
             reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), ssl=tls)
             try:
                 while says:
-                    writer.write(says.replace(b"/%s/", b"/%s/" % str(uuid.uuid4()).encode()))
+                    said = says.replace(b"/%s/", b"/%s/" % str(uuid.uuid4()).encode())
+                    writer.write(said.replace(b"%proof", proof().encode()) if b"%proof" in said else said)
                     await reader.readuntil(b"\r\n\r\n")
                 await reader.read()
             finally:
@@ -77,7 +79,12 @@ async def _crowd(port: int, name: str, addresses: int, token: str) -> None:
     if says:
         says = says.replace(b"Bearer %s", b"Bearer %s" % token.encode())
     count = SIGNED_IN if name == "one good token" else ANONYMOUS
-    await asyncio.gather(*(_member(number, port, says, addresses) for number in range(count)))
+    prover = Prover(VisitKeys(), SystemClock())
+
+    def proof() -> str:
+        return prover.proof("GET", "/v1/devices", token, b"")
+
+    await asyncio.gather(*(_member(number, port, says, addresses, proof) for number in range(count)))
 
 
 @contextlib.contextmanager
@@ -107,17 +114,15 @@ class Others:
     def release(self) -> float:
         """Return the milliseconds of one release, on a connection of its own."""
         token, keys = self._sandbox.token("ada"), VisitKeys()
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "X-Visit-Key": key_fingerprint(keys.public_key),
-            "Content-Type": "application/json",
-        }
+        headers, visit = {"Content-Type": "application/json"}, FromVisit(token, keys)
         body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
         transport = httpx.HTTPTransport(verify=tls_context(self._sandbox.ca), local_address=_OTHERS)
         with httpx.Client(transport=transport, base_url=self._url, timeout=60, trust_env=False) as client:
             begun = time.perf_counter()
             try:
-                client.post(f"/v1/devices/{self._device}/release", content=body, headers=headers).raise_for_status()
+                client.post(
+                    f"/v1/devices/{self._device}/release", content=body, headers=headers, auth=visit
+                ).raise_for_status()
             except httpx.HTTPError:
                 self.failed += 1
             return (time.perf_counter() - begun) * 1000

@@ -15,8 +15,9 @@ from benchmarks.program import ENTER, ESCAPE, kiosk
 from benchmarks.services import FIRST, PERSON, Services
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
-from kiosk.models import ReleaseRequest, key_fingerprint
+from kiosk.models import ReleaseRequest
 from kiosk.secret import VisitKeys
+from tests.support.broker import FromVisit
 
 ROUNDS = 20
 # A person needs longer than this between two screens. Before, the kiosk is still wiping what the last one drew.
@@ -96,13 +97,10 @@ def _broker(services: Services, token: str, device_id: str) -> Callable[[], obje
     http = httpx.Client(transport=httpx.HTTPTransport(uds=url.removeprefix("unix:")), base_url="http://broker")
     keys = VisitKeys()
     body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "X-Visit-Key": key_fingerprint(keys.public_key),
-        "Content-Type": "application/json",
-    }
+    headers, visit = {"Content-Type": "application/json"}, FromVisit(token, keys)
+    path = f"/v1/devices/{device_id}/release"
 
     def release() -> object:
-        return http.post(f"/v1/devices/{device_id}/release", content=body, headers=headers).raise_for_status()
+        return http.post(path, content=body, headers=headers, auth=visit).raise_for_status()
 
     return release

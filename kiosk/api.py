@@ -13,10 +13,10 @@ import httpx
 import msgspec
 
 from kiosk.config.kiosk import BrokerAddress
-from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, from_code
+from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, TokenProofTime, from_code
 from kiosk.models import (
+    PROOF_HEADER,
     TERMINAL_HEADER,
-    VISIT_HEADER,
     Device,
     Devices,
     Ending,
@@ -26,10 +26,10 @@ from kiosk.models import (
     ReleaseClosed,
     ReleaseRequest,
     Session,
-    key_fingerprint,
 )
 from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.process.logging import place_of
+from kiosk.proof import Prover
 from kiosk.text import clean
 
 log = logging.getLogger(__name__)
@@ -65,14 +65,13 @@ async def _kiosk_errors_only() -> AsyncIterator[None]:
 class Broker:
     """A client of the broker for one visit. Its methods raise KioskError and nothing else."""
 
-    def __init__(
-        self, address: BrokerAddress, authorization: Callable[[], str], terminal: str, public_key: bytes = b""
-    ) -> None:
+    def __init__(self, address: BrokerAddress, authorization: Callable[[], str], terminal: str, prover: Prover) -> None:
         """Raises ConfigError.
 
-        ``terminal`` is the name of this terminal for the broker's record. The broker binds the token to ``public_key``.
+        ``terminal`` is the name of this terminal for the broker's record. The broker binds the token to the keys of
+        ``prover``.
         """
-        self._visit = {VISIT_HEADER: key_fingerprint(public_key)} if public_key else {}
+        self._prover = prover
         self._total_seconds = float(address.total_seconds)
         limits = timeouts(address.connect_seconds, address.total_seconds)
         self._client = service_client(address.url, address.ca_bundle, limits)
@@ -155,26 +154,34 @@ class Broker:
         seconds: float | None = None,
         until: float | None = None,
     ) -> bytes:
-        headers = {"Authorization": self._authorization(), TERMINAL_HEADER: self._terminal, **self._visit}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        request = self._client.build_request(
-            method,
-            path,
-            headers=headers,
-            content=msgspec.json.encode(body) if body is not None else None,
-        )
         until = until or asyncio.get_running_loop().time() + (seconds or self._total_seconds)
         # The client's timeouts limit each read. This one limits the whole answer, which could trickle in forever.
         async with asyncio.timeout_at(until):
-            response = await self._client.send(request, stream=True)
             try:
-                content = await aread_limited(response)
-            finally:
-                await response.aclose()
+                return await self._send_once(method, path, body)
+            except TokenProofTime as refusal:
+                if refusal.broker_time is None:
+                    raise
+                self._prover.follow(refusal.broker_time)
+            return await self._send_once(method, path, body)
+
+    async def _send_once(self, method: str, path: str, body: msgspec.Struct | None) -> bytes:
+        authorization = self._authorization()
+        content = b"" if body is None else msgspec.json.encode(body)
+        headers = {"Authorization": authorization, TERMINAL_HEADER: self._terminal}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._client.build_request(method, path, headers=headers, content=content or None)
+        target, token = request.url.raw_path.decode(), authorization.partition(" ")[2]
+        request.headers[PROOF_HEADER] = self._prover.proof(method, target, token, content)
+        response = await self._client.send(request, stream=True)
+        try:
+            answer = await aread_limited(response)
+        finally:
+            await response.aclose()
         if response.is_success:
-            return content
-        raise _problem(response.status_code, content)
+            return answer
+        raise _problem(response.status_code, answer)
 
     def __repr__(self) -> str:
         return "<Broker>"
@@ -205,6 +212,8 @@ def _problem(status: int, content: bytes) -> KioskError:
     )
     error.client_request_id = clean(problem.client_request_id)
     error.request_id = clean(problem.request_id)
+    if isinstance(error, TokenProofTime):
+        error.broker_time = problem.time
     return error
 
 

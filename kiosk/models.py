@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 
-# The name of the terminal, and the fingerprint of the visit's public key.
+if TYPE_CHECKING:
+    import hashlib
+
 TERMINAL_HEADER = "X-Kiosk-Terminal"
-VISIT_HEADER = "X-Visit-Key"
+# RFC 9449: a JWS that proves that the request comes from the visit that holds the token.
+PROOF_HEADER = "DPoP"
+PROOF_TYPE = "dpop+jwt"
+PROOF_ALGORITHM = "EdDSA"
+PROOF_KEY_TYPE = ("OKP", "Ed25519")
 
 # A time with its offset from UTC. Without the offset it could not be compared with our clock.
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -151,11 +158,60 @@ class Problem(Message, frozen=True, kw_only=True):
     retry_after: float | None = None
     client_request_id: str = ""
     request_id: str = ""
+    # The broker's clock, for a kiosk whose proof was made at the wrong time. Seconds since 1970.
+    time: float | None = None
 
 
-def key_fingerprint(public_key: bytes) -> str:
-    """Return the SHA-256 of a visit's public key in hexadecimal. It identifies the visit."""
+class ProofKey(Message, frozen=True, kw_only=True):
+    """The public key of a proof, as a JWK (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+
+
+class ProofHeader(Message, frozen=True, kw_only=True):
+    """The header of a proof."""
+
+    typ: str
+    alg: str
+    jwk: ProofKey
+
+
+class Proof(Message, frozen=True, kw_only=True):
+    """The claims of a proof: those of RFC 9449, and two of ours.
+
+    ``htu`` is the path with the query and nothing before it: a broker does not know by which names it is reached.
+    ``ath``, ``seal`` and ``body`` are SHA-256 in base64url: of the token, of the public key that recovery keys are
+    sealed to, and of the request's body, also of an empty one.
+    """
+
+    jti: str
+    htm: str
+    htu: str
+    iat: float
+    ath: str
+    seal: str
+    body: str
+
+
+def base64url(content: bytes) -> str:
+    """Return base64url without padding, as JOSE has it."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 as base64url."""
+    return base64url(_sha256(content).digest())
+
+
+def visit_fingerprint(seal: str, proof_key: str) -> str:
+    """Return what identifies a visit: the SHA-256, in hexadecimal, of ``Proof.seal`` and ``ProofKey.x``."""
+    return _sha256(f"{seal}.{proof_key}".encode()).hexdigest()
+
+
+def _sha256(content: bytes) -> hashlib._Hash:
     # Imported only when a visit begins: an import at the top would delay the first screen.
     import hashlib
 
-    return hashlib.sha256(public_key).hexdigest()
+    return hashlib.sha256(content)

@@ -1,4 +1,4 @@
-"""Provides memory that can be wiped, and the key pair with which a visit opens sealed recovery keys."""
+"""Provides memory that can be wiped, and the key pairs of a visit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import mmap
 from types import TracebackType
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
 from cryptography.hazmat.primitives.hpke import (
     AEAD,
     KDF,
@@ -110,16 +110,33 @@ def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
 
 
 class VisitKeys:
-    """The ephemeral key pair of one visit. The private key never leaves the process."""
+    """The ephemeral key pairs of one visit: one opens sealed recovery keys, one signs proofs for the broker.
+
+    The private keys never leave the process.
+    """
 
     def __init__(self) -> None:
         first, second = mlkem.MLKEM768PrivateKey.generate(), x25519.X25519PrivateKey.generate()
-        self._private = MLKEM768X25519PrivateKey(first, second)
+        self._private: MLKEM768X25519PrivateKey | None = MLKEM768X25519PrivateKey(first, second)
         self.public_key = first.public_key().public_bytes_raw() + second.public_key().public_bytes_raw()
+        self._signing: ed25519.Ed25519PrivateKey | None = ed25519.Ed25519PrivateKey.generate()
+        self.proof_key = self._signing.public_key().public_bytes_raw()
 
     def open(self, sealed: bytes, info: bytes) -> SecretBuffer:
         """Return an opened recovery key in memory that can be wiped. Raises SealBroken."""
+        if self._private is None:
+            raise SealBroken("the visit is over")
         try:
             return SecretBuffer(SUITE.decrypt(sealed, self._private, info=info))
         except (InvalidTag, ValueError) as error:
             raise SealBroken(f"the sealed key does not open: {type(error).__name__}") from None
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the Ed25519 signature of a proof. Raises ValueError after ``forget``."""
+        if self._signing is None:
+            raise ValueError("the visit is over")
+        return self._signing.sign(message)
+
+    def forget(self) -> None:
+        """Drop the private keys, which OpenSSL then overwrites."""
+        self._private = self._signing = None

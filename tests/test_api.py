@@ -7,6 +7,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,8 @@ from kiosk.errors import (
     TokenRefused,
 )
 from kiosk.models import CheckOutcome, Device, Ending, ReleaseChecked
+from kiosk.proof import Prover
+from kiosk.secret import VisitKeys
 from kiosk.visit.visit import Visit
 from tests.support.broker import running_broker
 from tests.support.services import Services, services
@@ -73,8 +76,8 @@ async def test_the_end_of_a_visit_makes_its_token_useless(running: Services) -> 
     running.broker.forget_rows()
     await visit.end(Ending.LOCKED)
     assert [row["event"] for row in running.broker.rows()] == ["release.closed", "session.ended"]
-    # Whoever has copied token and key finds it closed.
-    copied = Broker(running.config.broker, lambda: authorization, "", visit._keys.public_key)
+    # A copied token finds it closed.
+    copied = Broker(running.config.broker, lambda: authorization, "", prover())
     for request in (copied.session, copied.devices, copied.end_session):
         with pytest.raises(TokenBound):
             await request()
@@ -86,6 +89,32 @@ async def test_a_visit_without_a_sign_in_ends_nothing(running: Services) -> None
     visit = Visit(running.config, SystemClock(), "tty-test")
     await visit.end(Ending.LOCKED)
     assert not running.broker.rows()
+
+
+class Wrong(SystemClock):
+    """A kiosk's clock that is wrong."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def utc(self) -> datetime:
+        return super().utc() + self._ahead
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=-400), timedelta(minutes=-1), timedelta(hours=2)])
+async def test_a_kiosk_with_a_wrong_clock_keeps_to_the_brokers(running: Services, ahead: timedelta) -> None:
+    keys, token = VisitKeys(), running.sandbox.token("ada")
+    running.broker.forget_rows()
+    client = Broker(running.config.broker, lambda: f"Bearer {token}", "", Prover(keys, Wrong(ahead)))
+    await client.session()
+    mac = next(device for device in await client.devices() if not device.refusal)
+    release = await client.release(mac.id, keys.public_key)
+    await client.closed(release.release_id, Ending.FINISHED, 1.0)
+    await client.aclose()
+    outcomes = [(row["event"], row["outcome"]) for row in running.broker.rows()]
+    assert outcomes[:2] == [("token.refused", "token_proof_time"), ("session.opened", "ok")]
+    assert [event for event, outcome in outcomes if outcome == "token_proof_time"] == ["token.refused"]
+    assert outcomes[-1] == ("release.closed", "finished")
 
 
 async def test_a_machine_with_an_odd_name_can_ask(running: Services) -> None:
@@ -108,17 +137,21 @@ async def test_refusals_come_back_as_what_they_are(running: Services) -> None:
 
 
 async def test_without_a_sign_in_there_is_nothing(running: Services) -> None:
-    client = Broker(running.config.broker, lambda: "Bearer nonsense", "")
+    client = Broker(running.config.broker, lambda: "Bearer nonsense", "", prover())
     with pytest.raises(TokenRefused):
         await client.session()
     await client.aclose()
 
 
 async def test_a_broker_that_is_away_is_unreachable(tmp_path: Path) -> None:
-    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "")
+    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "", prover())
     with pytest.raises(BrokerUnreachable):
         await client.devices()
     await client.aclose()
+
+
+def prover() -> Prover:
+    return Prover(VisitKeys(), SystemClock())
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -177,7 +210,7 @@ async def test_nonsense_from_the_broker_is_one_of_our_errors(
 ) -> None:
     path = tmp_path / "s"
     with peer(path, answer):
-        client = Broker(BrokerAddress(url=f"unix:{path}"), lambda: "Bearer x", "")
+        client = Broker(BrokerAddress(url=f"unix:{path}"), lambda: "Bearer x", "", prover())
         with pytest.raises(error):
             await client.session()
         await client.aclose()
@@ -187,7 +220,7 @@ async def test_nonsense_from_the_broker_is_one_of_our_errors(
 async def test_a_broker_that_hangs_is_unreachable(tmp_path: Path, answer: bytes) -> None:
     path = tmp_path / "s"
     with peer(path, answer, ends=False):
-        client = Broker(BrokerAddress(url=f"unix:{path}", total_seconds=1), lambda: "Bearer x", "")
+        client = Broker(BrokerAddress(url=f"unix:{path}", total_seconds=1), lambda: "Bearer x", "", prover())
         with pytest.raises(BrokerUnreachable):
             await client.session()
         await client.aclose()
@@ -210,7 +243,7 @@ async def test_what_cannot_be_sent_is_one_of_our_errors(tmp_path: Path, ask: Ask
     """Whatever keeps a request from being made: nothing listens here, and nothing is looked for."""
     address = BrokerAddress(url="unix:" + ("/" + "n" * 200 if why == "address" else f"{tmp_path}/nobody.sock"))
     token = UNSENDABLE if why == "token" else "x"
-    client = Broker(address, lambda: f"Bearer {token}", "")
+    client = Broker(address, lambda: f"Bearer {token}", "", prover())
     if why == "closed":
         await client.aclose()
     with pytest.raises(KioskError) as raised:
@@ -230,7 +263,7 @@ async def test_what_cannot_be_sent_is_one_of_our_errors(tmp_path: Path, ask: Ask
     ids=["surrogate", "long", "reason", "closed"],
 )
 async def test_an_id_or_a_reason_that_cannot_be_sent_is_one_of_our_errors(tmp_path: Path, ask: Ask) -> None:
-    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "")
+    client = Broker(BrokerAddress(url=f"unix:{tmp_path}/nobody.sock"), lambda: "Bearer x", "", prover())
     with pytest.raises(KioskError):
         await ask(client)
     await client.aclose()

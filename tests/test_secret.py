@@ -38,6 +38,17 @@ def test_a_sealed_key_opens_for_its_visit_only() -> None:
         other.open(sealed, INFO)
 
 
+def test_after_a_visit_its_keys_do_nothing() -> None:
+    keys = VisitKeys()
+    sealed = SUITE.encrypt(b"ABCD", public_key_from_bytes(keys.public_key), info=INFO)
+    assert len(keys.sign(b"proof")) == 64
+    keys.forget()
+    with pytest.raises(SealBroken):
+        keys.open(sealed, INFO)
+    with pytest.raises(ValueError, match="over"):
+        keys.sign(b"proof")
+
+
 @pytest.mark.parametrize("changed", ["tid", "oid", "device_id", "release_id"])
 def test_a_seal_is_bound_to_person_device_and_release(changed: str) -> None:
     keys = VisitKeys()

@@ -23,7 +23,7 @@ from kiosk.errors import (
     SealBroken,
     Unavailable,
 )
-from kiosk.models import TERMINAL_HEADER, VISIT_HEADER, Health, Message, Problem
+from kiosk.models import PROOF_HEADER, TERMINAL_HEADER, Health, Message, Problem, Proof
 
 # The version of the interface. It changes with the interface, and not with each version of the program.
 VERSION = "1.0"
@@ -35,8 +35,8 @@ _OF_KIOSK = {BrokerGarbled, BrokerUnreachable, SealBroken}
 _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
 (HPKE, RFC 9180: MLKEM768-X25519, HKDF-SHA256, ChaCha20-Poly1305). Bytes are base64. The header `{TERMINAL_HEADER}` may
-name the terminal for the record. A token serves one visit: each request with a token names the visit's public key by
-its fingerprint (SHA-256, hexadecimal) in the header `{VISIT_HEADER}`. The first request binds the token to it.
+name the terminal for the record. A token serves one visit: each request with a token proves in the header
+`{PROOF_HEADER}` (RFC 9449) that it comes from there. The first request binds the token to its keys.
 
 Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` followed by one of these codes:
 
@@ -49,19 +49,20 @@ _TERMINAL = {
     "description": "The kiosk's own name; for the record, and for limits per kiosk. Not authenticated.",
     "schema": {"type": "string"},
 }
-_VISIT = {
-    "name": VISIT_HEADER,
+_PROOF = {
+    "name": PROOF_HEADER,
     "in": "header",
     "required": True,
-    "description": "The fingerprint (SHA-256) of the visit's public key, which the token is bound to.",
-    "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+    "description": "A compact JWS (RFC 9449) with the claims of the schema `Proof`, made just now and used once. `typ`"
+    " is `dpop+jwt`, `alg` is `EdDSA`, `jwk` an Ed25519 key.",
+    "schema": {"type": "string", "contentMediaType": "application/jwt"},
 }
 _NO_STORE = {"cache-control": {"schema": {"const": problems.NO_STORE["cache-control"]}}}
 
 
 def description() -> str:
     """Return the description as JSON text, the same on every call."""
-    kinds: set[type[Message]] = {Problem}
+    kinds: set[type[Message]] = {Problem, Proof}
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -104,7 +105,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
-    return in_path + ([_TERMINAL] if operation.visitor else []) + ([_VISIT] if operation.needs_token else [])
+    return in_path + ([_TERMINAL] if operation.visitor else []) + ([_PROOF] if operation.needs_token else [])
 
 
 def _responses(operation: Operation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from kiosk.broker import logs
 from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock
-from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid
+from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid, TokenProofTime
 from kiosk.models import Problem
 from kiosk.net.log_limit import LogLimit
 from kiosk.process.logging import place_of
@@ -74,6 +74,7 @@ def document(error: KioskError, status: int) -> Problem:
         retry_after=error.retry_after,
         client_request_id=error.client_request_id,
         request_id=error.request_id,
+        time=error.broker_time if isinstance(error, TokenProofTime) else None,
     )
 
 

@@ -39,7 +39,7 @@ from kiosk.errors import (
     SinkUnavailable,
     TokenRefused,
 )
-from kiosk.models import Release, ReleaseRequest, key_fingerprint
+from kiosk.models import Release, ReleaseRequest
 from kiosk.process.logging import place_of
 from kiosk.secret import public_key_from_bytes, release_info
 from kiosk.text import clean
@@ -107,8 +107,8 @@ class Releases:
 
     async def release(self, visitor: SignedIn, device_id: str, request: ReleaseRequest) -> Release:
         """Release the key of one device to a person. Raises Refused or Unavailable."""
-        # The key that is sealed to counts. A header that names another one is only a mistake of the kiosk.
-        visitor = replace(visitor, key=key_fingerprint(request.public_key))
+        # The key that is sealed to counts, whatever the proof says of it.
+        visitor = replace(visitor, visit=visitor.proven.visit_sealing_to(request.public_key))
         # In lower case before it is cut to the column's length: some letters become two.
         named = clean(device_id.lower(), _ID_LENGTH)
         if wait := self._refused.take(visitor.oid):

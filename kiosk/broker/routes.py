@@ -21,13 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kiosk import __version__
 from kiosk.broker import logs, problems
-from kiosk.broker.service import Service
+from kiosk.broker.service import Asked, Service
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.errors import RequestInvalid, RouteUnknown
 from kiosk.models import (
+    PROOF_HEADER,
     TERMINAL_HEADER,
-    VISIT_HEADER,
     Devices,
     Health,
     Message,
@@ -229,14 +229,18 @@ class _Resource:
         if operation is None:
             raise HTTPException(405, headers=self._allow)
         given: dict[str, Any] = dict(request.path_params)
-        if operation.visitor:
-            given["visitor"] = await _visitor(self._service, request, operation)
+        visitor = await _visitor(self._service, request, operation) if operation.visitor else None
+        content = await _content(request) if operation.body else b""
+        if isinstance(visitor, SignedIn):
+            await self._service.expect_body(visitor, content)
+        if visitor:
+            given["visitor"] = visitor
         if operation.body:
-            given["body"] = await _body(request, operation.body)
+            given["body"] = _message(content, operation.body)
         returned = await operation.handler(self._service, **given)
-        content = None if returned is None else msgspec.json.encode(returned)
+        answer = None if returned is None else msgspec.json.encode(returned)
         status = 503 if isinstance(returned, Health) and not returned.healthy else operation.status
-        return Response(content, status, problems.NO_STORE, JSON if content else None)
+        return Response(answer, status, problems.NO_STORE, JSON if answer else None)
 
 
 def _is_signed_in(scope: Scope) -> bool:
@@ -245,20 +249,33 @@ def _is_signed_in(scope: Scope) -> bool:
 
 
 async def _visitor(service: Service, request: Request, operation: Operation) -> Visitor:
-    """Return who sends the request. Raises TokenRefused or RequestInvalid where the operation needs a token."""
-    terminal, visit_key = request.headers.get(TERMINAL_HEADER), request.headers.get(VISIT_HEADER)
-    logs.bind(terminal=clean(terminal), visit=clean(visit_key)[:_VISIT_IN_LOG])
+    """Return who sends the request. Raises TokenRefused or RequestLimit where the operation needs a token."""
+    terminal = request.headers.get(TERMINAL_HEADER)
+    logs.bind(terminal=clean(terminal))
     if not operation.needs_token:
         return Visitor(None, clean(terminal))
-    authorization = request.headers.get("authorization")
-    visitor = await service.authenticate(authorization, terminal, visit_key, fresh=operation.fresh)
+    asked = Asked(
+        request.method,
+        _target(request.scope),
+        request.headers.get("authorization"),
+        # Two proofs make none.
+        ",".join(request.headers.getlist(PROOF_HEADER)),
+    )
+    visitor = await service.authenticate(asked, terminal, fresh=operation.fresh)
+    logs.bind(visit=visitor.visit[:_VISIT_IN_LOG])
     request.scope[_SIGNED_IN] = True
     trust(request.scope)
     return visitor
 
 
-async def _body(request: Request, kind: type[Message]) -> Message:
-    """Read and decode a request's body. Raises RequestInvalid, or HTTPException for what has a status of its own."""
+def _target(scope: Scope) -> str:
+    """Return path and query of a request, as they were sent."""
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def _content(request: Request) -> bytes:
+    """Return the body of a request. Raises HTTPException."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise HTTPException(415, f"expected {JSON}")
     if int(request.headers.get("content-length", 0)) > LARGEST_BODY:
@@ -268,6 +285,11 @@ async def _body(request: Request, kind: type[Message]) -> Message:
         body += chunk
         if len(body) > LARGEST_BODY:
             raise HTTPException(413)
+    return bytes(body)
+
+
+def _message(body: bytes, kind: type[Message]) -> Message:
+    """Decode the body of a request. Raises RequestInvalid."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from kiosk import __version__
 from kiosk.broker import logs, rules
@@ -19,7 +18,8 @@ from kiosk.broker.readiness import Readiness
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.releases import Releases
-from kiosk.broker.tokens.validation import Caller, Tokens
+from kiosk.broker.tokens.proofs import Proofs
+from kiosk.broker.tokens.validation import Caller, Tokens, bearer
 from kiosk.broker.visitor import SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.config.broker import LimitSettings, Rules
@@ -28,9 +28,7 @@ from kiosk.errors import (
     RecordUnavailable,
     Refused,
     ReleaseUnknown,
-    RequestInvalid,
     RequestLimit,
-    TokenBound,
     TokenRefused,
 )
 from kiosk.models import Devices, Ending, ReleaseChecked, ReleaseClosed, Session
@@ -40,7 +38,16 @@ from kiosk.text import clean
 
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request brings to show that it may be served. ``target`` is its path and query as they were sent."""
+
+    method: str
+    target: str
+    authorization: str | None = field(repr=False)
+    proof: str | None = field(repr=False)
 
 
 class Service:
@@ -58,6 +65,7 @@ class Service:
     ) -> None:
         self._settings = settings
         self._tokens = tokens
+        self._proofs = Proofs(clock)
         self._graph = graph
         self._record = record
         self.clock = clock
@@ -69,31 +77,32 @@ class Service:
         self.metrics = metrics or Metrics(clock)
         self.releases = Releases(settings, limits, graph, record, clock, self.metrics)
 
-    async def authenticate(
-        self, authorization: str | None, terminal: str | None, visit_key: str | None, *, fresh: bool
-    ) -> SignedIn:
-        """Return who sends a request with these headers. Notes a refused token on the record.
-
-        Raises TokenRefused, RequestInvalid or RequestLimit.
-        """
+    async def authenticate(self, asked: Asked, terminal: str | None, *, fresh: bool) -> SignedIn:
+        """Return who sends a request. Notes a refused token on the record. Raises TokenRefused or RequestLimit."""
         place = clean(terminal)
         caller: Caller | None = None
         try:
-            claims = await self._tokens.prove(authorization)
+            token = bearer(asked.authorization)
+            claims = await self._tokens.prove(token)
             caller = claims.caller()
             await self._tokens.accept(claims, fresh=fresh)
-            if visit_key is None:
-                raise TokenBound("the request names no visit")
+            proven = self._proofs.verify(asked.proof, asked.method, asked.target, token)
         except TokenRefused as refusal:
             await self._note_refused(Visitor(caller, place), refusal)
             raise
-        # Last: a bad token goes on the record whatever else is wrong.
-        visitor = SignedIn(caller, place, _fingerprint(visit_key))
+        visitor = SignedIn.of(caller, place, proven)
         if wait := self._requests.take(visitor.oid):
             limit = RequestLimit("too many requests", retry_after=wait)
             await self._note_refused(visitor, limit)
             raise limit
+        # Only now: what a person may send is limited, so nobody can fill the memory for proofs.
+        self._proofs.use(proven)
         return visitor
+
+    async def expect_body(self, visitor: SignedIn, body: bytes) -> None:
+        """Check that the proof is for this body. Notes it on the record if not. Raises TokenUnproven."""
+        async with self._noting_refusals(visitor):
+            visitor.proven.expect_body(body)
 
     async def session(self, visitor: SignedIn) -> Session:
         """Return the person as the token names them, and the rules for them. Binds the token to the visit."""
@@ -214,12 +223,6 @@ class Service:
 def _ours(error: Exception) -> KioskError:
     """Wrap an unexpected exception as KioskError, so that it gets a reference and an entry on the record."""
     return error if isinstance(error, KioskError) else KioskError(place_of(error))
-
-
-def _fingerprint(named: str) -> str:
-    if not _FINGERPRINT.fullmatch(named.lower()):
-        raise RequestInvalid("the fingerprint of a visit's public key has 64 hexadecimal digits")
-    return named.lower()
 
 
 def _after(last: CallBudget | KioskError, entry: Entry) -> Entry:

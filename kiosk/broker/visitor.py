@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kiosk.broker.record.schema import Entry, Event
+from kiosk.broker.tokens.proofs import Proven
 from kiosk.broker.tokens.validation import Caller
 from kiosk.text import clean
 
@@ -15,17 +16,17 @@ _LONGEST_ROLES = 200
 class Visitor:
     """Somebody at a terminal; ``caller`` is None unless a token proved who it is.
 
-    ``key`` is the fingerprint of the visit's public key, if the request named one.
+    ``visit`` identifies the keys of the visit, if the request proved to have them.
     """
 
     caller: Caller | None
     terminal: str
-    key: str = ""
+    visit: str = ""
 
     def entry(self, event: Event) -> Entry:
         """Return an entry for the record, with what is known of the visitor."""
         if self.caller is None:
-            return Entry(event, terminal=self.terminal, visit_key=self.key)
+            return Entry(event, terminal=self.terminal)
         person = self.caller.person
         return Entry(
             event,
@@ -36,16 +37,20 @@ class Visitor:
             roles=clean(",".join(person.roles), _LONGEST_ROLES),
             uti=self.caller.uti,
             terminal=self.terminal,
-            visit_key=self.key,
+            visit_key=self.visit,
         )
 
 
 @dataclass(frozen=True)
 class SignedIn(Visitor):
-    """A visitor whose token was accepted."""
+    """A visitor whose token was accepted, with the proof that came with it."""
 
     caller: Caller
-    key: str = ""
+    proven: Proven = field(kw_only=True)
+
+    @classmethod
+    def of(cls, caller: Caller, terminal: str, proven: Proven) -> SignedIn:
+        return cls(caller, terminal, proven.visit, proven=proven)
 
     @property
     def oid(self) -> str:

@@ -96,15 +96,32 @@ class TokenWrongScope(TokenRefused):
     origin = "The token's `scp` does not contain `[tokens] scope`, or the token was issued to an application."
 
 
+class TokenUnproven(TokenRefused):
+    code = "token_unproven"
+    next_step = TokenWrongScope.next_step
+    who = SERVICE
+    origin = (
+        "The request has no proof (`DPoP`) that it comes from the visit that holds the token, or one that is "
+        "malformed, was used before, or is for another request, body or token. The log says which."
+    )
+
+
+class TokenProofTime(TokenUnproven):
+    code = "token_proof_time"
+    origin = (
+        "The proof was not made just now: the clocks of kiosk and broker differ, or somebody repeats an old request. "
+        "A kiosk then makes another one by the broker's clock, so people see this only if that fails."
+    )
+    # Seconds since 1970 by the broker's clock, so that a kiosk whose own clock is wrong can make another proof.
+    broker_time: float | None = None
+
+
 class TokenBound(TokenRefused):
     code = "token_bound"
     title = N_("Your sign-in was used elsewhere")
     sentence = N_("This sign-in has already been used for another kiosk visit.")
     next_step = N_("Get a new code and sign in again. If it happens again, tell the helpdesk and quote the reference.")
-    origin = (
-        "The record contains this token with the public key of another visit, or with the end of its visit; or the "
-        "request does not name its visit's key."
-    )
+    origin = "The record contains this token with the keys of another visit, or with the end of its visit."
 
 
 class RequestRefused(Refused):

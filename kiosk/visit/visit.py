@@ -11,6 +11,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError, SealBroken
 from kiosk.identity import SignIn
 from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session
+from kiosk.proof import Prover
 from kiosk.recovery_key.copy_check import Outcome
 from kiosk.secret import VisitKeys, release_info
 from kiosk.visit.open_reveals import OpenReveals
@@ -40,7 +41,7 @@ class Visit:
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
         self.sign_in = SignIn(config.sign_in, clock)
         self._keys = VisitKeys()
-        self.broker = Broker(config.broker, self.sign_in.authorization, terminal, self._keys.public_key)
+        self.broker = Broker(config.broker, self.sign_in.authorization, terminal, Prover(self._keys, clock))
         self.session: Session | None = None
         # All reveals of the visit by release id. Each may still have to be wiped or reported.
         self._reveals: dict[str, Reveal] = {}
@@ -142,6 +143,7 @@ class Visit:
                     await self.broker.end_session()
         finally:
             self.sign_in.forget()
+            self._keys.forget()
         await self.broker.aclose()
 
     def __repr__(self) -> str:

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kiosk.broker import openapi
-from kiosk.models import key_fingerprint
 from kiosk.secret import VisitKeys
-from tests.support.broker import RunningBroker
+from tests.support.broker import FromVisit, RunningBroker
 from tests.support.sandbox import RunningSandbox
 
 PATHS = json.loads(openapi.PATH.read_text())["paths"]
@@ -68,8 +67,8 @@ def test_answers_are_as_described(
     def answered(case: Any) -> None:
         # A token serves only one visit, and each case names a different one.
         token = shared_sandbox.token("ada")
-        for authorization in ({"authorization": f"Bearer {token}"}, {}):
-            answer = send(shared_broker.http, case, authorization)
+        for visit in (FromVisit(token), None):
+            answer = send(shared_broker.http, case, visit)
             assert answer.status_code < 500, answer.text
             case.validate_response(answer, checks=described.checks)
 
@@ -85,13 +84,13 @@ def test_answers_are_as_described(
 @given(
     reason=st.none() | st.text(max_size=300),
     kiosk=st.binary(max_size=100),
-    visit=st.none() | st.binary(max_size=63),
+    proof=st.none() | st.binary(max_size=63),
     extra=st.dictionaries(st.text(max_size=5), st.integers() | st.text(), max_size=2),
 )
 def test_whatever_else_a_kiosk_says_of_itself(
     reason: str | None,
     kiosk: bytes,
-    visit: bytes | None,
+    proof: bytes | None,
     extra: dict[str, Any],
     shared_broker: RunningBroker,
     shared_sandbox: RunningSandbox,
@@ -99,14 +98,13 @@ def test_whatever_else_a_kiosk_says_of_itself(
     token = shared_sandbox.token("ada")
     public_key = base64.b64encode(KEYS.public_key).decode()
     body = extra | {"public_key": public_key, "reason": reason}
-    headers = [(b"x-kiosk-terminal", _plain(kiosk)), (b"authorization", f"Bearer {token}".encode())]
-    headers += [(b"content-type", b"application/json")]
-    named = key_fingerprint(KEYS.public_key).encode() if visit is None else _plain(visit)
-    headers += [(b"x-visit-key", named)]
-    mac = shared_sandbox.device("NW-AKESSLER-14").id
-    answer = shared_broker.http.post(f"/v1/devices/{mac}/release", headers=headers, content=json.dumps(body))
-    assert answer.status_code == (200 if visit is None else 400), answer.text
-    if visit is None:
+    headers = [(b"x-kiosk-terminal", _plain(kiosk)), (b"content-type", b"application/json")]
+    if proof is not None:
+        headers += [(b"dpop", _plain(proof))]
+    path = f"/v1/devices/{shared_sandbox.device('NW-AKESSLER-14').id}/release"
+    answer = shared_broker.ask("POST", path, token, keys=KEYS, headers=headers, content=json.dumps(body))
+    assert answer.status_code == (200 if proof is None else 401), answer.text
+    if proof is None:
         row = shared_broker.rows("release.done")[-1]
         assert len(row["terminal"]) <= 64
         assert row["terminal"].isprintable()
@@ -117,15 +115,17 @@ def _plain(value: bytes) -> bytes:
     return bytes(byte for byte in value if byte >= 0x20 and byte != 0x7F).strip()
 
 
-def send(client: httpx.Client, case: Any, authorization: dict[str, str]) -> httpx.Response:
+def send(client: httpx.Client, case: Any, visit: FromVisit | None) -> httpx.Response:
     """Send a generated case over the broker's socket."""
     made = case.as_transport_kwargs(base_url="http://broker")
-    headers = {name: value for name, value in made["headers"].items() if name.lower() != "authorization"}
+    ours = {"authorization", "dpop"} if visit else {"authorization"}
+    headers = {name: value for name, value in made["headers"].items() if name.lower() not in ours}
     content = json.dumps(made["json"]) if "json" in made else made.get("data")
     return client.request(
         made["method"],
         made["url"],
         params=made.get("params"),
-        headers=headers | authorization,
+        headers=headers,
+        auth=visit,
         content=content if isinstance(content, str | bytes) else None,
     )

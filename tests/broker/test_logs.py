@@ -15,9 +15,9 @@ import pytest
 
 from kiosk.broker import logs
 from kiosk.errors import GraphThrottled
-from kiosk.models import ReleaseRequest, key_fingerprint
+from kiosk.models import ReleaseRequest
 from kiosk.secret import VisitKeys
-from tests.support.broker import broker_config, broker_process
+from tests.support.broker import broker_config, broker_process, visit_of
 from tests.support.sandbox import RunningSandbox
 
 FAULTS = ("html", "truncated", "wrong_type", "reset", "cut", "huge")
@@ -101,20 +101,21 @@ def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_visit_can_be_followed(sandbox: RunningSandbox, place: Path) -> None:
     """All requests of a visit log the same fingerprint; the release logs the ids that the record has."""
     token, keys = sandbox.token("ada"), VisitKeys()
-    visit = {"x-visit-key": key_fingerprint(keys.public_key), "x-kiosk-terminal": "desk7 tty1"}
+    visit = {"x-kiosk-terminal": "desk7 tty1"}
     with broker_process(broker_config(sandbox.directory, place), place) as broker:
-        broker.ask("GET", "/v1/session", token, headers=visit)
-        broker.ask("GET", "/v1/devices", token, headers=visit)
+        broker.ask("GET", "/v1/session", token, keys=keys, headers=visit)
+        broker.ask("GET", "/v1/devices", token, keys=keys, headers=visit)
         mac = sandbox.device("NW-AKESSLER-14")
         body = msgspec.json.encode(ReleaseRequest(public_key=keys.public_key))
         headers = visit | {"content-type": "application/json"}
-        released = broker.ask("POST", f"/v1/devices/{mac.id}/release", token, headers=headers, content=body).json()
+        path = f"/v1/devices/{mac.id}/release"
+        released = broker.ask("POST", path, token, keys=keys, headers=headers, content=body).json()
         path = f"/v1/releases/{released['release_id']}/closed"
-        broker.ask("POST", path, token, headers=visit, json={"how": "hidden"})
+        broker.ask("POST", path, token, keys=keys, headers=visit, json={"how": "hidden"})
         lines = [dict(pair.split("=", 1) for pair in shlex.split(line)) for line in broker.log().splitlines()]
     found = [line for line in lines if line.get("visit")]
     assert [line["event"] for line in found] == ["session.opened", "devices.listed", "release.done", "release.closed"]
-    assert {(line["visit"], line["terminal"]) for line in found} == {(visit["x-visit-key"][:16], "desk7 tty1")}
+    assert {(line["visit"], line["terminal"]) for line in found} == {(visit_of(token, keys)[:16], "desk7 tty1")}
     assert found[2]["release"] == found[3]["release"] == released["release_id"]
 
 

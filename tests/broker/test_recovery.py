@@ -17,9 +17,11 @@ import trustme
 
 from kiosk.api import Broker
 from kiosk.broker.tokens.signing_keys import PAUSE_SECONDS
+from kiosk.clock import SystemClock
 from kiosk.config.kiosk import BrokerAddress
 from kiosk.errors import BrokerUnreachable, TokenBound
 from kiosk.models import Ending
+from kiosk.proof import Prover
 from kiosk.secret import VisitKeys, release_info
 from tests.broker.conftest import Start
 from tests.support.broker import ROOT, MovedClock, broker_config, broker_process
@@ -126,7 +128,7 @@ async def test_a_visit_goes_on_when_the_broker_is_restarted_or_killed(sandbox: R
     address = BrokerAddress(url=config.listen.url)
 
     def client(of: VisitKeys) -> Broker:
-        return Broker(address, lambda: f"Bearer {token}", "tty1", of.public_key)
+        return Broker(address, lambda: f"Bearer {token}", "tty1", Prover(of, SystemClock()))
 
     visit = client(keys)
     with broker_process(config, place):

@@ -81,7 +81,7 @@ def test_what_is_nested_without_end(broker: RunningBroker, sandbox: RunningSandb
 
 def test_a_bad_token_is_written_down_whatever_else_is_wrong(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     token = bad_token(sandbox, "signed by somebody else")
-    response = broker.ask("GET", "/v1/session", token, headers={"x-visit-key": "x"})
+    response = broker.ask("GET", "/v1/session", token, headers={"dpop": "x"})
     assert (response.status_code, problem_code(response)) == (401, "token_signature")
     assert [(row["event"], row["outcome"]) for row in broker.rows()] == [("token.refused", "token_signature")]
 

@@ -86,7 +86,7 @@ async def test_a_kiosk_that_asks_in_another_form(running: Services, reader: Read
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
-        person.app.visit.broker._visit = {"X-Visit-Key": "of another version"}
+        person.app.visit._keys.public_key = b"of another version"
         await person.press("enter")
         await reader.passing(person, "request_invalid")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from kiosk.errors import BY_CODE, TokenBound, TokenMissing
+from kiosk.errors import BY_CODE, TokenBound, TokenMissing, TokenProofTime, TokenUnproven
 from tests.causes.reader import Reader
 from tests.causes.start import CODE_CALL, TOKEN_CALL, Start
 from tests.causes.tables import BEFORE_THE_CODE, ENDED, REFUSED, TOKENS
@@ -140,8 +140,7 @@ async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Read
             assert person.app.visit
             person.app.visit.sign_in._token = token = running.sandbox.token("Ada Kessler", **TOKENS[code])
             if code == TokenBound.code:
-                elsewhere = {"x-visit-key": "a" * 64}
-                assert running.broker.ask("GET", "/v1/session", token, headers=elsewhere).is_success
+                assert running.broker.ask("GET", "/v1/session", token).is_success
             await no_longer_taken(person, reader, code)
             await sign_in_again(person)
 
@@ -156,3 +155,26 @@ async def test_a_sign_in_that_is_lost_on_the_way(
             patch.setattr(person.app.visit.broker, "_authorization", lambda: "")
             await no_longer_taken(person, reader, TokenMissing.code)
         await sign_in_again(person)
+
+
+async def test_a_kiosk_that_cannot_prove_where_its_requests_come_from(
+    running: Services, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with kiosk_user(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        assert person.app.visit
+        prover = person.app.visit.broker._prover
+        monkeypatch.setattr(prover, "proof", lambda *_: "")
+        await no_longer_taken(person, reader, TokenUnproven.code)
+
+
+async def test_a_clock_that_nothing_corrects(
+    running: Services, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with kiosk_user(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        assert person.app.visit
+        prover = person.app.visit.broker._prover
+        prover._ahead = 3600
+        monkeypatch.setattr(prover, "follow", lambda _: None)
+        await no_longer_taken(person, reader, TokenProofTime.code)

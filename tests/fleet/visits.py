@@ -17,6 +17,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
 from kiosk.identity import SignIn
 from kiosk.models import Ending
+from kiosk.proof import Prover
 from kiosk.sandbox.phone import Phone
 from kiosk.sandbox.tenant.directory import Device, Directory, Person, load_directory
 from kiosk.sandbox.tenant.generate import grow
@@ -103,7 +104,7 @@ class Crowd:
         async with Phone(self._sandbox.url, self._sandbox.ca) as phone:
             await phone.approve(code.user_code, person.oid)
         await sign_in.wait()
-        broker = api.Broker(self._kiosk.broker, sign_in.authorization, terminal, keys.public_key)
+        broker = api.Broker(self._kiosk.broker, sign_in.authorization, terminal, Prover(keys, SystemClock()))
         try:
             session = await self._timed(broker.session(), tally)
             await self._timed(broker.devices(), tally)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,13 +29,14 @@ from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build, limits, listening
 from kiosk.broker.sinks import open_sinks
-from kiosk.clock import SystemClock, ThreadClock
+from kiosk.clock import Clock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
-from kiosk.models import VISIT_HEADER, Problem, ReleaseRequest, key_fingerprint
+from kiosk.models import PROOF_HEADER, Problem, ReleaseRequest
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.net.serving import Server
 from kiosk.net.tls import no_authorities, tls_context
+from kiosk.proof import Prover
 from kiosk.secret import VisitKeys, release_info
 from tests.support.time_limit import TimeLimit
 
@@ -49,7 +50,28 @@ _VISITS: dict[str, VisitKeys] = {}
 
 def visit_of(token: str, keys: VisitKeys | None = None) -> str:
     """Return the fingerprint that names the visit of a token."""
-    return key_fingerprint((keys or _VISITS.setdefault(token, VisitKeys())).public_key)
+    return Prover(keys or _keys(token), SystemClock()).visit
+
+
+def _keys(token: str) -> VisitKeys:
+    return _VISITS.setdefault(token, VisitKeys())
+
+
+class FromVisit(httpx.Auth):
+    """Sends a token, and proves with each request that it comes from the visit with these keys."""
+
+    requires_request_body = True
+
+    def __init__(self, token: str, keys: VisitKeys | None = None, clock: Clock | None = None) -> None:
+        self._token = token
+        self._prover = Prover(keys or _keys(token), clock or SystemClock())
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers.setdefault("authorization", f"Bearer {self._token}")
+        target = request.url.raw_path.decode()
+        proof = self._prover.proof(request.method, target, self._token, request.content)
+        request.headers.setdefault(PROOF_HEADER, proof)
+        yield request
 
 
 class MovedClock(SystemClock):
@@ -101,16 +123,15 @@ class RunningBroker:
     pid: int = 0
     log_file: Path | None = None
     seen: int = 0
+    clock: Clock = field(default_factory=SystemClock)
     _reader: Engine | None = field(default=None, repr=False)
 
     def ask(
         self, method: str, path: str, token: str | None = None, *, keys: VisitKeys | None = None, **options: Any
     ) -> httpx.Response:
         """Send a request. With a token it comes from one visit, the same each time, unless ``keys`` is given."""
-        headers = {"authorization": f"Bearer {token}", VISIT_HEADER: visit_of(token, keys)} if token else {}
-        given = {name.lower(): value for name, value in options.pop("headers", {}).items()}
-        headers = {name.lower(): value for name, value in headers.items()} | given
-        return self.http.request(method, path, headers=headers, **options)
+        auth = FromVisit(token, keys, self.clock) if token else None
+        return self.http.request(method, path, auth=auth, **options)
 
     def release(
         self,
@@ -122,7 +143,7 @@ class RunningBroker:
         kiosk: str = "tty1",
     ) -> Answer:
         """Ask for a key. All releases with one token use one key pair, as in a visit, unless ``keys`` is given."""
-        keys = keys or _VISITS.setdefault(token, VisitKeys())
+        keys = keys or _keys(token)
         body = ReleaseRequest(public_key=keys.public_key, reason=reason)
         response = self.ask(
             "POST",
@@ -208,7 +229,7 @@ def running_broker(
         thread.start()
         try:
             with _client(config.listen.url, ca_bundle) as http:
-                yield RunningBroker(config, http, record, service.metrics)
+                yield RunningBroker(config, http, record, service.metrics, clock=clock)
         finally:
             server.should_exit = True
             thread.join(30)

@@ -25,6 +25,10 @@ class ManualClock:
     def utc(self) -> datetime:
         return self.wall
 
+    def set_back(self, seconds: float) -> None:
+        """Correct the wall clock, as an operator does. The other time goes on."""
+        self.wall -= timedelta(seconds=seconds)
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)

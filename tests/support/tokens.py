@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kiosk.broker.tokens.signing_keys import KeyRing
-from kiosk.broker.tokens.validation import Caller, Tokens
+from kiosk.broker.tokens.validation import Caller, Tokens, bearer
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokenRefused
 from tests.support.authority import LoopbackAuthority, client_tls, loopback_authority
@@ -88,7 +88,7 @@ class Validation:
 
     async def judge(self, token: str, *, fresh: bool = True) -> Caller:
         """Return the caller whom a token names. Raises TokenRefused or TokensUnavailable."""
-        claims = await self.tokens.prove(f"Bearer {token}")
+        claims = await self.tokens.prove(bearer(f"Bearer {token}"))
         await self.tokens.accept(claims, fresh=fresh)
         return claims.caller()
 

@@ -103,12 +103,11 @@ class Tokens:
         self._keys = keys
         self._clock = clock
 
-    async def prove(self, authorization: str | None) -> Claims:
-        """Return the claims of the bearer token in an Authorization header if one of the tenant's keys has signed it.
+    async def prove(self, token: str) -> Claims:
+        """Return the claims of a token if one of the tenant's keys has signed it.
 
         Raises TokenRefused, or TokensUnavailable when there are no signing keys.
         """
-        token = _bearer(authorization)
         try:
             header = jwt.get_unverified_header(token)
         except _MALFORMED as error:
@@ -204,7 +203,8 @@ class Tokens:
             raise TokenNotYetValid(f"signed in {-age:.0f} s from now")
 
 
-def _bearer(authorization: str | None) -> str:
+def bearer(authorization: str | None) -> str:
+    """Return the bearer token of an Authorization header. Raises TokenMissing or TokenRefused."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
