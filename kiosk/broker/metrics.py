@@ -53,6 +53,10 @@ class Metrics:
             "kiosk_broker_upstream_answers", "What other services answered: a status, ok, or what went wrong.",
             ["upstream", "answer"], registry=self._registry,
         )  # fmt: skip
+        self._lock = Histogram(
+            "kiosk_broker_record_lock_seconds", "Waits for the lock on the head of the record.", buckets=_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
         self._refused = Gauge(
             "kiosk_broker_record_refused", "1 while nothing is released because the record was rolled back or forged.",
             registry=self._registry,
@@ -76,6 +80,10 @@ class Metrics:
     def watch_record(self, refused: Callable[[], bool]) -> None:
         """Tell whether the record is refused, whenever the metrics are read."""
         self._refused.set_function(refused)
+
+    def locked(self, seconds: float) -> None:
+        """Record how long a transaction waited for the lock on the head of the record."""
+        self._lock.observe(seconds)
 
     def text(self) -> bytes:
         """Return all metrics as text for Prometheus. Blocks: collectors read files and the database."""

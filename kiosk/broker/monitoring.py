@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker import logs
@@ -28,10 +28,16 @@ from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError
 from kiosk.net import serving
-from kiosk.net.connections import ConnectionLimits
+from kiosk.net.connections import Closed, ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX
+from kiosk.text import clean
 
 _DAY = 86_400.0
+# Of two standbys with one name, the one that is further behind. An account without pg_monitor sees no positions.
+_STANDBYS = text(
+    "SELECT application_name AS name, max(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn)) AS behind"
+    " FROM pg_stat_replication WHERE flush_lsn IS NOT NULL GROUP BY application_name"
+)
 # A few collectors, each with one connection.
 _LIMITS = ConnectionLimits(connections=16, per_address=16)
 
@@ -59,6 +65,9 @@ class State(Collector):
         skew = GaugeMetricFamily(
             "kiosk_broker_database_clock_ahead_seconds", "How far the database's clock is ahead of this machine's."
         )
+        behind = GaugeMetricFamily(
+            "kiosk_broker_database_standby_behind_bytes", "What a standby has not on its disk yet.", labels=["standby"]
+        )
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
             head = connection.execute(select(HEAD.c.n, HEAD.c.signed)).first()
             if head is not None:
@@ -70,7 +79,9 @@ class State(Collector):
                     backlog.add_metric([name], head.n - reached.get(name, 0))
                 if self._shared.ahead is not None:
                     skew.add_metric([], self._shared.ahead.total_seconds())
-        yield from (rows, unsigned, backlog, skew)
+                for name, bytes_behind in _standbys(connection):
+                    behind.add_metric([name], bytes_behind)
+        yield from (rows, unsigned, backlog, skew, behind)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -96,6 +107,34 @@ def _reached(connection: Connection) -> dict[str, int]:
     if not inspect(connection).has_table(SINK.name):
         return {}
     return {row.name: row.n for row in connection.execute(select(SINK.c.name, SINK.c.n))}
+
+
+def _standbys(connection: Connection) -> list[tuple[str, float]]:
+    """Return the standbys of PostgreSQL that this account may see, with what each lacks in bytes."""
+    if connection.dialect.name != "postgresql":
+        return []
+    found = connection.execute(_STANDBYS)
+    return [(clean(row.name), float(row.behind)) for row in found]
+
+
+class Connections(Collector):
+    """Open connections of a server, and those that it closed because of a limit."""
+
+    def __init__(self, server: serving.Server) -> None:
+        self._server = server
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "kiosk_broker_connections",
+            "Open connections of kiosks.",
+            sum(len(acceptor.connections) for acceptor in self._server.acceptors),
+        )
+        closed = CounterMetricFamily(
+            "kiosk_broker_connections_closed", "Connections that were closed because of a limit.", labels=["why"]
+        )
+        for why in Closed:
+            closed.add_metric([why], sum(acceptor.closed[why] for acceptor in self._server.acceptors))
+        yield closed
 
 
 class MetricsApp:

@@ -78,6 +78,7 @@ def serve(
             on_ready=ready,
             draining=serving.Draining(config.listen.drain_seconds, service.drain),
         )
+        metrics.watch(monitoring.Connections(server))
         beside = (monitoring.server(metrics, clock), second) if second else None
         serving.serve(server, sock, beside=beside, until_stdin_closes=until_stdin_closes, until=record.unusable)
 
@@ -99,6 +100,7 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
     """Return the service as configured. Opens no connection. Raises ConfigError."""
     metrics = Metrics(clock)
     metrics.watch_record(lambda: record.refused)
+    record.tell_waits(metrics.locked)
     credential = Credential(config.graph, clock, metrics)
     http = GraphHttp(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())

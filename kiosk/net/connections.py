@@ -16,10 +16,11 @@ import math
 import resource
 import socket
 import ssl
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from kiosk.clock import Clock
@@ -34,14 +35,16 @@ _RETRY_SECONDS = 1.0
 RESERVED_DESCRIPTORS = 256
 _NO_MORE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _STATE = "connection"
+# unix(7): what the kernel says of the process that connected.
+_PEER = struct.Struct("3i")
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
     """Limits on connections; ``docs/configuration.md`` explains them.
 
-    ``per_address`` limits the connections that one address has open, and those that it opens in a second. It does not
-    apply to unix sockets, where all peers are on this machine. ``handshakes_per_second`` bounds what TLS costs.
+    ``per_address`` limits the connections that one address has open, and those that it opens in a second. On a unix
+    socket each user of the machine may have half of all places. ``handshakes_per_second`` bounds what TLS costs.
     """
 
     connections: int = 256
@@ -78,6 +81,14 @@ class Phase(IntEnum):
     IDLE = 2
     BODY = 3
     WORK = 4
+
+
+class Closed(StrEnum):
+    """Why a connection was closed: there was no place for it, another one got its place, or it was too slow."""
+
+    REFUSED = "refused"
+    EVICTED = "evicted"
+    OVERDUE = "overdue"
 
 
 @dataclass(eq=False)
@@ -118,9 +129,10 @@ def state_of(connection: Connection) -> dict[str, Any]:
 
 
 def address_of(sock: socket.socket) -> str:
-    """Return what counts as one address: an IPv4 address, a /64 network of IPv6, or nothing for a unix socket."""
+    """Return what counts as one address: an IPv4 address, a /64 network of IPv6, or a user of this machine."""
     if sock.family == socket.AF_UNIX:
-        return ""
+        _pid, uid, _gid = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        return f"user {uid}"
     host = str(sock.getpeername()[0]).partition("%")[0]
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):
@@ -156,7 +168,10 @@ class _Bucket:
 
 @dataclass
 class Acceptor:
-    """Accepts on one listening socket and starts a protocol for each connection, within the limits."""
+    """Accepts on one listening socket and starts a protocol for each connection, within the limits.
+
+    ``closed`` counts the connections that were closed because of a limit.
+    """
 
     sock: socket.socket
     protocol: Callable[[Connection], asyncio.Protocol]
@@ -164,6 +179,7 @@ class Acceptor:
     clock: Clock
     tls: ssl.SSLContext | None = None
     connections: set[Connection] = field(default_factory=set)
+    closed: Counter[Closed] = field(default_factory=Counter)
     stopped: bool = False
     _count: Counter[str] = field(default_factory=Counter)
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
@@ -176,6 +192,8 @@ class Acceptor:
     def __post_init__(self) -> None:
         self._errors = LogLimit(self.clock, self._report)
         self._handshakes = _Bucket(self.limits.handshakes_per_second, self.clock.now())
+        self._local = self.sock.family == socket.AF_UNIX
+        self._per_peer = max(1, self.limits.connections // 2) if self._local else self.limits.per_address
 
     def start(self) -> None:
         """Accept from now on, and close what takes too long."""
@@ -242,6 +260,7 @@ class Acceptor:
             accepted.close()
             return
         if not self._in_rate(address) or not self._make_room(address):
+            self.closed[Closed.REFUSED] += 1
             accepted.close()
             return
         accepted.setblocking(False)
@@ -255,7 +274,8 @@ class Acceptor:
         connection.close = lambda: self._drop(connection, task)
 
     def _in_rate(self, address: str) -> bool:
-        if not address:
+        if self._local:
+            # Many visits share a user, and may well begin together.
             return True
         now = self.clock.now()
         return self._buckets.setdefault(address, _Bucket(self.limits.per_address, now)).take(now)
@@ -289,7 +309,7 @@ class Acceptor:
 
     def _make_room(self, address: str) -> bool:
         """Whether there is a place for a connection from this address, after closing another one if need be."""
-        if address and self._count[address] >= self.limits.per_address:
+        if self._count[address] >= self._per_peer:
             return self._evict([one for one in self.connections if one.address == address])
         return len(self.connections) < self.limits.connections or self._evict(self.connections)
 
@@ -299,6 +319,7 @@ class Acceptor:
         if not victims:
             return False
         victim = min(victims, key=lambda one: (one.trusted, one.phase, -self._count[one.address], one.number))
+        self.closed[Closed.EVICTED] += 1
         self.forget(victim)
         victim.close()
         return True
@@ -329,6 +350,7 @@ class Acceptor:
             await self.clock.sleep(_TICK_SECONDS)
             now = self.clock.now()
             for connection in [one for one in self.connections if one.overdue(now)]:
+                self.closed[Closed.OVERDUE] += 1
                 self.forget(connection)
                 connection.close()
             full = {name for name, bucket in self._buckets.items() if now - bucket.at >= 1}

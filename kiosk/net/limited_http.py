@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from typing import Any
 
 import h11
@@ -15,6 +16,7 @@ from kiosk.clock import Clock
 from kiosk.net.connections import Connection, ConnectionLimits, Phase, state_of
 
 _VERSIONS = {b"1.0", b"1.1"}
+_ODD_LINES = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 
 
 class _StrictHttp(h11.Connection):
@@ -25,18 +27,24 @@ class _StrictHttp(h11.Connection):
     def next_event(self) -> Any:
         if self._refused:
             return h11.NEED_DATA
+        arrived = self.trailing_data[0] if self.their_state is h11.IDLE else b""
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
-                _check(event)
+                _check(event, arrived[: len(arrived) - len(self.trailing_data[0])])
         except h11.RemoteProtocolError:
             self._refused = True
             raise
         return event
 
 
-def _check(request: h11.Request) -> None:
-    """Refuse versions that are not spoken here, and bodies whose length is said twice. Raises RemoteProtocolError."""
+def _check(request: h11.Request, head: bytes) -> None:
+    """Refuse versions that are not spoken here, lines that end or go on oddly, and bodies whose length is said twice.
+
+    Raises RemoteProtocolError.
+    """
+    if _ODD_LINES.search(head):
+        raise h11.RemoteProtocolError("a line that does not end with CR LF, or that is folded")
     names = {name for name, _ in request.headers}
     chunked, counted = b"transfer-encoding" in names, b"content-length" in names
     if request.http_version not in _VERSIONS or (chunked and (counted or request.http_version == b"1.0")):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import yaml
 from cryptography import x509
@@ -25,14 +27,17 @@ from kiosk import __version__
 from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
+from kiosk.broker.record.checkpoints import Signer
 from kiosk.broker.record.writer import open_record
 from kiosk.broker.sinks.address import sink_name
 from kiosk.clock import SystemClock
 from kiosk.errors import BY_CODE
+from kiosk.net.connections import Closed
 from kiosk.sandbox.certificates import make_certificates
 from tests.broker.conftest import Start
 from tests.support.broker import ROOT, RunningBroker, broker_config, broker_process, problem_code, wait_for
 from tests.support.clock import ManualClock
+from tests.support.postgresql import find_binaries
 from tests.support.sandbox import RunningSandbox
 
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -129,6 +134,11 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     assert value(found, "certificate_days_left", use="graph") == pytest.approx(days_until(certificate), abs=0.1)
     rows = len(broker.rows())
     assert value(found, "record_rows") == rows
+    # One for the start, and one for each transaction since.
+    assert (value(found, "record_lock_seconds_count") or 0) >= 5
+    broker.ask("GET", "/v1/devices", token)
+    assert value(samples(read(address)), "connections") == 1
+    assert {why: value(found, "connections_closed_total", why=why) for why in Closed} == dict.fromkeys(Closed, 0)
     assert value(found, "sink_backlog_rows", sink=sink_name(broker.config.sink[1])) == rows
     for secret in (mac.key, mac.id, mac.serial, mac.name, "Ada", sandbox.person("ada").oid, "tty1", token[:40]):
         assert str(secret) not in text
@@ -184,6 +194,59 @@ def test_reading_them_and_writing_the_record_do_not_wait_for_each_other(sandbox:
         assert written
         writer.execute("BEGIN IMMEDIATE")
         assert value(samples(metrics.text().decode()), "record_rows") == 3
+
+
+@contextlib.contextmanager
+def standby(url: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Follow a server as a synchronous standby does: by writing its log to a disk of its own."""
+    binaries = find_binaries()
+    assert binaries
+    socket_of = url.partition("?host=")[2]
+    server = f"host={socket_of} user=broker application_name=second"
+    program = (binaries / "initdb").resolve().with_name("pg_receivewal")
+    command: list[str | Path] = [program, "-d", server, "-D", place, "--synchronous", "--no-loop"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_standby_that_is_behind_is_seen_by_those_who_may(
+    sandbox: RunningSandbox, place: Path, postgresql_database: str
+) -> None:
+    url, key = postgresql_database, place / "record.key"
+    Signer.load(key, make=True)
+    config = broker_config(sandbox.directory, place, record={"database": url, "signing_key": key})
+    with open_record(config, SystemClock()).running():
+        pass
+    anybody = broker_config(sandbox.directory, place, record={"database": url.replace("broker@", "anybody@")})
+    with (
+        psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as server,
+        standby(url, place) as process,
+        contextlib.closing(State(config, SystemClock())) as state,
+        contextlib.closing(State(anybody, SystemClock())) as unprivileged,
+    ):
+        metrics, others = Metrics(), Metrics()
+        metrics.watch(state)
+        others.watch(unprivileged)
+
+        def behind(read: Metrics) -> float:
+            found = value(samples(read.text().decode()), "database_standby_behind_bytes", standby="second")
+            return -1 if found is None else found
+
+        wait_for(lambda: behind(metrics) == 0)
+        process.send_signal(signal.SIGSTOP)
+        server.execute("SELECT pg_logical_emit_message(true, '', repeat('x', 100000))")
+        assert behind(metrics) > 100_000
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: behind(metrics) == 0)
+        server.execute("CREATE ROLE anybody LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO anybody")
+        try:
+            assert behind(others) == -1
+            assert (value(samples(others.text().decode()), "record_rows") or 0) > 0
+        finally:
+            server.execute("DROP OWNED BY anybody; DROP ROLE anybody")
 
 
 def test_the_certificate_of_the_listener_is_watched(sandbox: RunningSandbox, place: Path) -> None:

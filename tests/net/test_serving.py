@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from kiosk.net.connections import Acceptor, ConnectionLimits, Phase, address_of, trust
+from kiosk.net.connections import Acceptor, Closed, ConnectionLimits, Phase, address_of, trust
 from kiosk.net.serving import Draining, Server, Tls, limited_log
 from kiosk.sandbox.certificates import make_certificates
 from tests.support.clock import ManualClock
@@ -375,18 +376,31 @@ async def test_handshakes_take_turns(files: Tls) -> None:
         await asyncio.gather(*crowd)
 
 
-async def test_on_a_unix_socket_only_the_number_of_all_counts(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+async def test_on_a_unix_socket_each_user_may_have_half_of_the_places() -> None:
     clock, app = ManualClock(), App()
     server = Server(app, limits=LIMITS, clock=clock, lifespan=False)
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(tmp_path / "s"))
+    half = LIMITS.connections // 2
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as sock:
+        path = Path(name) / "s"
+        sock.bind(str(path))
+        for each in (path.parent, path):
+            each.chmod(0o777)
         sock.listen()
         task = asyncio.create_task(server.serve([sock]))
         await until(lambda: server.acceptors)
-        peers = [Peer(*await asyncio.open_unix_connection(tmp_path / "s")) for _ in range(LIMITS.connections + 1)]
-        assert await peers[0].is_closed()
-        assert [await peer.asks() for peer in peers[1:]] == [200] * LIMITS.connections
-        for peer in peers:
+        peers: dict[int, list[Peer]] = {}
+        for user in (65_534, 65_533):
+            os.seteuid(user)
+            try:
+                peers[user] = [Peer(*await asyncio.open_unix_connection(path)) for _ in range(half + 1)]
+            finally:
+                os.seteuid(0)
+        for first, *others in peers.values():
+            assert await first.is_closed()
+            assert [await peer.asks() for peer in others] == [200] * half
+        assert server.acceptors[0].closed == {Closed.EVICTED: 2}
+        for peer in (one for each in peers.values() for one in each):
             peer.writer.transport.abort()
         server.stop(at_once=True)
         await task
@@ -468,6 +482,10 @@ async def test_without_descriptors_the_log_stays_short(caplog: pytest.LogCapture
         b"GET / HTTP/9.9\r\nhost: b\r\n\r\n",
         b"POST / HTTP/1.1\r\nhost: b\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\nhost: b\n\n",
+        b"GET / HTTP/1.1\r\nhost: b\r\nx: 1\ncontent-length: 3\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nhost: b\r\nx: 1\r\n content-length: 3\r\n\r\nabc",
+        b"GET / HTTP/1.1\r\nhost: b\r\nx: 1\r\n\tfolded\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
     ],
 )

@@ -1,4 +1,4 @@
-"""The private keys of a visit are overwritten with its token: the one that opens seals, and the one that signs proofs."""
+"""A visit's private keys are overwritten with its token: the one that opens seals, and the one that signs proofs."""
 
 from __future__ import annotations
 

@@ -82,6 +82,8 @@ class Ledger:
     appended: list[Appended] = field(default_factory=list)
     refused: str = ""
     seen: Seen = field(default_factory=Seen)
+    waited: Callable[[float], None] = lambda _seconds: None
+    _began: float = 0.0
     _locked: Head | None = None
     _changed: bool = False
 
@@ -106,6 +108,7 @@ class Ledger:
     def _begin(self) -> None:
         self.appended.clear()
         self._locked, self._changed = None, False
+        self._began = self.clock.now()
 
     def start(self, connection: Connection) -> None:
         """Create missing tables, close what a crash left open, append the start. Raises ConfigError.
@@ -259,6 +262,7 @@ class Ledger:
         """
         if self._locked is None:
             found = connection.execute(_LOCKED, {"seen": self.seen.head.n if self.seen.head else 0}).first()
+            self.waited(self.clock.now() - self._began)
             if found is None:
                 raise self._refusal("its head is missing")
             head, there_now = Head(*found[:-1]), found[-1]

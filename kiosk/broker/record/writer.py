@@ -127,6 +127,10 @@ class Record:
         """Whether the record is not the one that this broker left, so that nothing is appended."""
         return bool(self._ledger.refused)
 
+    def tell_waits(self, waited: Callable[[float], None]) -> None:
+        """Call ``waited`` with the seconds that each transaction waited for the lock on the head."""
+        self._ledger.waited = waited
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Create missing tables, settle what a crash left open, and write start and stop. Raises ConfigError.
