@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="Write the text goldens of the screens again.")
     parser.addoption("--residue-runs", type=int, default=1, help="How many visits are searched for what they leave.")
     parser.addoption("--kills", type=int, default=4, help="How often a broker or writer is killed, on each database.")
+    parser.addoption("--rows", type=int, default=1000, help="How long the record is on which brokers start at once.")
     parser.addoption("--every-fault", action="store_true", help="Play also the faults that a client treats alike.")
     parser.addoption("--noise", type=int, default=200_000, help="How many bytes of noise the kiosk has to bear.")
     parser.addoption("--quick", action="store_true", help="Leave out the slowest tests.")

@@ -40,6 +40,10 @@ PROOFS = (
         ("tests/broker/record/test_kill.py", "tests/broker/record/test_crashes.py", "--kills=200"),
     ),
     Proof(
+        "Three brokers that start at once on a record of 100,000 rows",
+        ("tests/broker/record/test_running_fleet.py", "--rows=100000"),
+    ),
+    Proof(
         "Every fault at every call, and not only one of those that a client treats alike",
         ("tests/faults", "--every-fault"),
     ),
