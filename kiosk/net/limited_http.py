@@ -39,7 +39,7 @@ class _StrictHttp(h11.Connection):
 
 
 def _check(request: h11.Request, head: bytes) -> None:
-    """Refuse versions that are not spoken here, lines that end or go on oddly, and bodies whose length is said twice.
+    """Refuse other versions of HTTP, folded lines or odd line ends, and bodies with two lengths.
 
     Raises RemoteProtocolError.
     """
