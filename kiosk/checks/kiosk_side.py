@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kiosk.checks import broker_link, configuration, files, machine, sign_in, terminal
+from kiosk.checks import broker_link, configuration, files, machine, sign_in, ssh, terminal
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, passed, together, warning
 from kiosk.checks.side import Side
@@ -98,5 +98,6 @@ CHECKS: Sequence[Check[Kiosk]] = (
     Check("terminal", "the terminal", terminal.terminal),
     Check("recorders", "the process list", terminal.recorders),
     Check("log", "the system's log", log),
+    Check("ssh", "sshd", ssh.sign_ins),
     *machine.CHECKS,
 )

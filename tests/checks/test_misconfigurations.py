@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,8 +21,10 @@ from kiosk import __version__
 from kiosk.broker.record.checkpoints import Signer
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.head import Seen
-from kiosk.checks.result import Level
-from tests.support.broker import MovedClock
+from kiosk.checks.kiosk_side import Kiosk
+from kiosk.checks.result import Check, Level, Run
+from kiosk.checks.ssh import sign_ins
+from tests.support.broker import ROOT, MovedClock
 from tests.support.checks import CURVE, RSA, SHORT, Installation, broker_that_says, certificate, pem, server
 from tests.support.record import head_of
 
@@ -88,6 +92,20 @@ def shown(name: str = "localhost", *, trusted: bool = True, **dates: Any) -> See
         installation.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
         if trusted:
             installation.kiosk["sign_in"]["ca_bundle"] = str(authority)
+
+    return seed
+
+
+def sshd(**changed: str) -> Seed:
+    """A kiosk over SSH, with these lines in place of those of deploy/ssh."""
+
+    def seed(installation: Installation) -> None:
+        key = installation.place / "host_key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        lines = (ROOT / "deploy" / "ssh" / "sshd_config").read_text().splitlines()
+        kept = [line for line in lines if line.partition(" ")[0] not in {"HostKey", *changed}]
+        added = [f"{name} {value}" for name, value in (changed | {"HostKey": str(key)}).items()]
+        installation.machine("etc/recovery-kiosk/sshd_config", "\n".join([*kept, *added]))
 
     return seed
 
@@ -625,6 +643,33 @@ def found(installation: Installation, side: str, case: Case) -> None:
 @pytest.mark.parametrize("case", KIOSK_CASES.values(), ids=KIOSK_CASES)
 def test_of_the_kiosk(healthy: Installation, case: Case) -> None:
     found(healthy, "kiosk", case)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("sshd", path="/usr/sbin"), reason="sshd -T reads keys that belong to root"
+)
+@pytest.mark.parametrize(
+    ("seed", "level", "found"),
+    [
+        (sshd(), PASS, "8 connections of one address may wait for a sign-in, 10 s each"),
+        (sshd(LoginGraceTime="120"), WARN, "kept for 120 s"),
+        (sshd(LoginGraceTime="0"), WARN, "LoginGraceTime is off"),
+        (sshd(PerSourceMaxStartups="none"), WARN, "one address can take all 30 places"),
+        (sshd(MaxStartups="8:30:60"), WARN, "one address can take all 8 places"),
+        (sshd(MaxStartups="many"), WARN, "not checked: sshd -T:"),
+    ],
+)
+def test_of_sshd(healthy: Installation, seed: Seed, level: Level, found: str) -> None:
+    seed(healthy)
+    result = Run([Check("ssh", "sshd", sign_ins)], Kiosk(healthy.kiosk_toml, root=healthy.root))
+    (said,) = result
+    assert (said.level, found in said.found) == (level, True), said
+
+
+def test_an_sshd_that_only_keeps_the_kiosk_away_is_none(healthy: Installation) -> None:
+    away = (ROOT / "deploy" / "ssh" / "other-sshd.conf").read_text()
+    healthy.machine("etc/ssh/sshd_config.d/50-recovery-kiosk.conf", away)
+    assert sign_ins(Kiosk(healthy.kiosk_toml, root=healthy.root)).found == "no kiosk over SSH on this machine"
 
 
 @pytest.mark.parametrize("case", BROKER_CASES.values(), ids=BROKER_CASES)
