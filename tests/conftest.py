@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _SLOWEST = (
     "broker/audit",
     "broker/record/test_crashes.py",
+    "broker/record/test_running_fleet.py",
     "broker/record/test_kill.py",
     "broker/record/test_limits_model.py",
     "broker/record/test_limits_processes.py",
