@@ -63,8 +63,8 @@ class Proven:
 class Proofs:
     """Verifies proofs, and remembers those that were used for as long as they could be used again.
 
-    All times are of the monotonic clock: one that the operator corrects neither opens nor closes the window. A proof
-    from before the start is refused, because this process cannot know whether it was used.
+    Times are kept by the monotonic clock, so that nobody is kept out by a wall clock that was ahead and is corrected. A
+    proof from before the start is refused, because this process cannot know whether it was used.
     """
 
     def __init__(self, clock: Clock, most: int = MOST_PROOFS) -> None:
@@ -102,7 +102,8 @@ class Proofs:
         self._used.add(used)
         heapq.heappush(self._by_time, (proven.made, used))
         earliest = self._earliest_now()
-        while self._by_time[0][0] <= earliest or len(self._by_time) > self._most:
+        # This proof itself may have become too old since it was verified.
+        while self._by_time and (self._by_time[0][0] <= earliest or len(self._by_time) > self._most):
             made, old = heapq.heappop(self._by_time)
             self._used.discard(old)
             self._earliest = max(self._earliest, made)

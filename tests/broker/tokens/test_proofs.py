@@ -41,6 +41,16 @@ def test_a_proof_is_remembered_for_as_long_as_it_is_good(clock: ManualClock, pro
     assert len(proofs) == 1
 
 
+def test_a_proof_may_grow_too_old_while_it_is_checked(clock: ManualClock, prover: Prover) -> None:
+    proofs = Proofs(clock)
+    early = prover.proof(*ASKED, b"")
+    clock.advance(WINDOW_SECONDS - 0.01)
+    proven = proofs.verify(early, *ASKED)
+    clock.advance(0.02)
+    proofs.use(proven)
+    assert len(proofs) == 0
+
+
 def test_a_kiosk_whose_clock_is_ahead_is_remembered_longer(clock: ManualClock, prover: Prover) -> None:
     proofs = Proofs(clock)
     prover.follow(clock.utc().timestamp() + WINDOW_SECONDS - 1)
