@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,8 @@ def sshd(**changed: str) -> Seed:
     """A kiosk over SSH, with these lines in place of those of deploy/ssh."""
 
     def seed(installation: Installation) -> None:
+        # The unit of sshd makes it; without it sshd does not even read its configuration.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         key = installation.place / "host_key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         lines = (ROOT / "deploy" / "ssh" / "sshd_config").read_text().splitlines()
