@@ -13,7 +13,15 @@ import httpx
 import msgspec
 
 from kiosk.config.kiosk import BrokerAddress
-from kiosk.errors import PROBLEM_TYPE, BrokerGarbled, BrokerUnreachable, KioskError, TokenProofTime, from_code
+from kiosk.errors import (
+    PROBLEM_TYPE,
+    BrokerGarbled,
+    BrokerUnreachable,
+    BrokerUntrusted,
+    KioskError,
+    TokenProofTime,
+    from_code,
+)
 from kiosk.models import (
     PROOF_HEADER,
     TERMINAL_HEADER,
@@ -27,7 +35,7 @@ from kiosk.models import (
     ReleaseRequest,
     Session,
 )
-from kiosk.net.http import aread_limited, service_client, timeouts
+from kiosk.net.http import aread_limited, service_client, timeouts, untrusted
 from kiosk.process.logging import place_of
 from kiosk.proof import Prover
 from kiosk.text import clean
@@ -56,6 +64,8 @@ async def _kiosk_errors_only() -> AsyncIterator[None]:
     except _MALFORMED as error:
         raise BrokerGarbled(f"{type(error).__name__}: {clean(str(error), _LONGEST_CAUSE)}") from None
     except (httpx.HTTPError, TimeoutError) as error:
+        if reason := untrusted(error):
+            raise BrokerUntrusted(reason) from None
         raise BrokerUnreachable(type(error).__name__) from None
     except Exception as error:
         # The request could not be built or sent: a character that headers forbid, or a closed client.

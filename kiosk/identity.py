@@ -20,9 +20,10 @@ from kiosk.errors import (
     SignInExpired,
     SignInGarbled,
     SignInUnreachable,
+    SignInUntrusted,
 )
-from kiosk.net.http import can_be_sent, timeouts
-from kiosk.net.msal_http import Busy, MsalHttp
+from kiosk.net.http import can_be_sent, timeouts, untrusted
+from kiosk.net.msal_http import Busy, MsalHttp, Rejected
 from kiosk.net.tls import tls_context
 from kiosk.text import clean
 
@@ -30,7 +31,12 @@ from kiosk.text import clean
 # sends the code to somebody else.
 LONGEST_SIGN_IN_SECONDS = 300
 _SHORTEST_INTERVAL = 1.0
+# Between two polls without an answer. The code lives for minutes, and the person waits for the first good one.
+_LONGEST_BACKOFF = 10.0
+# The service may ask for a longer pause.
 _LONGEST_PAUSE = 30.0
+# After this long without an answer to a poll, the person is told.
+_SILENT_SECONDS = 8.0
 
 # OAuth errors from RFC 8628 or seen from Entra ID. They decide; AADSTS numbers only choose the words.
 _PENDING = frozenset({"authorization_pending", "slow_down"})
@@ -48,11 +54,15 @@ _BY_ERROR: dict[str, type[SignInError]] = {
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """The code and address that the person needs on another device. Excludes the secret device code."""
+    """The code and address that the person needs on another device. Excludes the secret device code.
+
+    ``answers`` returns whether the service answers the polls for this code.
+    """
 
     user_code: str = field(repr=False)
     address: str
     deadline: Deadline
+    answers: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
 class SignIn:
@@ -74,6 +84,8 @@ class SignIn:
         self._code_over = Deadline.after(clock, 0)
         # Whether the last request got no answer.
         self.unanswered = False
+        self._poll_failed = False
+        self._overdue: Deadline | None = None
 
     async def begin(self) -> DeviceCode:
         """Request a new code and return it. Raises SignInError."""
@@ -89,7 +101,12 @@ class SignIn:
         self._flow = flow | {"interval": max(1, flow["interval"])}
         self._correlation_id = clean(flow.get("_correlation_id"), 40)
         self._code_over = Deadline.after(self._clock, min(flow["expires_in"], LONGEST_SIGN_IN_SECONDS))
-        return DeviceCode(user_code=user_code, address=address, deadline=self._code_over)
+        self._poll_failed = False
+        return DeviceCode(user_code=user_code, address=address, deadline=self._code_over, answers=self.answers)
+
+    def answers(self) -> bool:
+        """Whether the service answers: the last poll had a good answer, and the one under way is not overdue."""
+        return not (self._poll_failed or (self._overdue and self._overdue.passed()))
 
     async def wait(self) -> None:
         """Poll until the person has signed in. Raises SignInError.
@@ -102,14 +119,19 @@ class SignIn:
             pause = max(pause, self._flow.get("interval", 0), _SHORTEST_INTERVAL)
             await self._clock.sleep(min(pause, self._code_over.left()))
             last = self._code_over.passed()
+            self._overdue = Deadline.after(self._clock, _SILENT_SECONDS)
             try:
                 answer = await self._call(self._poll)
                 if isinstance(answer.get("access_token"), str):
                     break
                 self._still_waiting(answer)
-                pause = 0.0
+                pause, self._poll_failed = 0.0, False
             except SignInUnreachable as error:
-                pause = min(error.retry_after or 2 * pause + 1, _LONGEST_PAUSE)
+                self._poll_failed = True
+                backoff = min(2 * pause + 1, _LONGEST_BACKOFF)
+                pause = min(error.retry_after, _LONGEST_PAUSE) if error.retry_after else backoff
+            finally:
+                self._overdue = None
             if last:
                 raise SignInExpired("not used in time")
         self._flow.clear()
@@ -163,9 +185,14 @@ class SignIn:
         except Busy as error:
             self.unanswered = False
             raise SignInBusy(str(error), retry_after=error.retry_after) from None
+        except Rejected as error:
+            self.unanswered = False
+            raise self._failure(error.answer) from None
         except httpx.DecodingError as error:
             raise SignInGarbled(str(error)) from None
         except (httpx.HTTPError, TimeoutError) as error:
+            if reason := untrusted(error):
+                raise SignInUntrusted(reason) from None
             raise SignInUnreachable(f"{type(error).__name__} while asking the authority") from None
         except Exception as error:
             # MSAL documents no exceptions and does not validate answers: ValueError, KeyError, TypeError ...

@@ -57,7 +57,8 @@ class Session(Message, frozen=True, kw_only=True):
 class Device(Message, frozen=True, kw_only=True):
     """A managed device of the person.
 
-    ``refusal`` is the code of the error that a release would raise, if one is known. ``warning`` is the code of
+    ``last_seen`` is when it last reported, None if that is unknown, or if it never has (``never_seen``). ``refusal`` is
+    the code of the error that a release would raise, if one is known. ``warning`` is the code of
     something that the person should know about a key that can be released.
     """
 
@@ -68,6 +69,7 @@ class Device(Message, frozen=True, kw_only=True):
     os: str
     os_version: str
     last_seen: Moment | None
+    never_seen: bool = False
     refusal: str | None = None
     warning: str | None = None
 

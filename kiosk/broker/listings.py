@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
@@ -11,9 +12,10 @@ from kiosk.broker.graph.client import Graph
 from kiosk.broker.graph.encryption import key_warning
 from kiosk.broker.graph.managed_device import ManagedDevice
 from kiosk.broker.graph.requests import CallBudget
+from kiosk.broker.logs import event
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import Rules
-from kiosk.errors import DeviceRefused, KioskError
+from kiosk.errors import DeviceRefused, DevicesUnreadable, KioskError
 from kiosk.models import Device
 from kiosk.process.logging import place_of
 
@@ -99,7 +101,13 @@ class Listings:
         return Listing(tuple(sorted(macs, key=_place_in_list)), budget)
 
     async def _macs(self, budget: CallBudget, oid: str) -> list[Device]:
-        macs = [device for device in await self._graph.devices_of(budget, oid) if rules.runs_macos(device)]
+        devices, unreadable = await self._graph.devices_of(budget, oid)
+        macs = [device for device in devices if rules.may_be_mac(device)]
+        if unreadable:
+            cause = f"Graph: {unreadable} entries of the list are not devices with an id"
+            if not macs:
+                raise DevicesUnreadable(cause)
+            event("devices.unreadable", logging.WARNING, cause=cause)
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def look_into(device: ManagedDevice) -> Device:
@@ -134,6 +142,7 @@ def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:
         os=device.os,
         os_version=device.os_version,
         last_seen=device.last_seen,
+        never_seen=device.never_seen,
         refusal=refusal.code if refusal else None,
         warning=None if refusal else key_warning(device),
     )

@@ -27,6 +27,7 @@ from kiosk.config.broker import LimitSettings, Rules
 from kiosk.errors import (
     DeviceNotFound,
     DevicePersonal,
+    DeviceRefused,
     GraphGarbled,
     GraphRefused,
     KeyNotEscrowed,
@@ -246,19 +247,35 @@ class Releases:
                 raise DevicePersonal(error.cause) from None
             raise
 
-    async def _explained(self, attempt: _Attempt, missing: KeyNotEscrowed) -> KeyNotEscrowed:
+    async def _explained(self, attempt: _Attempt, missing: KeyNotEscrowed) -> DeviceRefused:
         """Return a more precise reason for a missing key if Graph gives one in time, else ``missing``."""
         device, state = attempt.device, None
         if device is None:
             return missing
+        budget = attempt.budget.part(_DIAGNOSIS_SECONDS)
+        # Only here, for the one device whose key somebody wants: the list of Macs does without.
+        if gone := await self._is_gone(budget, device.id):
+            return DeviceNotFound(f"{missing.cause}; {gone}", reference=missing.reference)
         try:
-            # Only here, for the one device whose key somebody wants: the list of Macs does without.
-            state = await self._graph.encryption(attempt.budget.part(_DIAGNOSIS_SECONDS), device.id)
+            state = await self._graph.encryption(budget, device.id)
             known = str(state or "no encryption state")
         except KioskError as error:
             known = f"encryption state: {error.cause}"
         cause = f"{missing.cause}; {known}; isEncrypted={device.encrypted}"
         return why_no_key(device, state)(cause, reference=missing.reference)
+
+    async def _is_gone(self, budget: CallBudget, device_id: str) -> str:
+        """Return how Graph says that it no longer has a device, "" if it does not: it was there when it was ruled on.
+
+        Graph answers 404 for the key of a device that was just removed, as it does where no key is stored.
+        """
+        try:
+            await self._graph.device(budget, device_id)
+        except DeviceNotFound as error:
+            return error.cause
+        except KioskError:
+            pass
+        return ""
 
 
 def _public_key(request: ReleaseRequest) -> MLKEM768X25519PublicKey:

@@ -26,6 +26,7 @@ from kiosk.errors import (
     DeviceRefused,
     DeviceRetiring,
     DeviceShared,
+    DeviceSystemUnknown,
     DeviceWiping,
     DeviceWithConfigurationManager,
     DeviceWithJamf,
@@ -45,6 +46,8 @@ _LEAVING = {"retire": DeviceRetiring, "wipe": DeviceWiping, "delete": DeviceDele
 _ELSEWHERE = {"jamf": DeviceWithJamf, "configurationmanagerclient": DeviceWithConfigurationManager}
 # A cancelled order leaves a device managed. An unhealthy device has lost contact, as a locked one may.
 _STAYING = frozenset({"managed", "unhealthy", "retirecanceled", "wipecanceled"})
+# How the names of other systems begin.
+_OTHER_SYSTEMS = ("android", "chrome", "ios", "ipados", "linux", "tvos", "visionos", "windows")
 _UNKNOWN_AGENT = frozenset({"", "unknown", "unknownfuturevalue"})
 
 
@@ -121,7 +124,10 @@ def is_allowed(case: Case) -> DeviceRefused | None:
 
 def is_mac(case: Case) -> DeviceRefused | None:
     """Only Macs have a FileVault recovery key."""
-    return None if runs_macos(case.device) else DeviceNotMac(f"operatingSystem={case.device.os!r}")
+    if case.device.os.casefold() == "macos":
+        return None
+    refusal = DeviceSystemUnknown if may_be_mac(case.device) else DeviceNotMac
+    return refusal(f"operatingSystem={case.device.os!r}")
 
 
 def is_managed_by_intune(case: Case) -> DeviceRefused | None:
@@ -160,9 +166,9 @@ def first_refusal(case: Case) -> DeviceRefused | None:
     return next((refusal for rule in OF_DEVICE if (refusal := rule(case))), None)
 
 
-def runs_macos(device: ManagedDevice) -> bool:
-    """Whether Intune calls the device's operating system macOS."""
-    return device.os.casefold() == "macos"
+def may_be_mac(device: ManagedDevice) -> bool:
+    """Whether Intune does not call the device's operating system by the name of another one."""
+    return not device.os.casefold().startswith(_OTHER_SYSTEMS)
 
 
 def _listed(names: tuple[str, ...], name: str) -> bool:

@@ -19,7 +19,7 @@ _PRINTABLE = range(0x20, 0x7F)
 
 class _Answer(msgspec.Struct):
     # Raw points into the body, so the key is not copied before it is sealed.
-    value: msgspec.Raw = msgspec.Raw(b"null")
+    value: msgspec.Raw = msgspec.Raw(b"")
 
 
 def seal(body: bytearray, public_key: MLKEM768X25519PublicKey, info: bytes) -> tuple[bytes, bool]:
@@ -39,8 +39,10 @@ def seal(body: bytearray, public_key: MLKEM768X25519PublicKey, info: bytes) -> t
 def _key(body: bytearray) -> bytearray:
     try:
         raw = memoryview(msgspec.json.decode(body, type=_Answer).value)
+        if not raw:
+            raise GraphGarbled("Graph: a key answer without a value")
         if raw[0] == _NULL:
-            raise KeyNotEscrowed("value is null or missing")
+            raise KeyNotEscrowed("value is null")
         if raw[0] != _QUOTE:
             raise KeyUnreadable("value is not a string")
         whole = _unescaped(raw) if _BACKSLASH in raw else bytearray(raw[1:-1])

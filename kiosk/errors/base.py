@@ -20,6 +20,10 @@ SERVICE = N_("The recovery service team")
 KIOSK = N_("The team that runs this kiosk")
 TIME = N_("No help needed: just wait")
 
+# Words that errors share.
+OUT_OF_ORDER = N_("This kiosk is out of order")
+NO_RETRY = N_("Trying again will not help. Ask the helpdesk to give you the key, and quote the reference.")
+
 
 def new_reference() -> str:
     """Return a short reference that a person can quote and an operator can search for."""

@@ -52,7 +52,13 @@ class DeviceNotMac(DeviceRefused):
     code = "device_not_mac"
     sentence = N_("This is not a Mac, so it has no FileVault recovery key.")
     next_step = N_("Ask the helpdesk how to recover this kind of device.")
-    origin = "Graph: `operatingSystem` is not `macOS`."
+    origin = "Graph: `operatingSystem` is another system than `macOS`."
+
+
+class DeviceSystemUnknown(DeviceRefused):
+    code = "device_system_unknown"
+    sentence = N_("Your organisation's device management does not say whether this device is a Mac.")
+    origin = "Graph: `operatingSystem` is missing, or neither `macOS` nor another system that the broker knows."
 
 
 class DeviceOtherAgent(DeviceRefused):

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kiosk.errors.base import ACCOUNTS, HELPDESK, KIOSK, SECURITY, TIME, YOU
+from kiosk.errors.base import ACCOUNTS, HELPDESK, KIOSK, NO_RETRY, SECURITY, TIME, YOU
 from kiosk.errors.sign_in import SignInError
 from kiosk.i18n import N_
-
-_ASK_FOR_KEY = N_("Trying again will not help. Ask the helpdesk to give you the key, and quote the reference.")
 
 
 class _Row(NamedTuple):
@@ -67,7 +65,7 @@ _ROWS = (
         "sign_in_policy",
         N_("A policy does not allow this sign-in"),
         N_("Your organisation's policy blocks signing in at this kiosk with a code."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         ACCOUNTS,
         (53003,),
         origin="Conditional Access blocks the sign-in; see [tenant.md](tenant.md) for the policies of the kiosk's API.",
@@ -77,7 +75,7 @@ _ROWS = (
         "sign_in_code_flow_blocked",
         N_("Signing in with a code is turned off"),
         N_("Your organisation does not allow signing in with a code, as this kiosk does."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         ACCOUNTS,
         (530036,),
         origin="The policy for authentication flows blocks the device code flow; see [tenant.md](tenant.md).",
@@ -87,7 +85,7 @@ _ROWS = (
         "sign_in_device_demanded",
         N_("A managed device is required"),
         N_("Your organisation's policy requires a registered device for this sign-in, and a kiosk cannot be one."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         ACCOUNTS,
         (50097, 53000, 53001, 530003),
         origin=(
@@ -100,7 +98,7 @@ _ROWS = (
         "sign_in_tenant_policy",
         N_("A security setting does not allow this sign-in"),
         N_("A security setting for your whole organisation blocks this sign-in."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         ACCOUNTS,
         (530032, 530035),
         origin="Security defaults or another policy of the whole tenant.",
@@ -130,7 +128,7 @@ _ROWS = (
         "sign_in_consent",
         N_("This kiosk is not fully set up"),
         N_("Your organisation has not yet approved what this kiosk asks for at sign-in."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         ACCOUNTS,
         (65001, 90094, 90095),
         origin="Admin consent for the kiosk's permission is missing.",
@@ -149,7 +147,7 @@ _ROWS = (
         "sign_in_misconfigured",
         N_("This kiosk is not set up correctly"),
         N_("The sign-in service does not recognise this kiosk or its request."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         KIOSK,
         (500011, 650057, 700016, 90002),
         origin="The client, the tenant or the API in `[sign_in]` does not exist.",
@@ -159,7 +157,7 @@ _ROWS = (
         "sign_in_flow_off",
         N_("This kiosk is not set up correctly"),
         N_("The kiosk's registration does not allow signing in with a code (public client flows are off)."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         KIOSK,
         (7000218,),
         origin='"Allow public client flows" is off in the registration of the kiosk.',
@@ -169,7 +167,7 @@ _ROWS = (
         "sign_in_credential",
         N_("This kiosk is out of order"),
         N_("The sign-in service does not accept the certificate or secret it was given."),
-        _ASK_FOR_KEY,
+        NO_RETRY,
         KIOSK,
         (50012, 700027, 7000215, 7000222),
         origin="A client secret or certificate was refused; the kiosk itself has none.",

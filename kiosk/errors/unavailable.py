@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiosk.errors.base import KIOSK, SERVICE, TIME, KioskError
+from kiosk.errors.base import KIOSK, NO_RETRY, OUT_OF_ORDER, SERVICE, TIME, KioskError
 from kiosk.i18n import N_
 
 
@@ -23,6 +23,19 @@ class BrokerUnreachable(Unavailable):
     origin = (
         "The kiosk cannot connect to `[broker] url`, or gets no answer in time; or a balancer in front of it answers "
         "502, 503 or 504 because it finds no broker."
+    )
+
+
+class BrokerUntrusted(BrokerUnreachable):
+    code = "broker_untrusted"
+    status = 502
+    title = OUT_OF_ORDER
+    sentence = N_("The kiosk does not accept the certificate of the recovery service.")
+    next_step = NO_RETRY
+    final = True
+    origin = (
+        "The certificate at `[broker] url` does not verify: expired, for another host, or not issued by an authority "
+        "in `[broker] ca_bundle`. The kiosk's log says which."
     )
 
 
@@ -58,9 +71,9 @@ class GraphThrottled(Unavailable):
 class GraphRefused(Unavailable):
     code = "graph_refused"
     status = 502
-    title = N_("This kiosk is out of order")
+    title = OUT_OF_ORDER
     sentence = N_("Your organisation's device management denies the recovery service access.")
-    next_step = N_("Trying again will not help. Ask the helpdesk to give you the key, and quote the reference.")
+    next_step = NO_RETRY
     final = True
     origin = "Graph answers 401 or 403 without a reason, for example because it no longer accepts the token."
 
@@ -79,7 +92,72 @@ class GraphNoRole(GraphRefused):
     )
 
 
-class CertificateRefused(GraphRefused):
+class GraphUntrusted(GraphRefused):
+    code = "graph_untrusted"
+    sentence = N_("The recovery service does not accept the certificate of your organisation's device management.")
+    origin = "The certificate of Graph does not verify: `[graph] ca_bundle`, or a proxy that opens connections."
+
+
+class EntraUnavailable(Unavailable):
+    code = "entra_unavailable"
+    sentence = N_("The recovery service gets no reply from your organisation's sign-in service.")
+    who = TIME
+    origin = "Entra ID, asked for the broker's own token: no connection, or no answer in time."
+
+
+class EntraBusy(EntraUnavailable):
+    code = "entra_busy"
+    sentence = N_("Your organisation's sign-in service is too busy or down right now.")
+    origin = (
+        "Entra ID, asked for the broker's own token: 429 or 5xx, OAuth `temporarily_unavailable` or `server_error`, or "
+        "an AADSTS number of a transient error."
+    )
+
+
+class EntraGarbled(Unavailable):
+    code = "entra_garbled"
+    status = 502
+    sentence = N_("Your organisation's sign-in service sent the recovery service a reply that cannot be read.")
+    origin = "Entra ID, asked for the broker's own token: neither a token nor an error, as from a proxy."
+
+
+class EntraRefused(Unavailable):
+    """Base of all refusals to issue the broker's own token."""
+
+    code = "entra_refused"
+    status = 502
+    title = OUT_OF_ORDER
+    sentence = N_("Your organisation's sign-in service denies the recovery service access.")
+    next_step = NO_RETRY
+    final = True
+    origin = "Entra ID refuses the broker's own token for another reason than those below; the log has its number."
+
+
+class EntraUntrusted(EntraRefused):
+    code = "entra_untrusted"
+    sentence = N_("The recovery service does not accept the certificate of your organisation's sign-in service.")
+    origin = "The certificate at `[graph] authority` does not verify: `[graph] ca_bundle`, or a proxy."
+
+
+class EntraNoConsent(EntraRefused):
+    code = "entra_consent"
+    sentence = N_("Your organisation has not approved the recovery service yet.")
+    origin = "AADSTS65001, AADSTS7000229 ...: no admin consent, so the registration has no service principal."
+
+
+class EntraTenantUnknown(EntraRefused):
+    code = "entra_tenant"
+    sentence = N_("The sign-in service does not recognise the organisation that the recovery service is set up for.")
+    origin = "AADSTS90002: the tenant in `[graph] authority` does not exist."
+
+
+class EntraClientUnknown(EntraRefused):
+    code = "entra_client"
+    sentence = N_("Your organisation's sign-in service does not recognise the recovery service.")
+    origin = "AADSTS700016: the tenant has no application with `[graph] client_id`."
+
+
+class CertificateRefused(EntraRefused):
     code = "graph_certificate"
     sentence = N_("The recovery service cannot prove its identity.")
     origin = "Entra ID refuses the broker's certificate, or the file at `[graph] certificate` cannot be used."
@@ -92,10 +170,32 @@ class GraphGarbled(Unavailable):
     origin = "Graph's answer does not have the documented form."
 
 
+class GraphFailed(GraphGarbled):
+    code = "graph_failed"
+    sentence = N_("Your organisation's device management could not complete the request.")
+    origin = "Graph answers with an error that has no code of its own here: with 4xx, or inside an answer with 200."
+
+
+class DevicesUnreadable(GraphGarbled):
+    code = "graph_devices_unreadable"
+    sentence = N_("You have a device, but your organisation's device management sent no readable details about it.")
+    origin = "Graph's list has no Mac of the person, and at least one entry that is not a device, or has no id."
+
+
 class TokensUnavailable(Unavailable):
     code = "tokens_unavailable"
     sentence = N_("The recovery service cannot check sign-ins.")
     origin = "The broker cannot fetch the tenant's signing keys from `[tokens] authority`."
+
+
+class TokensUntrusted(TokensUnavailable):
+    code = "tokens_untrusted"
+    status = 502
+    title = OUT_OF_ORDER
+    sentence = EntraUntrusted.sentence
+    next_step = NO_RETRY
+    final = True
+    origin = "The certificate at `[tokens] authority` does not verify: `[tokens] ca_bundle`, or a proxy."
 
 
 class RecordUnavailable(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -51,6 +52,15 @@ def cause_of(error: Exception) -> str:
     """
     kind = type(error).__name__
     return kind if isinstance(error, httpx.ProtocolError) else f"{kind}: {error}"
+
+
+def untrusted(error: BaseException | None) -> str:
+    """Return why the certificate of a server was not accepted, or "" if a request failed for another reason."""
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"certificate not accepted: {error.verify_message}"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

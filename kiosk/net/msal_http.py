@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import ssl
 import threading
@@ -27,11 +28,20 @@ class Busy(httpx.HTTPError):
         self.retry_after = retry_after
 
 
+class Rejected(httpx.HTTPError):
+    """The authority refused to describe itself, as for an unknown tenant. ``answer`` is the OAuth error."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__("the authority refused to describe itself")
+        self.answer = answer
+
+
 class MsalHttp:
     """Sends the requests of MSAL.
 
     A plain httpx client does not fit MSAL: it sends None values and bytes in form data as their text. Answers with 429
-    or 5xx are raised as Busy, because MSAL would cache them and replay them for a minute.
+    or 5xx are raised as Busy, because MSAL would cache them and replay them for a minute. A refused discovery is raised
+    as Rejected, because MSAL would turn it into a ValueError.
 
     MSAL blocks in a thread while its requests run on the event loop. Only there can a request be cancelled when name
     resolution hangs or an answer never ends. Each request has its own connection.
@@ -70,7 +80,10 @@ class MsalHttp:
     def get(
         self, url: str, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, **_: object
     ) -> MsalResponse:
-        return self._request("GET", url, params=_plain(params), headers=headers)
+        response = self._request("GET", url, params=_plain(params), headers=headers)
+        if response.status_code >= httpx.codes.BAD_REQUEST and (answer := _oauth_error(response.text)):
+            raise Rejected(answer)
+        return response
 
     def post(
         self,
@@ -116,6 +129,15 @@ class MsalResponse:
 def close_msal_log() -> None:
     """Silence MSAL's loggers: when MSAL cannot read an answer, it logs the whole answer, token included."""
     logging.getLogger("msal").setLevel(logging.CRITICAL + 1)
+
+
+def _oauth_error(text: str) -> dict[str, Any]:
+    """Return an OAuth error, empty if the text is none."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) and isinstance(answer.get("error"), str) else {}
 
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

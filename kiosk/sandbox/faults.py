@@ -22,7 +22,7 @@ from kiosk.config.types import Section, Text
 from kiosk.sandbox.entra.errors import EntraError, sign_in_refusal
 from kiosk.sandbox.graph.errors import failure
 from kiosk.sandbox.graph.routes import VERSIONS
-from kiosk.sandbox.http import Refusal
+from kiosk.sandbox.http import Refusal, json_response
 
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Proxy</title></head><body><h1>Please sign in to the network</h1></body></html>"
@@ -43,6 +43,8 @@ class Fault(Section, frozen=True, kw_only=True):
     ``path`` is a pattern with ``*``, compared with the path alone and with the path, ``?`` and the query. The first
     ``skip`` matching requests are left alone, the next ``times`` (by default all) are hit.
 
+    ``json`` answers with status 200 and ``value``, or with 204 if no value is given.
+
     ``aadsts`` answers with a refusal of the sign-in service. ``set`` changes the true response: ``field``, a path such
     as ``value.0.id`` (``*`` is every item of a list), gets ``value``, or is removed if no value is given. The value
     ``{self}`` is replaced by the address of the request, ``{twice}`` by the field's list with every item repeated.
@@ -60,6 +62,7 @@ class Fault(Section, frozen=True, kw_only=True):
         "endless",
         "trickle",
         "html",
+        "json",
         "wrong_type",
         "aadsts",
         "set",
@@ -79,6 +82,8 @@ class Fault(Section, frozen=True, kw_only=True):
         """Return the status that the request log shows; 0 if the client gets no response."""
         if self.kind == "status":
             return self.status
+        if self.kind == "json" and self.value is msgspec.UNSET:
+            return 204
         return 0 if self.kind in {"hang", "reset"} else 200
 
 
@@ -136,6 +141,8 @@ class Faults:
                 response = sign_in_refusal(fault.aadsts).response(request, self._clock.utc())
             case "html":
                 response = Response(_HTML, media_type="text/html")
+            case "json":
+                response = Response(status_code=204) if fault.value is msgspec.UNSET else json_response(fault.value)
             case "delay":
                 await self._clock.sleep(fault.seconds)
                 response = await answer()

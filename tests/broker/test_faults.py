@@ -43,10 +43,10 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("reset", {}, "graph_unavailable"),
     ("cut", {}, "graph_unavailable"),
     ("reset", {"times": 2}, ""),
-    ("status", {"status": 400}, "graph_garbled"),
+    ("status", {"status": 400}, "graph_failed"),
     ("status", {"status": 401}, "graph_no_role"),
     ("status", {"status": 403}, "graph_no_permission"),
-    ("status", {"status": 418}, "graph_garbled"),
+    ("status", {"status": 418}, "graph_failed"),
     ("status", {"status": 429, "retry_after": 0, "times": 2}, ""),
     ("status", {"status": 429}, "graph_throttled"),
     ("status", {"status": 429, "times": 3}, ""),
@@ -109,6 +109,92 @@ def test_faults_of_graph_before_the_decision(
         assert not sandbox.requests("getFileVaultKey")
 
 
+def told(code: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "An internal server error has occurred"}}
+
+
+NOTHING: dict[str, Any] = {"@odata.context": "https://graph.microsoft.com/beta/$metadata#Edm.String"}
+
+
+@pytest.mark.parametrize("path", [KEY, DEVICE, USERS, LIST])
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({"value": told("generalException")}, "graph_failed"),
+        ({"value": told("generalException") | {"value": "HJ4W-HJ4W-HJ4W-HJ4W-HJ4W-HJ4W"}}, "graph_failed"),
+        ({"value": told("Forbidden")}, "graph_no_permission"),
+        ({"value": NOTHING}, "graph_garbled"),
+        # With status 204, OData says that the result of a function is null.
+        ({}, "graph_garbled"),
+    ],
+)
+def test_an_answer_with_status_200_that_is_none(
+    broker: RunningBroker, sandbox: RunningSandbox, path: str, answer: dict[str, Any], code: str
+) -> None:
+    """It says nothing about the Mac."""
+    sandbox.fault(path, "json", **answer)
+    if path == LIST:
+        response = broker.ask("GET", "/v1/devices", sandbox.token("ada"))
+    else:
+        response = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).response
+    assert problem_code(response) == ("key_not_escrowed" if path == KEY and not answer else code)
+
+
+def test_a_device_that_is_removed_before_its_key_is_asked_for(broker: RunningBroker, sandbox: RunningSandbox) -> None:
+    sandbox.fault(KEY, "status", status=404)
+    sandbox.fault(DEVICE, "status", status=404, skip=1)
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "device_not_found"
+    assert broker.rows()[-1]["outcome"] == "device_not_found"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"kind": "json", "value": {"value": [None]}}, "graph_devices_unreadable"),
+        ({"kind": "json", "value": {"value": [7, []]}}, "graph_devices_unreadable"),
+        ({"kind": "set", "field": "value.*.id"}, "graph_devices_unreadable"),
+        ({"kind": "set", "field": "value.*.id", "value": 7}, "graph_devices_unreadable"),
+        ({"kind": "set", "field": "value.0.id", "value": 7}, ""),
+    ],
+)
+def test_a_device_that_cannot_be_read_is_not_no_device(
+    broker: RunningBroker, sandbox: RunningSandbox, caplog: pytest.LogCaptureFixture, fault: dict[str, Any], code: str
+) -> None:
+    sandbox.fault(LIST, **fault)
+    response = broker.ask("GET", "/v1/devices", sandbox.token("ada"))
+    assert (problem_code(response) if response.is_error else "") == code
+    assert broker.rows()[-1]["outcome"] == (code or "ok")
+    if not code:
+        assert response.json()["devices"]
+        assert "devices.unreadable" in caplog.text
+
+
+@pytest.mark.parametrize("system", [{}, {"value": None}, {"value": "OS X"}])
+def test_a_device_of_an_unknown_system_is_listed(
+    broker: RunningBroker, sandbox: RunningSandbox, system: dict[str, Any]
+) -> None:
+    sandbox.fault(LIST, "set", field="value.*.operatingSystem", **system)
+    sandbox.fault(DEVICE, "set", field="operatingSystem", **system)
+    listed = broker.ask("GET", "/v1/devices", sandbox.token("ada")).json()["devices"]
+    assert {device["refusal"] for device in listed} == {"device_system_unknown"}
+    answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
+    assert answer.code == "device_system_unknown"
+
+
+@pytest.mark.parametrize(
+    ("date", "code"), [("0001-01-01T00:00:00Z", "key_never_reported"), ("not a date", "key_not_escrowed")]
+)
+def test_a_date_that_cannot_be_read_is_not_never(
+    broker: RunningBroker, sandbox: RunningSandbox, date: str, code: str
+) -> None:
+    sandbox.fault(LIST, "set", field="value.*.lastSyncDateTime", value=date)
+    sandbox.fault(DEVICE, "set", field="lastSyncDateTime", value=date)
+    sandbox.fault(KEY, "status", status=404)
+    listed = broker.ask("GET", "/v1/devices", sandbox.token("ada")).json()["devices"]
+    assert {(one["last_seen"], one["never_seen"]) for one in listed} == {(None, code == "key_never_reported")}
+    assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == code
+
+
 def test_a_missing_key_is_no_fault(broker: RunningBroker, sandbox: RunningSandbox) -> None:
     sandbox.fault(KEY, "status", status=404)
     assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "key_not_escrowed"
@@ -119,7 +205,7 @@ def test_how_long_entra_id_wants_us_to_wait_is_passed_on(start: Start, sandbox: 
     with start() as broker:
         sandbox.fault(TOKEN, "status", method="POST", status=429, retry_after=60)
         answer = broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
-    assert (answer.code, answer.response.headers.get("retry-after")) == ("graph_unavailable", "60")
+    assert (answer.code, answer.response.headers.get("retry-after")) == ("entra_busy", "60")
 
 
 @pytest.mark.parametrize("path", [KEY, DEVICE, USERS])
@@ -225,12 +311,25 @@ def test_the_right_to_read_keys_is_missing(start: Start) -> None:
 @pytest.mark.parametrize(
     ("kind", "more", "code"),
     [
-        ("status", {"status": 503}, "graph_unavailable"),
-        ("status", {"status": 429}, "graph_unavailable"),
-        ("reset", {}, "graph_unavailable"),
-        ("hang", {}, "graph_unavailable"),
-        ("html", {}, "graph_unavailable"),
-        ("truncated", {}, "graph_unavailable"),
+        ("status", {"status": 503}, "entra_busy"),
+        ("status", {"status": 502}, "entra_busy"),
+        ("status", {"status": 429}, "entra_busy"),
+        ("aadsts", {"aadsts": 90033}, "entra_busy"),
+        ("reset", {}, "entra_unavailable"),
+        ("hang", {}, "entra_unavailable"),
+        ("html", {}, "entra_garbled"),
+        ("truncated", {}, "entra_garbled"),
+        ("huge", {}, "entra_garbled"),
+        ("json", {"value": {}}, "entra_garbled"),
+        ("json", {"value": {"access_token": "two words"}}, "entra_garbled"),
+        ("aadsts", {"aadsts": 65001}, "entra_consent"),
+        ("aadsts", {"aadsts": 7000229}, "entra_consent"),
+        ("aadsts", {"aadsts": 700016}, "entra_client"),
+        ("aadsts", {"aadsts": 90002}, "entra_tenant"),
+        ("aadsts", {"aadsts": 700027}, "graph_certificate"),
+        ("aadsts", {"aadsts": 7000222}, "graph_certificate"),
+        ("aadsts", {"aadsts": 53003}, "entra_refused"),
+        ("aadsts", {"aadsts": 99999999}, "entra_refused"),
     ],
 )
 def test_entra_gives_the_broker_no_token(
@@ -244,6 +343,12 @@ def test_entra_gives_the_broker_no_token(
         # A failure is not cached: the next request tries again.
         sandbox.clear_faults()
         assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == ""
+
+
+def test_a_tenant_that_entra_does_not_know(start: Start, sandbox: RunningSandbox) -> None:
+    """Already the discovery document of the authority says so."""
+    with start(graph={"authority": f"{sandbox.url}/99999999-2222-3333-4444-555555555555"}) as broker:
+        assert broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id).code == "entra_tenant"
 
 
 def test_an_authority_that_hangs_delays_nobody(start: Start, sandbox: RunningSandbox) -> None:

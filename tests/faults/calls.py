@@ -13,10 +13,11 @@ MANAGED = "/beta/deviceManagement/managedDevices"
 ONE = f"{MANAGED}/????????-????-????-????-????????????"
 DISCOVERY = "*/.well-known/openid-configuration"
 TOKEN = "*/oauth2/v2.0/token"
-SIGN_IN = frozenset({"sign_in_unreachable", "sign_in_busy", "sign_in_garbled", "sign_in_failed", "sign_in_passing"})
-BROKER = frozenset({"broker_unreachable", "broker_garbled"})
-TOKENS = frozenset({"tokens_unavailable"})
-GRAPH = frozenset(code for code in BY_CODE if code.startswith("graph_"))
+SIGN_IN = frozenset(f"sign_in_{why}" for why in ("unreachable", "untrusted", "busy", "garbled", "failed", "passing"))
+BROKER = frozenset({"broker_unreachable", "broker_untrusted", "broker_garbled"})
+TOKENS = frozenset({"tokens_unavailable", "tokens_untrusted"})
+GRAPH = frozenset(code for code in BY_CODE if code.startswith("graph_")) - {"graph_certificate"}
+ENTRA = frozenset(code for code in BY_CODE if code.startswith("entra_")) | {"graph_certificate"}
 ABOUT_DEVICE = frozenset(kind.code for kind in BY_CODE.values() if issubclass(kind, DeviceRefused))
 
 
@@ -159,7 +160,7 @@ CALLS = (
         "devices",
         DISCOVERY,
         "devices > /v1/devices",
-        GRAPH,
+        ENTRA,
         (*_fields("", "token_endpoint"), ("extra", {"a": [1]})),
         dns="graph.authority",
         cold="credential",
@@ -170,7 +171,7 @@ CALLS = (
         "devices",
         TOKEN,
         f"devices {DISCOVERY}",
-        GRAPH,
+        ENTRA,
         (*_fields("", "access_token"), *_fields("", "expires_in", values=(None, "soon", -1)), ("extra", {"a": [1]})),
         cold="credential",
     ),

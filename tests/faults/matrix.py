@@ -28,7 +28,7 @@ from kiosk.identity import DeviceCode
 from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.certificates import make_certificates
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
 from kiosk.visit.context import VisitContext, VisitStart
 from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
@@ -99,7 +99,7 @@ class Script:
     async def working(self, words: str, step: int) -> None:
         await asyncio.Event().wait()
 
-    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
         self.codes.append(code.user_code)
         self._product.approve()
         refusals = 0
@@ -226,7 +226,7 @@ def check_record(product: Product, ui: Script) -> None:
     closed = Counter(row["release_id"] for row in rows if row["event"] == "release.closed")
     assert set(closed.values()) <= {1}
     for error in ui.troubles:
-        if error.code.startswith(("graph_", "device_", "key_")) and not isinstance(error, SignInUnreachable):
+        if error.code.startswith(("graph_", "entra_", "device_", "key_")) and not isinstance(error, SignInUnreachable):
             assert [row["outcome"] for row in rows if row["reference"] == error.reference] == [error.code]
 
 
@@ -250,16 +250,17 @@ def expected(cell: Cell) -> str | None:
     if cell.call.path == TOKEN and cell.call.phase == "sign_in":
         return ""
     name = cell.line or (cell.name if cell.fault and cell.fault["kind"] != "set" else "")
+    untrusted = name.startswith("tls_")
     dead = name in {"hang", "reset", "cut", "trickle", *LINE_FAULTS} or cell.name == "no such name"
     garbled = name in {"truncated", "endless", "html", "huge"}
     busy = name in {"500", "502", "503", "504"}
-    if cell.call.cold == "credential" and garbled:
-        return "graph_unavailable"
     if cell.call.dns == "graph.url" and cell.name == "no such name":
         # Entra ID issues no token for another Graph, so the call is never made.
         return None
-    for unreachable, nonsense, out_of_order in _FAMILIES:
+    for unreachable, nonsense, out_of_order, not_trusted in _FAMILIES:
         if unreachable in cell.call.codes:
+            if untrusted:
+                return not_trusted
             if unreachable == "broker_unreachable" and busy and name != "500":
                 # So does a balancer speak when it has no broker.
                 return unreachable
@@ -268,10 +269,11 @@ def expected(cell: Cell) -> str | None:
 
 
 _FAMILIES = (
-    ("sign_in_unreachable", "sign_in_garbled", "sign_in_busy"),
-    ("broker_unreachable", "broker_garbled", "broker_garbled"),
-    ("tokens_unavailable", "tokens_unavailable", "tokens_unavailable"),
-    ("graph_unavailable", "graph_garbled", "graph_unavailable"),
+    ("sign_in_unreachable", "sign_in_garbled", "sign_in_busy", "sign_in_untrusted"),
+    ("broker_unreachable", "broker_garbled", "broker_garbled", "broker_untrusted"),
+    ("tokens_unavailable", "tokens_unavailable", "tokens_unavailable", "tokens_untrusted"),
+    ("entra_unavailable", "entra_garbled", "entra_busy", "entra_untrusted"),
+    ("graph_unavailable", "graph_garbled", "graph_unavailable", "graph_untrusted"),
 )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,23 @@ import msgspec
 import pytest
 import trustme
 
+from kiosk.api import Broker
 from kiosk.clock import SystemClock
-from kiosk.config.kiosk import KioskConfig, SignInSettings
+from kiosk.config.kiosk import BrokerAddress, KioskConfig, SignInSettings
 from kiosk.config.loading import load
-from kiosk.errors import SignInDeclined, SignInError, SignInExpired, SignInGarbled, SignInUnreachable
+from kiosk.errors import (
+    BrokerUntrusted,
+    SignInDeclined,
+    SignInError,
+    SignInExpired,
+    SignInGarbled,
+    SignInUnreachable,
+    SignInUntrusted,
+)
 from kiosk.identity import LONGEST_SIGN_IN_SECONDS, SignIn
+from tests.support.broker import MovedClock, wait_for
+from tests.support.clock import ManualClock
+from tests.support.relay import spoiled_servers
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
@@ -170,10 +183,69 @@ async def test_a_host_that_is_not_there_is_unreachable(settings: SignInSettings,
     sign_in.forget()
 
 
-async def test_a_certificate_of_an_unknown_authority_is_not_trusted(settings: SignInSettings, tmp_path: Path) -> None:
-    other = tmp_path / "other.pem"
-    other.write_bytes(trustme.CA().cert_pem.bytes())
-    sign_in = SignIn(msgspec.structs.replace(settings, ca_bundle=other), SystemClock())
-    with pytest.raises(SignInUnreachable):
+async def test_a_service_without_an_answer_is_known_within_seconds(
+    sandbox: RunningSandbox, settings: SignInSettings
+) -> None:
+    clock = MovedClock()
+    sign_in = SignIn(settings, clock)
+    code = await sign_in.begin()
+    sandbox.fault("/*/oauth2/v2.0/token", "hang")
+    waiting = asyncio.create_task(sign_in.wait())
+    await asyncio.to_thread(wait_for, lambda: sandbox.faults()[0]["hits"])
+    assert code.answers()
+    clock.ahead = timedelta(seconds=8)
+    assert not code.answers()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    # The next code begins well.
+    assert (await sign_in.begin()).answers()
+    sign_in.forget()
+
+
+async def test_polls_that_fail_are_repeated_within_seconds(sandbox: RunningSandbox, settings: SignInSettings) -> None:
+    waits: list[float] = []
+
+    class Listening(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 5:
+                raise asyncio.CancelledError
+
+    sandbox.fault("/*/oauth2/v2.0/token", "reset")
+    sign_in = SignIn(settings, Listening())
+    code = await sign_in.begin()
+    with pytest.raises(asyncio.CancelledError):
+        await sign_in.wait()
+    assert waits == [1, 3, 7, 10, 10]
+    assert not code.answers()
+    sign_in.forget()
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [("tls_expired", "expired"), ("tls_wrong_host", "Hostname mismatch"), ("tls_unknown_ca", "unable to get local")],
+)
+async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
+    settings: SignInSettings, tmp_path: Path, fault: str, why: str
+) -> None:
+    authority = trustme.CA()
+    (ca_file := tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    async with spoiled_servers(authority, tmp_path) as ports:
+        url = f"https://localhost:{ports[fault]}"
+        sign_in = SignIn(msgspec.structs.replace(settings, authority=f"{url}/t", ca_bundle=ca_file), SystemClock())
+        with pytest.raises(SignInUntrusted, match=why):
+            await sign_in.begin()
+        sign_in.forget()
+        broker = Broker(BrokerAddress(url=url, ca_bundle=ca_file), lambda: "Bearer x", "tty1")
+        with pytest.raises(BrokerUntrusted, match=why):
+            await broker.session()
+        await broker.aclose()
+
+
+async def test_a_tenant_that_does_not_exist_is_a_wrong_setting(settings: SignInSettings) -> None:
+    wrong = settings.authority.rpartition("/")[0] + "/99999999-2222-3333-4444-555555555555"
+    sign_in = SignIn(msgspec.structs.replace(settings, authority=wrong), SystemClock())
+    with pytest.raises(SignInError) as raised:
         await sign_in.begin()
+    assert (raised.value.code, raised.value.support) == ("sign_in_misconfigured", "AADSTS90002")
     sign_in.forget()

@@ -26,7 +26,7 @@ class _Page(msgspec.Struct):
 
 
 class Graph:
-    """What the broker reads. Every method may raise GraphUnavailable, GraphThrottled, GraphRefused or GraphGarbled."""
+    """What the broker reads. Every method may raise what ``GraphHttp.get`` raises, except NotFound."""
 
     def __init__(self, settings: GraphSettings, http: GraphHttp, clock: Clock) -> None:
         self._url = settings.url.rstrip("/")
@@ -35,8 +35,8 @@ class Graph:
         self.budget = http.budget
         self.close = http.close
 
-    async def devices_of(self, budget: CallBudget, oid: str) -> list[ManagedDevice]:
-        """Return the devices whose user is this person, each once.
+    async def devices_of(self, budget: CallBudget, oid: str) -> tuple[list[ManagedDevice], int]:
+        """Return the devices whose user is this person, each once, and how many entries of the list cannot be read.
 
         Filters the collection instead of reading ``/users/{oid}/managedDevices``. The filter uses the field that a
         release checks, so the list offers nothing that the release then refuses. And a person who has left the
@@ -44,14 +44,17 @@ class Graph:
         """
         query = f"$filter=userId%20eq%20'{oid}'&{_SELECT}"
         found: dict[str, ManagedDevice] = {}
+        unreadable = 0
         try:
             async for item in self._pages(budget, f"{self._url}/deviceManagement/managedDevices?{query}"):
-                device = read_device(item, self._clock.utc()) if isinstance(item, dict) else None
+                item = item if isinstance(item, dict) else {}
+                device = read_device(item, self._clock.utc())
                 if device and device.user_id == oid:
                     found.setdefault(device.id, device)
+                unreadable += device is None and guid(item.get("userId")) in {"", oid}
         except NotFound as error:
             raise GraphGarbled(f"the list of devices is missing: {error}") from None
-        return list(found.values())
+        return list(found.values()), unreadable
 
     async def device(self, budget: CallBudget, device_id: str) -> ManagedDevice:
         """Return one device as it is now. Raises DeviceNotFound."""
@@ -59,11 +62,9 @@ class Graph:
             body = await self._get(budget, f"{self._device(device_id)}?{_SELECT}")
         except NotFound as error:
             raise DeviceNotFound(str(error)) from None
-        item = _decode(body, dict[str, Any])
-        device = read_device(item, self._clock.utc())
+        device = read_device(_decode(body, dict[str, Any]), self._clock.utc())
         if device is None:
-            # Intune sometimes answers 200 with nothing in it for an unknown id.
-            raise DeviceNotFound("Graph: an answer without a device")
+            raise GraphGarbled("Graph: an answer without a device")
         if device.id != device_id:
             raise GraphGarbled(f"Graph: asked for device {device_id}, got {device.id}")
         return device
@@ -79,7 +80,7 @@ class Graph:
     async def key(self, budget: CallBudget, device_id: str) -> bytearray:
         """Return the response that holds the recovery key, for the caller to wipe. Raises KeyNotEscrowed."""
         try:
-            return await self._get(budget, f"{self._device(device_id)}/getFileVaultKey")
+            return await self._get(budget, f"{self._device(device_id)}/getFileVaultKey", nullable=True)
         except NotFound as error:
             raise KeyNotEscrowed(str(error)) from None
 

@@ -21,14 +21,32 @@ from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config.broker import GraphSettings
 from kiosk.config.loading import file_versions, read_text
-from kiosk.errors import CertificateRefused, ConfigError, GraphUnavailable, KioskError
-from kiosk.net.http import can_be_sent, cause_of, timeouts
-from kiosk.net.msal_http import Busy, MsalHttp
+from kiosk.errors import (
+    CertificateRefused,
+    ConfigError,
+    EntraBusy,
+    EntraClientUnknown,
+    EntraGarbled,
+    EntraNoConsent,
+    EntraRefused,
+    EntraTenantUnknown,
+    EntraUnavailable,
+    EntraUntrusted,
+    KioskError,
+)
+from kiosk.net.http import can_be_sent, cause_of, timeouts, untrusted
+from kiosk.net.msal_http import Busy, MsalHttp, Rejected
 from kiosk.net.tls import tls_context
 
 _TRANSIENT = frozenset({"temporarily_unavailable", "server_error", "request_timeout"})
-# Microsoft's own numbers for "try again"; they only choose between two sentences.
-_TRANSIENT_CODES = frozenset({50033, 90006, 90012, 90024, 90033})
+# Microsoft's own numbers; they only choose between sentences.
+_BY_AADSTS: dict[int, type[KioskError]] = {
+    **dict.fromkeys((50033, 90006, 90012, 90024, 90033), EntraBusy),
+    **dict.fromkeys((65001, 90094, 90095, 7000229), EntraNoConsent),
+    **dict.fromkeys((90002, 900021, 900023), EntraTenantUnknown),
+    700016: EntraClientUnknown,
+    **dict.fromkeys((50012, 700024, 700027, 7000215, 7000222), CertificateRefused),
+}
 _PEM = b"-----BEGIN "
 
 
@@ -56,7 +74,10 @@ class Credential:
         load_certificate(settings, clock)
 
     async def token(self) -> str:
-        """Return an access token, a cached one if possible. Raises CertificateRefused or GraphUnavailable."""
+        """Return an access token, a cached one if possible.
+
+        Raises EntraRefused (of which CertificateRefused is one), EntraUnavailable, EntraBusy or EntraGarbled.
+        """
         await self._turn.acquire()
         acquiring = asyncio.create_task(self._http.run(self._acquire))
         # Only one thread may use MSAL's application, and it goes on when its caller is cancelled.
@@ -97,20 +118,26 @@ class Credential:
         """Return a token and whether it is new."""
         try:
             answer = self._current().acquire_token_for_client([self._scope])
+        except Rejected as error:
+            raise _explain(error.answer) from None
         except Busy as error:
-            raise GraphUnavailable(f"Entra ID: {error}", retry_after=error.retry_after) from None
-        except httpx.HTTPError as error:
-            raise GraphUnavailable(f"Entra ID: {cause_of(error)}") from None
+            raise EntraBusy(f"Entra ID: {error}", retry_after=error.retry_after) from None
+        except httpx.DecodingError as error:
+            raise EntraGarbled(f"Entra ID: {cause_of(error)}") from None
+        except (httpx.HTTPError, TimeoutError) as error:
+            if reason := untrusted(error):
+                raise EntraUntrusted(f"Entra ID: {reason}") from None
+            raise EntraUnavailable(f"Entra ID: {cause_of(error)}") from None
         except ConfigError as error:
             raise CertificateRefused(f"certificate: {error}") from None
         except Exception as error:  # MSAL documents no exceptions; the message of one might quote the key
-            raise GraphUnavailable(f"Entra ID: {type(error).__name__}") from None
+            raise EntraGarbled(f"Entra ID: {type(error).__name__}") from None
         token = answer.get("access_token")
         if isinstance(token, str) and can_be_sent(token):
             return token, answer.get("token_source") != "cache"
         # MSAL has cached it, whatever it is.
         self._tokens = msal.TokenCache()
-        raise GraphUnavailable("Entra ID: no token that can be sent") if isinstance(token, str) else _explain(answer)
+        raise EntraGarbled("Entra ID: no token that can be sent") if isinstance(token, str) else _explain(answer)
 
     def _current(self) -> msal.ConfidentialClientApplication:
         """Return MSAL's application, a new one if the certificate's file has changed. Cached tokens stay.
@@ -145,11 +172,16 @@ class Credential:
 
 
 def _explain(answer: dict[str, Any]) -> KioskError:
-    cause = f"Entra ID: {answer.get('error')} {answer.get('error_codes')} correlation {answer.get('correlation_id')}"
-    codes = answer.get("error_codes")
-    # Any type may be in this place of the answer.
-    passing = isinstance(codes, list) and any(code in _TRANSIENT_CODES for code in codes if isinstance(code, int))
-    return (GraphUnavailable if passing or str(answer.get("error")) in _TRANSIENT else CertificateRefused)(cause)
+    """Return the error for an answer without a token. Any type may be in any place of the answer."""
+    error, codes = answer.get("error"), answer.get("error_codes")
+    if not isinstance(error, str):
+        return EntraGarbled("Entra ID: an answer with neither a token nor an error")
+    cause = f"Entra ID: {error} {codes} correlation {answer.get('correlation_id')}"
+    numbers = [code for code in codes if type(code) is int] if isinstance(codes, list) else []
+    kind = next((_BY_AADSTS[number] for number in numbers if number in _BY_AADSTS), None)
+    if error in _TRANSIENT or kind is EntraBusy:
+        return EntraBusy(cause)
+    return (kind or (CertificateRefused if error == "invalid_client" else EntraRefused))(cause)
 
 
 def certificate_of(settings: GraphSettings) -> x509.Certificate:

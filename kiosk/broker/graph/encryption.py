@@ -51,11 +51,11 @@ def read_encryption(item: Mapping[str, Any]) -> EncryptionState:
 
 def why_no_key(device: ManagedDevice, state: EncryptionState | None) -> type[KeyNotEscrowed]:
     """Return the most likely cause, or KeyNotEscrowed if Graph's statements explain nothing or contradict."""
-    if device.last_seen is None:
+    if device.never_seen:
         return KeyNeverReported
     if state and (cause := _by_state(device, state)):
         return cause
-    if device.enrolled and device.last_seen <= device.enrolled + _ENROLLING:
+    if device.enrolled and device.last_seen and device.last_seen <= device.enrolled + _ENROLLING:
         return KeyNotReported
     return KeyNotEscrowed
 

@@ -26,7 +26,7 @@ FIELDS = (
     "isEncrypted",
     "deviceActionResults",
 )
-# Graph writes "never" as a date in the year 1.
+# Graph writes "never" as a date in the year 1. Nothing that is managed today reported before this one.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
 _ROTATION = "rotatefilevaultkey"
 # A rotation in any other state has not changed the key.
@@ -37,6 +37,7 @@ _ROTATING = frozenset({"pending", "active", "done"})
 class ManagedDevice:
     """One device. Ids and enumerations are in lower case, and empty if unknown. Times are in UTC.
 
+    ``last_seen`` is None if that date is unknown, and also if the device has never reported (``never_seen``).
     ``rotated`` is when the latest rotation of its key was requested or done.
     """
 
@@ -51,6 +52,7 @@ class ManagedDevice:
     owner: str
     state: str
     agent: str
+    never_seen: bool = False
     enrolled: datetime | None = None
     encrypted: bool | None = None
     rotated: datetime | None = None
@@ -72,6 +74,7 @@ def read_device(item: Mapping[str, Any], now: datetime) -> ManagedDevice | None:
             owner=owner if owner not in {"", "unknown"} else _word(item.get("ownerType")),
             state=_word(item.get("managementState")),
             agent=_word(item.get("managementAgent")),
+            never_seen=_is_never(item.get("lastSyncDateTime")),
             enrolled=_moment(item.get("enrolledDateTime"), now),
             encrypted=encrypted if isinstance(encrypted, bool) else None,
             rotated=_rotated(item.get("deviceActionResults"), now),
@@ -105,11 +108,20 @@ def _rotated(results: object, now: datetime) -> datetime | None:
 
 
 def _moment(value: object, now: datetime) -> datetime | None:
-    if not isinstance(value, str):
-        return None
+    """Return a date in UTC. Returns None for "never", and for a date that is not plausible."""
+    moment = _date(value)
+    return moment.astimezone(UTC) if moment and _EARLIEST <= moment <= now + timedelta(days=1) else None
+
+
+def _is_never(value: object) -> bool:
+    """Whether a date says that something has never happened. A date that cannot be read does not say that."""
+    moment = _date(value)
+    return moment is not None and moment < _EARLIEST
+
+
+def _date(value: object) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC) if _EARLIEST <= moment <= now + timedelta(days=1) else None
+    return moment.replace(tzinfo=UTC) if moment and not moment.tzinfo else moment

@@ -19,17 +19,19 @@ from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import (
+    GraphFailed,
     GraphGarbled,
     GraphNoPermission,
     GraphNoRole,
     GraphRefused,
     GraphThrottled,
     GraphUnavailable,
+    GraphUntrusted,
     KioskError,
 )
-from kiosk.net.http import cause_of, retry_after, timeouts
+from kiosk.net.http import cause_of, retry_after, timeouts, untrusted
 from kiosk.net.tls import tls_context
-from kiosk.secret import overwrite
+from kiosk.secret import overwrite, zero
 from kiosk.text import clean
 
 _NO_PERMISSION = frozenset({"Forbidden", "Authorization_RequestDenied"})
@@ -42,7 +44,7 @@ _RANDOM = secrets.SystemRandom()
 
 
 class NotFound(Exception):
-    """Graph answered 404. What that means depends on the request."""
+    """Graph answered 404, or 204 where the result may be null. What that means depends on the request."""
 
 
 @dataclass
@@ -118,10 +120,11 @@ class GraphHttp:
         await self._client.aclose()
         self._credential.close()
 
-    async def get(self, budget: CallBudget, url: str) -> bytearray:
+    async def get(self, budget: CallBudget, url: str, *, nullable: bool = False) -> bytearray:
         """Return the JSON body of a good response. The caller owns it and may wipe it.
 
-        Raises NotFound, GraphUnavailable, GraphThrottled, GraphRefused or GraphGarbled.
+        ``nullable``: the result may be null, which OData says with status 204. Raises NotFound, GraphUnavailable,
+        GraphThrottled, GraphRefused, GraphGarbled, or an error of Entra ID.
         """
         renewed = False
         tried = 0
@@ -131,6 +134,8 @@ class GraphHttp:
                 response = await self._send(budget, url)
                 if response.status == httpx.codes.OK:
                     return _json_body(response)
+                if response.status == httpx.codes.NO_CONTENT and nullable:
+                    raise NotFound("Graph: status 204")
                 if response.status == httpx.codes.UNAUTHORIZED and not renewed and not _forbidden(response.body):
                     renewed = True
                     self._credential.forget()
@@ -140,8 +145,10 @@ class GraphHttp:
                     self._note_pause(error.retry_after or 0.0)
                 retried = response.status in _RETRIED
             except (httpx.TransportError, TimeoutError) as broken:
-                error = GraphUnavailable(f"Graph: {cause_of(broken)}")
                 self._metrics.answer("graph", type(broken).__name__)
+                if reason := untrusted(broken):
+                    raise GraphUntrusted(f"Graph: {reason}") from None
+                error = GraphUnavailable(f"Graph: {cause_of(broken)}")
                 retried = True
             tried += 1
             wait = max(self._backoff.wait(tried), error.retry_after or 0.0)
@@ -205,7 +212,25 @@ def _json_body(response: _Response) -> bytearray:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise GraphGarbled(f"Graph: an answer of type {clean(kind)!r}")
+    if _reports_error(response.body):
+        error = _error(response)
+        zero(response.body)
+        raise error
     return response.body
+
+
+class _Report(msgspec.Struct):
+    # Raw points into the body: a key beside it is not copied.
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def _reports_error(body: bytearray) -> bool:
+    """Whether a body says that the request failed, whatever its status."""
+    try:
+        return memoryview(msgspec.json.decode(body, type=_Report).error)[:1] != b"n"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Whoever reads it says in what way it is malformed.
+        return False
 
 
 async def _read(response: httpx.Response) -> bytearray:
@@ -228,14 +253,14 @@ async def _read(response: httpx.Response) -> bytearray:
 
 
 def _error(response: _Response) -> KioskError:
-    """Return the error for a status other than 200, with Graph's words only in its cause. Raises NotFound for 404."""
+    """Return the error of a response, with Graph's words only in its cause. Raises NotFound for 404."""
     cause = f"Graph: status {response.status} {_words(response.body)}".strip()
     match response.status:
         case 404:
             raise NotFound(cause)
-        case 401 | 403 if _forbidden(response.body):
+        case 200 | 401 | 403 if _forbidden(response.body):
             return GraphNoRole(cause)
-        case 403 if _code(response.body) in _NO_PERMISSION:
+        case 200 | 403 if _code(response.body) in _NO_PERMISSION:
             return GraphNoPermission(cause)
         case 401 | 403:
             return GraphRefused(cause)
@@ -243,8 +268,10 @@ def _error(response: _Response) -> KioskError:
             return GraphThrottled(cause, retry_after=retry_after(response.headers))
         case status if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return GraphUnavailable(cause, retry_after=retry_after(response.headers))
+        case 200:
+            return GraphFailed(cause)
         case _:
-            return GraphGarbled(cause)
+            return GraphFailed(cause) if _code(response.body) else GraphGarbled(cause)
 
 
 def _object(text: bytearray | str) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from kiosk.broker.logs import event
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import TokenSettings
-from kiosk.errors import TokensUnavailable
-from kiosk.net.http import aread_limited, cause_of
+from kiosk.errors import TokensUnavailable, TokensUntrusted
+from kiosk.net.http import aread_limited, cause_of, untrusted
 from kiosk.process.logging import place_of
 
 ALGORITHM = "RS256"
@@ -74,6 +74,7 @@ class KeyRing:
         self._keeping_fresh: asyncio.Task[None] | None = None
         self._ended_at: float | None = None
         self._failure = ""
+        self._failed: type[TokensUnavailable] = TokensUnavailable
 
     async def current(self) -> SigningKeys:
         """Return the signing keys. Raises TokensUnavailable.
@@ -141,11 +142,13 @@ class KeyRing:
             await asyncio.wait({fetch})
         keys = self._usable()
         if keys is None or (fetch and self._failure):
-            raise TokensUnavailable(self._failure, retry_after=self._pause_left())
+            # Who waits does not get another certificate.
+            wait = None if self._failed.final else self._pause_left()
+            raise self._failed(self._failure, retry_after=wait)
         return keys
 
     async def _fetch_once(self) -> None:
-        self._failure = "the fetch of the signing keys was interrupted"
+        self._failure, self._failed = "the fetch of the signing keys was interrupted", TokensUnavailable
         try:
             async with Deadline.after(self._clock, FETCH_SECONDS).limit():
                 self._cached = await self._fetch()
@@ -153,12 +156,14 @@ class KeyRing:
             self._metrics.answer("signing_keys", OK)
         except Exception as error:
             # Whatever an authority sends, the old keys go on serving.
-            cause = cause_of(error) if isinstance(error, _EXPECTED) else place_of(error)
+            reason = untrusted(error)
+            self._failed = TokensUntrusted if reason else TokensUnavailable
+            cause = reason or (cause_of(error) if isinstance(error, _EXPECTED) else place_of(error))
             self._failure = f"signing keys of {self._authority}: {cause}"
-            self._metrics.answer("signing_keys", TokensUnavailable.code)
+            self._metrics.answer("signing_keys", self._failed.code)
             if keys := self._usable():
                 age = f"{self._age(keys):.0f}"
-                code = TokensUnavailable.code
+                code = self._failed.code
                 event("signing_keys.old", logging.WARNING, seconds=age, code=code, cause=self._failure)
         finally:
             self._ended_at = self._clock.now()

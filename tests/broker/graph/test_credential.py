@@ -26,7 +26,14 @@ from cryptography.hazmat.primitives.serialization import (
 from kiosk.broker.graph import credential
 from kiosk.broker.graph.credential import Credential, load_certificate
 from kiosk.config.broker import GraphSettings
-from kiosk.errors import CertificateRefused, ConfigError
+from kiosk.errors import (
+    CertificateRefused,
+    ConfigError,
+    EntraClientUnknown,
+    EntraGarbled,
+    EntraRefused,
+    KioskError,
+)
 from tests.support.authority import LoopbackAuthority, Mode, ca_pem, loopback_authority
 from tests.support.clock import ManualClock
 
@@ -154,9 +161,19 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
         load_certificate(given, CLOCK)
 
 
-@pytest.mark.parametrize("odd", [{"error": {"code": "x"}}, {"error": "x", "error_codes": [{}, [], 1]}, {"error": []}])
-def test_a_refusal_of_any_shape(odd: dict[str, object]) -> None:
-    assert isinstance(credential._explain(odd), CertificateRefused)
+@pytest.mark.parametrize(
+    ("odd", "kind"),
+    [
+        ({}, EntraGarbled),
+        ({"error": {"code": "x"}}, EntraGarbled),
+        ({"error": []}, EntraGarbled),
+        ({"error": "x", "error_codes": [{}, [], 1]}, EntraRefused),
+        ({"error": "invalid_client"}, CertificateRefused),
+        ({"error": "invalid_client", "error_codes": [True, 700016]}, EntraClientUnknown),
+    ],
+)
+def test_a_refusal_of_any_shape(odd: dict[str, object], kind: type[KioskError]) -> None:
+    assert type(credential._explain(odd)) is kind
 
 
 @pytest.fixture

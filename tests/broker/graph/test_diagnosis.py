@@ -21,6 +21,7 @@ from tests.support.sandbox import RunningSandbox, running_sandbox
 STATES = "/beta/deviceManagement/managedDeviceEncryptionStates/*"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ID = "00000000-0000-0000-0000-000000000001"
+NEVER: dict[str, Any] = {"last_seen": None, "never_seen": True}
 MAC = ManagedDevice(
     id=ID,
     name="Mac",
@@ -153,8 +154,12 @@ def test_a_key_that_may_be_out_of_date_comes_with_a_warning(broker: RunningBroke
         (("somethingNew", "notAssigned", "driveEncryptedByUser"), {}, "key_not_escrowed"),
         ((7, ["x"], {"success": 1}), {}, "key_not_escrowed"),
         # The Mac has never reported, or only at its enrolment.
-        (("notEncrypted", "error", "userDeferredEncryption"), {"last_seen": None}, "key_never_reported"),
-        (None, {"last_seen": None}, "key_never_reported"),
+        (("notEncrypted", "error", "userDeferredEncryption"), NEVER, "key_never_reported"),
+        (None, NEVER, "key_never_reported"),
+        # When it last reported is not known.
+        (None, {"last_seen": None}, "key_not_escrowed"),
+        (None, {"last_seen": None, "enrolled": NOW}, "key_not_escrowed"),
+        (("encrypted", "error", "escrowNotEnabled"), {"last_seen": None}, "key_escrow_off"),
         (None, {"enrolled": NOW - timedelta(hours=1, minutes=10)}, "key_not_reported"),
         (None, {"enrolled": NOW}, "key_not_reported"),
         (None, {"enrolled": NOW - timedelta(hours=2)}, "key_not_escrowed"),
