@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from kiosk.clock import Clock, Deadline
 from kiosk.config.kiosk import Organisation
-from kiosk.errors import KioskError, SignInError, TokenRefused, kind_of
+from kiosk.errors import KioskError, LimitReached, SignInError, TokenRefused, kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import Network
+from kiosk.visit.answers import Network, Renewal
 
 STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
 
@@ -23,6 +24,13 @@ _FAREWELL = N_("Goodbye.")
 # By kind, see kiosk/terminal/recorders.py; other kinds are the names of programs.
 _WATCHERS = {"debugger": N_("a debugger"), "other_tty": N_("another terminal")}
 
+_RENEWAL = {
+    Renewal.EXPIRED: N_("This is a new code. The last one has expired."),
+    Renewal.UNANSWERED: N_("This is a new code. The sign-in service did not answer in time."),
+}
+SILENT = N_("The sign-in service does not answer. Your code stays valid.")
+NOT_SILENT = N_("The sign-in service answers again.")
+TRY_NOW = N_("You can try again now.")
 NETWORK = {
     Network.AWAY: N_("This kiosk is offline. It keeps trying to reconnect."),
     Network.BACK: N_("This kiosk is online again."),
@@ -192,10 +200,34 @@ def waiting(seconds: float) -> str:
     return ngettext("{count} hour", "{count} hours", hours).format(count=hours)
 
 
-def seen(last: datetime | None, now: datetime) -> str:
+def wait_after(error: KioskError, clock: Clock) -> Deadline | None:
+    """Return until when a retry cannot help, None if nobody has said."""
+    return Deadline.after(clock, error.retry_after) if error.retry_after else None
+
+
+def advice(error: KioskError, wait: Deadline | None) -> str:
+    """Return what to do next, with one answer to when to try again: the usual words name a time of their own."""
+    if wait is None:
+        return _(error.next_step)
+    now = wait.passed()
+    when = _(TRY_NOW) if now else _("You can try again in {time}.").format(time=waiting(wait.left()))
+    if isinstance(error, LimitReached):
+        return when if now else f"{_(error.next_step)}\n{when}"
+    return f"{when} {_('If it happens again, tell the helpdesk and quote the reference.')}"
+
+
+def code_notice(renewal: Renewal | None, *, answers: bool) -> str:
+    """Return what to know about a sign-in code: that the service does not answer, or why it is a new one."""
+    if not answers:
+        return _(SILENT)
+    return _(_RENEWAL[renewal]) if renewal else ""
+
+
+def seen(device: Device, now: datetime) -> str:
     """Return in words when a device last reported."""
+    last = device.last_seen
     if last is None:
-        return _("never")
+        return _("never") if device.never_seen else _("not known")
     days = (now.date() - last.date()).days
     if days <= 0:
         return _("today")

@@ -11,9 +11,9 @@ from kiosk.models import Device, Person
 from kiosk.screens.base import Answer, KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
 from kiosk.visit.context import VisitContext
-from kiosk.wording import key_warning
+from kiosk.wording import key_warning, wait_after
 
 if TYPE_CHECKING:
     from kiosk.identity import DeviceCode
@@ -79,14 +79,16 @@ class FullScreenUI:
 
         await self._host.show(WorkingScreen(words, step=step))
 
-    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
         from kiosk.screens.sign_in import SignInScreen
 
         phone = self._context.phone is not None
         self._host.remember_code(code.user_code)
         try:
             return await self._host.show(
-                SignInScreen(code.user_code, code.address, code.deadline, renewed=renewed, phone=phone)
+                SignInScreen(
+                    code.user_code, code.address, code.deadline, answers=code.answers, renewal=renewal, phone=phone
+                )
             )
         finally:
             self._host.remember_code("")
@@ -141,5 +143,6 @@ class FullScreenUI:
                 step=step,
                 device=device,
                 ticket=self._ticket(error, device),
+                wait=wait_after(error, self._clock),
             )
         )

@@ -29,6 +29,7 @@ from kiosk.visit.answers import (
     Choice,
     Identity,
     Network,
+    Renewal,
     SignInOutcome,
 )
 from kiosk.visit.context import VisitContext
@@ -39,14 +40,19 @@ from kiosk.wording import (
     CONFIRM_HELP,
     LET_GO,
     NETWORK,
+    NOT_SILENT,
     REASON_HELP,
     REASON_PROMPT,
+    SILENT,
     STEPS,
     TROUBLE_HELP,
+    TRY_NOW,
     WELCOME_HELP,
     WORKING_HELP,
     about,
+    advice,
     again,
+    code_notice,
     fault,
     help_with,
     how_many,
@@ -56,7 +62,7 @@ from kiosk.wording import (
     narrowed,
     numbered,
     seen,
-    waiting,
+    wait_after,
     which_mac,
 )
 
@@ -178,13 +184,18 @@ class LinearUI:
         while await self._talk.ask(_("Type {back} to cancel: ").format(back=Command.BACK.word)) is not None:
             pass
 
-    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
+    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
         announcer = Announcer(code.deadline.left, self._speech)
+        silent = False
 
         def say_time() -> None:
             self._talk.say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
 
         def tick() -> None:
+            nonlocal silent
+            if silent is code.answers():
+                silent = not silent
+                self._talk.say(_(SILENT if silent else NOT_SILENT))
             if code.deadline.passed():
                 self._talk.end_step()
             elif announcer.due():
@@ -196,8 +207,8 @@ class LinearUI:
 
         keys = ("f9",) if self._phone else ()
         self._begin(Step(SIGN_IN_HELP, tick=tick, more=more), 1)
-        if renewed:
-            self._talk.say(_("This is a new code. The last one has expired."))
+        if renewal:
+            self._talk.say(code_notice(renewal, answers=True))
         self._say_code(code)
         try:
             while (typed := await self._talk.ask(_("Waiting for your sign-in: "), keys=keys)) is not None:
@@ -316,7 +327,7 @@ class LinearUI:
         )
 
     def _describe(self, device: Device) -> str:
-        last = _("last seen: {when}").format(when=seen(device.last_seen, self._clock.utc()))
+        last = _("last seen: {when}").format(when=seen(device, self._clock.utc()))
         words = f"{name(device)}, {about(device)}, {last}."
         if device.refusal:
             refusal = kind_of(device.refusal) or DeviceRefused
@@ -366,38 +377,53 @@ class LinearUI:
                 return AfterCard.BACK if typed is None else AfterCard.FINISH
 
     async def trouble(self, error: KioskError, *, leave: str, step: int, device: Device | None) -> Choice:
-        self._begin(Step(TROUBLE_HELP, lambda: True), step)
-        lines = [f"{_(error.title)}."]
-        lines += [named(device)] if device else []
-        lines += [_(error.sentence), _(error.next_step)]
-        if error.retry_after:
-            lines.append(_("You can try again in {time}.").format(time=waiting(error.retry_after)))
-        if error.portal:
-            lines.append(self._organisation.portal)
-        lines += [f"{what}: {value}" for what, value in help_with(error, self._organisation).items()]
+        wait = wait_after(error, self._clock)
+        waited = wait is None
+
+        def tick() -> None:
+            nonlocal waited
+            if not waited and wait and wait.passed():
+                waited = True
+                self._talk.say(_(TRY_NOW))
+
+        self._begin(Step(TROUBLE_HELP, lambda: True, tick=tick), step)
         ticket = self._ticket(error, device)
-        if ticket:
-            lines.append(_("Type {ticket} for the ticket details.").format(ticket=Command.TICKET.word))
-        if error.final:
-            back = _("Press Enter to go back to the list.")
-            lines.append(back if device else f"{_('Enter')}: {_(leave)}.")
-        else:
-            ways = _("Enter: {again}. {back}: {leave}.")
-            lines.append(ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave)))
         while True:
-            if not await self._talk.read_out(*lines):
+            if not await self._talk.read_out(*self._about(error, wait, leave, device, ticket=bool(ticket))):
                 return Choice.LEAVE
             typed = await self._talk.ask(_("Press Enter: "), keys=("f5",) if ticket else ())
             if typed is None:
                 return Choice.LEAVE
-            if not typed:
-                return Choice.LEAVE if error.final else Choice.AGAIN
+            if not typed and error.final:
+                return Choice.LEAVE
+            if not typed and (wait is None or wait.passed()):
+                return Choice.AGAIN
             if find(typed) is Command.TICKET and ticket:
                 self._begin(self._talk.step, step)
                 heard = await self._talk.read_out(_("Ticket details"), ticket)
                 if not heard or await self._talk.ask(_("Press Enter to go back: ")) is None:
                     return Choice.LEAVE
             self._begin(self._talk.step, step)
+
+    def _about(
+        self, error: KioskError, wait: Deadline | None, leave: str, device: Device | None, *, ticket: bool
+    ) -> Sequence[str]:
+        """Return the lines about an error: what happened, what to do, who can help, and what Enter does."""
+        lines = [f"{_(error.title)}."]
+        lines += [named(device)] if device else []
+        lines += [_(error.sentence), advice(error, wait)]
+        if error.portal:
+            lines.append(self._organisation.portal)
+        lines += [f"{what}: {value}" for what, value in help_with(error, self._organisation).items()]
+        if ticket:
+            lines.append(_("Type {ticket} for the ticket details.").format(ticket=Command.TICKET.word))
+        if error.final:
+            back = _("Press Enter to go back to the list.")
+            return [*lines, back if device else f"{_('Enter')}: {_(leave)}."]
+        if wait and not wait.passed():
+            return [*lines, f"{Command.BACK.word}: {_(leave)}."]
+        ways = _("Enter: {again}. {back}: {leave}.")
+        return [*lines, ways.format(again=_(again(error)), back=Command.BACK.word, leave=_(leave))]
 
     def _begin(self, step: Step, number: int = 0) -> None:
         """Begin a step on an empty page, headed by the organisation and the number of the step."""

@@ -153,7 +153,7 @@ def _row(device: Device, now: datetime) -> Row:
         name=name(device),
         model=device.model or _("(unknown)"),
         serial=f"…{device.serial[-_SERIAL_END:]}" if device.serial else _("(none)"),
-        seen=seen(device.last_seen, now),
+        seen=seen(device, now),
         key=_key(device),
         available=not device.refusal,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,13 +13,13 @@ from textual.widget import Widget
 from kiosk.clock import Deadline
 from kiosk.i18n import N_, _
 from kiosk.screens.base import KioskScreen
-from kiosk.visit.answers import SignInOutcome
+from kiosk.visit.answers import Renewal, SignInOutcome
 from kiosk.widgets.big_text import BigText
 from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.wording import SIGN_IN_HELP
+from kiosk.wording import SIGN_IN_HELP, code_notice
 
 
 class SignInScreen(KioskScreen[SignInOutcome]):
@@ -35,14 +35,26 @@ class SignInScreen(KioskScreen[SignInOutcome]):
         """The person asked for the simulated phone of the demo."""
 
     def __init__(
-        self, user_code: str, address: str, deadline: Deadline, *, renewed: bool = False, phone: bool = False
+        self,
+        user_code: str,
+        address: str,
+        deadline: Deadline,
+        *,
+        answers: Callable[[], bool] = lambda: True,
+        renewal: Renewal | None = None,
+        phone: bool = False,
     ) -> None:
-        """``renewed``: the last code was not used in time. ``phone`` offers the simulated phone of the demo."""
+        """``answers`` returns whether the sign-in service does. ``renewal`` says why it is a new code, if it is one.
+
+        ``phone`` offers the simulated phone of the demo.
+        """
         super().__init__()
         self._user_code = user_code
         self._address = address
         self._deadline = deadline
-        self._renewed = renewed
+        self._answers = answers
+        self._renewal = renewal
+        self._notice = Prose(classes="label")
         self._phone = phone
         if phone:
             self.key_hints = (("Esc", N_("Cancel")), ("F9", N_("Simulated phone")))
@@ -61,15 +73,24 @@ class SignInScreen(KioskScreen[SignInOutcome]):
                     yield Prose(_("then enter the code"), classes="label")
                 yield BigText(self._user_code, self.charset)
                 yield Prose(" ".join(self._user_code), classes="value", id="user-code")
-                if self._renewed:
-                    yield Prose(_("This is a new code. The last one has expired."), classes="label")
+                yield self._notice
                 yield Prose(_("Enter it only if you are at this kiosk."), classes="caution")
                 if self._phone:
                     yield Prose(_("Demo: press F9 for the simulated phone."), classes="demo")
                 yield Countdown(self._deadline, _("Code valid for {time}"))
 
+    def on_mount(self) -> None:
+        self._say_notice()
+
+    def _say_notice(self) -> None:
+        """Say that the service does not answer, for as long as it does not; else why it is a new code."""
+        words = code_notice(self._renewal, answers=self._answers())
+        self._notice.say(words)
+        self._notice.display = bool(words)
+
     def tick(self) -> None:
         self.query_one(Countdown).tick()
+        self._say_notice()
         if self._deadline.passed():
             self.answer(SignInOutcome.EXPIRED)
 

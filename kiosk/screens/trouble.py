@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
+from kiosk.clock import Deadline
 from kiosk.config.kiosk import Organisation
 from kiosk.errors import KioskError
 from kiosk.i18n import N_, _
@@ -17,9 +18,10 @@ from kiosk.screens.base import KioskScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.visit.answers import Choice
 from kiosk.widgets.facts import Facts
+from kiosk.widgets.key_hints import KeyHint, KeyHints
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.wording import TROUBLE_HELP, again, help_with, named, waiting
+from kiosk.wording import TROUBLE_HELP, advice, again, help_with, named
 
 
 class TroubleScreen(KioskScreen[Choice]):
@@ -37,8 +39,9 @@ class TroubleScreen(KioskScreen[Choice]):
         step: int = 0,
         device: Device | None = None,
         ticket: str = "",
+        wait: Deadline | None = None,
     ) -> None:
-        """``leave`` is the marked label of Esc; ``ticket`` is the text for a ticket."""
+        """``leave`` is the marked label of Esc, ``ticket`` the text for a ticket. Before ``wait`` no retry can help."""
         super().__init__()
         self.step = step
         self._error = error
@@ -46,8 +49,30 @@ class TroubleScreen(KioskScreen[Choice]):
         self._device = device
         self._ticket = ticket
         self._final = error.final
-        ways = (("Enter", leave),) if self._final else (("Enter", again(error)), ("Esc", leave))
-        self.key_hints = (*ways, ("F5", N_("Ticket"))) if ticket else ways
+        self._leave = leave
+        self._wait = wait
+        self._advice = Prose(advice(error, wait), classes="value")
+        self.key_hints = self._hints()
+
+    def _hints(self) -> Sequence[KeyHint]:
+        ticket = (("F5", N_("Ticket")),) if self._ticket else ()
+        if self._final:
+            return (("Enter", self._leave), *ticket)
+        retry = () if self._waiting else (("Enter", again(self._error)),)
+        return (*retry, ("Esc", self._leave), *ticket)
+
+    @property
+    def _waiting(self) -> bool:
+        return self._wait is not None and not self._wait.passed()
+
+    def tick(self) -> None:
+        """Offer the retry as soon as it can help."""
+        if self._wait is None:
+            return
+        self._advice.say(advice(self._error, self._wait))
+        if (hints := self._hints()) != self.key_hints:
+            self.key_hints = hints
+            self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))
 
     def content(self) -> Iterable[Widget]:
         if self._error.portal:
@@ -66,9 +91,7 @@ class TroubleScreen(KioskScreen[Choice]):
         if self._device:
             yield Prose(named(self._device), classes="value quiet")
         yield Prose(_(error.sentence), classes="value")
-        yield Prose(_(error.next_step), classes="value")
-        if error.retry_after:
-            yield Prose(_("You can try again in {time}.").format(time=waiting(error.retry_after)), classes="value")
+        yield self._advice
         if error.portal:
             # Beside a label there is no room to keep an address on one line.
             yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
@@ -79,7 +102,10 @@ class TroubleScreen(KioskScreen[Choice]):
             self.app.push_screen(HelpScreen(self._ticket, self._organisation.helpdesk, title=_("Ticket details")))
 
     def action_enter(self) -> None:
-        self.answer(Choice.LEAVE if self._final else Choice.AGAIN)
+        if self._final:
+            self.answer(Choice.LEAVE)
+        elif not self._waiting:
+            self.answer(Choice.AGAIN)
 
     def action_escape(self) -> None:
         self.answer(Choice.LEAVE)

@@ -20,6 +20,13 @@ class Network(Enum):
     BACK = auto()
 
 
+class Renewal(Enum):
+    """Why there is a new code: the last one was not used in time, or nobody could know, for want of an answer."""
+
+    EXPIRED = auto()
+    UNANSWERED = auto()
+
+
 class SignInOutcome(Enum):
     """How waiting for the sign-in ended at the terminal."""
 

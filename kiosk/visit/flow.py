@@ -13,19 +13,21 @@ from kiosk.config.kiosk import Policy
 from kiosk.errors import (
     BrokerGarbled,
     BrokerUnreachable,
+    BrokerUntrusted,
     KioskError,
     ReasonRequired,
     SignInBusy,
     SignInError,
     SignInExpired,
     SignInUnreachable,
+    SignInUntrusted,
     TerminalWatched,
     TokenRefused,
 )
 from kiosk.i18n import N_
 from kiosk.models import Device, Ending, ReasonRule
 from kiosk.process.logging import place_of
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, SignInOutcome
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Renewal, SignInOutcome
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.ui import VisitUI
 
@@ -103,17 +105,17 @@ class Flow:
             log.error("looking for the network: %s", place_of(error))
 
     async def _sign_in(self, visit: Visit) -> None:
-        renewed = False
+        renewal: Renewal | None = None
         while True:
             try:
                 code = await self._busy(N_("Getting a sign-in code"), 1, visit.sign_in.begin())
-                outcome = await self._await_sign_in(visit, code, renewed=renewed)
+                outcome = await self._await_sign_in(visit, code, renewal)
             except SignInError as error:
                 # Renew a code that the service calls expired, like one that expired here, but not twice in a row.
-                if isinstance(error, SignInExpired) and not renewed:
-                    renewed = True
+                if isinstance(error, SignInExpired) and renewal is None:
+                    renewal = _renewal(visit)
                     continue
-                renewed = False
+                renewal = None
                 await self._trouble(error, step=1)
                 continue
             if outcome is SignInOutcome.CANCELLED:
@@ -121,12 +123,12 @@ class Flow:
             if outcome is None:
                 return
             # The code expired. If the person has left, the time limit of the visit ends this loop.
-            renewed = True
+            renewal = _renewal(visit)
 
-    async def _await_sign_in(self, visit: Visit, code: DeviceCode, *, renewed: bool) -> SignInOutcome | None:
+    async def _await_sign_in(self, visit: Visit, code: DeviceCode, renewal: Renewal | None) -> SignInOutcome | None:
         """Return None once the person has signed in, or what ended the wait. Raises SignInError."""
         polling = asyncio.ensure_future(visit.sign_in.wait())
-        waiting = asyncio.ensure_future(self._ui.sign_in(code, renewed=renewed))
+        waiting = asyncio.ensure_future(self._ui.sign_in(code, renewal=renewal))
         try:
             await asyncio.wait({polling, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
@@ -296,6 +298,11 @@ class Flow:
             raise _WentBack
 
 
+def _renewal(visit: Visit) -> Renewal:
+    """Return why the code that has just ended is renewed."""
+    return Renewal.EXPIRED if visit.sign_in.answers() else Renewal.UNANSWERED
+
+
 async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks that are no longer needed, and wait until they have ended."""
     under_way = [task for task in tasks if not task.done()]
@@ -312,6 +319,9 @@ def _log_unexpected(error: BaseException) -> None:
 
 
 def _is_network_fault(error: KioskError) -> bool:
-    """Whether nothing answered, or something other than the service. A service that says it is busy was reached."""
+    """Whether nothing answered, or something other than the service.
+
+    A service that says it is busy was reached. A certificate that is not accepted is no matter of the network.
+    """
     nothing = isinstance(error, SignInUnreachable | BrokerUnreachable | BrokerGarbled)
-    return nothing and not isinstance(error, SignInBusy)
+    return nothing and not isinstance(error, SignInBusy | SignInUntrusted | BrokerUntrusted)

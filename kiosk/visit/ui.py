@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, SignInOutcome
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
 
 if TYPE_CHECKING:
     from kiosk.identity import DeviceCode
@@ -27,8 +27,8 @@ class VisitUI(Protocol):
     async def working(self, words: str, step: int) -> None:
         """Say that a request takes longer than a moment. Returns when the person gives up waiting."""
 
-    async def sign_in(self, code: DeviceCode, *, renewed: bool) -> SignInOutcome:
-        """Show where and with which code to sign in. ``renewed``: the last code was not used in time."""
+    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
+        """Show where and with which code to sign in, and whether the service answers. ``renewal``: it is a new code."""
 
     async def confirm(self, person: Person) -> Identity:
         """Ask whether the person at the terminal is the one who signed in."""

@@ -7,13 +7,28 @@ from dataclasses import dataclass
 
 import pytest
 
-from kiosk.errors import BY_CODE, SignInError, TokenRefused
+from kiosk.errors import BY_CODE, LimitReached, SignInError, TokenRefused
 from tests.support.kiosk_user import KioskUser
 
 # Refusals of requests without a known person, or that the broker cannot record. They are in its log only.
-UNRECORDED = {"tokens_unavailable", "record_unavailable", "sink_unavailable", "request_invalid", "route_unknown"}
+UNRECORDED = {
+    "tokens_unavailable",
+    "tokens_untrusted",
+    "record_unavailable",
+    "sink_unavailable",
+    "request_invalid",
+    "route_unknown",
+}
 # Errors that the kiosk finds without the broker.
-OF_THE_KIOSK = {"broker_unreachable", "broker_garbled", "seal_broken", "terminal_watched", "unavailable"}
+OF_THE_KIOSK = {
+    "broker_unreachable",
+    "broker_untrusted",
+    "broker_garbled",
+    "seal_broken",
+    "terminal_watched",
+    "unavailable",
+}
+WAITING = "You can try again in"
 
 
 @dataclass
@@ -27,9 +42,13 @@ class Reader:
         kind = BY_CODE[code]
         text = flat(await person.until(lambda text: f"({code})" in text))
         helpdesk = person.running.config.organisation.helpdesk
-        for words in (kind.title, kind.sentence, kind.next_step, f"Who can help {kind.who}", f"Helpdesk {helpdesk}"):
+        # One advice about when to try again, and no retry before that.
+        waiting = WAITING in text
+        step = kind.next_step if not waiting or issubclass(kind, LimitReached) else WAITING
+        for words in (kind.title, kind.sentence, step, f"Who can help {kind.who}", f"Helpdesk {helpdesk}"):
             assert words in text, f"{code}: {words}\n{person.text}"
-        ways = f"Enter {leave}" if kind.final else f"Enter {again(kind)} Esc {leave}"
+        retry = "" if waiting else f"Enter {again(kind)} "
+        ways = f"Enter {leave}" if kind.final else f"{retry}Esc {leave}"
         assert re.search(rf"{ways} F5 Ticket F1 Help F10 Lock$", text), f"{code}\n{person.text}"
         found = re.search(rf"Reference (\w{{8}}) \({code}\)", text)
         assert found, f"{code}\n{person.text}"
@@ -58,9 +77,10 @@ class Reader:
     async def passing(self, person: KioskUser, code: str, *, leave: str = "Back to the list") -> None:
         """Check that Enter retries and fails again and that Esc leaves, or that Enter leaves if a retry cannot help."""
         first = await self.trouble(person, code, leave=leave)
+        waiting = WAITING in person.text
         await person.press("enter")
         if not BY_CODE[code].final:
-            await person.until(lambda text: f"({code})" in text and first not in text)
+            await person.until(lambda text: f"({code})" in text and (first in text) is waiting)
             await person.press("escape")
         await person.until("Which Mac is locked?" if leave == "Back to the list" else "You are signed out")
 

@@ -65,6 +65,7 @@ MACS: dict[str, Mac] = {
     "device_configuration_manager": Mac("Emil Novák", "NW-ENOVAK-CM", listed=True),
     "device_owner_unknown": Mac("Emil Novák", "NW-ENOVAK-AD", listed=True),
     "device_not_mac": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("os", "iPadOS")),
+    "device_system_unknown": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("os", "OS X")),
     "device_other_agent": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("agent", "googleCloudDevicePolicyController")),
     "device_not_managed": Mac("Ada Kessler", "NW-AKESSLER-MINI", change=("state", "discovered")),
     "device_not_found": Mac("Ada Kessler", "NW-AKESSLER-14"),
@@ -92,14 +93,29 @@ GRAPH: dict[str, dict[str, Any]] = {
     "graph_no_role": {"kind": "status", "status": 401},
     "graph_no_permission": {"kind": "status", "status": 403},
     "graph_garbled": {"kind": "html"},
+    "graph_failed": {"kind": "json", "value": {"error": {"code": "generalException", "message": "An error"}}},
+}
+# Faults of Entra ID when the broker asks for its own token.
+ENTRA: dict[str, dict[str, Any]] = {
+    "entra_unavailable": {"kind": "reset"},
+    "entra_busy": {"kind": "status", "status": 429},
+    "entra_garbled": {"kind": "json", "value": {}},
+    "entra_refused": {"kind": "aadsts", "aadsts": 53003},
+    "entra_consent": {"kind": "aadsts", "aadsts": 7000229},
+    "entra_tenant": {"kind": "aadsts", "aadsts": 90002},
+    "entra_client": {"kind": "aadsts", "aadsts": 700016},
+    "graph_certificate": {"kind": "aadsts", "aadsts": 700027},
 }
 # Each of these has its own test.
 BY_HAND = (
     "broker_garbled",
     "broker_unreachable",
+    "broker_untrusted",
     "device_blocked",
-    "graph_certificate",
+    "entra_untrusted",
+    "graph_devices_unreadable",
     "graph_refused",
+    "graph_untrusted",
     "internal",
     "key_rotated",
     "limit_requests",
@@ -112,10 +128,12 @@ BY_HAND = (
     "seal_broken",
     "self_service_not_yours",
     "self_service_off",
+    "sign_in_untrusted",
     "sink_unavailable",
     "terminal_watched",
     "token_missing",
     "tokens_unavailable",
+    "tokens_untrusted",
     "unavailable",
 )
 # Causes that no screen can show, and why.

@@ -7,16 +7,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import trustme
 
+from kiosk.broker.graph.credential import Credential
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import Policy
 from kiosk.errors import ReasonRequired
+from kiosk.net.tls import tls_context
 from kiosk.sandbox.tenant.directory import load_directory
 from kiosk.terminal.recorders import Recorders
 from tests.causes.reader import Reader
 from tests.causes.start import KEY_CALL, TOKEN_CALL, UNLIMITED, Start, at
-from tests.causes.tables import GRAPH, LIMITS
+from tests.causes.tables import ENTRA, GRAPH, LIMITS
 from tests.support.kiosk_user import KEY, kiosk_user
 from tests.support.other_broker import other_broker
 from tests.support.sandbox import RunningSandbox
@@ -127,13 +131,70 @@ async def test_a_graph_that_does_not_give_the_key(
         await person.until(KEY.search)
 
 
-async def test_a_certificate_that_is_not_taken(start: Start, reader: Reader) -> None:
-    running = start()
+async def test_a_broker_that_gets_no_token(running: Services, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if every cached token had just expired.
+    monkeypatch.setattr(Credential, "_renew", property(lambda _: True, lambda _self, _value: None), raising=False)
+    async with kiosk_user(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        for code, fault in ENTRA.items():
+            running.sandbox.fault(TOKEN_CALL, **fault)
+            await person.press("enter")
+            await reader.passing(person, code)
+            running.sandbox.clear_faults()
+        await person.press("enter")
+        await person.until(KEY.search)
+
+
+async def test_a_list_with_a_device_that_cannot_be_read(running: Services, reader: Reader) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_confirm("Ada Kessler")
-        running.sandbox.fault(TOKEN_CALL, "aadsts", aadsts=700027)
+        running.sandbox.fault("/beta/deviceManagement/managedDevices", "set", field="value.*.id", value=7)
+        person.let_go()
         await person.press("enter")
-        await reader.passing(person, "graph_certificate", leave="Finish")
+        await reader.passing(person, "graph_devices_unreadable", leave="Finish")
+
+
+@pytest.mark.parametrize("code", ["tokens_untrusted", "entra_untrusted", "graph_untrusted"])
+async def test_certificates_that_the_broker_does_not_accept(
+    start: Start, reader: Reader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    (other := tmp_path / "other.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    if code == "graph_untrusted":
+        monkeypatch.setattr("kiosk.broker.graph.requests.tls_context", lambda _: tls_context(other))
+    table = {"tokens_untrusted": "tokens", "entra_untrusted": "graph"}.get(code)
+    async with kiosk_user(start(**({table: {"ca_bundle": other}} if table else {}))) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        await person.sign_in("Ada Kessler")
+        if code != "tokens_untrusted":
+            await person.until("Is this you?")
+            person.let_go()
+            await person.press("enter")
+        await reader.passing(person, code, leave="Finish")
+    assert "unable to get local issuer certificate" in reader.log.text
+
+
+@pytest.mark.parametrize("code", ["sign_in_untrusted", "broker_untrusted"])
+async def test_certificates_that_the_kiosk_does_not_accept(
+    start: Start, sandbox: RunningSandbox, reader: Reader, tmp_path: Path, code: str
+) -> None:
+    (other := tmp_path / "other.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"https://localhost:{probe.getsockname()[1]}"
+    pair = {"certificate": sandbox.directory / "server.pem", "key": sandbox.directory / "server-key.pem"}
+    running = at(sandbox, start(listen={"url": url} | pair).broker)
+    part: Any = running.config.sign_in if code == "sign_in_untrusted" else running.config.broker
+    name = "sign_in" if code == "sign_in_untrusted" else "broker"
+    spoiled = msgspec.structs.replace(part, ca_bundle=other)
+    running.config = msgspec.structs.replace(running.config, **{name: spoiled})
+    async with kiosk_user(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        if code == "broker_untrusted":
+            await person.sign_in("Ada Kessler")
+        await reader.passing(person, code, leave="Finish")
+        assert not person.app.guard.disturbed
+    assert "unable to get local issuer certificate" in reader.log.text
 
 
 async def test_an_authority_without_signing_keys(start: Start, reader: Reader) -> None:

@@ -8,20 +8,28 @@ import pytest
 
 from kiosk import i18n
 from kiosk.clock import Deadline
-from kiosk.errors import BrokerUnreachable, KeyNotEscrowed
+from kiosk.errors import BrokerUnreachable, GraphThrottled, KeyNotEscrowed
 from kiosk.identity import DeviceCode
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
-from kiosk.visit.answers import CONFIRM_SECONDS, LANGUAGE_SECONDS, AfterCard, Choice, Identity, Network, SignInOutcome
-from kiosk.wording import NETWORK
+from kiosk.visit.answers import (
+    CONFIRM_SECONDS,
+    LANGUAGE_SECONDS,
+    AfterCard,
+    Choice,
+    Identity,
+    Network,
+    Renewal,
+    SignInOutcome,
+)
+from kiosk.wording import NETWORK, NOT_SILENT, SILENT, TRY_NOW
 from tests.support.linear_terminal import LinearTerminal
 from tests.support.screen_app import PERSON, device
 
 
 async def test_the_code_is_announced_and_expires(terminal: LinearTerminal) -> None:
-    code = DeviceCode(
-        user_code="AB2C", address="https://example.com/device", deadline=Deadline.after(terminal.clock, 150)
-    )
-    task = asyncio.create_task(terminal.ui.sign_in(code, renewed=True))
+    answers = True
+    code = DeviceCode("AB2C", "https://example.com/device", Deadline.after(terminal.clock, 150), lambda: answers)
+    task = asyncio.create_task(terminal.ui.sign_in(code, renewal=Renewal.EXPIRED))
     text = await terminal.settled()
     assert "open example.com/device" in text
     assert "the code: A, B, 2, C" in text
@@ -30,8 +38,27 @@ async def test_the_code_is_announced_and_expires(terminal: LinearTerminal) -> No
     assert "After that you get a new code." in await terminal.type("more")
     for before, mark in ((90, 60), (30, 30), (20, 10)):
         assert f"The code is valid for {mark} seconds." in terminal.wait(before)
-    terminal.wait(10)
+    answers = False
+    assert terminal.wait(1).count(SILENT) == 1
+    assert terminal.wait(1).count(SILENT) == 1
+    answers = True
+    assert NOT_SILENT in terminal.wait(1)
+    terminal.wait(7)
     assert await task is SignInOutcome.EXPIRED
+
+
+async def test_no_retry_is_offered_before_it_can_help(terminal: LinearTerminal) -> None:
+    error = GraphThrottled(retry_after=90)
+    task = asyncio.create_task(terminal.ui.trouble(error, leave="Finish", step=3, device=None))
+    text = await terminal.settled()
+    assert "You can try again in 2 minutes." in text
+    assert "Wait a minute" not in text
+    assert "Try again" not in text
+    await terminal.type("")
+    assert not task.done()
+    assert TRY_NOW in terminal.wait(90)
+    await terminal.type("")
+    assert await task is Choice.AGAIN
 
 
 async def test_no_answer_is_a_no(terminal: LinearTerminal) -> None:
@@ -167,7 +194,7 @@ async def test_keys_are_words_where_they_belong(terminal: LinearTerminal) -> Non
 
 
 async def test_trouble_is_said_whole(terminal: LinearTerminal) -> None:
-    error = BrokerUnreachable("x", reference="ABCD1234", retry_after=50)
+    error = BrokerUnreachable("x", reference="ABCD1234")
     task = asyncio.create_task(terminal.ui.trouble(error, leave="Finish", step=3, device=device()))
     text = (await terminal.settled()).replace("\n", " ")
     for words in (
@@ -175,7 +202,6 @@ async def test_trouble_is_said_whole(terminal: LinearTerminal) -> None:
         error.sentence,
         error.next_step,
         "ABCD1234",
-        "1 minute",
         "Enter: Try again. back: Finish.",
     ):
         assert words in text

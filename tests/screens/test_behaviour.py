@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kiosk import i18n
-from kiosk.errors import BrokerUnreachable, KeyNotEscrowed, from_code
+from kiosk.errors import BrokerUnreachable, GraphThrottled, KeyNotEscrowed, from_code
 from kiosk.models import Device, Ending
 from kiosk.process.exit_codes import EXIT_CRASH
 from kiosk.screens.confirm import ConfirmScreen
@@ -245,6 +245,28 @@ async def test_trouble_offers_another_try_or_the_way_back() -> None:
         shown = await app.put(TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave="Back to the list"), pilot)
         await pilot.press("enter")
         assert await shown is Choice.LEAVE
+
+
+async def test_trouble_offers_no_retry_before_it_can_help() -> None:
+    app = ScreenApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        error = GraphThrottled(retry_after=600)
+        trouble = TroubleScreen(error, CONFIG.organisation, leave="Back to the list", wait=app.deadline(600))
+        shown = await app.put(trouble, pilot)
+        text = "\n".join(rows(app))
+        assert "You can try again in 10 minutes." in text
+        assert "Wait a minute" not in text
+        assert "Try again" not in text
+        await pilot.press("enter")
+        assert not shown.done()
+        app.hand.advance(600)
+        app.tick()
+        await pilot.pause()
+        text = "\n".join(rows(app))
+        assert "You can try again now." in text
+        assert "Enter  Try again" in text
+        await pilot.press("enter")
+        assert await shown is Choice.AGAIN
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,15 @@ HELPDESK, PORTAL = CONFIG.organisation.helpdesk, CONFIG.organisation.portal
 
 DEVICES = [
     device(),
-    device("Lab iMac", id="d2", model="iMac", serial="C02ZZ9PLQ05N", last_seen=None, refusal="key_not_escrowed"),
+    device(
+        "Lab iMac",
+        id="d2",
+        model="iMac",
+        serial="C02ZZ9PLQ05N",
+        last_seen=None,
+        never_seen=True,
+        refusal="key_not_escrowed",
+    ),
     device("عمر MacBook Air", id="d3", model="MacBook Air", refusal="device_personal"),
     device("倉庫 Mac mini 東京オフィス 第二会議室用", id="d4", model="Mac mini", serial=""),
     device("Mac with an old key", id="d6", warning="key_rotated"),
@@ -103,8 +111,12 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
         device=device(),
         ticket="Problem: device_personal",
     ),
-    "trouble-limit": lambda _: TroubleScreen(
-        PersonLimit(reference="1A2B3C4D", retry_after=1250), CONFIG.organisation, leave="Back to the list", step=4
+    "trouble-limit": lambda app: TroubleScreen(
+        PersonLimit(reference="1A2B3C4D"),
+        CONFIG.organisation,
+        leave="Back to the list",
+        step=4,
+        wait=app.deadline(1250),
     ),
     "working": lambda _: WorkingScreen("Getting the recovery key", step=4),
     "goodbye": lambda app: GoodbyeScreen(Ending.IDLE, app.deadline(4)),

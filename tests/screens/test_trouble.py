@@ -20,6 +20,7 @@ from kiosk.i18n import N_
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.trouble import TroubleScreen
+from kiosk.wording import wait_after
 from tests.causes.tables import NEVER_SEEN
 from tests.support.screen_app import CONFIG, ScreenApp, device, rows
 
@@ -34,6 +35,7 @@ def screen(app: ScreenApp, kind: type[KioskError]) -> KioskScreen[Any]:
     if kind is KeyRotated:
         return DevicesScreen([device(warning=kind.code)], organisation.helpdesk, app.clock.utc())
     error = kind(reference="1A2B3C4D", retry_after=1250 if issubclass(kind, LimitReached) else WAITS.get(kind.code))
+    wait = wait_after(error, app.hand)
     if issubclass(kind, SignInError):
         error = kind(reference="1A2B3C4D")
         if kind.aadsts:
@@ -41,9 +43,10 @@ def screen(app: ScreenApp, kind: type[KioskError]) -> KioskScreen[Any]:
             error.correlation_id, error.at = "5d9a4c1e-6b0f-4a57-9c1d-3f2e8b7a6054", "2026-11-22 09:00:00Z"
         return TroubleScreen(error, organisation, leave=N_("Finish"), step=1, ticket=error.code)
     if kind.code in FIRST_STEPS:
-        return TroubleScreen(error, organisation, leave=N_("Finish"), step=2, ticket=error.code)
+        return TroubleScreen(error, organisation, leave=N_("Finish"), step=2, ticket=error.code, wait=wait)
     assert not issubclass(kind, DeviceRefused) or kind.final
-    return TroubleScreen(error, organisation, leave=N_("Back to the list"), step=4, device=mac, ticket=error.code)
+    leave = N_("Back to the list")
+    return TroubleScreen(error, organisation, leave=leave, step=4, device=mac, ticket=error.code, wait=wait)
 
 
 @pytest.mark.parametrize("language", ["en", "sv"])

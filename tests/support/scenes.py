@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from kiosk import i18n, wording
+from kiosk.clock import Deadline
 from kiosk.config.kiosk import Policy
 from kiosk.errors import BY_CODE, ConfigError, DeviceRefused, KioskError, SignInError, TerminalWatched, from_code
 from kiosk.i18n import _
@@ -31,7 +32,7 @@ from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import Network
+from kiosk.visit.answers import Network, Renewal
 from kiosk.visit.demo_phone import DemoPerson
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.ticket import ticket
@@ -114,12 +115,13 @@ def _devices_seen(app: ScreenApp) -> KioskScreen[Any]:
     now = app.clock.utc()
     ages = [None, *(now.replace(year=now.year - 1), now)]
     macs = [device(id=f"d{place}", last_seen=age) for place, age in enumerate(ages)]
+    macs.append(device(id="d9", last_seen=None, never_seen=True))
     return DevicesScreen(macs, HELPDESK, now)
 
 
-def _trouble(made: KioskError, *, step: int, leave: str = "Finish") -> KioskScreen[Any]:
+def _trouble(made: KioskError, *, step: int, leave: str = "Finish", wait: Deadline | None = None) -> KioskScreen[Any]:
     told = ticket(made, at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC), kiosk="lobby", device=device())
-    return TroubleScreen(made, CONFIG.organisation, leave=leave, step=step, device=device(), ticket=told)
+    return TroubleScreen(made, CONFIG.organisation, leave=leave, step=step, device=device(), ticket=told, wait=wait)
 
 
 def _ticket(app: ScreenApp) -> Screen[Any]:
@@ -144,7 +146,7 @@ _PRESSED = {
     "copy-check-forgotten": [*"hj4w"],
 }
 # Seconds to let pass before a test looks at it.
-_LATER = {"reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
+_LATER = {"trouble-waited": 60, "reveal-more-time": 100, "reveal-minute": 250, "reveal-seconds": 285}
 HELPS = {name.removesuffix("_HELP").lower(): text for name, text in vars(wording).items() if name.endswith("_HELP")}
 
 
@@ -157,7 +159,13 @@ SCENES: dict[str, Scene] = {
     "welcome-demo": lambda app: WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, demo=True),
     "welcome-failed": _welcome_failed,
     "sign-in-renewed": lambda app: SignInScreen(
-        "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewed=True, phone=True
+        "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewal=Renewal.EXPIRED, phone=True
+    ),
+    "sign-in-unanswered": lambda app: SignInScreen(
+        "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewal=Renewal.UNANSWERED, phone=True
+    ),
+    "sign-in-silent": lambda app: SignInScreen(
+        "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), answers=lambda: False, phone=True
     ),
     "devices-refused": _refused_device,
     "devices-seen": _devices_seen,
@@ -187,6 +195,8 @@ SCENES: dict[str, Scene] = {
     "trouble-longest": lambda _app: _trouble(longest(KioskError), step=2),
     "trouble-sign-in": lambda _app: _trouble(longest(SignInError), step=1),
     "trouble-watched": lambda _app: _trouble(TerminalWatched(reference="1A2B3C4D"), step=4, leave="Back to the list"),
+    "trouble-wait": lambda app: _trouble(error("graph_throttled"), step=3, wait=app.deadline(600)),
+    "trouble-waited": lambda app: _trouble(error("graph_throttled"), step=3, wait=app.deadline(60)),
     "working-sign-in": lambda _app: WorkingScreen("Getting a sign-in code", step=1),
     "working-session": lambda _app: WorkingScreen("Checking your sign-in", step=2),
     "working-devices": lambda _app: WorkingScreen("Looking up your Macs", step=3),

@@ -216,6 +216,40 @@ async def test_a_code_that_is_used_as_it_runs_out_counts(running: Services) -> N
         await person.until("Is this you?")
 
 
+@pytest.mark.parametrize("fault", ["reset", "html"])
+async def test_a_network_that_fails_behind_a_code_is_said(running: Services, fault: str) -> None:
+    async with kiosk_user(running) as person:
+        await person.until("Press Enter to begin")
+        await person.press("enter")
+        code = await person.code()
+        running.sandbox.fault("*/oauth2/v2.0/token", fault)
+        person.phone_answered()
+        await person.until("The sign-in service does not answer.")
+        assert await person.code() == code
+        running.sandbox.clear_faults()
+        person.phone_answered()
+        await person.until(lambda text: "does not answer" not in text)
+        await person.sign_in("Ada Kessler")
+        await person.until("Is this you?")
+
+
+async def test_a_code_that_runs_out_without_a_network_is_nobodys_fault(running: Services) -> None:
+    async with kiosk_user(running) as person:
+        await person.until("Press Enter to begin")
+        running.sandbox.fault("*/oauth2/v2.0/devicecode", "set", field="expires_in", value=2, times=1)
+        running.sandbox.fault("*/oauth2/v2.0/token", "reset")
+        await person.press("enter")
+        await person.code()
+        await person.until("Checking your sign-in")
+        person.phone_answered()
+        text = await person.until("This is a new code.")
+        assert "The last one has expired" not in text
+        assert "did not answer in time" in text
+        running.sandbox.clear_faults()
+        await person.sign_in("Ada Kessler")
+        await person.until("Is this you?")
+
+
 async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.until("Press Enter to begin")
