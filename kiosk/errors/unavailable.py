@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiosk.errors.base import KIOSK, NO_RETRY, OUT_OF_ORDER, SERVICE, TIME, KioskError
+from kiosk.errors.base import ACCOUNTS, KIOSK, NO_RETRY, OUT_OF_ORDER, SERVICE, TIME, KioskError
 from kiosk.i18n import N_
 
 
@@ -142,6 +142,7 @@ class EntraUntrusted(EntraRefused):
 class EntraNoConsent(EntraRefused):
     code = "entra_consent"
     sentence = N_("Your organisation has not approved the recovery service yet.")
+    who = ACCOUNTS
     origin = "AADSTS65001, AADSTS7000229 ...: no admin consent, so the registration has no service principal."
 
 

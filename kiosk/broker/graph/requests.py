@@ -40,6 +40,8 @@ _LARGEST_BODY = 4 << 20
 _LONGEST_ID = 64
 # However long an answer asks to wait, Graph is asked again after so many seconds.
 _LONGEST_PAUSE = 300.0
+# How the JSON value null begins.
+_NULL = ord("n")
 _RANDOM = secrets.SystemRandom()
 
 
@@ -227,7 +229,7 @@ class _Report(msgspec.Struct):
 def _reports_error(body: bytearray) -> bool:
     """Whether a body says that the request failed, whatever its status."""
     try:
-        return memoryview(msgspec.json.decode(body, type=_Report).error)[:1] != b"n"
+        return memoryview(msgspec.json.decode(body, type=_Report).error)[0] != _NULL
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # Whoever reads it says in what way it is malformed.
         return False

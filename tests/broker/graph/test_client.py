@@ -127,7 +127,7 @@ async def test_a_list_that_cannot_be_read(body: bytes) -> None:
 async def test_items_that_are_not_devices_are_counted() -> None:
     """Only what may be this person's: nobody learns that somebody else has a device."""
     foreign = [item(1, id=None, userId=guid(9)), item(3, userId=guid(9)), item(4, userId=None)]
-    odd = [None, 7, "x", [], {}, item(1, id=None), item(1, id="x' or"), item(1, id=None, userId=None)]
+    odd: list[Any] = [None, 7, "x", [], {}, item(1, id=None), item(1, id="x' or"), item(1, id=None, userId=None)]
     asked, _, budget = graph({"value": [*odd, item(2), *foreign]})
     devices, unreadable = await asked.devices_of(budget, ME)
     assert ([device.id for device in devices], unreadable) == ([guid(2)], len(odd))
