@@ -181,7 +181,8 @@ CALLS = (
         "devices",
         MANAGED,
         "devices > /v1/devices",
-        GRAPH | ABOUT_DEVICE,
+        # Entra ID issues no token for a Graph of another name.
+        GRAPH | ABOUT_DEVICE | {"entra_refused"},
         (
             *_fields("", "value"),
             *_fields("value.*.", *_DEVICE),

@@ -19,6 +19,7 @@ from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import (
+    EntraUnavailable,
     GraphFailed,
     GraphGarbled,
     GraphNoPermission,
@@ -171,12 +172,20 @@ class GraphHttp:
                 raise GraphThrottled("Graph: asked to wait by an earlier answer", retry_after=left)
             await self._clock.sleep(wait)
 
+    async def _token(self, budget: CallBudget) -> str:
+        try:
+            async with budget.deadline.limit():
+                return await self._credential.token()
+        except TimeoutError:
+            raise EntraUnavailable("Entra ID: no answer in time") from None
+
     async def _send(self, budget: CallBudget, url: str) -> _Response:
         budget.client_request_id = str(uuid.uuid4())
         budget.request_id = ""
+        token = await self._token(budget)
         async with budget.deadline.limit():
             headers = {
-                "authorization": f"Bearer {await self._credential.token()}",
+                "authorization": f"Bearer {token}",
                 "accept": "application/json",
                 # A compressed body would leave a second copy of a key in the decompressor.
                 "accept-encoding": "identity",
