@@ -17,7 +17,7 @@ _SECTION = "## Phrases we do not use\n"
 ALLOWED = {
     ("docs/causes.md", "out of order"): "said of the kiosk, a machine in front of the person",
     ("kiosk/errors/sign_in_refusals.py", "out of order"): "said of the kiosk, a machine in front of the person",
-    ("kiosk/errors/unavailable.py", "out of order"): "said of the kiosk, a machine in front of the person",
+    ("kiosk/errors/base.py", "out of order"): "said of the kiosk, a machine in front of the person",
     ("kiosk/visit/flow.py", "demanded"): "the name of a parameter",
 }
 

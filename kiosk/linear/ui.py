@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kiosk import i18n
+from kiosk.clock import Deadline
 from kiosk.errors import DeviceRefused, KioskError, kind_of
 from kiosk.i18n import _
 from kiosk.linear.choosing import choose

@@ -28,6 +28,8 @@ from kiosk.errors import (
     SignInUntrusted,
 )
 from kiosk.identity import LONGEST_SIGN_IN_SECONDS, SignIn
+from kiosk.proof import Prover
+from kiosk.secret import VisitKeys
 from tests.support.broker import MovedClock, wait_for
 from tests.support.clock import ManualClock
 from tests.support.relay import spoiled_servers
@@ -236,7 +238,9 @@ async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
         with pytest.raises(SignInUntrusted, match=why):
             await sign_in.begin()
         sign_in.forget()
-        broker = Broker(BrokerAddress(url=url, ca_bundle=ca_file), lambda: "Bearer x", "tty1")
+        broker = Broker(
+            BrokerAddress(url=url, ca_bundle=ca_file), lambda: "Bearer x", "tty1", Prover(VisitKeys(), SystemClock())
+        )
         with pytest.raises(BrokerUntrusted, match=why):
             await broker.session()
         await broker.aclose()

@@ -24,7 +24,7 @@ from kiosk.linear.speech import seconds
 from kiosk.models import Ending
 from kiosk.recovery_key.spelling import DIGITS, LETTERS
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Identity
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Identity, Renewal
 from kiosk.visit.guard import WARNING_SECONDS
 from tests.support.clock import ManualClock
 from tests.support.linear_terminal import LinearTerminal, linear_kiosk, released, reveal
@@ -51,7 +51,7 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
 def sign_in(terminal: LinearTerminal) -> Coroutine[Any, Any, object]:
     address = "https://login.microsoft.com/device"
     code = DeviceCode(user_code="A8I88EFGH", address=address, deadline=Deadline.after(terminal.clock, 900))
-    return terminal.ui.sign_in(code, renewed=True)
+    return terminal.ui.sign_in(code, renewal=Renewal.EXPIRED)
 
 
 def key(terminal: LinearTerminal, policy: Policy = Policy.ALLOW) -> Coroutine[Any, Any, object]:

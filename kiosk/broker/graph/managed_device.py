@@ -37,7 +37,7 @@ _ROTATING = frozenset({"pending", "active", "done"})
 class ManagedDevice:
     """One device. Ids and enumerations are in lower case, and empty if unknown. Times are in UTC.
 
-    ``last_seen`` is None if that date is unknown, and also if the device has never reported (``never_seen``).
+    ``last_seen`` is None if that date is unknown, or if the device has never reported (``never_seen``).
     ``rotated`` is when the latest rotation of its key was requested or done.
     """
 
