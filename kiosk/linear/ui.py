@@ -194,7 +194,7 @@ class LinearUI:
 
         def tick() -> None:
             nonlocal silent
-            if silent is code.answers():
+            if silent is code.answers() and not self._speech.left():
                 silent = not silent
                 self._talk.say(_(SILENT if silent else NOT_SILENT))
             if code.deadline.passed():
@@ -383,7 +383,7 @@ class LinearUI:
 
         def tick() -> None:
             nonlocal waited
-            if not waited and wait and wait.passed():
+            if not waited and wait and wait.passed() and not self._speech.left():
                 waited = True
                 self._talk.say(_(TRY_NOW))
 

@@ -139,5 +139,7 @@ BY_HAND = (
 # Causes that no screen can show, and why.
 NEVER_SEEN = {
     "configuration": "ends the program before there is a screen; `kiosk check` and the log have it",
+    "token_unproven": "answers requests that no kiosk sends; tests/broker/test_proofs.py sends them",
+    "token_proof_time": "makes the kiosk ask once more with the broker's time; tests/test_api.py sets its clock wrong",
     "release_unknown": "answers the word that a reveal is over, for which no screen waits",
 }
