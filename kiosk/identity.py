@@ -13,6 +13,7 @@ from kiosk.clock import Clock, Deadline
 from kiosk.config.kiosk import SignInSettings
 from kiosk.errors import (
     BY_AADSTS,
+    SignInAddress,
     SignInBusy,
     SignInCodeUnknown,
     SignInDeclined,
@@ -30,6 +31,7 @@ from kiosk.text import clean
 # A person at the kiosk needs a minute or two. The 15 minutes that Entra ID allows would only help an attacker who
 # sends the code to somebody else.
 LONGEST_SIGN_IN_SECONDS = 300
+LONGEST_ADDRESS = 200
 _SHORTEST_INTERVAL = 1.0
 # Between two polls without an answer. The code lives for minutes, and the person waits for the first good one.
 _LONGEST_BACKOFF = 10.0
@@ -65,6 +67,18 @@ class DeviceCode:
     answers: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
+def _fault_of(address: str) -> str:
+    """Return why an address cannot be shown to be typed or scanned; empty if it can."""
+    scheme, _, rest = address.partition("://")
+    if scheme.lower() != "https":
+        return f"is not https: {clean(address, 40)}"
+    if len(address) > LONGEST_ADDRESS:
+        return f"has {len(address)} characters"
+    if not rest.partition("/")[0]:
+        return "names no host"
+    return "has characters that no address has" if " " in address or clean(address, LONGEST_ADDRESS) != address else ""
+
+
 class SignIn:
     """One sign-in of one person. Results in an access token, which only ``authorization`` returns."""
 
@@ -92,11 +106,13 @@ class SignIn:
         flow = await self._call(self._begin)
         if "error" in flow:
             raise self._failure(flow)
-        user_code, address = clean(flow.get("user_code"), 24), clean(flow.get("verification_uri"), 200)
+        user_code, address = clean(flow.get("user_code"), 24), flow.get("verification_uri")
         secret = flow.get("device_code")
         usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
-        if not (user_code and address and secret and isinstance(secret, str) and usual):
+        if not (user_code and address and isinstance(address, str) and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without a sign-in code")
+        if fault := _fault_of(address):
+            raise SignInAddress(f"verification_uri {fault}")
         # With an interval of 0, MSAL would poll without a pause and ignore ``exit_condition``.
         self._flow = flow | {"interval": max(1, flow["interval"])}
         self._correlation_id = clean(flow.get("_correlation_id"), 40)

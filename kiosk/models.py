@@ -92,7 +92,7 @@ class Release(Message, frozen=True, kw_only=True):
     """A recovery key, sealed to the public key of the visit.
 
     The reveal ends by ``deadline`` at the latest. ``warning`` is the code of something that the person should know
-    about this key.
+    about this key. ``device`` is the Mac as it was read for this release; None from an older broker.
     """
 
     release_id: str
@@ -100,6 +100,7 @@ class Release(Message, frozen=True, kw_only=True):
     sealed: bytes
     deadline: Moment
     warning: str | None = None
+    device: Device | None = None
 
 
 class Ending(StrEnum):

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from kiosk.broker import rules
 from kiosk.broker.graph.client import Graph
-from kiosk.broker.graph.encryption import key_warning
+from kiosk.broker.graph.encryption import described
 from kiosk.broker.graph.managed_device import ManagedDevice
 from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.logs import event
 from kiosk.clock import Clock, Deadline
 from kiosk.config.broker import Rules
-from kiosk.errors import DeviceRefused, DevicesUnreadable, KioskError
+from kiosk.errors import DevicesUnreadable, KioskError
 from kiosk.models import Device
 from kiosk.process.logging import place_of
 
@@ -116,7 +116,7 @@ class Listings:
                 async with turns:
                     primary = await self._primary_users(budget, device)
             case = rules.Case(device, oid, primary, self._settings)
-            return _listed(device, rules.first_refusal(case))
+            return described(device, rules.first_refusal(case))
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -131,21 +131,6 @@ class Listings:
             return await self._graph.primary_users(replace(budget), device.id)
         except KioskError:
             return None
-
-
-def _listed(device: ManagedDevice, refusal: DeviceRefused | None) -> Device:
-    return Device(
-        id=device.id,
-        name=device.name,
-        model=device.model,
-        serial=device.serial,
-        os=device.os,
-        os_version=device.os_version,
-        last_seen=device.last_seen,
-        never_seen=device.never_seen,
-        refusal=refusal.code if refusal else None,
-        warning=None if refusal else key_warning(device),
-    )
 
 
 def _place_in_list(device: Device) -> tuple[bool, float, str]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 from kiosk.broker import logs, rules
 from kiosk.broker.allowance import Allowance
 from kiosk.broker.graph.client import Graph
-from kiosk.broker.graph.encryption import key_warning, why_no_key
+from kiosk.broker.graph.encryption import described, key_warning, why_no_key
 from kiosk.broker.graph.managed_device import ManagedDevice, guid
 from kiosk.broker.graph.requests import CallBudget
 from kiosk.broker.metrics import OK, Metrics
@@ -209,6 +209,7 @@ class Releases:
             sealed=sealed,
             deadline=self._clock.utc() + _OPEN,
             warning=key_warning(attempt.device) if attempt.device else None,
+            device=described(attempt.device) if attempt.device else None,
         )
 
     async def _allowed(self, attempt: _Attempt) -> None:

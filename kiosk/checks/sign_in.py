@@ -8,7 +8,7 @@ from datetime import datetime
 from kiosk.checks.result import Finding, failed, passed
 from kiosk.clock import Clock
 from kiosk.config.kiosk import SignInSettings
-from kiosk.errors import SignInError, SignInUnreachable
+from kiosk.errors import SignInAddress, SignInError, SignInUnreachable
 from kiosk.identity import SignIn
 
 _SECONDS = 15.0
@@ -39,13 +39,14 @@ async def _try(settings: SignInSettings, clock: Clock) -> Finding:
     sign_in = SignIn(settings, _OneWait(clock))
     try:
         code = await sign_in.begin()
-        if not code.address.startswith("https://"):
-            return failed(
-                f"people would be sent to {code.address}", "correct sign_in.authority: it is not the sign-in service"
-            )
         await sign_in.wait()
     except _Waiting:
         return passed(f"starts; people are sent to {code.address}")
+    except SignInAddress as error:
+        return failed(
+            f"people cannot be sent to the sign-in page: {error.cause}",
+            "correct sign_in.authority: it is not the sign-in service",
+        )
     except SignInUnreachable as error:
         return failed(f"the sign-in service does not answer: {error.cause}", "see the check “authority”")
     except SignInError as error:

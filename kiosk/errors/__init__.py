@@ -85,6 +85,7 @@ from kiosk.errors.refused import (
     TokenWrongTenant,
 )
 from kiosk.errors.sign_in import (
+    SignInAddress,
     SignInBusy,
     SignInCodeUnknown,
     SignInDeclined,
@@ -197,6 +198,7 @@ __all__ = [
     "SealBroken",
     "SelfServiceNotYours",
     "SelfServiceOff",
+    "SignInAddress",
     "SignInBusy",
     "SignInCodeUnknown",
     "SignInDeclined",

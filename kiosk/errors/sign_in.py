@@ -80,6 +80,18 @@ class SignInUnreachable(SignInError):
     origin = "No connection (name, address or TLS), or no answer in time. The kiosk retries while it shows a code."
 
 
+class SignInAddress(SignInError):
+    code = "sign_in_address"
+    status = 502
+    title = N_("The sign-in service names an unsafe address")
+    sentence = N_("The address that it gives for your phone is not secure, so the kiosk does not show it.")
+    who = KIOSK
+    origin = (
+        "The `verification_uri` of the device code is not `https`, names no host, has over 200 characters, or some that"
+        " no address has. The log says which. Check `[sign_in] authority`."
+    )
+
+
 class SignInBusy(SignInUnreachable):
     code = "sign_in_busy"
     title = N_("The sign-in service is down")

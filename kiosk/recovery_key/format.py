@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 GROUPS: Final = 6
 GROUP_LENGTH: Final = 4
 KEY_LENGTH: Final = GROUPS * GROUP_LENGTH + GROUPS - 1
-_DASH = ord("-")
+_DASHES = b"-"
+_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 def position(group: int, place: int) -> int:
@@ -19,7 +20,11 @@ def position(group: int, place: int) -> int:
 
 
 def is_usual(key: SecretBuffer) -> bool:
-    """Whether this has the form of a FileVault recovery key. Keys of another form are shown as well."""
+    """Whether this has the form of a FileVault recovery key. Keys of another form are shown as well.
+
+    Small letters are another form: large type has only capitals, and a key is drawn as it is.
+    """
     between = GROUP_LENGTH + 1
-    dashes = all((key[place] == _DASH) == (place % between == GROUP_LENGTH) for place in range(len(key)))
-    return len(key) == KEY_LENGTH and dashes
+    return len(key) == KEY_LENGTH and all(
+        key[place] in (_DASHES if place % between == GROUP_LENGTH else _CHARACTERS) for place in range(KEY_LENGTH)
+    )

@@ -62,10 +62,8 @@ class SignInScreen(KioskScreen[SignInOutcome]):
     def content(self) -> Iterable[Widget]:
         shown = self._address.removeprefix("https://")
         with Horizontal(id="sign-in"):
-            if self.charset.has_half_blocks:
-                yield QrCode(self._address)
             with Vertical(id="sign-in-words"):
-                yield Prose(_("On your phone or another device, open"), classes="label")
+                yield Prose(_("On your phone or another device, open"), classes="headline")
                 yield Prose(shown, classes="value", id="address")
                 if self.charset.has_half_blocks:
                     yield Prose(_("or scan the QR code, then enter the code"), classes="label")
@@ -78,6 +76,8 @@ class SignInScreen(KioskScreen[SignInOutcome]):
                 if self._phone:
                     yield Prose(_("Demo: press F9 for the simulated phone."), classes="demo")
                 yield Countdown(self._deadline, _("Code valid for {time}"))
+            if self.charset.has_half_blocks:
+                yield QrCode(self._address)
 
     def on_mount(self) -> None:
         self._say_notice()

@@ -77,9 +77,9 @@ class TroubleScreen(KioskScreen[Choice]):
     def content(self) -> Iterable[Widget]:
         if self._error.portal:
             with Horizontal(id="trouble"):
-                yield QrCode(self._organisation.portal)
                 with Vertical(id="trouble-words"):
                     yield from self._words()
+                yield QrCode(self._organisation.portal)
         else:
             yield from self._words()
         # Below the QR code, not beside it, where the address of the helpdesk would be broken across lines.

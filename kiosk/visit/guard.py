@@ -66,9 +66,9 @@ class VisitGuard:
 
         if self.guarded:
             overwrite_freed()
-        recorders = self.look()
-        terminal = f"{self._terminal}, under {recorders}" if recorders.kinds else self._terminal
-        self.visit = new_visit(self.config, self.clock, terminal, self._open_reveals, ended=self._tell_end)
+        if (recorders := self.look()).kinds:
+            self._terminal = f"{self._terminal}, under {recorders}"
+        self.visit = new_visit(self.config, self.clock, self._terminal, self._open_reveals, ended=self._tell_end)
         self._last_input = self.clock.now()
         self._watchdog = Watchdog(self.clock, self._deadlines, self._give_up)
         if self.guarded:

@@ -64,7 +64,7 @@ class Visit:
     async def release(self, device: Device, reason: str | None = None) -> Reveal:
         """Ask the broker for the key of a device, and return its reveal. Raises KioskError."""
         release = await self.broker.release(device.id, self._keys.public_key, reason)
-        if release.device_id != device.id:
+        if release.device_id != device.id or (release.device and release.device.id != device.id):
             raise SealBroken("the broker answered for another device")
         info = release_info(
             tid=self.person.tid, oid=self.person.oid, device_id=device.id, release_id=release.release_id
@@ -72,7 +72,8 @@ class Visit:
         settings = self.config.visit
         times = Times(settings.reveal_seconds, settings.longest_reveal_seconds, self.deadline.at)
         reveal = Reveal(
-            device,
+            # The list may be minutes old.
+            release.device or device,
             release.release_id,
             lambda: self._keys.open(release.sealed, info),
             times,

@@ -24,6 +24,7 @@ BEFORE_THE_CODE: dict[str, dict[str, Any]] = {
     "sign_in_unreachable": {"kind": "reset"},
     "sign_in_busy": {"kind": "status", "status": 503},
     "sign_in_garbled": {"kind": "html"},
+    "sign_in_address": {"kind": "set", "field": "verification_uri", "value": "http://x.example/device"},
     "sign_in_failed": {"kind": "aadsts", "aadsts": 99_999_999},
 }
 # Claims of a token that the kiosk sends to the broker.

@@ -82,7 +82,7 @@ CALLS = (
         "sign_in",
         "*/oauth2/v2.0/devicecode",
         f"sign_in {DISCOVERY}",
-        SIGN_IN,
+        SIGN_IN | {"sign_in_address"},
         (
             *_fields("", "user_code", "device_code", "verification_uri", "expires_in", "interval"),
             *_fields("", "expires_in", "interval", values=(-1, 10**12, "soon")),

@@ -20,6 +20,7 @@ from kiosk.config.kiosk import BrokerAddress, KioskConfig, SignInSettings
 from kiosk.config.loading import load
 from kiosk.errors import (
     BrokerUntrusted,
+    SignInAddress,
     SignInDeclined,
     SignInError,
     SignInExpired,
@@ -27,7 +28,7 @@ from kiosk.errors import (
     SignInUnreachable,
     SignInUntrusted,
 )
-from kiosk.identity import LONGEST_SIGN_IN_SECONDS, SignIn
+from kiosk.identity import LONGEST_ADDRESS, LONGEST_SIGN_IN_SECONDS, SignIn
 from kiosk.proof import Prover
 from kiosk.secret import VisitKeys
 from tests.support.broker import MovedClock, wait_for
@@ -74,6 +75,26 @@ async def test_an_approved_code_becomes_a_token(sandbox: RunningSandbox, sign_in
 async def test_each_attempt_has_a_fresh_code(sign_in: SignIn) -> None:
     codes = [(await sign_in.begin()).user_code for _ in range(3)]
     assert len(set(codes)) == 3
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://microsoft.com/devicelogin",
+        "javascript:alert(1)",
+        "microsoft.com/devicelogin",
+        "https:///devicelogin",
+        f"https://x.example/{'a' * LONGEST_ADDRESS}",
+        "https://x.example/a b",
+        "https://x.example/a\u202eb",
+    ],
+)
+async def test_only_an_address_that_a_phone_can_open_safely_is_shown(
+    sandbox: RunningSandbox, sign_in: SignIn, address: str
+) -> None:
+    sandbox.fault("/*/oauth2/v2.0/devicecode", "set", times=1, field="verification_uri", value=address)
+    with pytest.raises(SignInAddress):
+        await sign_in.begin()
 
 
 async def test_a_declined_code_says_so(sandbox: RunningSandbox, sign_in: SignIn) -> None:

@@ -24,7 +24,9 @@ def test_groups_are_found_by_their_places() -> None:
     ("text", "usual"),
     [
         (KEY, True),
-        (KEY.lower(), True),
+        (KEY.lower(), False),
+        (KEY[:-1] + "a", False),
+        (KEY[:-1] + "!", False),
         ("0000-1111-2222-3333-4444-5555", True),
         (KEY[:-5], False),
         (KEY + "-ABCD", False),

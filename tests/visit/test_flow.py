@@ -310,6 +310,14 @@ async def test_the_list_opens_on_the_mac_that_was_read(running: Services) -> Non
         await person.until(f"▶ {name[1]}")
 
 
+async def test_the_heading_of_a_key_names_what_was_read_for_its_release(running: Services) -> None:
+    async with kiosk_user(running) as person:
+        await person.walk_to_devices("Ada Kessler")
+        running.sandbox.fault("*/managedDevices/*", "set", field="deviceName", value="NW-RENAMED-1")
+        await person.press("enter")
+        assert "Recovery key of NW-RENAMED-1" in await person.until(KEY.search)
+
+
 async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: Services) -> None:
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")

@@ -8,7 +8,12 @@ import pytest
 
 from kiosk.errors import BY_CODE, ConfigError, KeyWithPerson, SignInDeclined, from_code
 from kiosk.models import Device
+from kiosk.terminal.recorders import Recorders
+from kiosk.visit.context import VisitContext
+from kiosk.visit.guard import VisitGuard
 from kiosk.visit.ticket import ticket
+from tests.support.clock import ManualClock
+from tests.support.screen_app import CONFIG
 
 AT = datetime(2026, 11, 22, 10, 0, 12, tzinfo=timezone(timedelta(hours=1)))
 GUID = "5d9a4c1e-6b0f-4a57-9c1d-3f2e8b7a6054"
@@ -50,6 +55,18 @@ def test_a_sign_in_has_its_own_ids() -> None:
         "Microsoft: AADSTS65004",
         f"Entra correlation-id: {GUID}",
     ]
+
+
+async def test_it_names_the_terminal_as_the_record_does() -> None:
+    context = VisitContext(
+        config=CONFIG, clock=ManualClock(), terminal="desk7 pts/7", find_recorders=lambda: Recorders(("tmux",))
+    )
+    guard = VisitGuard(context, began=lambda: None, over=lambda _: None)
+    guard.guarded = False
+    visit = guard.begin()
+    assert f"Kiosk: {visit.broker._terminal}\n" in guard.ticket(SignInDeclined(), None) + "\n"
+    assert visit.broker._terminal == "desk7 pts/7, under tmux"
+    await visit.broker.aclose()
 
 
 @pytest.mark.parametrize("code", [code for code in BY_CODE if code != ConfigError.code])

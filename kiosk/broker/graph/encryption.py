@@ -9,6 +9,7 @@ from typing import Any
 
 from kiosk.broker.graph.managed_device import ManagedDevice
 from kiosk.errors import (
+    DeviceRefused,
     EncryptionDeferred,
     EncryptionNoPolicy,
     EncryptionNotStarted,
@@ -19,6 +20,7 @@ from kiosk.errors import (
     KeyRotated,
     KeyWithPerson,
 )
+from kiosk.models import Device
 from kiosk.text import clean
 
 # A report this soon after enrolment cannot show the result of anything that was requested then.
@@ -82,3 +84,19 @@ def key_warning(device: ManagedDevice) -> str | None:
     if device.rotated and (device.last_seen is None or device.rotated > device.last_seen):
         return KeyRotated.code
     return None
+
+
+def described(device: ManagedDevice, refusal: DeviceRefused | None = None) -> Device:
+    """Return what the person is told about a Mac."""
+    return Device(
+        id=device.id,
+        name=device.name,
+        model=device.model,
+        serial=device.serial,
+        os=device.os,
+        os_version=device.os_version,
+        last_seen=device.last_seen,
+        never_seen=device.never_seen,
+        refusal=refusal.code if refusal else None,
+        warning=None if refusal else key_warning(device),
+    )
