@@ -169,6 +169,11 @@ def never_in_a_key() -> str:
     return _("That is never in a key. Keys have only letters A to Z and digits 0 to 9.")
 
 
+def only_with_a_key(key: str) -> str:
+    """Say that a key of the keyboard acts only on a recovery key."""
+    return _("{key} works only while a recovery key is shown.").format(key=key)
+
+
 def copy_right() -> str:
     """Say that all groups are right."""
     return _("Your copy is right. Go back to your Mac.")

@@ -27,7 +27,7 @@ from kiosk.look import charset, themes
 from kiosk.models import Ending
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
-from kiosk.screens.base import Answer, KioskScreen
+from kiosk.screens.base import TOLD_SECONDS, Answer, KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.phone import PhoneScreen
@@ -220,12 +220,20 @@ class KioskApp(App[None], inherit_bindings=False):
             if guard.ending:
                 return
             guard.pressed(event.key)
+        if isinstance(event, events.Key) and not event.is_forwarded and not guard.ending:
+            self._say_why_not(event.key)
         await super().on_event(event)
+
+    def _say_why_not(self, key: str) -> None:
+        """Say why a key does nothing now, or remove what was said of the one before."""
+        shown = self.screen
+        if isinstance(shown, KioskScreen) and shown.is_mounted:
+            shown.tell(shown.why_not(key), Deadline.after(self.clock, TOLD_SECONDS))
 
     def action_explain(self) -> None:
         """Show the help of this screen on top of it."""
         shown = self.screen
-        if isinstance(shown, KioskScreen) and shown.help_text:
+        if isinstance(shown, KioskScreen) and shown.fits and shown.help_text:
             self.push_screen(HelpScreen(_(shown.help_text), self.config.organisation.helpdesk))
 
     def action_next_theme(self) -> None:

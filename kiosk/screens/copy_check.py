@@ -18,13 +18,14 @@ from kiosk.secret import zero
 from kiosk.visit.answers import AfterCheck
 from kiosk.visit.reveal import Reveal
 from kiosk.widgets.group_boxes import Box, GroupBoxes, Mark
-from kiosk.widgets.key_hints import KeyHint, KeyHints
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import COPY_CHECK_HELP, copy_right, group_spent, group_wanted, group_wrong, never_in_a_key
 
 # People who type with their eyes on the paper go on for a while after a wrong group. That costs no tries.
 PAUSE_SECONDS = 1.0
 _UNDECIDED: Sequence[KeyHint] = (("Enter", N_("Skip")), ("← →", N_("Group")), ("Esc", N_("Back to the key")))
+_SPENT: Sequence[KeyHint] = (_UNDECIDED[0], _UNDECIDED[-1])
 _DECIDED: Sequence[KeyHint] = (("Enter", N_("What next")), ("Esc", N_("Back to the key")))
 
 
@@ -51,7 +52,6 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         self._wrong: set[int] = set()
         self._quiet_until: float | None = None
         self._group = self._next(0)
-        self.key_hints = _DECIDED if check.outcome.complete else _UNDECIDED
 
     def content(self) -> Iterable[Widget]:
         yield Prose(_("Check your copy"), classes="headline")
@@ -190,5 +190,4 @@ class CopyCheckScreen(KioskScreen[AfterCheck]):
         verdict.set_class(wrong, "caution")
         verdict.set_class(complete, "call")
         self.query_one(GroupBoxes).show(self._boxes(), 0 if complete else self._group)
-        key_hints = _DECIDED if complete else _UNDECIDED
-        self.query_one(KeyHints).show(self.spelled([*key_hints, *self.ending_hints]))
+        self.hint(_DECIDED if complete else _UNDECIDED if self._group else _SPENT)

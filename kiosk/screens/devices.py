@@ -16,11 +16,12 @@ from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.text import LONGEST
 from kiosk.widgets.device_list import DeviceList, Row
-from kiosk.widgets.key_hints import KeyHint, KeyHints
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import DEVICES_HELP, about, how_many, name, narrowed, seen
 
 _SERIAL_END = 4
+# The second one needs two Macs.
 _CHOOSE: Sequence[KeyHint] = (("Enter", N_("Show key")), ("↑ ↓", N_("Move")))
 
 
@@ -37,7 +38,6 @@ class DevicesScreen(KioskScreen[Device | None]):
         Binding("backspace", "erase", show=False),
     ]
     step = 3
-    key_hints: Sequence[KeyHint] = (*_CHOOSE, ("Esc", N_("Finish")))
     help_text = DEVICES_HELP
 
     def __init__(self, devices: Sequence[Device], helpdesk: str, now: datetime, *, chosen: str = "") -> None:
@@ -52,8 +52,7 @@ class DevicesScreen(KioskScreen[Device | None]):
         self._open_at = chosen
         self._list = DeviceList(self._count(), self._rows())
         self._detail = Prose(id="detail")
-        if not self._devices:
-            self.key_hints = (("Esc", N_("Finish")),)
+        self.key_hints = self._choices()
 
     def content(self) -> Iterable[Widget]:
         if not self._devices:
@@ -84,7 +83,7 @@ class DevicesScreen(KioskScreen[Device | None]):
 
     def on_key(self, event: Key) -> None:
         """Narrow the list with every printable key."""
-        if self._devices and event.is_printable and event.character and len(self._filter) < LONGEST:
+        if self.fits and self._devices and event.is_printable and event.character and len(self._filter) < LONGEST:
             event.stop()
             self._narrow(self._filter + event.character)
 
@@ -111,17 +110,16 @@ class DevicesScreen(KioskScreen[Device | None]):
             self.answer(None)
 
     def _narrow(self, wanted: str) -> None:
-        before = self._hints()
+        before = self.key_hints
         self._filter = wanted
         self._shown = narrowed(self._devices, wanted)
         self._list.show(self._count(), self._rows())
-        if (hints := self._hints()) != before:
-            self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))
+        if (hints := self._choices()) != before:
+            self.hint(hints)
 
-    def _hints(self) -> Sequence[KeyHint]:
-        if not self._filter:
-            return self.key_hints
-        return (*(_CHOOSE if self._shown else ()), ("Esc", N_("Show all")))
+    def _choices(self) -> Sequence[KeyHint]:
+        escape = N_("Show all") if self._filter else N_("Finish")
+        return (*_CHOOSE[: min(len(self._shown), len(_CHOOSE))], ("Esc", escape))
 
     def _rows(self) -> list[Row]:
         return [self._row_of[device.id] for device in self._shown]

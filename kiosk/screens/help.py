@@ -7,9 +7,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Resize
 from textual.screen import Screen
 
 from kiosk.i18n import _
+from kiosk.screens.base import KioskScreen
 from kiosk.widgets.facts import Facts
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
@@ -35,6 +37,9 @@ class HelpScreen(Screen[None], inherit_bindings=False):
             yield Prose(self._text, id="help-text")
             yield Facts({_("Helpdesk"): self._helpdesk})
         yield KeyHints([(_("Enter"), _("Close")), ("F10", _("Lock"))])
+
+    def on_resize(self, event: Resize) -> None:
+        self.update_classes(KioskScreen.classes_for(event.size))
 
     def action_close(self) -> None:
         self.dismiss()

@@ -8,9 +8,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Resize
 from textual.screen import Screen
 
 from kiosk.i18n import _
+from kiosk.screens.base import KioskScreen
 from kiosk.visit.demo_phone import DemoPerson
 from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
@@ -38,6 +40,9 @@ class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
             yield Prose(_("Only in the demo. Who is signing in?"), classes="label")
             yield Prose(self._list(), id="phone-people")
         yield KeyHints([(_("Enter"), _("Approve sign-in")), ("↑ ↓", _("Move")), (_("Esc"), _("Put the phone away"))])
+
+    def on_resize(self, event: Resize) -> None:
+        self.update_classes(KioskScreen.classes_for(event.size))
 
     def action_move(self, by: int) -> None:
         self._chosen = min(max(self._chosen + by, 0), len(self._people) - 1)

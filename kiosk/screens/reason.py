@@ -16,13 +16,14 @@ from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import REASON_HELP, REASON_PROMPT
 
+_HINTS: Sequence[KeyHint] = (("Enter", N_("Continue")), ("Esc", N_("Back")))
+
 
 class ReasonScreen(KioskScreen[str | None]):
     """Answers with the reason (empty if it is optional), or None to go back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 4
-    key_hints: Sequence[KeyHint] = (("Enter", N_("Continue")), ("Esc", N_("Back")))
     help_text = REASON_HELP
 
     def __init__(self, prompt: str | None, *, required: bool, typed: str = "") -> None:
@@ -53,11 +54,21 @@ class ReasonScreen(KioskScreen[str | None]):
         self._show()
 
     def action_enter(self) -> None:
-        if self._typed.strip() or not self._required:
+        if self._can_go_on:
             self.answer(self._typed.strip())
+
+    def why_not(self, key: str) -> str:
+        if key == "enter" and self.fits and not self._can_go_on:
+            return _("Type a reason first.")
+        return super().why_not(key)
 
     def action_escape(self) -> None:
         self.answer(None)
 
     def _show(self) -> None:
         self.query_one("#typed", Prose).say(f"> {self._typed}▏")
+        self.hint(_HINTS if self._can_go_on else _HINTS[1:])
+
+    @property
+    def _can_go_on(self) -> bool:
+        return bool(self._typed.strip()) or not self._required

@@ -14,23 +14,26 @@ from kiosk.models import Ending
 from kiosk.recovery_key.format import GROUPS
 from kiosk.recovery_key.look_alikes import MOST_SENTENCES, look_alikes, sentences
 from kiosk.recovery_key.spelling import INTERNATIONAL, alphabet
-from kiosk.screens.base import ENDING_HINTS, KioskScreen
+from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import AfterReveal
 from kiosk.visit.reveal import Reveal
 from kiosk.widgets.countdown import Countdown
-from kiosk.widgets.key_hints import KeyHint, KeyHints
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.key_view import KeyForm, KeyView
-from kiosk.widgets.prose import Prose
-from kiosk.wording import REVEAL_HELP, name, serial
+from kiosk.widgets.prose import Prose, height
+from kiosk.wording import REVEAL_HELP, name, only_with_a_key, serial
 
 _CHECK: KeyHint = ("Enter", N_("Check copy"))
 _CHECK_HIDDEN: KeyHint = ("F6", N_("Check copy"))
 _WHAT_NOW: KeyHint = ("F5", N_("What next"))
 _BACK: KeyHint = ("Esc", N_("Back"))
 _FORMS = tuple(KeyForm)
-# At 80x24: lines below the countdown where there is a warning, and their length.
+_ARROWS = frozenset({"left", "right", "up", "down"})
+# At 80x24: the most lines below the countdown where there is a warning, and their length.
 _LINES_BELOW = 5
-_WIDTH = 78
+_WIDTH = 77
+# Lines of advice for which there is room without a warning.
+_LINES_IN_PLACE = 2
 
 
 class RevealScreen(KioskScreen[AfterReveal]):
@@ -91,7 +94,7 @@ class RevealScreen(KioskScreen[AfterReveal]):
         """Hide the key, or show it again while its time lasts."""
         if self._reveal.visible:
             self._reveal.hide()
-        elif self.fits:
+        else:
             self._reveal.show()
         self._draw()
 
@@ -145,6 +148,28 @@ class RevealScreen(KioskScreen[AfterReveal]):
     def forget(self) -> None:
         self._draw()
 
+    def why_not(self, key: str) -> str:
+        if not self.fits:
+            return ""
+        view, reveal = self.query_one(KeyView), self._reveal
+        if not reveal.visible and key in {"f2", "f3", "f4"}:
+            return only_with_a_key(key.upper())
+        if key == "f2" and not view.usual:
+            return _("This recovery key has only one view.")
+        if key == "f3" and not self._has_two_alphabets:
+            if language() == INTERNATIONAL:
+                return _("This language has only one set of spelling words.")
+            return _("This view has no spelling words. F2 changes the view.")
+        if key == "f4" and not reveal.can_extend:
+            if reveal.at_its_longest:
+                return _("Your organisation allows no more time for this key.")
+            return _("All of the time is still left.")
+        if key == "f6" and not reveal.copy_check:
+            return _("A key of this form cannot be checked here.")
+        if key in _ARROWS and reveal.visible and not view.one_at_a_time:
+            return _("All groups are on the screen. F2 changes the view.")
+        return super().why_not(key)
+
     @property
     def _has_two_alphabets(self) -> bool:
         return language() != INTERNATIONAL and self.query_one(KeyView).form is not KeyForm.WHOLE
@@ -163,8 +188,12 @@ class RevealScreen(KioskScreen[AfterReveal]):
                 view.hide()
                 self._look_alikes = []
             self.query_one(Countdown).visible = self._reveal.visible
-        self.query_one("#advice", Prose).say(self._advice(view))
-        self.query_one(KeyHints).show(self.spelled([*self._hints_now(view), *ENDING_HINTS]))
+        advice = self._advice(view)
+        below = height(advice, _WIDTH) + height(self._warning, _WIDTH)
+        self.set_class(below > _LINES_IN_PLACE and not self._warning, "-crowded")
+        self.set_class(below >= _LINES_BELOW, "-full")
+        self.query_one("#advice", Prose).say(advice)
+        self.hint(self._hints_now(view))
 
     def _hints_now(self, view: KeyView) -> list[KeyHint]:
         checks = self._reveal.copy_check is not None

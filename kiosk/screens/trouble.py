@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -95,6 +95,10 @@ class TroubleScreen(KioskScreen[Choice]):
         if error.portal:
             # Beside a label there is no room to keep an address on one line.
             yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
+
+    @property
+    def idle_keys(self) -> Collection[str]:
+        return () if self._ticket else ("f5",)
 
     def action_ticket(self) -> None:
         """Show the text for a ticket on top of this screen."""

@@ -30,6 +30,8 @@ class WelcomeScreen(KioskScreen[None]):
     ]
     ending_hints = (("F8", N_("Colours")), ("F1", N_("Help")))
     help_text = WELCOME_HELP
+    app_keys = frozenset({"f1", "f3", "f8"})
+    keys_when_small = frozenset({"F3", "F8", "F12"})
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class WelcomeScreen(KioskScreen[None]):
         key_hints.append(("F3", N_("Text only")))
         if demo:
             key_hints.append(("F12", N_("End")))
+            self.app_keys |= {"f12"}
         self.key_hints = key_hints
 
     def content(self) -> Iterable[Widget]:

@@ -14,7 +14,7 @@ from kiosk.models import Device
 from kiosk.screens.base import KioskScreen
 from kiosk.visit.answers import AfterCard
 from kiosk.widgets.facts import Facts
-from kiosk.widgets.key_hints import KeyHint, KeyHints
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.wording import AND_THEN, AT_THE_MAC, WHAT_NOW_HELP, numbered, which_mac
 
@@ -32,7 +32,7 @@ class WhatNowScreen(KioskScreen[AfterCard]):
         Binding("right,down,pagedown", "turn(1)", show=False),
     ]
     step = 4
-    key_hints = _FIRST
+    key_hints: Sequence[KeyHint] = _FIRST
     help_text = WHAT_NOW_HELP
 
     def __init__(self, device: Device, helpdesk: str) -> None:
@@ -76,5 +76,4 @@ class WhatNowScreen(KioskScreen[AfterCard]):
     def _show(self) -> None:
         for page in range(1, _PAGES + 1):
             self.query_one(f"#page-{page}").display = page == self._page
-        key_hints = _LAST if self._page == _PAGES else _FIRST
-        self.query_one(KeyHints).show(self.spelled([*key_hints, *self.ending_hints]))
+        self.hint(_LAST if self._page == _PAGES else _FIRST)

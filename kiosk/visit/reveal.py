@@ -84,6 +84,11 @@ class Reveal:
         return not self.over and self._extended() >= self.deadline.at + 1
 
     @property
+    def at_its_longest(self) -> bool:
+        """Whether the deadline is the latest that the organisation allows."""
+        return self.deadline.at + 1 > self._latest
+
+    @property
     def shown_seconds(self) -> float:
         """How long the key has been visible."""
         until = min(self._clock.now(), self.deadline.at)

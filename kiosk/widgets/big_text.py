@@ -28,8 +28,12 @@ class BigText(Widget):
         length = -(-len(self._text) // max(1, count))
         return [self._text[start : start + length] for start in range(0, len(self._text), max(1, length))]
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+    def lines(self, width: int) -> int:
+        """Return how many lines of the screen the text takes at this width."""
         return len(self._lines(width)) * self._typeface.rows
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self.lines(width)
 
     def render_line(self, y: int) -> Strip:
         lines = self._lines(self.size.width)

@@ -65,6 +65,8 @@ class DeviceList(Widget, can_focus=False, inherit_bindings=False):
         self._caption = caption
         self._rows = tuple(rows)
         self.chosen = 0
+        # What is said about a Mac follows its list, and stays where it is while a filter shortens the list.
+        self.styles.max_height = _ABOVE + len(self._rows)
         self._headings = tuple(_(heading) for heading in HEADINGS)
         # Measured over all rows once: columns that move while somebody types a filter are hard to read.
         lines = [self._headings, *(row.cells() for row in rows)]

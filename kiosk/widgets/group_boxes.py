@@ -13,12 +13,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kiosk.i18n import N_, _
-from kiosk.recovery_key.format import GROUP_LENGTH
+from kiosk.recovery_key.format import GROUP_LENGTH, GROUPS
 
 _TYPED, _EMPTY = "●", "·"
 _INNER_CELLS = 2 * GROUP_LENGTH + 1
 _CELLS = _INNER_CELLS + 2
-_GAP = 2
 # From this height on the boxes have empty lines inside.
 _ROOMY_FROM_LINES = 30
 
@@ -73,9 +72,10 @@ class GroupBoxes(Widget):
 
     def render_line(self, y: int) -> Strip:
         segments = []
+        gap = " " * max(0, (self.size.width - GROUPS * _CELLS) // (GROUPS - 1))
         for number, box in enumerate(self._boxes, 1):
             text = self._row(number, box, y)
-            segments += [Segment(text, self._style(number, box)), Segment(" " * _GAP, self.rich_style)]
+            segments += [Segment(text, self._style(number, box)), Segment(gap, self.rich_style)]
         return Strip(segments[:-1]).adjust_cell_length(self.size.width, self.rich_style)
 
     def _row(self, number: int, box: Box, y: int) -> str:

@@ -25,10 +25,15 @@ class Prose(Static):
         if text != self._text:
             self._text = text
             content = Content(text)
-            width, height = self.content_size
+            width, lines = self.content_size
             # Without a width there is no layout yet.
-            as_high = width > 0 and height == _height(content, width)
+            as_high = width > 0 and lines == _height(content, width)
             self.update(content, layout=not as_high or self.styles.is_auto_width)
+
+
+def height(text: str, width: int) -> int:
+    """Return how many lines a text takes at this width."""
+    return _height(Content(text), width)
 
 
 def _height(content: Content, width: int) -> int:

@@ -35,11 +35,21 @@ class QrCode(Widget):
             for y in range(0, len(matrix), 2)
         ]
 
-    def get_content_width(self, container: Size, viewport: Size) -> int:
+    @property
+    def cells(self) -> int:
+        """The width of the code, with its quiet zone."""
         return len(self._rows[0])
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+    @property
+    def lines(self) -> int:
+        """The height of the code, with its quiet zone."""
         return len(self._rows)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return self.cells
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self.lines
 
     def render_line(self, y: int) -> Strip:
         if y >= len(self._rows):

@@ -31,6 +31,8 @@ from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.reveal import Reveal
+from kiosk.widgets.prose import Prose
+from kiosk.widgets.qr_code import QrCode
 from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -236,6 +238,42 @@ def compare(drawn: str, golden: Path, request: pytest.FixtureRequest) -> None:
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(drawn)
     assert drawn == golden.read_text()
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_one_family(size: tuple[int, int]) -> None:
+    """Every screen has its heading on the same line, from the same column on."""
+    app = ScreenApp()
+    places = {}
+    async with app.run_test(size=size) as pilot:
+        for name in SCREENS:
+            async with seen(app, name, pilot):
+                (heading,) = (one for one in app.screen.query(".headline") if one.region)
+                places[name] = heading.region.offset
+    assert len(set(places.values())) == 1, places
+
+
+@pytest.mark.parametrize("charset", ["blocks", "ascii"])
+@pytest.mark.parametrize("length", [30, 67, 106, 200])
+@pytest.mark.parametrize("host", ["login.example", "倉庫.example"])
+async def test_a_long_address_gives_way_to_the_code(host: str, length: int, charset: str) -> None:
+    """Code, warning and countdown stay on the screen; the QR code is whole or not there, and then the address is."""
+    address = f"https://{host}/{'a' * length}"[:length]
+    app = stage(type=charset)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = SignInScreen("FJC3RTFRG", address, app.deadline(290), renewed=True)
+        shown = await app.put(screen, pilot)
+        text = "\n".join(rows(app))
+        for words in ("F J C 3 R T F R G", "only if you are at this kiosk", "Code valid for", "This is a new code"):
+            assert words in text
+        for code in app.screen.query(QrCode):
+            assert not code.display or (code.region.height == code.lines and code.region.width == code.cells)
+            assert app.screen.region.contains_region(code.region)
+        scanned = any(code.display for code in app.screen.query(QrCode))
+        drawn = "".join(row.strip() for row in str(app.screen.query_one("#address", Prose).content).split("\n"))
+        assert drawn == address.removeprefix("https://") or (scanned and drawn.endswith("…"))
+        assert scanned is (charset == "blocks" and length < 100)
+        shown.cancel()
 
 
 @pytest.mark.parametrize("name", ["sign-in", "reveal"])

@@ -167,6 +167,12 @@ SCENES: dict[str, Scene] = {
     "sign-in-silent": lambda app: SignInScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), answers=lambda: False, phone=True
     ),
+    "sign-in-long": lambda app: SignInScreen(
+        "FJC3RTFRG", f"https://{'login.nordwind.example/oauth2/device/':a<59}", app.deadline(890), renewed=True
+    ),
+    "sign-in-longest": lambda app: SignInScreen(
+        "FJC3RTFRG", f"https://{'倉庫.example/':a<190}", app.deadline(890), renewed=True, phone=True
+    ),
     "devices-refused": _refused_device,
     "devices-seen": _devices_seen,
     "reason-required": lambda _app: ReasonScreen(None, required=True),
