@@ -263,9 +263,11 @@ async def test_a_long_address_gives_way_to_the_code(host: str, length: int, char
     async with app.run_test(size=(80, 24)) as pilot:
         screen = SignInScreen("FJC3RTFRG", address, app.deadline(290), renewed=True)
         shown = await app.put(screen, pilot)
+        await pilot.pause()
         text = "\n".join(rows(app))
-        for words in ("F J C 3 R T F R G", "only if you are at this kiosk", "Code valid for", "This is a new code"):
+        for words in ("F J C 3 R T F R G", "Enter it only", "Code valid for", "This is a new code"):
             assert words in text
+        assert app.screen.region.contains_region(app.screen.query_one(".caution").region)
         for code in app.screen.query(QrCode):
             assert not code.display or (code.region.height == code.lines and code.region.width == code.cells)
             assert app.screen.region.contains_region(code.region)
