@@ -160,7 +160,7 @@ class SignInScreen(KioskScreen[SignInOutcome]):
 
     def why_not(self, key: str) -> str:
         if key == "enter" and self.fits:
-            return _("This screen goes on by itself once you have signed in.")
+            return _("This screen continues automatically once you have signed in.")
         return super().why_not(key)
 
     @property

@@ -36,7 +36,7 @@ SAID: dict[str, tuple[Make, list[str], str]] = {
     "sign-in": (
         lambda app: SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)),
         ["enter"],
-        "This screen goes on by itself once you have signed in.",
+        "This screen continues automatically once you have signed in.",
     ),
     "ticket": (
         lambda _: TroubleScreen(KeyNotEscrowed(), CONFIG.organisation, leave="Finish"),
