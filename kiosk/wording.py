@@ -215,10 +215,15 @@ def advice(error: KioskError, wait: Deadline | None) -> str:
     if wait is None:
         return _(error.next_step)
     now = wait.passed()
-    when = _(TRY_NOW) if now else _("You can try again in {time}.").format(time=waiting(wait.left()))
+    when = _(TRY_NOW) if now else in_a_while(wait)
     if isinstance(error, LimitReached):
         return when if now else f"{_(error.next_step)}\n{when}"
     return f"{when} {_('If it happens again, tell the helpdesk and quote the reference.')}"
+
+
+def in_a_while(wait: Deadline) -> str:
+    """Return when a retry can help."""
+    return _("You can try again in {time}.").format(time=waiting(wait.left()))
 
 
 def code_notice(renewal: Renewal | None, *, answers: bool) -> str:

@@ -18,10 +18,10 @@ from kiosk.screens.base import KioskScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.visit.answers import Choice
 from kiosk.widgets.facts import Facts
-from kiosk.widgets.key_hints import KeyHint, KeyHints
+from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
-from kiosk.wording import TROUBLE_HELP, advice, again, help_with, named
+from kiosk.wording import TROUBLE_HELP, advice, again, help_with, in_a_while, named
 
 
 class TroubleScreen(KioskScreen[Choice]):
@@ -52,9 +52,9 @@ class TroubleScreen(KioskScreen[Choice]):
         self._leave = leave
         self._wait = wait
         self._advice = Prose(advice(error, wait), classes="value")
-        self.key_hints = self._hints()
+        self.key_hints = self._choices()
 
-    def _hints(self) -> Sequence[KeyHint]:
+    def _choices(self) -> Sequence[KeyHint]:
         ticket = (("F5", N_("Ticket")),) if self._ticket else ()
         if self._final:
             return (("Enter", self._leave), *ticket)
@@ -70,9 +70,8 @@ class TroubleScreen(KioskScreen[Choice]):
         if self._wait is None:
             return
         self._advice.say(advice(self._error, self._wait))
-        if (hints := self._hints()) != self.key_hints:
-            self.key_hints = hints
-            self.query_one(KeyHints).show(self.spelled([*hints, *self.ending_hints]))
+        if (choices := self._choices()) != self.key_hints:
+            self.hint(choices)
 
     def content(self) -> Iterable[Widget]:
         if self._error.portal:
@@ -95,6 +94,11 @@ class TroubleScreen(KioskScreen[Choice]):
         if error.portal:
             # Beside a label there is no room to keep an address on one line.
             yield Prose(self._organisation.portal.removeprefix("https://"), classes="value")
+
+    def why_not(self, key: str) -> str:
+        if key == "enter" and self._waiting and self._wait and not self._final and self.fits:
+            return in_a_while(self._wait)
+        return super().why_not(key)
 
     @property
     def idle_keys(self) -> Collection[str]:

@@ -30,6 +30,7 @@ from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
+from kiosk.visit.answers import Renewal
 from kiosk.visit.reveal import Reveal
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
@@ -261,7 +262,7 @@ async def test_a_long_address_gives_way_to_the_code(host: str, length: int, char
     address = f"https://{host}/{'a' * length}"[:length]
     app = stage(type=charset)
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = SignInScreen("FJC3RTFRG", address, app.deadline(290), renewed=True)
+        screen = SignInScreen("FJC3RTFRG", address, app.deadline(290), renewal=Renewal.EXPIRED)
         shown = await app.put(screen, pilot)
         await pilot.pause()
         text = "\n".join(rows(app))

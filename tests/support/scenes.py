@@ -168,10 +168,10 @@ SCENES: dict[str, Scene] = {
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), answers=lambda: False, phone=True
     ),
     "sign-in-long": lambda app: SignInScreen(
-        "FJC3RTFRG", f"https://{'login.nordwind.example/':7<59}", app.deadline(890), renewed=True
+        "FJC3RTFRG", f"https://{'login.nordwind.example/':7<59}", app.deadline(890), renewal=Renewal.EXPIRED
     ),
     "sign-in-longest": lambda app: SignInScreen(
-        "FJC3RTFRG", f"https://{'倉庫.example/':7<190}", app.deadline(890), renewed=True, phone=True
+        "FJC3RTFRG", f"https://{'倉庫.example/':7<190}", app.deadline(890), renewal=Renewal.EXPIRED, phone=True
     ),
     "devices-refused": _refused_device,
     "devices-seen": _devices_seen,
