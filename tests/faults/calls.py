@@ -313,43 +313,55 @@ CALLS = (
 
 STATUSES = (400, 401, 403, 404, 408, 410, 418, 429, 500, 502, 503, 504)
 # No call has a meaning of its own for these: a client answers each of them in the same way at all of its calls.
-_ALIKE = (400, 408, 410, 418, 500, 502, 504)
+_ALIKE = (
+    *("delay", "cut", "truncated", "endless", "html", "wrong_type", "trickle", "huge", "reset once"),
+    *("400", "408", "410", "418", "500", "502", "504", "429 for a minute", "503 once"),
+)
+_EVERY_FAULT: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("delay", {"kind": "delay", "seconds": 0.4}),
+    *((kind, {"kind": kind}) for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type")),
+    ("trickle", {"kind": "trickle", "seconds": 0.25}),
+    ("huge", {"kind": "huge", "megabytes": 8}),
+    ("reset once", {"kind": "reset", "times": 1}),
+    *((str(status), {"kind": "status", "status": status}) for status in STATUSES),
+    ("429 for a minute", {"kind": "status", "status": 429, "retry_after": 60}),
+    ("503 once", {"kind": "status", "status": 503, "times": 1}),
+)
 
 
 def http_faults(call: Call, *, every: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the faults of an answer: another answer in its place, or damage on its way.
 
-    Unless ``every`` one is wanted, the calls of a client share the statuses that it treats alike.
+    Unless ``every`` one is wanted, the calls of a client share the faults that it treats alike.
     """
-    yield "delay", {"kind": "delay", "seconds": 0.4}
-    for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type"):
-        yield kind, {"kind": kind}
-    yield "trickle", {"kind": "trickle", "seconds": 0.25}
-    yield "huge", {"kind": "huge", "megabytes": 8}
-    yield "reset once", {"kind": "reset", "times": 1}
-    for status in STATUSES:
-        if every or status not in _ALIKE or status in _share(call):
-            yield str(status), {"kind": "status", "status": status}
-    yield "429 for a minute", {"kind": "status", "status": 429, "retry_after": 60}
-    yield "503 once", {"kind": "status", "status": 503, "times": 1}
+    shared = _share(call, _ALIKE)
+    for name, fault in _EVERY_FAULT:
+        if every or name not in _ALIKE or name in shared:
+            yield name, fault
 
 
-def _share(call: Call) -> Sequence[int]:
+def line_faults(call: Call, *, every: bool) -> Sequence[str]:
+    """Return the faults of a connection; unless ``every`` one is wanted, the calls of a client share them."""
+    return LINE_FAULTS if every else _share(call, LINE_FAULTS)
+
+
+def _share(call: Call, faults: Sequence[str]) -> Sequence[str]:
+    """Return the faults of this call, when all calls of its client take one in turn."""
     calls = [one.name for one in CALLS if one.client == call.client]
     place = calls.index(call.name)
-    return _ALIKE[place :: len(calls)] or _ALIKE[place % len(_ALIKE) :][:1]
+    return faults[place :: len(calls)] or faults[place % len(faults) :][:1]
 
 
 def shapes(call: Call, *, every: bool) -> Iterator[tuple[str, Any]]:
     """Yield fields of an answer with their wrong values.
 
-    Unless ``every`` one is wanted, a field has one value of a wrong type, each type in turn.
+    Unless ``every`` one is wanted, a field is missing or has one of the other odd values, each value in turn.
     """
     fields = list(dict.fromkeys(field for field, _ in call.shapes))
     for field, value in call.shapes:
-        others = [other for name, other in call.shapes if name == field and other in _WRONG_TYPES]
-        if every or value not in others or value == others[fields.index(field) % len(others)]:
+        odd = [other for name, other in call.shapes if name == field and other in _ODD and other is not MISSING]
+        if every or value not in odd or value == odd[fields.index(field) % len(odd)]:
             yield field, value
 
 
-__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults", "shapes"]
+__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults", "line_faults", "shapes"]

@@ -34,7 +34,7 @@ from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal
-from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults, shapes
+from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults, line_faults, shapes
 from tests.faults.product import LIMITS, WHO, Cell, Product
 from tests.support.relay import spoiled_servers
 
@@ -58,7 +58,7 @@ def cells(*, every: bool) -> Iterator[Cell]:
             change = {"kind": "set", "field": field} | ({} if value is MISSING else {"value": value})
             shown = "missing" if value is MISSING else repr(value)[:40]
             yield Cell(call, f"{field} is {shown}", fault=change, harmless=field.endswith("extra") and not call.keyless)
-        for line in LINE_FAULTS:
+        for line in line_faults(call, every=every):
             yield Cell(call, line, line=line)
         if call.dns:
             yield _nowhere(call)
