@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broker import broker_config, broker_process, wait_for
+from tests.support.broker import broker_config, started_broker, wait_for
 from tests.support.sandbox import RunningSandbox
 
 KEY = "*/getFileVaultKey"
@@ -24,7 +24,7 @@ def test_no_secret_is_in_files_and_logs(sandbox: RunningSandbox, place: Path) ->
     mac = sandbox.device("NW-AKESSLER-14")
     assert mac.key is not None
     good, expired, unsigned = sandbox.token("ada"), sandbox.token("ada", exp=1), sandbox.token("ada", signed="none")
-    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+    with started_broker(broker_config(sandbox.directory, place), place) as broker:
         answer = broker.release(good, mac.id)
         assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
         for kind in ("html", "truncated", "wrong_type", "reset"):
@@ -46,7 +46,7 @@ def test_no_secret_is_in_files_and_logs(sandbox: RunningSandbox, place: Path) ->
 
 
 def test_the_log_has_one_line_for_one_event(sandbox: RunningSandbox, place: Path) -> None:
-    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+    with started_broker(broker_config(sandbox.directory, place), place) as broker:
         broker.release(sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
         reference = broker.release(sandbox.token("ada"), sandbox.device("NW-JBRANDT-AIR").id).response.json()[
             "reference"
@@ -95,7 +95,7 @@ def copies(pid: int, secret: str) -> int:
 def test_no_key_stays_in_memory_and_no_token_longer_than_its_connection(sandbox: RunningSandbox, place: Path) -> None:
     mac, token = sandbox.device("NW-AKESSLER-14"), sandbox.token("ada")
     assert mac.key is not None
-    with broker_process(broker_config(sandbox.directory, place), place) as broker:
+    with started_broker(broker_config(sandbox.directory, place), place) as broker:
         for _ in range(3):
             assert broker.release(token, mac.id).code == ""
             assert copies(broker.pid, mac.key) == 0

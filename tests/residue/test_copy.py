@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.support.broker import started_broker
 from tests.support.memory import scan, writable_regions
 from tests.support.tenant import Tenant, tenant, walk_to_key
 from tests.support.terminal import ENTER, Terminal, terminal
@@ -25,7 +26,7 @@ F2 = "\x1bOQ"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=20, idle_seconds=600) as both:
+    with tenant(tmp_path_factory.mktemp("tenant"), started_broker, reveal_seconds=20, idle_seconds=600) as both:
         yield both
 
 

@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from kiosk.recovery_key.spelling import alphabet
+from tests.support.broker import started_broker
 from tests.support.linear import BEGIN, CHOICE, key_in, shown_key, spaced, spelled, walk_to_key
 from tests.support.memory import scan, scan_words
 from tests.support.multiplexer import Multiplexer, Screen, Tmux
@@ -28,7 +30,8 @@ REVEAL_SECONDS = 5
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     place = tmp_path_factory.mktemp("tenant")
-    with tenant(place, reveal_seconds=REVEAL_SECONDS, idle_seconds=60, after="exit", ui="linear") as both:
+    settings: dict[str, Any] = {"reveal_seconds": REVEAL_SECONDS, "idle_seconds": 60, "after": "exit", "ui": "linear"}
+    with tenant(place, started_broker, **settings) as both:
         yield both
 
 

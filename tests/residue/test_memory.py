@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.broker import started_broker
 from tests.support.memory import scan, writable_regions
 from tests.support.socket_proxy import SocketProxy, cut, damaged, socket_proxy
 from tests.support.tenant import Tenant, shown_key, tenant, walk_to_key
@@ -31,7 +32,8 @@ TOKEN = re.compile(rb"eyJ[\w-]{20,}\.eyJ[\w-]{50,}")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=REVEAL_SECONDS, idle_seconds=60) as both:
+    place = tmp_path_factory.mktemp("tenant")
+    with tenant(place, started_broker, reveal_seconds=REVEAL_SECONDS, idle_seconds=60) as both:
         yield both
 
 

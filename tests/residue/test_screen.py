@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.broker import started_broker
 from tests.support.multiplexer import Multiplexer, Screen, Tmux
 from tests.support.tenant import KEY, WELCOME, Tenant, tenant
 from tests.support.terminal import KIOSK
@@ -20,7 +21,8 @@ KINDS = {"tmux": Tmux, "screen": Screen}
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    with tenant(tmp_path_factory.mktemp("tenant"), reveal_seconds=5, idle_seconds=60, after="exit") as both:
+    place = tmp_path_factory.mktemp("tenant")
+    with tenant(place, started_broker, reveal_seconds=5, idle_seconds=60, after="exit") as both:
         yield both
 
 

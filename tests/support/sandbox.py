@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,8 @@ from kiosk.net.tls import tls_context
 from kiosk.sandbox.phone import Phone
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.tenant.directory import Device, Directory, Person, load_directory
-from tests.support.sandbox_process import as_path
+from tests.support.sandbox_process import as_path, run_sandbox
+from tests.support.warm_process import warm_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,15 +131,7 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
     """
     whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
     config = msgspec.convert(whole, SandboxConfig, dec_hook=as_path)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.sandbox_process",
-        msgspec.json.encode(config, enc_hook=str).decode(),
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdin
-        assert process.stdout
+    with warm_process(run_sandbox, msgspec.json.encode(config, enc_hook=str)) as process:
         line = process.stdout.readline()
         assert line, "the sandbox did not start; see its stderr"
         ready = json.loads(line)
@@ -150,10 +141,6 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
             base_url=ready["url"], verify=tls_context(where / "ca.pem"), headers=headers, trust_env=False
         )
         data = load_directory(SystemClock().utc(), tenant_id=config.tenant.id)
-        try:
-            with client:
-                yield RunningSandbox(ready["url"], where, client, data)
-        finally:
-            process.stdin.close()
-            process.wait(timeout=15)
-    assert process.returncode == 0
+        with client:
+            yield RunningSandbox(ready["url"], where, client, data)
+    assert process.exit_code == 0

@@ -22,9 +22,11 @@ def _announce(ready: Ready) -> None:
     print(json.dumps(words), flush=True)
 
 
+def run_sandbox(settings: bytes) -> None:
+    """Serve with ``settings``, a SandboxConfig in JSON, until standard input closes."""
+    config = msgspec.json.decode(settings, type=SandboxConfig, dec_hook=as_path)
+    serve(config, until_stdin_closes=True, on_ready=_announce)
+
+
 if __name__ == "__main__":
-    serve(
-        msgspec.json.decode(sys.argv[1], type=SandboxConfig, dec_hook=as_path),
-        until_stdin_closes=True,
-        on_ready=_announce,
-    )
+    run_sandbox(sys.argv[1].encode())

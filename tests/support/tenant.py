@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kiosk.config.broker import BrokerConfig
 from tests.support.broker import RunningBroker, broker_config, broker_process
 from tests.support.sandbox import RunningSandbox, running_sandbox
 from tests.support.terminal import ENTER, Terminal
 
+Start = Callable[[BrokerConfig, Path], AbstractContextManager[RunningBroker]]
 KEY = re.compile(r"\b([A-Z0-9]{4}(?:-[A-Z0-9]{4}){5})\b")
 WELCOME = "Press Enter to begin"
 
@@ -32,8 +35,11 @@ class Tenant:
 
 
 @contextlib.contextmanager
-def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
-    """Start both, without limits on releases. Every sign-in is Ada Kessler's. ``visit`` are settings of the kiosk."""
+def tenant(place: Path, start: Start = broker_process, **visit: Any) -> Iterator[Tenant]:
+    """Start both, without limits on releases. Every sign-in is Ada Kessler's. ``visit`` are settings of the kiosk.
+
+    What a broker keeps in memory is searched in one that ``started_broker`` starts, with its own allocator.
+    """
     with running_sandbox(place, approve="Ada Kessler", visit=visit) as sandbox:
         settings = broker_config(
             sandbox.directory,
@@ -41,7 +47,7 @@ def tenant(place: Path, **visit: Any) -> Iterator[Tenant]:
             listen={"url": f"unix:{sandbox.directory}/broker.sock"},
             rules={"per_person": (), "per_device": ()},
         )
-        with broker_process(settings, place) as broker:
+        with start(settings, place) as broker:
             yield Tenant(sandbox, broker, sandbox.directory / "kiosk.toml")
 
 
