@@ -364,4 +364,4 @@ def shapes(call: Call, *, every: bool) -> Iterator[tuple[str, Any]]:
             yield field, value
 
 
-__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "Call", "http_faults", "line_faults", "shapes"]
+__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "STATUSES", "Call", "http_faults", "line_faults", "shapes"]

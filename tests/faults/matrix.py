@@ -34,7 +34,7 @@ from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal
-from tests.faults.calls import CALLS, LINE_FAULTS, MISSING, TOKEN, Call, http_faults, line_faults, shapes
+from tests.faults.calls import CALLS, MISSING, STATUSES, TOKEN, Call, http_faults, line_faults, shapes
 from tests.faults.product import LIMITS, WHO, Cell, Product
 from tests.support.relay import spoiled_servers
 
@@ -250,10 +250,11 @@ def check_words(cell: Cell, ui: Script) -> None:
 
 def expected(cell: Cell) -> str | None:
     """Return the code that this fault must have; empty for no error, None where several codes are possible."""
-    if cell.call.path == TOKEN and cell.call.phase == "sign_in":
-        return ""
     name = cell.line or (cell.name if cell.fault and cell.fault["kind"] != "set" else "")
     untrusted = name.startswith("tls_")
+    if cell.call.path == TOKEN and cell.call.phase == "sign_in":
+        # The kiosk asks again, unless the service answers with an error, or has answered with a token that was lost.
+        return "sign_in_code_used" if name in {"cut", "truncated"} else "sign_in_passing" if name in _REFUSED else ""
     dead = name in {"hang", "reset", "cut", "trickle", *LINE_FAULTS} or cell.name == "no such name"
     garbled = name in {"truncated", "endless", "html", "huge"}
     busy = name in {"500", "502", "503", "504"}
@@ -271,6 +272,7 @@ def expected(cell: Cell) -> str | None:
     return None
 
 
+_REFUSED = {str(status) for status in STATUSES if status < 429}
 _FAMILIES = (
     ("sign_in_unreachable", "sign_in_garbled", "sign_in_busy", "sign_in_untrusted"),
     ("broker_unreachable", "broker_garbled", "broker_garbled", "broker_untrusted"),

@@ -140,6 +140,8 @@ class Product:
         self.clock.ahead = timedelta()
         self.rows.forget_rows()
         self.sandbox._requests.clear()
+        for line in self.lines.values():
+            line.struck = 0
         self.cell, self.phase = cell, ""
         if self._service and cell.call.cold == "keys" and not cell.broker:
             ring = self._service._tokens._keys

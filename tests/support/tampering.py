@@ -25,7 +25,7 @@ from kiosk.cli.audit import audit
 from tests.support.postgresql import database
 from tests.support.record import fill, signer
 
-ROWS = 10_000
+ROWS = 1_000
 
 
 @dataclass(frozen=True)

@@ -20,58 +20,58 @@ def lines(folder: Path) -> tuple[list[bytes], dict[int, int]]:
 
 
 def e_edit(all_: list[bytes], at: dict[int, int]) -> None:
-    all_[at[5000]] = all_[at[5000]].replace(b"person", b"nobody")
+    all_[at[500]] = all_[at[500]].replace(b"person", b"nobody")
 
 
 def e_garbage(all_: list[bytes], at: dict[int, int]) -> None:
-    all_[at[5000]] = b"\xff{[\n"
+    all_[at[500]] = b"\xff{[\n"
 
 
 def e_endless(all_: list[bytes], at: dict[int, int]) -> None:
-    all_[at[5000]] = b"x" * (3 << 20) + b"\n"
+    all_[at[500]] = b"x" * (3 << 20) + b"\n"
 
 
 def e_extra(all_: list[bytes], at: dict[int, int]) -> None:
-    all_[at[5000]] = all_[at[5000]].replace(b'{"n"', b'{"m":1,"n"')
+    all_[at[500]] = all_[at[500]].replace(b'{"n"', b'{"m":1,"n"')
 
 
 def e_delete(all_: list[bytes], at: dict[int, int]) -> None:
-    del all_[at[5000]]
+    del all_[at[500]]
 
 
 def e_swap(all_: list[bytes], at: dict[int, int]) -> None:
-    all_[at[5000]], all_[at[6000]] = all_[at[6000]], all_[at[5000]]
+    all_[at[500]], all_[at[600]] = all_[at[600]], all_[at[500]]
 
 
 def e_twice(all_: list[bytes], at: dict[int, int]) -> None:
-    all_.insert(at[5000], all_[at[5000]])
+    all_.insert(at[500], all_[at[500]])
 
 
 def e_fork(all_: list[bytes], at: dict[int, int]) -> None:
-    members = json.loads(all_[at[5000]]) | {"name": "Nobody"}
-    all_.insert(at[5000] + 1, json.dumps(members | {"hash": digest(members)}).encode() + b"\n")
+    members = json.loads(all_[at[500]]) | {"name": "Nobody"}
+    all_.insert(at[500] + 1, json.dumps(members | {"hash": digest(members)}).encode() + b"\n")
 
 
 def e_cut(all_: list[bytes], at: dict[int, int]) -> None:
-    del all_[at[9950] :]
+    del all_[at[950] :]
 
 
 def e_move_checkpoint(all_: list[bytes], at: dict[int, int]) -> None:
-    place = next(place for place, line in enumerate(all_) if b'"size":5001,' in line)
-    all_.insert(at[6000], all_.pop(place))
+    place = next(place for place, line in enumerate(all_) if b'"size":501,' in line)
+    all_.insert(at[800], all_.pop(place))
 
 
 EXPORTS = [
-    (e_edit, 4901, 5000),
-    (e_garbage, 4901, 5000),
-    (e_endless, 4901, 5000),
-    (e_extra, 4901, 5000),
-    (e_delete, 4901, 5000),
-    (e_swap, 4901, 5000),
-    (e_twice, 4901, 5001),
-    (e_fork, 4901, 5001),
-    (e_cut, 9901, 9950),
-    (e_move_checkpoint, 5901, 6000),
+    (e_edit, 401, 500),
+    (e_garbage, 401, 500),
+    (e_endless, 401, 500),
+    (e_extra, 401, 500),
+    (e_delete, 401, 500),
+    (e_swap, 401, 500),
+    (e_twice, 401, 501),
+    (e_fork, 401, 501),
+    (e_cut, 901, 950),
+    (e_move_checkpoint, 701, 800),
 ]
 
 
