@@ -34,7 +34,17 @@ from kiosk.visit.flow import Flow, VisitOver
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal
-from tests.faults.calls import CALLS, MISSING, STATUSES, TOKEN, Call, http_faults, line_faults, shapes
+from tests.faults.calls import (
+    CALLS,
+    LINE_FAULTS,
+    MISSING,
+    STATUSES,
+    TOKEN,
+    Call,
+    http_faults,
+    line_faults,
+    shapes,
+)
 from tests.faults.product import LIMITS, WHO, Cell, Product
 from tests.support.relay import spoiled_servers
 

@@ -68,8 +68,9 @@ class KioskUser:
 
     async def code(self) -> str:
         await self.until("Enter it only if you are at this kiosk")
-        line = next(line for line in self.text.splitlines() if re.search(r"  (\w ){6,}\w$", line))
-        return re.search(r"((\w ){6,}\w)$", line)[1].replace(" ", "")  # type: ignore[index]
+        code = re.search(r"(?:^| )((?:\w ){6,}\w)(?= |$)", self.text, re.MULTILINE)
+        assert code, self.text
+        return code[1].replace(" ", "")
 
     async def sign_in(self, who: str) -> None:
         """Approve the code on the phone. ``who`` must be a full name if only the tenant's own file has the person."""
