@@ -16,7 +16,7 @@ from kiosk.screens.base import KioskScreen
 MEANT = {
     "BINDINGS", "COMMANDS", "CSS_PATH", "ALLOW_SELECT", "ENABLE_COMMAND_PALETTE", "AUTO_FOCUS",
     "get_default_screen", "on_event", "panic", "copy_to_clipboard", "compose", "can_focus",
-    "can_focus_children", "get_line_filters",
+    "can_focus_children", "get_line_filters", "check_action",
 }  # fmt: skip
 
 

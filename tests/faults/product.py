@@ -24,6 +24,7 @@ from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build
 from kiosk.broker.service import Service
+from kiosk.broker.tokens.proofs import Proofs
 from kiosk.clock import Deadline
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
@@ -147,7 +148,9 @@ class Product:
             ring = self._service._tokens._keys
             ring._cached = ring._ended_at = None
         if self._service:
-            # The clock went back, so a pause that the cell before was asked for would begin again.
+            # The clock went back, so a proof could seem older than this broker's start.
+            self._service._proofs = Proofs(self.clock)
+            # For the same reason, a pause that the cell before was asked for would begin again.
             get: Any = self._service._graph._get
             get.__self__._pause = Deadline.after(self.clock, 0)
         if self._service is None or cell.call.cold == "credential" or cell.broker or self._used:
