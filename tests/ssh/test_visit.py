@@ -115,6 +115,8 @@ def test_a_hangup_ends_the_visit(door: Door) -> None:
         assert not alive
 
 
+# Drawing so much takes the test's own terminal long on a busy machine.
+@pytest.mark.timeout(300)
 def test_a_client_that_is_stopped_with_much_to_draw(door: Door) -> None:
     """The connection is full, so the app blocks in drawing. The watchdog ends the visit long before any deadline."""
     with door.terminal("-tt") as kiosk:
