@@ -82,7 +82,7 @@ SCREENS = {
     "trouble": ("Trouble", "What happened, what to do next, whom to contact, and a reference to quote."),
     "goodbye": ("Goodbye", "Signed out; nothing of the visit is left on the terminal."),
 }
-# Drawn as the Linux console draws them, too.
+# These are also drawn as the Linux console draws them.
 ON_CONSOLE = ("welcome", "reveal", "trouble")
 
 

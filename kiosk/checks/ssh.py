@@ -40,7 +40,7 @@ def sign_ins(side: Side[KioskConfig]) -> Finding:
 
 
 def _configuration(root: Path) -> Path | None:
-    """Return the configuration of the sshd that leads to the kiosk; None if there is none."""
+    """Return the configuration of the sshd that leads to the kiosk; None without one."""
     if (root / _OWN).is_file():
         return root / _OWN
     try:

@@ -20,8 +20,6 @@ SERVICE = N_("The recovery service team")
 KIOSK = N_("The team that runs this kiosk")
 TIME = N_("No help needed: just wait")
 
-# Words that errors share.
-OUT_OF_ORDER = N_("This kiosk is out of order")
 NO_RETRY = N_("Trying again will not help. Ask the helpdesk to give you the key, and quote the reference.")
 
 
@@ -64,6 +62,15 @@ class KioskError(Exception):
         """Set the ids of the last request to Graph before this error. Microsoft's support finds the request by them."""
         self.client_request_id = client_request_id
         self.request_id = request_id
+
+
+class OutOfOrder:
+    """What is the same in all errors that only an operator can solve. Comes before the kind of error."""
+
+    status: ClassVar[int] = 502
+    title: ClassVar[str] = N_("This kiosk is out of order")
+    next_step: ClassVar[str] = NO_RETRY
+    final: ClassVar[bool] = True
 
 
 class TerminalWatched(KioskError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kiosk.errors.base import HELPDESK, KIOSK, NO_RETRY, OUT_OF_ORDER, TIME, YOU, KioskError
+from kiosk.errors.base import HELPDESK, KIOSK, TIME, YOU, KioskError, OutOfOrder
 from kiosk.i18n import N_
 
 
@@ -112,13 +112,9 @@ class SignInGarbled(SignInUnreachable):
     origin = "An answer that does not come from Entra ID, as from a proxy. The kiosk retries while it shows a code."
 
 
-class SignInUntrusted(SignInUnreachable):
+class SignInUntrusted(OutOfOrder, SignInUnreachable):
     code = "sign_in_untrusted"
-    status = 502
-    title = OUT_OF_ORDER
     sentence = N_("The kiosk does not accept the certificate of your organisation's sign-in service.")
-    next_step = NO_RETRY
-    final = True
     origin = (
         "The certificate at `[sign_in] authority` does not verify: expired, for another host, or not issued by an "
         "authority in `[sign_in] ca_bundle`. The kiosk's log says which."

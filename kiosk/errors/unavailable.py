@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiosk.errors.base import ACCOUNTS, KIOSK, NO_RETRY, OUT_OF_ORDER, SERVICE, TIME, KioskError
+from kiosk.errors.base import ACCOUNTS, KIOSK, SERVICE, TIME, KioskError, OutOfOrder
 from kiosk.i18n import N_
 
 
@@ -26,13 +26,9 @@ class BrokerUnreachable(Unavailable):
     )
 
 
-class BrokerUntrusted(BrokerUnreachable):
+class BrokerUntrusted(OutOfOrder, BrokerUnreachable):
     code = "broker_untrusted"
-    status = 502
-    title = OUT_OF_ORDER
     sentence = N_("The kiosk does not accept the certificate of the recovery service.")
-    next_step = NO_RETRY
-    final = True
     origin = (
         "The certificate at `[broker] url` does not verify: expired, for another host, or not issued by an authority "
         "in `[broker] ca_bundle`. The kiosk's log says which."
@@ -68,13 +64,9 @@ class GraphThrottled(Unavailable):
     origin = "Graph answers 429."
 
 
-class GraphRefused(Unavailable):
+class GraphRefused(OutOfOrder, Unavailable):
     code = "graph_refused"
-    status = 502
-    title = OUT_OF_ORDER
     sentence = N_("Your organisation's device management denies the recovery service access.")
-    next_step = NO_RETRY
-    final = True
     origin = "Graph answers 401 or 403 without a reason, for example because it no longer accepts the token."
 
 
@@ -121,15 +113,11 @@ class EntraGarbled(Unavailable):
     origin = "Entra ID, asked for the broker's own token: neither a token nor an error, as from a proxy."
 
 
-class EntraRefused(Unavailable):
+class EntraRefused(OutOfOrder, Unavailable):
     """Base of all refusals to issue the broker's own token."""
 
     code = "entra_refused"
-    status = 502
-    title = OUT_OF_ORDER
     sentence = N_("Your organisation's sign-in service denies the recovery service access.")
-    next_step = NO_RETRY
-    final = True
     origin = "Entra ID refuses the broker's own token for another reason than those below; the log has its number."
 
 
@@ -189,13 +177,9 @@ class TokensUnavailable(Unavailable):
     origin = "The broker cannot fetch the tenant's signing keys from `[tokens] authority`."
 
 
-class TokensUntrusted(TokensUnavailable):
+class TokensUntrusted(OutOfOrder, TokensUnavailable):
     code = "tokens_untrusted"
-    status = 502
-    title = OUT_OF_ORDER
     sentence = EntraUntrusted.sentence
-    next_step = NO_RETRY
-    final = True
     origin = "The certificate at `[tokens] authority` does not verify: `[tokens] ca_bundle`, or a proxy."
 
 
