@@ -28,7 +28,7 @@ class Admin:
     """The sandbox's interface for administrators."""
 
     def __init__(self, services: Services) -> None:
-        self.url = load(services.kiosk_toml, KioskConfig).sign_in.authority.rpartition("/")[0]
+        self.url = load(services.kiosk_toml, KioskConfig).device_code_settings.authority.rpartition("/")[0]
         headers = {"Authorization": f"Bearer {services.admin_token}"}
         self._http = httpx.Client(
             base_url=f"{self.url}/sandbox/", verify=services.tls(), headers=headers, trust_env=False

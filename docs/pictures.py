@@ -223,7 +223,7 @@ async def _draw_visit(
 ) -> None:
     clock = _StillClock()
     app = _Kiosk(VisitContext(config=config, clock=clock, terminal="tty1"))
-    sign_in_host = config.sign_in.authority.rpartition("/")[0]
+    sign_in_host = config.device_code_settings.authority.rpartition("/")[0]
     try:
         async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
             assert app.theme in {DARK.name, ANSI.name}

@@ -64,10 +64,10 @@ class SimulatedPhone:
     """The phone that F9 plays: a new browser for each call."""
 
     def __init__(self, config: KioskConfig) -> None:
-        address = urlsplit(config.sign_in.authority)
+        address = urlsplit(config.device_code_settings.authority)
         self._url = f"https://{address.netloc}"
-        assert config.sign_in.ca_bundle is not None, "the sandbox writes it"
-        self._ca_bundle = config.sign_in.ca_bundle
+        assert config.device_code_settings.ca_bundle is not None, "the sandbox writes it"
+        self._ca_bundle = config.device_code_settings.ca_bundle
 
     async def people(self) -> list[DemoPerson]:
         """Return everybody in the simulated organisation."""

@@ -10,7 +10,7 @@ import httpx
 import msal
 
 from kiosk.clock import Clock, Deadline
-from kiosk.config.kiosk import SignInSettings
+from kiosk.config.kiosk import DeviceCodeSettings
 from kiosk.errors import (
     BY_AADSTS,
     SignInAddress,
@@ -82,7 +82,7 @@ def _fault_of(address: str) -> str:
 class SignIn:
     """One sign-in of one person. Results in an access token, which only ``authorization`` returns."""
 
-    def __init__(self, settings: SignInSettings, clock: Clock) -> None:
+    def __init__(self, settings: DeviceCodeSettings, clock: Clock) -> None:
         """Raises ConfigError if the authority's CA bundle cannot be read."""
         self._settings = settings
         self._clock = clock

@@ -61,7 +61,8 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
         sys.stdout.write(f"kiosk: {expected}\n")
         return EXIT_NO_TERMINAL
     # Read once here, so that a broken file is one clear line now and not a failed visit later.
-    for bundle in {config.sign_in.ca_bundle, config.broker.ca_bundle} - {None}:
+    codes = config.device_code.ca_bundle if config.device_code else None
+    for bundle in {codes, config.broker.ca_bundle} - {None}:
         tls_context(bundle)
     to_syslog("kiosk")
     i18n.use(config.look.language)

@@ -37,6 +37,13 @@ class Person(Message, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
 
 
+class SignInMethod(StrEnum):
+    """How people sign in: on the broker's sign-in page, or with a device code of Entra ID."""
+
+    WEB = "web"
+    DEVICE_CODE = "device_code"
+
+
 class ReasonRule(StrEnum):
     """Whether a reason is asked for before a release."""
 

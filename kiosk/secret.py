@@ -93,6 +93,11 @@ def release_info(*, tid: str, oid: str, device_id: str, release_id: str) -> byte
     return "\0".join(("recovery-kiosk/1", tid, oid, device_id, release_id)).lower().encode()
 
 
+def sign_in_info(sign_in_id: str) -> bytes:
+    """Return the context to which the seal of an access token is bound. Kiosk and broker compute the same bytes."""
+    return f"recovery-kiosk/sign-in/1\0{sign_in_id}".encode()
+
+
 def public_key_from_bytes(raw: bytes) -> MLKEM768X25519PublicKey:
     """Return the public key of a visit from its raw bytes: ML-KEM-768, then X25519.
 

@@ -28,11 +28,11 @@ def kiosk(side: Side[KioskConfig]) -> Finding:
         return broken
     config = side.config
     findings = list(_examples(config))
-    if "/" not in config.sign_in.scope:
-        findings.append(failed(f'sign_in.scope is "{config.sign_in.scope}"', f"write {_SCOPE}"))
-    if not GUID.fullmatch(config.sign_in.client_id):
+    if "/" not in config.device_code_settings.scope:
+        findings.append(failed(f'device_code.scope is "{config.device_code_settings.scope}"', f"write {_SCOPE}"))
+    if not GUID.fullmatch(config.device_code_settings.client_id):
         findings.append(
-            failed("sign_in.client_id is not a GUID", "write the client id of the registration Kiosk client there")
+            failed("device_code.client_id is not a GUID", "write the client id of the registration Kiosk client there")
         )
     if config.visit.visit_seconds < _SIGN_IN_SECONDS + config.visit.reveal_seconds:
         findings.append(

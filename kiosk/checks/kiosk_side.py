@@ -26,8 +26,8 @@ class Kiosk(Side[KioskConfig]):
 
     @property
     def sign_in(self) -> Service:
-        settings = self.config.sign_in
-        return Service(settings.authority, "sign_in.authority", settings.ca_bundle, "sign_in.ca_bundle")
+        settings = self.config.device_code_settings
+        return Service(settings.authority, "device_code.authority", settings.ca_bundle, "device_code.ca_bundle")
 
     @property
     def broker(self) -> Service:
@@ -39,7 +39,7 @@ def file_modes(side: Kiosk) -> Finding:
     """Check who can change what the kiosk does and whom it trusts."""
     found = [files.unchangeable(side.path, "the configuration")]
     config = side.config
-    bundles = [bundle for bundle in (config.sign_in.ca_bundle, config.broker.ca_bundle) if bundle]
+    bundles = [bundle for bundle in (config.device_code_settings.ca_bundle, config.broker.ca_bundle) if bundle]
     found += [files.unchangeable(bundle, "the trusted authorities in") for bundle in bundles]
     return together(found, "only administrators can change the configuration")
 
@@ -57,7 +57,7 @@ def authority(side: Kiosk) -> Finding:
 
 def device_code(side: Kiosk) -> Finding:
     """Check that a sign-in begins."""
-    settings = side.config.sign_in
+    settings = side.config.device_code_settings
     if "authority" not in side.answers:
         raise NotChecked("the sign-in service has no discovery document", "fix what the check “authority” found first")
     return sign_in.device_code(settings, side.clock)

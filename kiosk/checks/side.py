@@ -19,7 +19,7 @@ KIOSK, BROKER = "kiosk", "broker"
 _HEADING = re.compile(r"^\s*\[{1,2}\s*\"?([A-Za-z_]+)", re.MULTILINE)
 # Tables that only one side has. Searched as text, so that a file with a mistake is also recognised.
 _TABLES = {
-    KIOSK: {"organisation", "sign_in", "broker", "visit", "look", "recorders"},
+    KIOSK: {"organisation", "device_code", "broker", "visit", "look", "recorders"},
     BROKER: {"listen", "tokens", "graph", "rules", "limits", "record", "sink"},
 }
 
@@ -31,7 +31,7 @@ def recognised(path: Path, text: str) -> str:
     headings = set(_HEADING.findall(text))
     found = {side: len(headings & tables) for side, tables in _TABLES.items()}
     if found[KIOSK] == found[BROKER]:
-        tables = "[organisation] and [sign_in], or [tokens] and [graph]"
+        tables = "[organisation] and [broker], or [tokens] and [graph]"
         raise ConfigError(path, f"expected kiosk.toml or broker.toml, with {tables}; or name the side with --side")
     return max(found, key=lambda side: found[side])
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kiosk.checks.result import Finding, failed, passed
 from kiosk.clock import Clock
-from kiosk.config.kiosk import SignInSettings
+from kiosk.config.kiosk import DeviceCodeSettings
 from kiosk.errors import SignInAddress, SignInError, SignInUnreachable
 from kiosk.identity import SignIn
 
@@ -15,10 +15,10 @@ _SECONDS = 15.0
 _HELP = "docs/tenant.md explains the registrations"
 # Microsoft's error numbers. They only choose the text of a fix.
 _FIXES = {
-    "AADSTS700016": "correct sign_in.client_id: no registration of this tenant has it",
-    "AADSTS90002": "correct the tenant's id in sign_in.authority",
-    "AADSTS500011": "correct sign_in.scope: the registration Kiosk API is not found under that name",
-    "AADSTS650053": "correct sign_in.scope, or add the scope Session.Open to the registration Kiosk API",
+    "AADSTS700016": "correct device_code.client_id: no registration of this tenant has it",
+    "AADSTS90002": "correct the tenant's id in device_code.authority",
+    "AADSTS500011": "correct device_code.scope: the registration Kiosk API is not found under that name",
+    "AADSTS650053": "correct device_code.scope, or add the scope Session.Open to the registration Kiosk API",
     "AADSTS65001": "grant admin consent for Session.Open to the registration Kiosk client",
     "AADSTS90094": "grant admin consent for Session.Open to the registration Kiosk client",
     "AADSTS7000218": "allow public client flows in the registration Kiosk client",
@@ -27,7 +27,7 @@ _FIXES = {
 }
 
 
-def device_code(settings: SignInSettings, clock: Clock) -> Finding:
+def device_code(settings: DeviceCodeSettings, clock: Clock) -> Finding:
     """Request a code, and once the token that nobody has approved."""
     try:
         return asyncio.run(asyncio.wait_for(_try(settings, clock), _SECONDS))
@@ -35,7 +35,7 @@ def device_code(settings: SignInSettings, clock: Clock) -> Finding:
         return failed(f"no sign-in started within {_SECONDS:.0f} s", "see the check “authority”")
 
 
-async def _try(settings: SignInSettings, clock: Clock) -> Finding:
+async def _try(settings: DeviceCodeSettings, clock: Clock) -> Finding:
     sign_in = SignIn(settings, _OneWait(clock))
     try:
         code = await sign_in.begin()
@@ -45,7 +45,7 @@ async def _try(settings: SignInSettings, clock: Clock) -> Finding:
     except SignInAddress as error:
         return failed(
             f"people cannot be sent to the sign-in page: {error.cause}",
-            "correct sign_in.authority: it is not the sign-in service",
+            "correct device_code.authority: it is not the sign-in service",
         )
     except SignInUnreachable as error:
         return failed(f"the sign-in service does not answer: {error.cause}", "see the check “authority”")
@@ -54,7 +54,8 @@ async def _try(settings: SignInSettings, clock: Clock) -> Finding:
     finally:
         sign_in.forget()
     return failed(
-        "the service issued a token that nobody approved", "correct sign_in.authority: it is not the sign-in service"
+        "the service issued a token that nobody approved",
+        "correct device_code.authority: it is not the sign-in service",
     )
 
 

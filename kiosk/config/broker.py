@@ -9,10 +9,13 @@ from msgspec import Meta
 
 from kiosk.config.safe_regex import Pattern
 from kiosk.config.types import NOT_EMPTY, HttpsUrl, Limit, MetricsUrl, Seconds, Section, ServiceUrl, Text
-from kiosk.models import ReasonRule
+from kiosk.models import ReasonRule, SignInMethod
 
 SelfService = Literal["everyone", "role", "nobody"]
 ReasonPrompt = Annotated[str, Meta(pattern=NOT_EMPTY, max_length=200, description="1 to 200 characters of text")]
+AuthenticationContext = Annotated[
+    str, Meta(pattern=r"^[cC]([1-9]|1[0-9]|2[0-5])$", description="an authentication context, c1 to c25")
+]
 SinkKind = Literal["syslog", "journald", "file", "webhook"]
 SinkName = Annotated[
     str, Meta(max_length=100, pattern=r"^[!-~]*( [!-~]+)*$", description="up to 100 printable ASCII characters")
@@ -27,22 +30,40 @@ LONGEST_GRAPH_SECONDS = 300
 class Listen(Section, frozen=True, kw_only=True):
     """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM).
 
+    With ``client_ca`` (PEM), only kiosks and sign-in pages with a certificate that it signed are served.
     ``request_seconds`` limits each of handshake, head and body. ``drain_seconds`` pass between a signal and the end.
     """
 
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     certificate: Path | None = None
     key: Path | None = None
+    client_ca: Path | None = None
     connections: Annotated[int, Meta(ge=16, le=16_384)] = 256
     connections_per_address: Annotated[int, Meta(ge=1, le=16_384)] = 16
     request_seconds: Annotated[int, Meta(ge=1, le=60)] = 10
     drain_seconds: Annotated[int, Meta(ge=0, le=60)] = 0
 
 
+class SignInRules(Section, frozen=True, kw_only=True):
+    """How people sign in, the same as in ``kiosk.toml``.
+
+    ``page`` is the address of the sign-in page as phones reach it. The page is known by the user it runs as on a unix
+    socket, or by the name in its client certificate. ``context`` is the authentication context that a sign-in must
+    have, such as ``c7``.
+    """
+
+    method: SignInMethod = SignInMethod.WEB
+    page: HttpsUrl | None = None
+    page_user: Text | None = None
+    page_certificate: Text | None = None
+    context: AuthenticationContext | None = None
+
+
 class TokenSettings(Section, frozen=True, kw_only=True):
     """Which tokens of the sign-in service are accepted, and how old a sign-in may be.
 
-    ``client`` is the client id of the only application that may have asked for them: the kiosk's.
+    ``client`` is the client id of the only application that may have asked for them: that of the sign-in page, or for
+    device codes that of the kiosk.
     """
 
     authority: HttpsUrl
@@ -94,12 +115,14 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     """How much one person may ask of one broker, whatever the answer. Counted in memory.
 
     ``list_seconds`` is how long the list of a person's Macs is kept. 0 asks Graph each time.
+    ``sign_ins_per_hour`` is for each kiosk.
     """
 
     requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 30
     requests_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 20
     refused_releases_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 20
     list_seconds: Annotated[int, Meta(ge=0, le=60)] = 10
+    sign_ins_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 60
 
     @property
     def seconds_to_fill(self) -> float:
@@ -152,6 +175,7 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     """``broker.toml``."""
 
     listen: Listen = Listen()
+    sign_in: SignInRules = SignInRules()
     tokens: TokenSettings
     graph: GraphSettings
     rules: Rules = Rules()

@@ -19,10 +19,13 @@ from kiosk.config.types import (
     ServiceUrl,
     Text,
 )
+from kiosk.errors import ConfigError
 from kiosk.i18n import LANGUAGES, SOURCE
+from kiosk.models import SignInMethod
 
 After = Literal["restart", "exit"]
 UI = Literal["full", "linear"]
+Place = Annotated[str, Meta(max_length=80, description="up to 80 characters of text")]
 Notice = Annotated[str, Meta(pattern=NOT_EMPTY, max_length=300, description="1 to 300 characters of text")]
 ThemeName = Literal["auto", "dark", "light", "contrast", "ansi"]
 CharsetName = Literal["auto", "blocks", "console", "lines", "ascii"]
@@ -38,7 +41,17 @@ class Organisation(Section, frozen=True, kw_only=True):
 
 
 class SignInSettings(Section, frozen=True, kw_only=True):
-    """The sign-in service. ``total_seconds`` limits one request, ``connect_seconds`` the connection for it."""
+    """How people sign in. ``place`` tells people on their phones where the kiosk is."""
+
+    method: SignInMethod = SignInMethod.WEB
+    place: Place = ""
+
+
+class DeviceCodeSettings(Section, frozen=True, kw_only=True):
+    """The sign-in service, for device codes.
+
+    ``total_seconds`` limits one request, ``connect_seconds`` the connection for it.
+    """
 
     authority: HttpsUrl
     client_id: Text
@@ -49,10 +62,15 @@ class SignInSettings(Section, frozen=True, kw_only=True):
 
 
 class BrokerAddress(Section, frozen=True, kw_only=True):
-    """Where the broker is. ``total_seconds`` limits one request; the broker's own limit must be shorter."""
+    """Where the broker is. ``total_seconds`` limits one request; the broker's own limit must be shorter.
+
+    ``certificate`` and ``key`` (PEM) are the kiosk's own, from ``kiosk enroll``.
+    """
 
     url: ServiceUrl = "unix:/run/kiosk-broker/broker.sock"
     ca_bundle: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     connect_seconds: Seconds = 5
     total_seconds: Seconds = 60
 
@@ -109,8 +127,16 @@ class KioskConfig(Section, frozen=True, kw_only=True):
     """``kiosk.toml``."""
 
     organisation: Organisation
-    sign_in: SignInSettings
+    sign_in: SignInSettings = SignInSettings()
+    device_code: DeviceCodeSettings | None = None
     broker: BrokerAddress = BrokerAddress()
     visit: VisitSettings = VisitSettings()
     look: Look = Look()
     recorders: RecorderPolicies = RecorderPolicies()
+
+    @property
+    def device_code_settings(self) -> DeviceCodeSettings:
+        """The table ``[device_code]``. Raises ConfigError if it is missing."""
+        if self.device_code is None:
+            raise ConfigError("kiosk.toml", 'missing; `[sign_in] method = "device_code"` needs it', key="device_code")
+        return self.device_code

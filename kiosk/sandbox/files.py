@@ -90,7 +90,8 @@ def write_all(
             "name": tenant.name,
             "helpdesk": f"The helpdesk: telephone 555 0100, helpdesk@{tenant.domain}, or room 1.07",
         },
-        "sign_in": {
+        "sign_in": {"method": "device_code"},
+        "device_code": {
             "authority": authority_url,
             "client_id": tenant.kiosk_client.client_id,
             "scope": f"{tenant.kiosk_api.uri}/{tenant.kiosk_api.scopes[0]}",
@@ -102,6 +103,7 @@ def write_all(
     files.write("kiosk.toml", _toml("The kiosk of the sandbox.", kiosk))
     broker_tables: dict[str, dict[str, object]] = {
         "listen": {"url": socket},
+        "sign_in": {"method": "device_code"},
         "tokens": {
             "authority": authority_url,
             "tenant": tenant.id,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from kiosk.clock import Clock
-from kiosk.config.kiosk import BrokerAddress, KioskConfig, SignInSettings
+from kiosk.config.kiosk import BrokerAddress, DeviceCodeSettings, KioskConfig
 from kiosk.errors import KioskError
 from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.net.tls import tls_context
@@ -30,10 +30,10 @@ async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell:
 
 async def answers(config: KioskConfig) -> bool:
     """Whether authority and broker give proper answers to a first request."""
-    return all(await asyncio.gather(_authority(config.sign_in), _broker(config.broker)))
+    return all(await asyncio.gather(_authority(config.device_code_settings), _broker(config.broker)))
 
 
-async def _authority(settings: SignInSettings) -> bool:
+async def _authority(settings: DeviceCodeSettings) -> bool:
     url = f"{settings.authority.rstrip('/')}/v2.0/.well-known/openid-configuration"
     limits = timeouts(settings.connect_seconds, settings.total_seconds)
     return await _answers_in_json(

@@ -39,7 +39,7 @@ class Visit:
         self.config = config
         self.clock = clock
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
-        self.sign_in = SignIn(config.sign_in, clock)
+        self.sign_in = SignIn(config.device_code_settings, clock)
         self._keys = VisitKeys()
         self.broker = Broker(config.broker, self.sign_in.authorization, terminal, Prover(self._keys, clock))
         self.session: Session | None = None

@@ -183,7 +183,7 @@ async def test_certificates_that_the_kiosk_does_not_accept(
         url = f"https://localhost:{probe.getsockname()[1]}"
     pair = {"certificate": sandbox.directory / "server.pem", "key": sandbox.directory / "server-key.pem"}
     running = at(sandbox, start(listen={"url": url} | pair).broker)
-    part: Any = running.config.sign_in if code == "sign_in_untrusted" else running.config.broker
+    part: Any = running.config.device_code_settings if code == "sign_in_untrusted" else running.config.broker
     name = "sign_in" if code == "sign_in_untrusted" else "broker"
     spoiled = msgspec.structs.replace(part, ca_bundle=other)
     running.config = msgspec.structs.replace(running.config, **{name: spoiled})

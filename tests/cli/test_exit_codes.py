@@ -25,6 +25,8 @@ KIOSK = """\
 name = "Nordwind"
 helpdesk = "Ground floor"
 [sign_in]
+method = "device_code"
+[device_code]
 authority = "https://login.example/tenant"
 client_id = "client"
 scope = "api://kiosk/Session.Open"

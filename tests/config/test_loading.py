@@ -24,7 +24,7 @@ KIOSK = """\
 name = "Nordwind"
 helpdesk = "Ground floor"
 
-[sign_in]
+[device_code]
 authority = "https://login.example/tenant"
 client_id = "client"
 scope = "api://kiosk/Session.Open"
@@ -83,16 +83,16 @@ KIOSK_MISTAKES = {
         ),
     ),
     "misspelled table": ("[visit]", "[vist]", "10: vist: unknown key; did you mean visit?"),
-    "missing key": ('client_id = "client"\n', "", "5: sign_in.client_id: missing; expected some text"),
+    "missing key": ('client_id = "client"\n', "", "5: device_code.client_id: missing; expected some text"),
     "missing address": (
         'authority = "https://login.example/tenant"\n',
         "",
-        "5: sign_in.authority: missing; expected an address that begins with https://",
+        "5: device_code.authority: missing; expected an address that begins with https://",
     ),
     "wrong type": ("= 60", '= "60"', "11: visit.reveal_seconds: expected a whole number from 5 to 3600"),
     "below the range": ("= 60", "= 1", "11: visit.reveal_seconds: expected a whole number from 5 to 3600"),
     "above the range": ("= 60", "= 3601", "11: visit.reveal_seconds: expected a whole number from 5 to 3600"),
-    "not https": ("https:", "http:", "6: sign_in.authority: expected an address that begins with https://"),
+    "not https": ("https:", "http:", "6: device_code.authority: expected an address that begins with https://"),
     "empty": ('"Nordwind"', '" "', "2: organisation.name: expected some text"),
     "text of the wrong type": ('"Nordwind"', "5", "2: organisation.name: expected some text"),
     "too long": (
@@ -135,7 +135,7 @@ KIOSK_MISTAKES = {
     "not a path": (
         'client_id = "client"',
         'client_id = "client"\nca_bundle = 5',
-        "8: sign_in.ca_bundle: expected a path",
+        "8: device_code.ca_bundle: expected a path",
     ),
     "not a socket": (
         "[visit]\nreveal_seconds = 60",

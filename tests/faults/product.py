@@ -273,8 +273,8 @@ class Product:
         limits = {"connect_seconds": 6, "total_seconds": BROKER_SECONDS}
         url = f"https://localhost:{self.lines['broker'].port}"
         tables: dict[str, dict[str, Any]] = {
-            "sign_in": dict(LIMITS),
-            "broker": {"url": url, "ca_bundle": str(config.sign_in.ca_bundle), **limits},
+            "device_code": dict(LIMITS),
+            "broker": {"url": url, "ca_bundle": str(config.device_code_settings.ca_bundle), **limits},
         }
         return _changed(config, {name: table | cell.kiosk.get(name, {}) for name, table in tables.items()})
 

@@ -99,7 +99,7 @@ class Crowd:
             tally.wordless.append(f"{type(error).__name__}: {error}")
 
     async def _visit(self, person: Person, device: Device, terminal: str, tally: Tally) -> None:
-        sign_in, keys = SignIn(self._kiosk.sign_in, SystemClock()), VisitKeys()
+        sign_in, keys = SignIn(self._kiosk.device_code_settings, SystemClock()), VisitKeys()
         code = await sign_in.begin()
         async with Phone(self._sandbox.url, self._sandbox.ca) as phone:
             await phone.approve(code.user_code, person.oid)

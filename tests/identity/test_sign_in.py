@@ -16,7 +16,7 @@ import trustme
 
 from kiosk.api import Broker
 from kiosk.clock import SystemClock
-from kiosk.config.kiosk import BrokerAddress, KioskConfig, SignInSettings
+from kiosk.config.kiosk import BrokerAddress, DeviceCodeSettings, KioskConfig
 from kiosk.config.loading import load
 from kiosk.errors import (
     BrokerUntrusted,
@@ -44,13 +44,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
 
 
 @pytest.fixture
-def settings(sandbox: RunningSandbox) -> Iterator[SignInSettings]:
-    yield load(sandbox.directory / "kiosk.toml", KioskConfig).sign_in
+def settings(sandbox: RunningSandbox) -> Iterator[DeviceCodeSettings]:
+    yield load(sandbox.directory / "kiosk.toml", KioskConfig).device_code_settings
     sandbox.clear_faults()
 
 
 @pytest.fixture
-def sign_in(settings: SignInSettings) -> Iterator[SignIn]:
+def sign_in(settings: DeviceCodeSettings) -> Iterator[SignIn]:
     made = SignIn(settings, SystemClock())
     yield made
     made.forget()
@@ -189,7 +189,7 @@ async def test_a_token_that_cannot_be_sent_is_refused_and_the_next_code_works(
     assert len(sign_in.authorization()) > 100
 
 
-async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: SignInSettings) -> None:
+async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: DeviceCodeSettings) -> None:
     wrong = msgspec.structs.replace(settings, client_id="00000000-0000-0000-0000-000000000001")
     sign_in = SignIn(wrong, SystemClock())
     with pytest.raises(SignInError) as raised:
@@ -199,7 +199,7 @@ async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: Sig
 
 
 @pytest.mark.parametrize("authority", ["https://localhost:1/tenant", "https://no-such-host.invalid/tenant"])
-async def test_a_host_that_is_not_there_is_unreachable(settings: SignInSettings, authority: str) -> None:
+async def test_a_host_that_is_not_there_is_unreachable(settings: DeviceCodeSettings, authority: str) -> None:
     sign_in = SignIn(msgspec.structs.replace(settings, authority=authority), SystemClock())
     with pytest.raises(SignInUnreachable):
         await sign_in.begin()
@@ -207,7 +207,7 @@ async def test_a_host_that_is_not_there_is_unreachable(settings: SignInSettings,
 
 
 async def test_a_service_without_an_answer_is_known_within_seconds(
-    sandbox: RunningSandbox, settings: SignInSettings
+    sandbox: RunningSandbox, settings: DeviceCodeSettings
 ) -> None:
     clock = MovedClock()
     sign_in = SignIn(settings, clock)
@@ -225,7 +225,9 @@ async def test_a_service_without_an_answer_is_known_within_seconds(
     sign_in.forget()
 
 
-async def test_polls_that_fail_are_repeated_within_seconds(sandbox: RunningSandbox, settings: SignInSettings) -> None:
+async def test_polls_that_fail_are_repeated_within_seconds(
+    sandbox: RunningSandbox, settings: DeviceCodeSettings
+) -> None:
     waits: list[float] = []
 
     class Listening(ManualClock):
@@ -249,7 +251,7 @@ async def test_polls_that_fail_are_repeated_within_seconds(sandbox: RunningSandb
     [("tls_expired", "expired"), ("tls_wrong_host", "Hostname mismatch"), ("tls_unknown_ca", "unable to get local")],
 )
 async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
-    settings: SignInSettings, tmp_path: Path, fault: str, why: str
+    settings: DeviceCodeSettings, tmp_path: Path, fault: str, why: str
 ) -> None:
     authority = trustme.CA()
     (ca_file := tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
@@ -267,7 +269,7 @@ async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
         await broker.aclose()
 
 
-async def test_a_tenant_that_does_not_exist_is_a_wrong_setting(settings: SignInSettings) -> None:
+async def test_a_tenant_that_does_not_exist_is_a_wrong_setting(settings: DeviceCodeSettings) -> None:
     wrong = settings.authority.rpartition("/")[0] + "/99999999-2222-3333-4444-555555555555"
     sign_in = SignIn(msgspec.structs.replace(settings, authority=wrong), SystemClock())
     with pytest.raises(SignInError) as raised:

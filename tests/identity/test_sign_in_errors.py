@@ -10,7 +10,7 @@ from operator import attrgetter
 import pytest
 
 from kiosk.clock import SystemClock
-from kiosk.config.kiosk import KioskConfig, SignInSettings
+from kiosk.config.kiosk import DeviceCodeSettings, KioskConfig
 from kiosk.config.loading import load
 from kiosk.errors import BY_AADSTS, SignInDeclined, SignInError, SignInExpired, SignInUnreachable
 from kiosk.identity import SignIn
@@ -51,12 +51,12 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
 
 
 @pytest.fixture
-def settings(sandbox: RunningSandbox) -> Iterator[SignInSettings]:
-    yield load(sandbox.directory / "kiosk.toml", KioskConfig).sign_in
+def settings(sandbox: RunningSandbox) -> Iterator[DeviceCodeSettings]:
+    yield load(sandbox.directory / "kiosk.toml", KioskConfig).device_code_settings
     sandbox.clear_faults()
 
 
-async def signed_in_as(sandbox: RunningSandbox, settings: SignInSettings, who: str) -> None:
+async def signed_in_as(sandbox: RunningSandbox, settings: DeviceCodeSettings, who: str) -> None:
     sign_in = SignIn(settings, Hurried())
     code = await sign_in.begin()
     async with sandbox.phone() as phone:
@@ -68,7 +68,7 @@ async def signed_in_as(sandbox: RunningSandbox, settings: SignInSettings, who: s
 
 
 @pytest.mark.parametrize("number", REFUSED)
-async def test_a_refusal_has_its_own_words(sandbox: RunningSandbox, settings: SignInSettings, number: int) -> None:
+async def test_a_refusal_has_its_own_words(sandbox: RunningSandbox, settings: DeviceCodeSettings, number: int) -> None:
     with pytest.raises(SignInError) as raised:
         await signed_in_as(sandbox, settings, f"P{number}")
     error = raised.value
@@ -101,7 +101,7 @@ def test_words_fit_a_small_terminal(leaf: type[SignInError]) -> None:
 
 @pytest.mark.parametrize("number", sorted(PASSING))
 async def test_a_service_that_is_out_of_order_is_waited_out_with_the_same_code(
-    sandbox: RunningSandbox, settings: SignInSettings, number: int
+    sandbox: RunningSandbox, settings: DeviceCodeSettings, number: int
 ) -> None:
     sandbox.fault(POLL, "aadsts", aadsts=number, times=2)
     await signed_in_as(sandbox, settings, "Ada Kessler")
@@ -122,7 +122,7 @@ async def test_a_service_that_is_out_of_order_is_waited_out_with_the_same_code(
     ],
 )
 async def test_refusals_before_there_is_a_code(
-    sandbox: RunningSandbox, settings: SignInSettings, number: int, code: str
+    sandbox: RunningSandbox, settings: DeviceCodeSettings, number: int, code: str
 ) -> None:
     """MSAL caches failures for a minute, but must not repeat them to the next person."""
     sandbox.fault(CODE, "aadsts", aadsts=number, times=1)
@@ -139,7 +139,7 @@ async def test_refusals_before_there_is_a_code(
 
 
 async def test_a_failure_of_one_person_is_not_replayed_to_the_next(
-    sandbox: RunningSandbox, settings: SignInSettings
+    sandbox: RunningSandbox, settings: DeviceCodeSettings
 ) -> None:
     with pytest.raises(BY_AADSTS[53003]):
         await signed_in_as(sandbox, settings, "P53003")
@@ -147,7 +147,7 @@ async def test_a_failure_of_one_person_is_not_replayed_to_the_next(
 
 
 async def test_questions_keep_the_interval_and_slow_down_when_told(
-    sandbox: RunningSandbox, settings: SignInSettings
+    sandbox: RunningSandbox, settings: DeviceCodeSettings
 ) -> None:
     """RFC 8628: not before the interval is over, and five seconds longer from each slow_down on."""
     waits: list[float] = []
@@ -168,7 +168,7 @@ async def test_questions_keep_the_interval_and_slow_down_when_told(
 
 
 async def test_a_service_that_names_no_pause_is_not_asked_without_end(
-    sandbox: RunningSandbox, settings: SignInSettings
+    sandbox: RunningSandbox, settings: DeviceCodeSettings
 ) -> None:
     waits: list[float] = []
 
@@ -206,7 +206,7 @@ async def test_a_service_that_names_no_pause_is_not_asked_without_end(
     ],
 )
 async def test_an_answer_of_another_shape_is_garbled(
-    sandbox: RunningSandbox, settings: SignInSettings, path: str, field: str, value: object
+    sandbox: RunningSandbox, settings: DeviceCodeSettings, path: str, field: str, value: object
 ) -> None:
     sandbox.fault(path, "set", field=field, value=value)
     sign_in = SignIn(settings, SystemClock())

@@ -35,7 +35,7 @@ def log() -> Iterator[io.StringIO]:
 
 async def test_an_answer_that_cannot_be_read_is_not_quoted(tmp_path: Path, log: io.StringIO) -> None:
     with running_sandbox(tmp_path, approve="Ada Kessler") as sandbox:
-        sign_in = SignIn(load(sandbox.directory / "kiosk.toml", KioskConfig).sign_in, SystemClock())
+        sign_in = SignIn(load(sandbox.directory / "kiosk.toml", KioskConfig).device_code_settings, SystemClock())
         await sign_in.begin()
         # The answer with the token is the last one; the ones before say that nobody has approved yet.
         sandbox.fault("*/oauth2/v2.0/token", "truncated", method="POST")

@@ -34,7 +34,7 @@ def tell(words):
 
 async def main():
     overwrite_freed()
-    sign_in = SignIn(load(Path(sys.argv[1]), KioskConfig).sign_in, SystemClock())
+    sign_in = SignIn(load(Path(sys.argv[1]), KioskConfig).device_code_settings, SystemClock())
     await sign_in.begin()
     tell(sign_in._flow["device_code"])
     await sign_in.wait()

@@ -43,13 +43,18 @@ def test_what_it_writes(tmp_path: Path) -> None:
         assert stat.S_IMODE(sandbox.directory.stat().st_mode) == 0o700
         assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
         kiosk, broker = load(files["kiosk.toml"], KioskConfig), load(files["broker.toml"], BrokerConfig)
-        assert kiosk.sign_in.authority == broker.tokens.authority == broker.graph.authority == sandbox.authority
+        assert (
+            kiosk.device_code_settings.authority
+            == broker.tokens.authority
+            == broker.graph.authority
+            == sandbox.authority
+        )
         assert kiosk.broker.url == broker.listen.url == f"unix:{sandbox.directory}/broker.sock"
         assert broker.record.database == f"sqlite:///{sandbox.directory}/record.db"
         assert broker.graph.url == f"{sandbox.url}/beta"
         assert kiosk.visit.reveal_seconds == 7
         assert (broker.rules.reason, broker.rules.per_person) == ("required", ("9/hour",))
-        assert kiosk.sign_in.ca_bundle == files["ca.pem"]
+        assert kiosk.device_code_settings.ca_bundle == files["ca.pem"]
         with httpx.Client(verify=tls_context(), trust_env=False) as stranger, pytest.raises(httpx.ConnectError):
             stranger.get(sandbox.url)
         for name in ("127.0.0.1", "localhost"):

@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 
 from kiosk import i18n
 from kiosk.clock import Deadline
-from kiosk.config.kiosk import KioskConfig, Organisation, SignInSettings
+from kiosk.config.kiosk import DeviceCodeSettings, KioskConfig, Organisation, SignInSettings
 from kiosk.fullscreen.app import KioskApp
-from kiosk.models import Device, Ending, Person
+from kiosk.models import Device, Ending, Person, SignInMethod
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.secret import SecretBuffer
@@ -24,7 +24,8 @@ from tests.support.clock import ManualClock
 
 CONFIG = KioskConfig(
     organisation=Organisation(name="Nordwind Logistics", helpdesk="IT Helpdesk, ground floor, +46 8 555 010 20"),
-    sign_in=SignInSettings(authority="https://localhost:1/t", client_id="c", scope="api://a/Session.Open"),
+    sign_in=SignInSettings(method=SignInMethod.DEVICE_CODE),
+    device_code=DeviceCodeSettings(authority="https://localhost:1/t", client_id="c", scope="api://a/Session.Open"),
 )
 PERSON = Person(tid="t", oid="o", name="Astrid Lindqvist", address="astrid.lindqvist@nordwind.example")
 KEY = b"HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"

@@ -149,7 +149,8 @@ def dead_end(folder: Path, **visit: object) -> Path:
     lines = [f"{name} = {value!r}".replace("'", '"') for name, value in visit.items()]
     path.write_text(
         '[organisation]\nname = "Nordwind"\nhelpdesk = "Ground floor"\n'
-        '[sign_in]\nauthority = "https://localhost:1/tenant"\nclient_id = "c"\nscope = "api://k/Session.Open"\n'
+        '[sign_in]\nmethod = "device_code"\n[device_code]\n'
+        'authority = "https://localhost:1/tenant"\nclient_id = "c"\nscope = "api://k/Session.Open"\n'
         "[visit]\n" + "\n".join(lines) + "\n"
     )
     return path

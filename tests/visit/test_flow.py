@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from kiosk.clock import SystemClock
-from kiosk.config.kiosk import BrokerAddress, SignInSettings
+from kiosk.config.kiosk import BrokerAddress, DeviceCodeSettings
 from kiosk.models import Ending, ReasonRule
 from kiosk.visit.answers import Network
 from kiosk.visit.context import VisitContext
@@ -428,8 +428,8 @@ class Waiting:
 
 def disturbed(ui: Waiting, authority: str) -> asyncio.Task[None]:
     """The flow after a visit that ended without a network."""
-    sign_in = SignInSettings(authority=authority, client_id="c", scope="api://k/Session.Open")
-    context = VisitContext(config=msgspec.structs.replace(CONFIG, sign_in=sign_in), clock=SystemClock())
+    sign_in = DeviceCodeSettings(authority=authority, client_id="c", scope="api://k/Session.Open")
+    context = VisitContext(config=msgspec.structs.replace(CONFIG, device_code=sign_in), clock=SystemClock())
     guard = VisitGuard(context, began=lambda: None, over=lambda _: None)
     return asyncio.create_task(Flow(ui, guard, disturbed=True).run())  # type: ignore[arg-type]
 

@@ -46,5 +46,5 @@ async def test_without_the_broker_it_is_not_back(running: Services, url: str) ->
 
 
 async def test_an_authority_that_nobody_knows(running: Services, tmp_path: Path) -> None:
-    sign_in = msgspec.structs.replace(running.config.sign_in, authority="https://no-such-host.invalid/t")
-    assert not await answers(msgspec.structs.replace(running.config, sign_in=sign_in))
+    sign_in = msgspec.structs.replace(running.config.device_code_settings, authority="https://no-such-host.invalid/t")
+    assert not await answers(msgspec.structs.replace(running.config, device_code=sign_in))
