@@ -16,7 +16,6 @@ import math
 import resource
 import socket
 import ssl
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from typing import Any
 
 from kiosk.clock import Clock
 from kiosk.net.log_limit import LogLimit
+from kiosk.net.peer import uid_of
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,6 @@ _RETRY_SECONDS = 1.0
 RESERVED_DESCRIPTORS = 256
 _NO_MORE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _STATE = "connection"
-# unix(7): what the kernel says of the process that connected.
-_PEER = struct.Struct("3i")
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ def state_of(connection: Connection) -> dict[str, Any]:
 def address_of(sock: socket.socket) -> str:
     """Return what counts as one address: an IPv4 address, a /64 network of IPv6, or a user of this machine."""
     if sock.family == socket.AF_UNIX:
-        _pid, uid, _gid = _PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        return f"user {uid}"
+        return f"user {uid_of(sock)}"
     host = str(sock.getpeername()[0]).partition("%")[0]
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):

@@ -14,6 +14,8 @@ from uvicorn.server import ServerState
 
 from kiosk.clock import Clock
 from kiosk.net.connections import Connection, ConnectionLimits, Phase, state_of
+from kiosk.net.peer import peer_at
+from kiosk.net.peer import state_of as peer_state
 
 _VERSIONS = {b"1.0", b"1.1"}
 _ODD_LINES = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
@@ -80,6 +82,10 @@ class LimitedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._connection.close = transport.abort
+        try:
+            self.app_state.update(peer_state(peer_at(transport)))
+        except OSError:
+            transport.abort()
         self._enter(Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:

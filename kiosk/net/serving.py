@@ -41,10 +41,14 @@ _FIRST_FROM_SYSTEMD = 3
 
 @dataclass(frozen=True)
 class Tls:
-    """Files with a certificate chain and its private key, in PEM."""
+    """Files with a certificate chain and its private key, in PEM.
+
+    With ``client_ca``, clients need a certificate that one of its authorities signed.
+    """
 
     certificate: Path
     key: Path
+    client_ca: Path | None = None
 
 
 class _UnixListener(socket.socket):
@@ -249,7 +253,23 @@ def server_tls(tls: Tls) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         reason = f"expected a certificate and its key {tls.key}, in PEM without passphrase: {error.strerror or error}"
         raise ConfigError(tls.certificate, reason) from None
+    if tls.client_ca:
+        _demand_certificate(context, tls.client_ca)
     return context
+
+
+def _demand_certificate(context: ssl.SSLContext, client_ca: Path) -> None:
+    """Accept only clients with a certificate of this authority that is good for clients. Raises ConfigError."""
+    context.verify_mode = ssl.CERT_REQUIRED
+    # So that the authority that issues to kiosks can be trusted alone, without the one above it and its other issues.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # Older versions show certificates to everybody on the way, and resumed sessions would not be checked again.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    try:
+        context.load_verify_locations(cafile=client_ca)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(client_ca, f"expected certificates in PEM: {error.strerror or error}") from None
 
 
 def renewed_tls(tls: Tls) -> ssl.SSLContext:
