@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kiosk.config.safe_regex import Pattern
-from kiosk.config.types import NOT_EMPTY, HttpsUrl, Limit, MetricsUrl, Seconds, Section, ServiceUrl, Text
+from kiosk.config.types import NOT_EMPTY, HttpsUrl, Limit, MetricsUrl, Seconds, Section, ServiceUrl, Text, UnixUrl
 from kiosk.models import ReasonRule, SignInMethod
 
 SelfService = Literal["everyone", "role", "nobody"]
@@ -48,7 +48,8 @@ class SignInRules(Section, frozen=True, kw_only=True):
     """How people sign in, the same as in ``kiosk.toml``.
 
     ``page`` is the address of the sign-in page as phones reach it. The page is known by the user it runs as on a unix
-    socket, or by the name in its client certificate. ``context`` is the authentication context that a sign-in must
+    socket, or by the name in its client certificate. ``page_listen`` is a unix socket for the page alone, which also
+    keeps page and kiosks apart if they run as one user. ``context`` is the authentication context that a sign-in must
     have, such as ``c7``.
     """
 
@@ -56,6 +57,7 @@ class SignInRules(Section, frozen=True, kw_only=True):
     page: HttpsUrl | None = None
     page_user: Text | None = None
     page_certificate: Text | None = None
+    page_listen: UnixUrl | None = None
     context: AuthenticationContext | None = None
 
 

@@ -23,6 +23,7 @@ ServiceUrl = Annotated[
         description="unix:/path/to/socket or an address that begins with https://",
     ),
 ]
+UnixUrl = Annotated[str, Meta(pattern=r"^unix:/\S+$", description="unix:/path/to/socket")]
 MetricsUrl = Annotated[
     str,
     Meta(pattern=r"^(unix:/\S+|http://[^\s/]+:[0-9]+)$", description="unix:/path/to/socket or http://address:port"),
