@@ -61,8 +61,8 @@ class SignInView(Secretive, frozen=True, kw_only=True):
 
     ``scan`` is the address for the QR code, whose code changes, and ``typed`` the one for people who type it; both are
     empty unless the stage is ``waiting``. The stage ends after ``seconds_left``. ``name`` and ``address`` are those of
-    the person who signed in, from ``confirming`` on. ``code`` is that of the error with which the sign-in ended, and
-    ``reference`` the one to quote.
+    the person who signed in, from ``confirming`` on. ``code`` is that of the error with which the sign-in ended,
+    ``reference`` the one to quote, and ``support`` the number of Entra ID's refusal, such as ``AADSTS53003``.
     """
 
     stage: Stage
@@ -73,6 +73,7 @@ class SignInView(Secretive, frozen=True, kw_only=True):
     address: str = ""
     code: str = ""
     reference: str = ""
+    support: str = ""
 
 
 class SignInBegun(Secretive, frozen=True, kw_only=True):
