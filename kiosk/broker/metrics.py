@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from kiosk import __version__
 from kiosk.clock import Clock, SystemClock
-from kiosk.errors import BY_CODE, KioskError, Refused, Unavailable
+from kiosk.errors import BY_CODE, KioskError, PhoneSignInError, Refused, Unavailable
 
 OK = "ok"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +29,11 @@ class Metrics:
         build = Gauge("kiosk_broker_info", "The running version.", ["version"], registry=self._registry)
         build.labels(__version__).set(1)
         self.visits = Counter("kiosk_broker_visits", "Visits that started.", registry=self._registry)
+        self._begun = Counter("kiosk_broker_sign_ins_begun", "Sign-ins that kiosks began.", registry=self._registry)
+        self._ended = Counter(
+            "kiosk_broker_sign_ins_ended", "Sign-ins that ended: ok, or the code of the error.", ["outcome"],
+            registry=self._registry,
+        )  # fmt: skip
         self._releases = Counter(
             "kiosk_broker_releases", "Releases by outcome: ok, or the code of the refusal.", ["outcome"],
             registry=self._registry,
@@ -65,7 +70,10 @@ class Metrics:
         for kind in BY_CODE.values():
             if issubclass(kind, (Refused, Unavailable)):
                 self._releases.labels(kind.code)
+            if issubclass(kind, PhoneSignInError):
+                self._ended.labels(kind.code)
         self._releases.labels(OK)
+        self._ended.labels(OK)
 
     def expect(self, route: str) -> None:
         """Start the failures at this route at zero, so that Prometheus sees the first one as an increase."""
@@ -88,6 +96,14 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics as text for Prometheus. Blocks: collectors read files and the database."""
         return generate_latest(self._registry)
+
+    def sign_in_begun(self) -> None:
+        """Count a sign-in that a kiosk began."""
+        self._begun.inc()
+
+    def sign_in_ended(self, outcome: str) -> None:
+        """Count a sign-in that was confirmed or ended otherwise."""
+        self._ended.labels(outcome).inc()
 
     def release(self, outcome: str) -> None:
         """Count a release that ended."""

@@ -13,12 +13,14 @@ import msgspec
 
 from kiosk.broker import problems
 from kiosk.broker.routes import JSON, OPERATIONS, Operation
+from kiosk.broker.visitor import AtPage
 from kiosk.errors import (
     BY_CODE,
     PROBLEM_TYPE,
     BrokerGarbled,
     BrokerUnreachable,
     KioskError,
+    PhoneSignInError,
     Refused,
     SealBroken,
     Unavailable,
@@ -36,7 +38,8 @@ _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
 (HPKE, RFC 9180: MLKEM768-X25519, HKDF-SHA256, ChaCha20-Poly1305). Bytes are base64. The header `{TERMINAL_HEADER}` may
 name the terminal for the record. A token serves one visit: each request with a token proves in the header
-`{PROOF_HEADER}` (RFC 9449) that it comes from there. The first request binds the token to its keys.
+`{PROOF_HEADER}` (RFC 9449) that it comes from there. The digits of a sign-in on the phone bind the token to the keys of
+the visit, or the first request of a token from a device code. A proof without a token is for the empty one.
 
 Errors are problem documents (RFC 9457). Their `type` is `{PROBLEM_TYPE}` followed by one of these codes:
 
@@ -105,7 +108,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
-    return in_path + ([_TERMINAL] if operation.visitor else []) + ([_PROOF] if operation.needs_token else [])
+    at_kiosk = operation.visitor and operation.visitor is not AtPage
+    return in_path + ([_TERMINAL] if at_kiosk else []) + ([_PROOF] if operation.needs_proof else [])
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -135,7 +139,8 @@ def _schemas(kinds: set[type[Message]]) -> dict[str, Any]:
 
 
 def _codes() -> str:
-    kinds = [kind for kind in BY_CODE.values() if issubclass(kind, (Refused, Unavailable)) and kind not in _OF_KIOSK]
+    ours = (Refused, Unavailable, PhoneSignInError)
+    kinds = [kind for kind in BY_CODE.values() if issubclass(kind, ours) and kind not in _OF_KIOSK]
     return "\n".join(sorted(f"- `{kind.code}` ({kind.status})" for kind in (KioskError, *kinds)))
 
 

@@ -1,7 +1,8 @@
 """The broker's HTTP interface: JSON under ``/v1``, a bearer token, problem documents for errors.
 
-``OPERATIONS`` lists it. The signature of a handler says what the request must bring: a ``SignedIn`` visitor a token, a
-``body`` JSON of that type. ``openapi.py`` describes the interface from the same list.
+``OPERATIONS`` lists it. The signature of a handler says what the request must bring: a ``SignedIn`` visitor a token and
+a proof, one ``AtKiosk`` a proof, one ``AtPage`` the connection of the sign-in page, a ``body`` JSON of that type.
+``openapi.py`` describes the interface from the same list.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kiosk import __version__
 from kiosk.broker import logs, problems
 from kiosk.broker.service import Asked, Service
-from kiosk.broker.visitor import SignedIn, Visitor
+from kiosk.broker.visitor import AtKiosk, AtPage, SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.errors import RequestInvalid, RouteUnknown
 from kiosk.models import (
@@ -38,7 +39,20 @@ from kiosk.models import (
     Session,
 )
 from kiosk.net.connections import trust
-from kiosk.text import clean
+from kiosk.net.peer import name_of, peer_of
+from kiosk.sign_in_messages import (
+    BeginSignIn,
+    ChooseWords,
+    Confirm,
+    Confirmed,
+    EndAtPhone,
+    HandOver,
+    OpenLink,
+    PhoneRequest,
+    PhoneView,
+    SignInBegun,
+    SignInView,
+)
 
 LARGEST_BODY = 64 * 1024
 JSON = "application/json"
@@ -74,6 +88,10 @@ class Operation:
         return self.visitor is SignedIn
 
     @property
+    def needs_proof(self) -> bool:
+        return self.visitor in {SignedIn, AtKiosk}
+
+    @property
     def status(self) -> int:
         """The status of a response without an error."""
         return 200 if self.returns else 204
@@ -94,6 +112,69 @@ def _operation(method: str, path: str, *problems: int, tag: str, fresh: bool = T
         return handler
 
     return add
+
+
+@_operation("POST", "/v1/sign-ins", 400, 401, 403, 413, 415, 422, 429, 503, tag="sign-in")
+async def begin_sign_in(service: Service, visitor: AtKiosk, body: BeginSignIn) -> SignInBegun:
+    """Begin a sign-in on a phone. The one before at the same terminal ends."""
+    return await service.sign_ins.begin(visitor, body)
+
+
+@_operation("GET", "/v1/sign-ins/{sign_in_id}", 400, 401, 403, 404, 429, 503, tag="sign-in")
+async def view_sign_in(service: Service, visitor: AtKiosk, sign_in_id: str) -> SignInView:
+    """Return how far a sign-in is. Only the visit that began it learns that."""
+    return await service.sign_ins.view(visitor, sign_in_id)
+
+
+@_operation("POST", "/v1/sign-ins/{sign_in_id}/confirm", 400, 401, 403, 404, 413, 415, 422, 429, 503, tag="sign-in")
+async def confirm_sign_in(service: Service, visitor: AtKiosk, sign_in_id: str, body: Confirm) -> Confirmed:
+    """Confirm a sign-in with the digits on the phone. The answer has the token, sealed to the public key of the visit.
+
+    From then on the token serves this visit and no other.
+    """
+    return await service.sign_ins.confirm(visitor, sign_in_id, body)
+
+
+@_operation("DELETE", "/v1/sign-ins/{sign_in_id}", 400, 401, 403, 404, 429, 503, tag="sign-in")
+async def cancel_sign_in(service: Service, visitor: AtKiosk, sign_in_id: str) -> None:
+    """End a sign-in at the kiosk."""
+    await service.sign_ins.cancel(visitor, sign_in_id)
+
+
+@_operation("POST", "/v1/page/alive", 400, 403, 413, 415, 503, tag="page")
+async def page_alive(service: Service, visitor: AtPage) -> None:
+    """Report that the sign-in page works. Without such a report for a minute, no sign-in begins."""
+    await service.sign_ins.alive()
+
+
+@_operation("POST", "/v1/page/open", 400, 403, 404, 413, 415, 503, tag="page")
+async def page_open(service: Service, visitor: AtPage, body: OpenLink) -> PhoneView:
+    """Open a link for a phone, which burns it. The answer has the secret of this phone."""
+    return await service.sign_ins.open(visitor, body)
+
+
+@_operation("POST", "/v1/page/words", 400, 403, 404, 413, 415, 503, tag="page")
+async def page_words(service: Service, visitor: AtPage, body: ChooseWords) -> PhoneView:
+    """Take the answer to which words are on the kiosk's screen. Any but the right one ends the sign-in."""
+    return await service.sign_ins.words(body)
+
+
+@_operation("POST", "/v1/page/tokens", 400, 403, 404, 413, 415, 503, tag="page")
+async def page_tokens(service: Service, visitor: AtPage, body: HandOver) -> PhoneView:
+    """Take the tokens that Entra ID gave to the page, and return the digits if they are good."""
+    return await service.sign_ins.tokens(body)
+
+
+@_operation("POST", "/v1/page/view", 400, 403, 404, 413, 415, 503, tag="page")
+async def page_view(service: Service, visitor: AtPage, body: PhoneRequest) -> PhoneView:
+    """Return what the page shows on a phone."""
+    return await service.sign_ins.phone(body)
+
+
+@_operation("POST", "/v1/page/end", 400, 403, 404, 413, 415, 503, tag="page")
+async def page_end(service: Service, visitor: AtPage, body: EndAtPhone) -> PhoneView:
+    """End a sign-in on the phone."""
+    return await service.sign_ins.end(body)
 
 
 @_operation("GET", "/v1/session", 400, 401, 403, 429, 503, tag="visit")
@@ -165,10 +246,12 @@ def create_app(service: Service) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         counting = asyncio.create_task(_flush(answers, service.clock))
+        sweeping = asyncio.create_task(service.sign_ins.keep_sweeping())
         try:
             yield
         finally:
             counting.cancel()
+            sweeping.cancel()
             answers.flush(now=True)
             await service.close()
 
@@ -231,29 +314,38 @@ class _Resource:
         given: dict[str, Any] = dict(request.path_params)
         visitor = await _visitor(self._service, request, operation) if operation.visitor else None
         content = await _content(request) if operation.body else b""
-        if isinstance(visitor, SignedIn):
+        if isinstance(visitor, SignedIn | AtKiosk):
             await self._service.expect_body(visitor, content)
         if visitor:
             given["visitor"] = visitor
         if operation.body:
             given["body"] = _message(content, operation.body)
         returned = await operation.handler(self._service, **given)
+        if isinstance(visitor, AtKiosk):
+            # It has a sign-in, and asks for it each second.
+            _keep(request.scope)
         answer = None if returned is None else msgspec.json.encode(returned)
         status = 503 if isinstance(returned, Health) and not returned.healthy else operation.status
         return Response(answer, status, problems.NO_STORE, JSON if answer else None)
 
 
 def _is_signed_in(scope: Scope) -> bool:
-    """Whether the token of this request was accepted."""
+    """Whether the request proved who sends it, with a token in most cases."""
     return scope.get(_SIGNED_IN, False) is True
 
 
 async def _visitor(service: Service, request: Request, operation: Operation) -> Visitor:
-    """Return who sends the request. Raises TokenRefused or RequestLimit where the operation needs a token."""
-    terminal = request.headers.get(TERMINAL_HEADER)
-    logs.bind(terminal=clean(terminal))
-    if not operation.needs_token:
-        return Visitor(None, clean(terminal))
+    """Return who sends the request. Raises TokenRefused, RequestLimit, KioskNotKnown or SignInPageNotKnown."""
+    peer, parties = peer_of(request.scope), service.sign_ins.parties
+    if operation.visitor is AtPage:
+        parties.expect_page(peer)
+        _keep(request.scope)
+        return AtPage(None, "", page=name_of(peer) or f"user {peer.uid}")
+    parties.expect_kiosk(peer)
+    terminal = parties.terminal_of(peer, request.headers.get(TERMINAL_HEADER))
+    logs.bind(terminal=terminal)
+    if not operation.needs_proof:
+        return Visitor(None, terminal)
     asked = Asked(
         request.method,
         _target(request.scope),
@@ -261,11 +353,20 @@ async def _visitor(service: Service, request: Request, operation: Operation) -> 
         # Two proofs make none.
         ",".join(request.headers.getlist(PROOF_HEADER)),
     )
-    visitor = await service.authenticate(asked, terminal, fresh=operation.fresh)
+    visitor: SignedIn | AtKiosk
+    if operation.needs_token:
+        visitor = await service.authenticate(asked, terminal, fresh=operation.fresh)
+        _keep(request.scope)
+    else:
+        visitor = await service.at_kiosk(asked, terminal, parties.owner_of(peer))
     logs.bind(visit=visitor.visit[:_VISIT_IN_LOG])
-    request.scope[_SIGNED_IN] = True
-    trust(request.scope)
     return visitor
+
+
+def _keep(scope: Scope) -> None:
+    """Let the connection stay open: the request proved who sends it."""
+    scope[_SIGNED_IN] = True
+    trust(scope)
 
 
 def _target(scope: Scope) -> str:

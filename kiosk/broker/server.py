@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from socket import socket
 from urllib.parse import urlsplit
@@ -21,13 +22,18 @@ from kiosk.broker.monitoring import Observed, State
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
+from kiosk.broker.sign_ins.id_tokens import PhoneTokens
+from kiosk.broker.sign_ins.parties import Parties, user_id
+from kiosk.broker.sign_ins.service import SignIns, SignInSettings
+from kiosk.broker.sign_ins.store import MemoryStore
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Tokens
 from kiosk.clock import Clock, SystemClock, ThreadClock
-from kiosk.config.broker import BrokerConfig, Listen
+from kiosk.config.broker import BrokerConfig, Listen, SignInRules
 from kiosk.config.loading import expect_closed
 from kiosk.errors import ConfigError
+from kiosk.models import SignInMethod
 from kiosk.net import serving
 from kiosk.net.connections import ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX, timeouts
@@ -38,6 +44,7 @@ _BACKOFF = Backoff()
 # How long a release may write to a slow record, in addition to its calls to Graph.
 _WRITING_SECONDS = 20
 _FEWEST_HANDSHAKES = 16
+_OWN_USER, _OTHER_USER = 0o600, 0o660
 
 
 def serve(
@@ -59,6 +66,7 @@ def serve(
     with (
         contextlib.closing(state),
         listening(config.listen) as (sock, tls),
+        listening_to_page(config.sign_in) as page,
         monitoring.listening(config.metrics) as second,
         sinks.running(),
         record.running(),
@@ -80,7 +88,7 @@ def serve(
         )
         metrics.watch(monitoring.Connections(server))
         beside = (monitoring.server(metrics, clock), second) if second else None
-        serving.serve(server, sock, beside=beside, until_stdin_closes=until_stdin_closes, until=record.unusable)
+        serving.serve(server, sock, *page, beside=beside, until_stdin_closes=until_stdin_closes, until=record.unusable)
 
 
 def expect_closed_files(config: BrokerConfig) -> None:
@@ -104,8 +112,23 @@ def build(config: BrokerConfig, record: Record, clock: Clock, backoff: Backoff =
     credential = Credential(config.graph, clock, metrics)
     http = GraphHttp(config.graph, credential, clock, backoff, metrics)
     client = httpx.AsyncClient(verify=tls_context(config.tokens.ca_bundle), trust_env=False, timeout=timeouts())
-    tokens = Tokens(config.tokens, KeyRing(config.tokens, clock, client, metrics), clock)
-    return Service(config.rules, config.limits, tokens, Graph(config.graph, http, clock), record, clock, metrics)
+    keys = KeyRing(config.tokens, clock, client, metrics)
+    tokens = Tokens(config.tokens, keys, clock, config.sign_in.method)
+    sign_ins = build_sign_ins(config, tokens, record, clock, metrics)
+    graph = Graph(config.graph, http, clock)
+    return Service(config.rules, config.limits, tokens, graph, record, sign_ins, clock, metrics)
+
+
+def build_sign_ins(config: BrokerConfig, tokens: Tokens, record: Record, clock: Clock, metrics: Metrics) -> SignIns:
+    """Return the sign-ins on the phone as configured. Raises ConfigError."""
+    settings = config.sign_in
+    parties = Parties.of(config)
+    page = settings.page if settings.method is SignInMethod.WEB else None
+    phone_tokens = PhoneTokens(tokens, config.rules, config.tokens.client, settings.context, clock)
+    store = MemoryStore(clock)
+    return SignIns(
+        SignInSettings(page, config.limits.sign_ins_per_hour), parties, phone_tokens, store, record, clock, metrics
+    )
 
 
 def limits(listen: Listen) -> ConnectionLimits:
@@ -130,7 +153,7 @@ def listening(listen: Listen) -> Iterator[tuple[socket, serving.Tls | None]]:
     if listen.certificate is None or listen.key is None:
         missing = "certificate" if listen.certificate is None else "key"
         raise ConfigError("broker.toml", "missing; an https address needs it", key=f"listen.{missing}")
-    tls = serving.Tls(listen.certificate, listen.key)
+    tls = serving.Tls(listen.certificate, listen.key, listen.client_ca)
     serving.server_tls(tls)
     address = urlsplit(listen.url)
     try:
@@ -139,3 +162,17 @@ def listening(listen: Listen) -> Iterator[tuple[socket, serving.Tls | None]]:
         raise ConfigError("broker.toml", f"expected a port in {listen.url}", key="listen.url") from None
     with serving.tcp_socket(host, port) as sock:
         yield sock, tls
+
+
+@contextlib.contextmanager
+def listening_to_page(settings: SignInRules) -> Iterator[Sequence[socket]]:
+    """Listen on the socket of the sign-in page; yields it, or nothing if there is none. Raises ConfigError.
+
+    Only the broker's own user can open it, unless the page runs as another one.
+    """
+    if settings.page_listen is None or settings.method is not SignInMethod.WEB:
+        yield ()
+        return
+    mode = _OTHER_USER if settings.page_user and user_id(settings.page_user) != os.geteuid() else _OWN_USER
+    with serving.unix_socket(Path(settings.page_listen.removeprefix(UNIX_PREFIX)), mode) as sock:
+        yield (sock,)

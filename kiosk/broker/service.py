@@ -18,9 +18,10 @@ from kiosk.broker.readiness import Readiness
 from kiosk.broker.record.schema import Entry, Event
 from kiosk.broker.record.writer import Record
 from kiosk.broker.releases import Releases
+from kiosk.broker.sign_ins.service import SignIns
 from kiosk.broker.tokens.proofs import Proofs
 from kiosk.broker.tokens.validation import Caller, Tokens, bearer
-from kiosk.broker.visitor import SignedIn, Visitor
+from kiosk.broker.visitor import AtKiosk, SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.config.broker import LimitSettings, Rules
 from kiosk.errors import (
@@ -38,6 +39,8 @@ from kiosk.text import clean
 
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
+# Of which the proof of a request without one has the digest.
+_NO_TOKEN = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class Asked:
 
 
 class Service:
-    """Everything behind the HTTP interface. Methods raise Refused and Unavailable; ``releases`` makes the releases."""
+    """Everything behind the HTTP interface. Methods raise Refused and Unavailable.
+
+    ``sign_ins`` signs people in on their phones, ``releases`` makes the releases.
+    """
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class Service:
         tokens: Tokens,
         graph: Graph,
         record: Record,
+        sign_ins: SignIns,
         clock: Clock,
         metrics: Metrics | None = None,
     ) -> None:
@@ -68,6 +75,7 @@ class Service:
         self._proofs = Proofs(clock)
         self._graph = graph
         self._record = record
+        self.sign_ins = sign_ins
         self.clock = clock
         self._readiness = Readiness(record, tokens, clock)
         # Set when the broker is about to stop, and others should get the next requests.
@@ -77,9 +85,20 @@ class Service:
         self.metrics = metrics or Metrics(clock)
         self.releases = Releases(settings, limits, graph, record, clock, self.metrics)
 
-    async def authenticate(self, asked: Asked, terminal: str | None, *, fresh: bool) -> SignedIn:
-        """Return who sends a request. Notes a refused token on the record. Raises TokenRefused or RequestLimit."""
-        place = clean(terminal)
+    async def at_kiosk(self, asked: Asked, terminal: str, owner: str) -> AtKiosk:
+        """Return the visit that asks before anybody has signed in. Notes a refused proof on the record.
+
+        Raises TokenRefused.
+        """
+        async with self._noting_refusals(Visitor(None, terminal)):
+            proven = self.sign_ins.proofs.verify(asked.proof, asked.method, asked.target, _NO_TOKEN)
+        return AtKiosk(None, terminal, proven.visit, proven=proven, owner=owner)
+
+    async def authenticate(self, asked: Asked, place: str, *, fresh: bool) -> SignedIn:
+        """Return who sends a request from this place. Notes a refused token on the record.
+
+        Raises TokenRefused or RequestLimit.
+        """
         caller: Caller | None = None
         try:
             token = bearer(asked.authorization)
@@ -99,7 +118,7 @@ class Service:
         self._proofs.use(proven)
         return visitor
 
-    async def expect_body(self, visitor: SignedIn, body: bytes) -> None:
+    async def expect_body(self, visitor: SignedIn | AtKiosk, body: bytes) -> None:
         """Check that the proof is for this body. Notes it on the record if not. Raises TokenUnproven."""
         async with self._noting_refusals(visitor):
             visitor.proven.expect_body(body)
@@ -194,6 +213,7 @@ class Service:
     async def close(self) -> None:
         """Finish the releases under way, then close all connections."""
         await self._readiness.close()
+        await self.sign_ins.close()
         await self.releases.drain()
         await self._listings.close()
         await self._graph.close()

@@ -26,7 +26,7 @@ class Visitor:
     def entry(self, event: Event) -> Entry:
         """Return an entry for the record, with what is known of the visitor."""
         if self.caller is None:
-            return Entry(event, terminal=self.terminal)
+            return Entry(event, terminal=self.terminal, visit_key=self.visit)
         person = self.caller.person
         return Entry(
             event,
@@ -59,3 +59,21 @@ class SignedIn(Visitor):
     @property
     def tid(self) -> str:
         return self.caller.person.tid
+
+
+@dataclass(frozen=True)
+class AtKiosk(Visitor):
+    """A visit before anybody has signed in, with the proof that came with the request.
+
+    ``owner`` is whose terminal it is, as far as the connection proves that.
+    """
+
+    proven: Proven = field(kw_only=True)
+    owner: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class AtPage(Visitor):
+    """The sign-in page, which asks for somebody's phone. ``page`` is its name on the record."""
+
+    page: str = field(kw_only=True)

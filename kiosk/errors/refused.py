@@ -74,7 +74,10 @@ class TokenWrongClient(TokenRefused):
     sentence = N_("The sign-in came from a different program, not from this kiosk.")
     next_step = N_("Start again. If it happens again, tell the helpdesk and quote the reference.")
     who = SERVICE
-    origin = "The token's `azp` is not `[tokens] client`, or its `azpacr` is not 0: another application asked for it."
+    origin = (
+        "The token's `azp` is not `[tokens] client`, or its `azpacr` is not 2 (method `web`) or 0 (`device_code`): "
+        "another application asked for it."
+    )
 
 
 class TokenWrongIssuer(TokenRefused):
@@ -122,6 +125,16 @@ class TokenBound(TokenRefused):
     sentence = N_("This sign-in has already been used for another kiosk visit.")
     next_step = N_("Get a new code and sign in again. If it happens again, tell the helpdesk and quote the reference.")
     origin = "The record contains this token with the keys of another visit, or with the end of its visit."
+
+
+class TokenUnconfirmed(TokenRefused):
+    code = "token_unconfirmed"
+    sentence = N_("This sign-in was not confirmed with the digits on the phone.")
+    next_step = N_("Start the sign-in again at the kiosk.")
+    origin = (
+        "With the method `web`, the record has no `sign_in.confirmed` for this token: its digits were not typed at a "
+        "kiosk. Somebody else may have got hold of the token."
+    )
 
 
 class RequestRefused(Refused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kiosk.text import clean
@@ -22,11 +22,13 @@ class Peer:
 
     ``uid`` is the user of a unix socket. ``names`` are the DNS names, in lower case, and the common name of a client
     certificate that was verified; ``name`` is the one to call the peer by. Over TCP without one, both are empty.
+    ``socket`` is the path of the unix socket on which the peer was accepted.
     """
 
     uid: int | None = None
     names: frozenset[str] = frozenset()
     name: str = ""
+    socket: str = field(default="", compare=False)
 
 
 NOBODY = Peer()
@@ -51,7 +53,7 @@ def peer_at(transport: _Transport) -> Peer:
     """Return the peer of a connection that has just been made. Raises OSError if it has gone again."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family == socket.AF_UNIX:
-        return Peer(uid=uid_of(sock))
+        return Peer(uid=uid_of(sock), socket=str(sock.getsockname()))
     return _named(transport.get_extra_info("peercert") or {})
 
 

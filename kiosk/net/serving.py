@@ -12,7 +12,7 @@ import socket
 import ssl
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,8 @@ class Server(uvicorn.Server):
         if not self.started:
             return
         for sock in sockets or []:
-            acceptor = Acceptor(sock, self._protocol, self._limits, self.clock, self._tls)
+            tls = None if sock.family == socket.AF_UNIX else self._tls
+            acceptor = Acceptor(sock, self._protocol, self._limits, self.clock, tls)
             acceptor.start()
             self.acceptors.append(acceptor)
         self._on_ready()
@@ -167,8 +168,7 @@ class Server(uvicorn.Server):
 
 def serve(
     server: Server,
-    sock: socket.socket,
-    *,
+    *sockets: socket.socket,
     beside: tuple[Server, socket.socket] | None = None,
     until_stdin_closes: bool = False,
     until: Future[None] | None = None,
@@ -178,12 +178,12 @@ def serve(
     With ``until_stdin_closes`` or ``until``, stop then as well: a child must not outlive its parent. ``beside`` is a
     second server on its own socket; it stops with the first.
     """
-    asyncio.run(_serve(server, sock, beside, until_stdin_closes, until))
+    asyncio.run(_serve(server, sockets, beside, until_stdin_closes, until))
 
 
 async def _serve(
     server: Server,
-    sock: socket.socket,
+    sockets: Sequence[socket.socket],
     beside: tuple[Server, socket.socket] | None,
     until_stdin_closes: bool,
     until: Future[None] | None,
@@ -213,12 +213,12 @@ async def _serve(
             server.stop(at_once=True)
     async with limited_log(server.clock):
         if beside is None:
-            await server.serve(sockets=[sock])
+            await server.serve(sockets=list(sockets))
             return
         second, second_socket = beside
         running = asyncio.create_task(second.serve(sockets=[second_socket]))
         try:
-            await server.serve(sockets=[sock])
+            await server.serve(sockets=list(sockets))
         finally:
             second.stop(at_once=True)
             await running
@@ -313,8 +313,8 @@ def _from_systemd() -> socket.socket | None:
 
 
 @contextlib.contextmanager
-def unix_socket(path: Path) -> Iterator[socket.socket]:
-    """Listen on a unix socket for owner and group only, and remove its file at the end. Raises ConfigError.
+def unix_socket(path: Path, mode: int = _SOCKET_MODE) -> Iterator[socket.socket]:
+    """Listen on a unix socket, usually for owner and group only, and remove its file at the end. Raises ConfigError.
 
     If systemd opened the socket, systemd sets its mode and removes its file.
     """
@@ -328,13 +328,13 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
     try:
         _remove_left_over(path)
         # uvicorn would give its own socket mode 0666.
-        before = os.umask(0o117)
+        before = os.umask(0o177)
         try:
             listener.bind(str(path))
             listener.path = path
         finally:
             os.umask(before)
-        path.chmod(_SOCKET_MODE)
+        path.chmod(mode)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()

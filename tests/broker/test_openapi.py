@@ -15,6 +15,16 @@ def test_the_description_is_current() -> None:
 def test_it_names_every_route_and_code() -> None:
     described = json.loads(openapi.description())
     assert {f"{method} {path}" for path, item in described["paths"].items() for method in item} == {
+        "post /v1/sign-ins",
+        "get /v1/sign-ins/{sign_in_id}",
+        "delete /v1/sign-ins/{sign_in_id}",
+        "post /v1/sign-ins/{sign_in_id}/confirm",
+        "post /v1/page/alive",
+        "post /v1/page/open",
+        "post /v1/page/words",
+        "post /v1/page/tokens",
+        "post /v1/page/view",
+        "post /v1/page/end",
         "get /v1/session",
         "delete /v1/session",
         "get /v1/devices",

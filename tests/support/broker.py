@@ -29,7 +29,7 @@ from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import RECORD
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
-from kiosk.broker.server import build, limits, listening
+from kiosk.broker.server import build, limits, listening, listening_to_page
 from kiosk.broker.sinks import open_sinks
 from kiosk.cli.main import cli
 from kiosk.clock import Clock, SystemClock, ThreadClock
@@ -227,10 +227,15 @@ def running_broker(
     record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock, backoff)
     app: Any = create_app(service)
-    with listening(config.listen) as (sock, tls), sinks.running(), record.running():
+    with (
+        listening(config.listen) as (sock, tls),
+        listening_to_page(config.sign_in) as page,
+        sinks.running(),
+        record.running(),
+    ):
         # A test that moves its clock does not mean the connections of its client.
         server = Server(app, limits=limits(config.listen), clock=SystemClock(), tls=tls)
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([sock])))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([sock, *page])))
         thread.start()
         try:
             with _client(config.listen.url, ca_bundle) as http:

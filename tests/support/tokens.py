@@ -16,6 +16,7 @@ from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Caller, Tokens, bearer
 from kiosk.config.broker import TokenSettings
 from kiosk.errors import TokenRefused
+from kiosk.models import SignInMethod
 from tests.support.authority import LoopbackAuthority, client_tls, loopback_authority
 from tests.support.clock import ManualClock
 
@@ -46,14 +47,14 @@ def joined(*parts: bytes) -> str:
 class Validation:
     """The broker's ``Tokens`` with a real authority on loopback."""
 
-    def __init__(self, authority: LoopbackAuthority) -> None:
+    def __init__(self, authority: LoopbackAuthority, method: SignInMethod = SignInMethod.DEVICE_CODE) -> None:
         self.clock = ManualClock()
         self.authority = authority
         self.publish(jwk("one"))
         self.announce()
         settings = TokenSettings(authority=f"{authority.url}/{TENANT}", tenant=TENANT, audience=AUDIENCE, client=CLIENT)
         client = httpx.AsyncClient(verify=client_tls(), trust_env=False)
-        self.tokens = Tokens(settings, KeyRing(settings, self.clock, client), self.clock)
+        self.tokens = Tokens(settings, KeyRing(settings, self.clock, client), self.clock, method)
 
     def publish(self, *keys: Any) -> None:
         """Make these the tenant's signing keys."""

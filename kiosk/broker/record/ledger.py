@@ -73,7 +73,7 @@ class Ledger:
     """Appends to the record. ``appended`` collects what the transaction under way adds.
 
     ``refused`` says why this broker appends nothing at the moment: the record is not the one that it left. It is empty
-    as long as all is well.
+    as long as all is well. With ``confirmed``, a token is good only for the visit that confirmed its sign-in.
     """
 
     clock: Clock
@@ -83,6 +83,7 @@ class Ledger:
     refused: str = ""
     seen: Seen = field(default_factory=Seen)
     waited: Callable[[float], None] = lambda _seconds: None
+    confirmed: bool = False
     _began: float = 0.0
     _locked: Head | None = None
     _changed: bool = False
@@ -176,7 +177,7 @@ class Ledger:
         """Append an intention if its token and the limits allow it. Raises TokenBound or LimitReached."""
         head = self._head(connection)
         now = self.clock.utc()
-        limits.check(connection, entry, now, head.n)
+        limits.check(connection, entry, now, head.n, confirmed=self.confirmed)
         self._append(connection, head, entry, now)
 
     def append_closing(self, connection: Connection, entry: Entry) -> None:
@@ -197,7 +198,7 @@ class Ledger:
     def _end(self, connection: Connection, entry: Entry, which: ColumnElement[bool], known: Sequence[str]) -> None:
         """Append an ending, with the members ``known`` copied from the release that ``which`` selects."""
         head = self._head(connection)
-        one_visit(connection, entry, head.n)
+        one_visit(connection, entry, head.n, confirmed=self.confirmed)
         which &= within(head.n)
         done = connection.execute(select(*COLUMNS).where(which, RECORD.c.event == Event.DONE)).first()
         if done is None:
@@ -208,13 +209,22 @@ class Ledger:
             names = {name: getattr(done, name) for name in known}
             self._append(connection, head, replace(entry, **names), self.clock.utc())
 
+    def append_confirmation(self, connection: Connection, entry: Entry) -> None:
+        """Append that the sign-in of a token was confirmed, unless that is recorded. Raises TokenBound."""
+        head = self._head(connection)
+        one_visit(connection, entry, head.n, confirmed=True)
+        said = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid)
+        said &= (RECORD.c.event == Event.SIGN_IN_CONFIRMED) & within(head.n)
+        if connection.scalar(select(RECORD.c.n).where(said).limit(1)) is None:
+            self._append(connection, head, entry, self.clock.utc())
+
     def append_session(self, connection: Connection, entry: Entry) -> None:
         """Append that a visit begins or ends. Its token serves no other visit, and none after the end.
 
         Raises TokenBound.
         """
         head = self._head(connection)
-        one_visit(connection, entry, head.n)
+        one_visit(connection, entry, head.n, confirmed=self.confirmed)
         self._append(connection, head, entry, self.clock.utc())
 
     def trial(self, connection: Connection, entry: Entry | None = None) -> None:
@@ -225,7 +235,7 @@ class Ledger:
         head = self._head(connection)
         connection.execute(update(HEAD).values(trials=HEAD.c.trials + 1))
         if entry:
-            one_visit(connection, entry, head.n)
+            one_visit(connection, entry, head.n, confirmed=self.confirmed)
 
     def probe(self, connection: Connection) -> None:
         """Write and take back a whole row, then do a trial. Raises RecordUnavailable.

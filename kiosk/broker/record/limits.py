@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Sele
 
 from kiosk.broker.record.schema import KEY_FETCHED, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
 from kiosk.config.broker import Rules
-from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound
+from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound, TokenUnconfirmed
 
 _PERIODS = {
     "minute": timedelta(minutes=1),
@@ -58,8 +58,8 @@ class Limits:
         texts = (rules.per_person, rules.per_device, rules.per_kiosk, rules.overall)
         return cls(*(tuple(map(Limit.parse, each)) for each in texts))
 
-    def check(self, connection: Connection, entry: Entry, now: datetime, last: int) -> None:
-        """Raise TokenBound for the token of another visit, LimitReached if one more release would exceed a limit.
+    def check(self, connection: Connection, entry: Entry, now: datetime, last: int, *, confirmed: bool = False) -> None:
+        """Raise what ``one_visit`` raises, or LimitReached if one more release would exceed a limit.
 
         The head must be locked. The error is that of the first kind of limit that is reached. Its ``retry_after`` is
         the number of seconds until no limit is reached. Everything is one statement: the head is locked for as long as
@@ -75,9 +75,9 @@ class Limits:
             (kind, limit, _last_that_counts(whose, limit, now, last)) for kind, whose, each in kinds for limit in each
         ]
         visit, ended, *times = connection.execute(
-            select(*_visit_of(entry, last), *(found.scalar_subquery() for _, _, found in limits))
+            select(*_visit_of(entry, last, confirmed=confirmed), *(found.scalar_subquery() for _, _, found in limits))
         ).one()
-        _refuse_other_visit(entry, visit, ended)
+        _refuse_other_visit(entry, visit, ended, confirmed=confirmed)
         waits = [(kind, _wait(time, limit, now)) for (kind, limit, _), time in zip(limits, times, strict=True)]
         reached = next((kind for kind, wait in waits if wait), None)
         if reached:
@@ -85,27 +85,32 @@ class Limits:
             raise reached(f"the next in {longest:.0f} s", retry_after=longest)
 
 
-def one_visit(connection: Connection, entry: Entry, last: int) -> None:
+def one_visit(connection: Connection, entry: Entry, last: int, *, confirmed: bool = False) -> None:
     """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
-    A token belongs to the first visit on the record that used it, even if that visit was refused. An entry without a
-    token passes. The head must be locked, at row ``last``.
+    A token belongs to the first visit on the record that used it, even if that visit was refused. With ``confirmed`` it
+    belongs to the visit that confirmed the sign-in, whoever used it before; without one it raises TokenUnconfirmed. An
+    entry without a token passes. The head must be locked, at row ``last``.
     """
     if entry.uti:
-        _refuse_other_visit(entry, *connection.execute(select(*_visit_of(entry, last))).one())
+        found = connection.execute(select(*_visit_of(entry, last, confirmed=confirmed))).one()
+        _refuse_other_visit(entry, *found, confirmed=confirmed)
 
 
-def _visit_of(entry: Entry, last: int) -> tuple[ScalarSelect[str], ScalarSelect[int]]:
+def _visit_of(entry: Entry, last: int, *, confirmed: bool) -> tuple[ScalarSelect[str], ScalarSelect[int]]:
     """Select the visit that the token of this entry belongs to, and the row at which that visit ended."""
     same = (RECORD.c.uti == entry.uti) & (RECORD.c.tid == entry.tid) & (RECORD.c.oid == entry.oid) & within(last)
-    first = select(RECORD.c.visit_key).where(same, RECORD.c.visit_key != "").order_by(RECORD.c.n).limit(1)
+    binds = RECORD.c.event == Event.SIGN_IN_CONFIRMED if confirmed else RECORD.c.visit_key != ""
+    first = select(RECORD.c.visit_key).where(same, binds).order_by(RECORD.c.n).limit(1)
     ended = select(RECORD.c.n).where(same, RECORD.c.event == Event.SESSION_ENDED).limit(1)
     return first.scalar_subquery(), ended.scalar_subquery()
 
 
-def _refuse_other_visit(entry: Entry, first: str | None, ended: int | None) -> None:
+def _refuse_other_visit(entry: Entry, first: str | None, ended: int | None, *, confirmed: bool) -> None:
     if not entry.uti:
         return
+    if confirmed and first is None and entry.event != Event.SIGN_IN_CONFIRMED:
+        raise TokenUnconfirmed(f"uti={entry.uti!r} is not of a sign-in that was confirmed")
     if first not in {None, entry.visit_key}:
         raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
     if ended:

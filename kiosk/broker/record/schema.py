@@ -151,6 +151,8 @@ class Event(StrEnum):
     CONFIGURED = "configuration.changed"
     ACCEPTED = "record.accepted"
     TOKEN_REFUSED = "token.refused"  # noqa: S105
+    SIGN_IN_CONFIRMED = "sign_in.confirmed"
+    SIGN_IN_REFUSED = "sign_in.refused"
     SESSION_OPENED = "session.opened"
     SESSION_ENDED = "session.ended"
     DEVICES_LISTED = "devices.listed"

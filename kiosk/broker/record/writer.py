@@ -42,6 +42,7 @@ from kiosk.broker.record.time_limits import WRITE_SECONDS
 from kiosk.clock import Deadline, ThreadClock
 from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
+from kiosk.models import SignInMethod
 from kiosk.process.logging import place_of
 
 __all__ = ["Limit", "Limits", "Record", "Subscriber", "open_record"]
@@ -94,16 +95,19 @@ class Record:
         subscribers: Sequence[Subscriber] = (),
         signing: Signing | None = None,
         configuration: Entry | None = None,
+        *,
+        confirmed: bool = False,
     ) -> None:
         """Open the database. Raises ConfigError.
 
-        Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one.
+        Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one. With
+        ``confirmed``, a token is good only for the visit that confirmed its sign-in.
         """
         shared = SharedTime(clock, warns=True)
         self.engine = open_engine(url, queues=True, tells=shared.tell)
         self.lookup = Lookup(url, clock)
         self._clock = clock
-        self._ledger = Ledger(shared, signing, configuration)
+        self._ledger = Ledger(shared, signing, configuration, confirmed=confirmed)
         self._subscribers = subscribers
         self._throttle = RefusalThrottle(clock)
         self._indexes = Builder(url)
@@ -207,6 +211,13 @@ class Record:
         await self._queued(lambda connection: self._ledger.append_loss(connection, entry))
         self.lookup.note(entry)
         return True
+
+    async def append_confirmation(self, entry: Entry) -> None:
+        """Append that a sign-in was confirmed, which binds its token to the visit. Repetitions change nothing.
+
+        Raises TokenBound or RecordUnavailable.
+        """
+        await self._queued(lambda connection: self._ledger.append_confirmation(connection, entry))
 
     async def append_session(self, entry: Entry) -> None:
         """Append that a visit begins, which binds the token to it, or ends, after which the token is good for nothing.
@@ -430,7 +441,8 @@ def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[
     signing = signing_of(settings, make=settings.signing_key is None)
     signer = signing.signer
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
-    return Record(settings.database, clock, subscribers, signing, config_entry(config.rules))
+    confirmed = config.sign_in.method is SignInMethod.WEB
+    return Record(settings.database, clock, subscribers, signing, config_entry(config.rules), confirmed=confirmed)
 
 
 def signing_of(settings: RecordSettings, *, make: bool = False) -> Signing:

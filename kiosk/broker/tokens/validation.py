@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import jwt
@@ -25,20 +26,20 @@ from kiosk.errors import (
     TokenWrongScope,
     TokenWrongTenant,
 )
-from kiosk.models import Person
+from kiosk.models import Person, SignInMethod
 from kiosk.net.http import can_be_sent
 from kiosk.text import GUID, clean
 
 _LONGEST_TOKEN = 16_384
 _LONGEST_ADDRESS = 254
 _ID_LENGTH = 36
-_SKEW_SECONDS = 60
+SKEW_SECONDS = 60
 # In the claim ``acct``: a person of this tenant. A guest has 1; other values may come to mean anything.
 _MEMBER = 0
 # Guests have it in their names: eve_other.example#EXT#@ours.example.
 _EXTERNAL = "#ext#"
-# In the claim ``azpacr``: the application is public and did not prove who it is.
-_PUBLIC = "0"
+# In the claim ``azpacr``, how the application proved who it is: not at all, as it is public, or with a certificate.
+_PROOFS = {SignInMethod.DEVICE_CODE: "0", SignInMethod.WEB: "2"}
 # Entra ID names itself by these hosts in ``idp``, not by the one of the authority. The second is China's.
 _HOMES = frozenset({"sts.windows.net", "sts.chinacloudapi.cn"})
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
@@ -95,19 +96,30 @@ class _Claimed(msgspec.Struct):
     tid: str | None = None
 
 
-class Tokens:
-    """Validates tokens in two steps: ``prove`` verifies the signature, ``accept`` checks the claims here and now."""
+_AnyClaims = TypeVar("_AnyClaims", bound=Claims)
 
-    def __init__(self, settings: TokenSettings, keys: KeyRing, clock: Clock) -> None:
+
+class Tokens:
+    """Validates tokens in two steps: ``prove`` verifies the signature, ``accept`` checks the claims here and now.
+
+    ``method`` is how people sign in, and with it how the application proves who it is.
+    """
+
+    def __init__(self, settings: TokenSettings, keys: KeyRing, clock: Clock, method: SignInMethod) -> None:
         self._settings = settings
         self._keys = keys
         self._clock = clock
+        self._proof = _PROOFS[method]
 
     async def prove(self, token: str) -> Claims:
         """Return the claims of a token if one of the tenant's keys has signed it.
 
         Raises TokenRefused, or TokensUnavailable when there are no signing keys.
         """
+        return await self.prove_as(token, Claims)
+
+    async def prove_as(self, token: str, kind: type[_AnyClaims]) -> _AnyClaims:
+        """Return the claims of a token as ``prove`` does, with those of its own kind."""
         try:
             header = jwt.get_unverified_header(token)
         except _MALFORMED as error:
@@ -119,7 +131,7 @@ class Tokens:
             raise TokenBadSignature(f"alg={algorithm!r}; only {ALGORITHM} is accepted")
         key = await self._key(token, str(header.get("kid", "")))
         try:
-            return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=Claims)
+            return msgspec.json.decode(_JWS.decode(token, key, algorithms=[ALGORITHM]), type=kind)
         except jwt.InvalidSignatureError:
             raise TokenBadSignature(f"kid={key.key_id!r} did not sign this") from None
         except _MALFORMED as error:
@@ -130,11 +142,22 @@ class Tokens:
 
         Raises TokenRefused or TokensUnavailable.
         """
-        await self._check_origin(claims)
-        self._check_time(claims)
+        await self.accept_for(claims, self._settings.audience)
         self._check_purpose(claims)
         if fresh:
             self._check_freshness(claims)
+
+    async def accept_for(self, claims: Claims, audience: str) -> None:
+        """Check that a genuine token is for this audience, about a person of this tenant, and good now.
+
+        Raises TokenRefused or TokensUnavailable.
+        """
+        await self._check_origin(claims, audience)
+        self._check_time(claims)
+        if claims.ver != "2.0":
+            raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
+        if not GUID.fullmatch(claims.oid):
+            raise TokenRefused(f"oid={claims.oid!r}")
 
     async def ready(self) -> None:
         """Return if tokens can be checked, or after a short wait for the first keys. Raises TokensUnavailable."""
@@ -157,7 +180,7 @@ class Tokens:
     def _tenant(self) -> str:
         return self._settings.tenant.lower()
 
-    async def _check_origin(self, claims: Claims) -> None:
+    async def _check_origin(self, claims: Claims, audience: str) -> None:
         """Check the tenant before the issuer: a foreign token fails both, and the person understands the tenant."""
         if claims.tid.lower() != self._tenant:
             raise TokenWrongTenant(f"tid={claims.tid!r}")
@@ -167,30 +190,26 @@ class Tokens:
         external = any(_EXTERNAL in name.casefold() for name in (claims.preferred_username, claims.upn))
         if claims.acct != _MEMBER or external or not _is_home(claims.idp, issuer, self._tenant):
             raise TokenWrongTenant(f"a guest: idp={claims.idp!r} acct={claims.acct} external name={external}")
-        if claims.aud != self._settings.audience:
+        if claims.aud != audience:
             raise TokenWrongAudience(f"aud={claims.aud!r}")
 
     def _check_time(self, claims: Claims) -> None:
         now = self._clock.utc().timestamp()
         begins = max(claims.iat, claims.nbf or claims.iat)
-        if begins > now + _SKEW_SECONDS:
+        if begins > now + SKEW_SECONDS:
             raise TokenNotYetValid(f"valid only in {begins - now:.0f} s")
-        if claims.exp <= now - _SKEW_SECONDS:
+        if claims.exp <= now - SKEW_SECONDS:
             raise TokenExpired(f"expired {now - claims.exp:.0f} s ago")
 
     def _check_purpose(self, claims: Claims) -> None:
-        """Check for a version 2 token, issued to a person for our scope, by way of the kiosk's application.
+        """Check for a token that was issued to a person for our scope, by way of our own application.
 
         An application's own token has no scope. Another application may hold a person's token for our scope, if
         somebody consented to it.
         """
-        if claims.ver != "2.0":
-            raise TokenRefused(f"ver={claims.ver!r}, expected '2.0'")
         if claims.idtyp.lower() == "app" or self._settings.scope not in claims.scp.split():
             raise TokenWrongScope(f"idtyp={claims.idtyp!r} scp={claims.scp!r}")
-        if not GUID.fullmatch(claims.oid):
-            raise TokenRefused(f"oid={claims.oid!r}")
-        if claims.azp.lower() != self._settings.client.lower() or claims.azpacr != _PUBLIC:
+        if claims.azp.lower() != self._settings.client.lower() or claims.azpacr != self._proof:
             raise TokenWrongClient(f"azp={claims.azp!r} azpacr={claims.azpacr!r}")
 
     def _check_freshness(self, claims: Claims) -> None:
@@ -199,7 +218,7 @@ class Tokens:
         if age > self._settings.fresh_seconds:
             since = "iat" if claims.auth_time is None else "auth_time"
             raise TokenStale(f"{since} is {age:.0f} s old, at most {self._settings.fresh_seconds}")
-        if age < -_SKEW_SECONDS:
+        if age < -SKEW_SECONDS:
             raise TokenNotYetValid(f"signed in {-age:.0f} s from now")
 
 
@@ -209,6 +228,11 @@ def bearer(authorization: str | None) -> str:
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing("no bearer token")
+    return bearer_token(token)
+
+
+def bearer_token(token: str) -> str:
+    """Return a token that can be one. Raises TokenRefused."""
     if len(token) > _LONGEST_TOKEN:
         raise TokenRefused(f"a token of {len(token)} characters")
     if not can_be_sent(token):

@@ -1,0 +1,106 @@
+"""Tells kiosks and the sign-in page apart, by what a connection proves of its other end."""
+
+from __future__ import annotations
+
+import pwd
+from dataclasses import dataclass
+
+from kiosk.config.broker import BrokerConfig
+from kiosk.errors import ConfigError, KioskNotKnown, SignInPageNotKnown
+from kiosk.models import SignInMethod
+from kiosk.net.http import UNIX_PREFIX
+from kiosk.net.peer import Peer, name_of
+from kiosk.text import clean
+
+_FILE = "broker.toml"
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who may act as what.
+
+    ``page_socket`` is the path of the page's own socket, if it has one: then only there it is served, and nothing else
+    is. ``demands_certificates`` says that every kiosk on TCP has shown one.
+    """
+
+    page_uid: int | None = None
+    page_name: str = ""
+    page_socket: str = ""
+    demands_certificates: bool = False
+
+    @classmethod
+    def of(cls, config: BrokerConfig) -> Parties:
+        """Return the parties as configured. Raises ConfigError if people sign in on a page that could not be known."""
+        settings, listen = config.sign_in, config.listen
+        demands = bool(listen.client_ca) and not listen.url.startswith(UNIX_PREFIX)
+        if settings.method is not SignInMethod.WEB:
+            return cls(demands_certificates=demands)
+        _expect_address(settings.page)
+        uid = user_id(settings.page_user) if settings.page_user else None
+        if settings.page_listen:
+            return cls(uid, "", settings.page_listen.removeprefix(UNIX_PREFIX), demands)
+        if listen.url.startswith(UNIX_PREFIX):
+            if uid is None:
+                raise _missing("sign_in.page_user", "the user that kiosk sign-in runs as, or set sign_in.page_listen")
+            return cls(uid)
+        if not settings.page_certificate:
+            raise _missing("sign_in.page_certificate", "the name in the certificate of the sign-in page")
+        if not listen.client_ca:
+            raise _missing("listen.client_ca", "the authority that issued the certificate of the sign-in page")
+        return cls(None, settings.page_certificate.lower(), "", demands)
+
+    def expect_kiosk(self, peer: Peer) -> None:
+        """Check that a request may come from a kiosk. Raises KioskNotKnown."""
+        if self._at_page_socket(peer) or (not self.page_socket and self._is_page(peer)):
+            raise KioskNotKnown("this is the sign-in page")
+        if self.demands_certificates and not peer.names:
+            raise KioskNotKnown("no client certificate")
+
+    def expect_page(self, peer: Peer) -> None:
+        """Check that a request comes from the sign-in page. Raises SignInPageNotKnown."""
+        if self.page_socket:
+            # Who may connect to it, its mode says.
+            known = self._at_page_socket(peer) and self.page_uid in {None, peer.uid}
+        else:
+            known = self._is_page(peer)
+        if not known:
+            raise SignInPageNotKnown(f"uid={peer.uid} certificate={clean(name_of(peer))!r}")
+
+    def terminal_of(self, peer: Peer, said: str | None) -> str:
+        """Return the name of a terminal. Its first word, the kiosk, is that of the certificate, if there is one."""
+        name = name_of(peer) if self.demands_certificates else ""
+        if not name:
+            return clean(said)
+        return clean(f"{'-'.join(name.split())} {(said or '').partition(' ')[2]}")
+
+    @staticmethod
+    def owner_of(peer: Peer) -> str:
+        """Return what tells apart who has terminals of the same name."""
+        return f"{peer.uid}/{name_of(peer)}"
+
+    def _at_page_socket(self, peer: Peer) -> bool:
+        return bool(self.page_socket) and peer.socket == self.page_socket
+
+    def _is_page(self, peer: Peer) -> bool:
+        by_user = self.page_uid is not None and peer.uid == self.page_uid
+        return by_user or (bool(self.page_name) and self.page_name in {name.lower() for name in peer.names})
+
+
+def _expect_address(page: str | None) -> None:
+    """Check that there is an address to show, of which a short link can be made. Raises ConfigError."""
+    if not page:
+        raise _missing("sign_in.page", "the address of the sign-in page, or set sign_in.method to device_code")
+    if page.removeprefix("https://").rstrip("/").count("/") or not page.isascii() or set("?#@") & set(page):
+        raise ConfigError(_FILE, f"expected https:// and a host, and nothing after it: {page}", key="sign_in.page")
+
+
+def user_id(user: str) -> int:
+    """Return the number of a user of this machine. Raises ConfigError."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(_FILE, f"expected a user of this machine: {user}", key="sign_in.page_user") from None
+
+
+def _missing(key: str, what: str) -> ConfigError:
+    return ConfigError(_FILE, f"missing: {what}", key=key)
