@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kiosk import __version__
 from kiosk.broker import logs, problems
 from kiosk.broker.service import Asked, Service
+from kiosk.broker.sign_ins.parties import name_of_peer
 from kiosk.broker.visitor import AtKiosk, AtPage, SignedIn, Visitor
 from kiosk.clock import Clock
 from kiosk.errors import RequestInvalid, RouteUnknown
@@ -39,7 +40,7 @@ from kiosk.models import (
     Session,
 )
 from kiosk.net.connections import trust
-from kiosk.net.peer import name_of, peer_of
+from kiosk.net.peer import peer_of
 from kiosk.sign_in_messages import (
     BeginSignIn,
     ChooseWords,
@@ -336,13 +337,13 @@ def _is_signed_in(scope: Scope) -> bool:
 
 async def _visitor(service: Service, request: Request, operation: Operation) -> Visitor:
     """Return who sends the request. Raises TokenRefused, RequestLimit, KioskNotKnown or SignInPageNotKnown."""
-    peer, parties = peer_of(request.scope), service.sign_ins.parties
+    peer = peer_of(request.scope)
     if operation.visitor is AtPage:
-        parties.expect_page(peer)
+        await service.sign_ins.expect_page(peer)
         _keep(request.scope)
-        return AtPage(None, "", page=name_of(peer) or f"user {peer.uid}")
-    parties.expect_kiosk(peer)
-    terminal = parties.terminal_of(peer, request.headers.get(TERMINAL_HEADER))
+        return AtPage(None, "", page=name_of_peer(peer))
+    await service.sign_ins.expect_kiosk(peer)
+    terminal = service.sign_ins.parties.terminal_of(peer, request.headers.get(TERMINAL_HEADER))
     logs.bind(terminal=terminal)
     if not operation.needs_proof:
         return Visitor(None, terminal)
@@ -358,7 +359,7 @@ async def _visitor(service: Service, request: Request, operation: Operation) -> 
         visitor = await service.authenticate(asked, terminal, fresh=operation.fresh)
         _keep(request.scope)
     else:
-        visitor = await service.at_kiosk(asked, terminal, parties.owner_of(peer))
+        visitor = await service.at_kiosk(asked, terminal, name_of_peer(peer))
     logs.bind(visit=visitor.visit[:_VISIT_IN_LOG])
     return visitor
 

@@ -19,12 +19,14 @@ from kiosk.broker.graph.credential import Credential
 from kiosk.broker.graph.requests import Backoff, GraphHttp
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import Observed, State
+from kiosk.broker.record.database import sqlite_file
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.service import Service
 from kiosk.broker.sign_ins.id_tokens import PhoneTokens
 from kiosk.broker.sign_ins.parties import Parties, user_id
 from kiosk.broker.sign_ins.service import SignIns, SignInSettings
+from kiosk.broker.sign_ins.shared_store import SharedStore
 from kiosk.broker.sign_ins.store import MemoryStore
 from kiosk.broker.sinks import open_sinks
 from kiosk.broker.tokens.signing_keys import KeyRing
@@ -125,7 +127,8 @@ def build_sign_ins(config: BrokerConfig, tokens: Tokens, record: Record, clock: 
     parties = Parties.of(config)
     page = settings.page if settings.method is SignInMethod.WEB else None
     phone_tokens = PhoneTokens(tokens, config.rules, config.tokens.client, settings.context, clock)
-    store = MemoryStore(clock)
+    database = config.record.database
+    store = MemoryStore(clock) if sqlite_file(database) else SharedStore(database, record.derived, record.time)
     return SignIns(
         SignInSettings(page, config.limits.sign_ins_per_hour), parties, phone_tokens, store, record, clock, metrics
     )

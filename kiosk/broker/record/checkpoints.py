@@ -19,6 +19,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature as Mismatch
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -84,6 +86,10 @@ class Signer:
     def signature(self, origin: str, body: str) -> str:
         """Return the signature over a text about this record, with the id of the key in front, in base64."""
         return base64.b64encode(_key_id(origin.encode(), self.public) + self._key.sign(body.encode())).decode()
+
+    def derived(self, purpose: str) -> bytes:
+        """Return a secret key of 32 bytes for another purpose, the same wherever this key is."""
+        return HKDF(SHA256(), 32, None, f"recovery-kiosk/{purpose}".encode()).derive(self._key.private_bytes_raw())
 
     def signed(self, note: str) -> bool:
         """Whether this key signed the note."""

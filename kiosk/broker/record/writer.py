@@ -103,11 +103,11 @@ class Record:
         Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one. With
         ``confirmed``, a token is good only for the visit that confirmed its sign-in.
         """
-        shared = SharedTime(clock, warns=True)
-        self.engine = open_engine(url, queues=True, tells=shared.tell)
+        self.time = SharedTime(clock, warns=True)
+        self.engine = open_engine(url, queues=True, tells=self.time.tell)
         self.lookup = Lookup(url, clock)
         self._clock = clock
-        self._ledger = Ledger(shared, signing, configuration, confirmed=confirmed)
+        self._ledger = Ledger(self.time, signing, configuration, confirmed=confirmed)
         self._subscribers = subscribers
         self._throttle = RefusalThrottle(clock)
         self._indexes = Builder(url)
@@ -125,6 +125,12 @@ class Record:
     def keys(self) -> Sequence[Ed25519PublicKey]:
         """The public keys that sign this record."""
         return [self._ledger.signing.signer.public] if self._ledger.signing else []
+
+    def derived(self, purpose: str) -> bytes:
+        """Return a secret key for a purpose, which all brokers on this record have. Raises ValueError without a key."""
+        if self._ledger.signing is None:
+            raise ValueError("no key signs this record")
+        return self._ledger.signing.signer.derived(purpose)
 
     @property
     def refused(self) -> bool:

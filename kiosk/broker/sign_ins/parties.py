@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from dataclasses import dataclass
 
@@ -20,12 +21,13 @@ class Parties:
     """Who may act as what.
 
     ``page_socket`` is the path of the page's own socket, if it has one: then only there it is served, and nothing else
-    is. ``demands_certificates`` says that every kiosk on TCP has shown one.
+    is. With ``as_kiosks`` it runs as the user of kiosks, and only its socket tells them apart. ``demands_certificates`` says that every kiosk on TCP has shown one.
     """
 
     page_uid: int | None = None
     page_name: str = ""
     page_socket: str = ""
+    as_kiosks: bool = False
     demands_certificates: bool = False
 
     @classmethod
@@ -38,7 +40,12 @@ class Parties:
         _expect_address(settings.page)
         uid = user_id(settings.page_user) if settings.page_user else None
         if settings.page_listen:
-            return cls(uid, "", settings.page_listen.removeprefix(UNIX_PREFIX), demands)
+            return cls(
+                page_uid=uid,
+                page_socket=settings.page_listen.removeprefix(UNIX_PREFIX),
+                as_kiosks=uid in {None, os.geteuid()},
+                demands_certificates=demands,
+            )
         if listen.url.startswith(UNIX_PREFIX):
             if uid is None:
                 raise _missing("sign_in.page_user", "the user that kiosk sign-in runs as, or set sign_in.page_listen")
@@ -47,11 +54,11 @@ class Parties:
             raise _missing("sign_in.page_certificate", "the name in the certificate of the sign-in page")
         if not listen.client_ca:
             raise _missing("listen.client_ca", "the authority that issued the certificate of the sign-in page")
-        return cls(None, settings.page_certificate.lower(), "", demands)
+        return cls(page_name=settings.page_certificate.lower(), demands_certificates=demands)
 
     def expect_kiosk(self, peer: Peer) -> None:
         """Check that a request may come from a kiosk. Raises KioskNotKnown."""
-        if self._at_page_socket(peer) or (not self.page_socket and self._is_page(peer)):
+        if self._at_page_socket(peer) or (self._is_page(peer) and not self.as_kiosks):
             raise KioskNotKnown("this is the sign-in page")
         if self.demands_certificates and not peer.names:
             raise KioskNotKnown("no client certificate")
@@ -64,7 +71,7 @@ class Parties:
         else:
             known = self._is_page(peer)
         if not known:
-            raise SignInPageNotKnown(f"uid={peer.uid} certificate={clean(name_of(peer))!r}")
+            raise SignInPageNotKnown(f"from={name_of_peer(peer)}")
 
     def terminal_of(self, peer: Peer, said: str | None) -> str:
         """Return the name of a terminal. Its first word, the kiosk, is that of the certificate, if there is one."""
@@ -73,17 +80,19 @@ class Parties:
             return clean(said)
         return clean(f"{'-'.join(name.split())} {(said or '').partition(' ')[2]}")
 
-    @staticmethod
-    def owner_of(peer: Peer) -> str:
-        """Return what tells apart who has terminals of the same name."""
-        return f"{peer.uid}/{name_of(peer)}"
-
     def _at_page_socket(self, peer: Peer) -> bool:
         return bool(self.page_socket) and peer.socket == self.page_socket
 
     def _is_page(self, peer: Peer) -> bool:
         by_user = self.page_uid is not None and peer.uid == self.page_uid
         return by_user or (bool(self.page_name) and self.page_name in {name.lower() for name in peer.names})
+
+
+def name_of_peer(peer: Peer) -> str:
+    """Return what the record calls a peer, which also tells apart those who have terminals of the same name."""
+    if peer.uid is not None:
+        return f"user_{peer.uid}"
+    return "-".join(clean(name_of(peer)).split()) or "unknown"
 
 
 def _expect_address(page: str | None) -> None:

@@ -14,7 +14,7 @@ from kiosk.broker.record.schema import Entry, Event, kiosk_of
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sign_ins.id_tokens import PhoneTokens
 from kiosk.broker.sign_ins.links import code_of
-from kiosk.broker.sign_ins.parties import Parties
+from kiosk.broker.sign_ins.parties import Parties, name_of_peer
 from kiosk.broker.sign_ins.sign_in import CHOOSING, SECONDS, SignedInOnPhone, SignIn, new_phone
 from kiosk.broker.sign_ins.store import SignInStore
 from kiosk.broker.tokens.proofs import Proofs
@@ -39,6 +39,7 @@ from kiosk.errors import (
     SignInPageDown,
 )
 from kiosk.models import SignInMethod
+from kiosk.net.peer import Peer
 from kiosk.secret import SUITE, public_key_from_bytes, sign_in_info
 from kiosk.sign_in_messages import (
     BeginSignIn,
@@ -110,6 +111,20 @@ class SignIns:
         self._per_kiosk = Allowance(clock, settings.per_hour, _HOUR)
         self._requests = Allowance(clock, _AT_ONCE, _FILL_SECONDS)
 
+    async def expect_kiosk(self, peer: Peer) -> None:
+        """Check that a request may come from a kiosk. Records a refusal. Raises KioskNotKnown."""
+        try:
+            self.parties.expect_kiosk(peer)
+        except PhoneSignInError as error:
+            raise await self._noted(error, _from(peer)) from None
+
+    async def expect_page(self, peer: Peer) -> None:
+        """Check that a request comes from the sign-in page. Records a refusal. Raises SignInPageNotKnown."""
+        try:
+            self.parties.expect_page(peer)
+        except PhoneSignInError as error:
+            raise await self._noted(error, _from(peer)) from None
+
     async def begin(self, visitor: AtKiosk, asked: BeginSignIn) -> SignInBegun:
         """Begin a sign-in for a visit. The one before at the same terminal ends."""
         try:
@@ -168,7 +183,7 @@ class SignIns:
         except DigitsWrong as error:
             raise await self._noted(error, visitor.entry(Event.SIGN_IN_REFUSED)) from None
         await self._record.append_confirmation(entry)
-        if await self._of_visit(visitor, sign_in_id, SignIn.confirm):
+        if await self._change(sign_in_id, SignIn.confirm):
             self._metrics.sign_in_ended(OK)
             logs.event("sign_in.confirmed")
         return Confirmed(sealed=person.sealed)
@@ -349,6 +364,11 @@ class SignIns:
             # The refusal is the same: both sides learn why, and the operator that it is missing from the record.
             logs.refusal(f"not recorded: {entry.event} {entry.outcome}", error)
             return True
+
+
+def _from(peer: Peer) -> Entry:
+    """Return the entry for a request that was refused because of who sent it."""
+    return Entry(Event.SIGN_IN_REFUSED, detail=f"from={name_of_peer(peer)}")
 
 
 def _ending(asked: EndAtPhone) -> KioskError:

@@ -97,8 +97,10 @@ class Proofs:
         return Proven(visit_fingerprint(claims.seal, key), key, claims.body, claims.jti, made)
 
     def use(self, proven: Proven) -> None:
-        """Remember a proof whose request is served. Call it before anything is waited for."""
+        """Remember a proof whose request is served. Raises TokenUnproven if another request has used it meanwhile."""
         used = proven.key, proven.jti
+        if used in self._used:
+            raise TokenUnproven("the proof was used before")
         self._used.add(used)
         heapq.heappush(self._by_time, (proven.made, used))
         earliest = self._earliest_now()
