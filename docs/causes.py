@@ -11,6 +11,7 @@ from kiosk.errors import (
     DeviceRefused,
     KeyNotEscrowed,
     KioskError,
+    PhoneSignInError,
     RequestRefused,
     SignInError,
     TokenRefused,
@@ -23,6 +24,7 @@ PATH = Path(__file__).with_name("causes.md")
 _BRANCHES: tuple[tuple[str, type[KioskError]], ...] = (
     ("The terminal and the program", KioskError),
     ("Sign-in", SignInError),
+    ("Sign-in on the phone", PhoneSignInError),
     ("The sign-in as the broker sees it", TokenRefused),
     ("The request", RequestRefused),
     ("The device", DeviceRefused),

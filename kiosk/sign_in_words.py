@@ -1,7 +1,8 @@
 """The words that tell people whether their phone is at this kiosk: the page asks which pair is on the kiosk's screen.
 
-Kiosk and page show them in the language of the visit; between programs they are numbers. They are short names of things
-that are hard to confuse in any of the languages. Their order must not change between versions.
+Kiosk and page show them in the language of the visit. Between programs they are numbers, so their order must not change
+between versions. Each is one short, everyday noun for something that can be drawn. No two are alike in any language, so
+that they cannot be confused at a glance or over the telephone; a test compares them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Final
 from kiosk.i18n import N_
 
 WORDS: Final = (
-    N_("anchor"), N_("apple"), N_("balloon"), N_("basket"), N_("bell"), N_("bicycle"), N_("blanket"), N_("bottle"),
-    N_("bread"), N_("bridge"), N_("butter"), N_("button"), N_("camel"), N_("candle"), N_("castle"), N_("cheese"),
-    N_("cherry"), N_("clock"), N_("cloud"), N_("coffee"), N_("dolphin"), N_("drum"), N_("eagle"), N_("elephant"),
-    N_("feather"), N_("flute"), N_("forest"), N_("garden"), N_("giraffe"), N_("glove"), N_("guitar"), N_("hammer"),
-    N_("honey"), N_("horse"), N_("island"), N_("kangaroo"), N_("ladder"), N_("lantern"), N_("lemon"), N_("lion"),
-    N_("mirror"), N_("moon"), N_("mountain"), N_("mushroom"), N_("needle"), N_("ocean"), N_("onion"), N_("owl"),
-    N_("penguin"), N_("pepper"), N_("piano"), N_("pillow"), N_("potato"), N_("rabbit"), N_("river"), N_("rose"),
-    N_("scissors"), N_("snail"), N_("spoon"), N_("tiger"), N_("tomato"), N_("tractor"), N_("umbrella"), N_("violin"),
+    N_("accordion"), N_("ambulance"), N_("banana"), N_("bathtub"), N_("bicycle"), N_("broccoli"),
+    N_("butterfly"), N_("cactus"), N_("carousel"), N_("carpet"), N_("cherry"), N_("chocolate"),
+    N_("circus"), N_("compass"), N_("crocodile"), N_("dinosaur"), N_("dolphin"), N_("elephant"),
+    N_("fork"), N_("giraffe"), N_("glove"), N_("guitar"), N_("hammer"), N_("helicopter"),
+    N_("kangaroo"), N_("lantern"), N_("lemon"), N_("leopard"), N_("locomotive"), N_("medal"),
+    N_("mirror"), N_("octopus"), N_("parachute"), N_("parrot"), N_("pelican"), N_("pencil"),
+    N_("penguin"), N_("piano"), N_("pizza"), N_("planet"), N_("pumpkin"), N_("pyramid"),
+    N_("rhinoceros"), N_("rocket"), N_("sailboat"), N_("satellite"), N_("saxophone"), N_("scorpion"),
+    N_("spaghetti"), N_("squirrel"), N_("strawberry"), N_("suitcase"), N_("sunflower"), N_("telescope"),
+    N_("thermometer"), N_("tiger"), N_("tomato"), N_("tractor"), N_("turtle"), N_("violin"),
+    N_("volcano"), N_("waterfall"), N_("windmill"), N_("zebra"),
 )  # fmt: skip

@@ -42,7 +42,7 @@ class TokenExpired(TokenRefused):
     code = "token_expired"
     title = N_("Your sign-in has expired")
     sentence = N_("Too much time has passed since you signed in.")
-    next_step = N_("Get a new code and sign in again.")
+    next_step = N_("Start again and sign in.")
     origin = "The token's `exp` has passed."
 
 
@@ -57,7 +57,7 @@ class TokenNotYetValid(TokenRefused):
 class TokenStale(TokenExpired):
     code = "token_stale"
     sentence = N_("You signed in too long ago on your phone or computer.")
-    next_step = N_("Sign out there, then start again here and sign in with the new code.")
+    next_step = N_("Sign out there, then start again here.")
     origin = "The sign-in is older than `fresh_seconds`, by the token's `auth_time`, or by `iat` if that is missing."
 
 
@@ -77,6 +77,17 @@ class TokenWrongClient(TokenRefused):
     origin = (
         "The token's `azp` is not `[tokens] client`, or its `azpacr` is not 2 (method `web`) or 0 (`device_code`): "
         "another application asked for it."
+    )
+
+
+class TokenUnconfirmed(TokenRefused):
+    code = "token_unconfirmed"
+    sentence = N_("The sign-in was not confirmed at this kiosk.")
+    next_step = TokenWrongClient.next_step
+    who = SERVICE
+    origin = (
+        'With `[sign_in] method = "web"`: the record has no `sign_in.confirmed` that binds the token to this visit. '
+        "Its digits were never typed here, or somebody else presents it."
     )
 
 
@@ -123,18 +134,8 @@ class TokenBound(TokenRefused):
     code = "token_bound"
     title = N_("Your sign-in was used elsewhere")
     sentence = N_("This sign-in has already been used for another kiosk visit.")
-    next_step = N_("Get a new code and sign in again. If it happens again, tell the helpdesk and quote the reference.")
+    next_step = N_("Start again. If it happens again, tell the helpdesk and quote the reference.")
     origin = "The record contains this token with the keys of another visit, or with the end of its visit."
-
-
-class TokenUnconfirmed(TokenRefused):
-    code = "token_unconfirmed"
-    sentence = N_("This sign-in was not confirmed with the digits on the phone.")
-    next_step = N_("Start the sign-in again at the kiosk.")
-    origin = (
-        "With the method `web`, the record has no `sign_in.confirmed` for this token: its digits were not typed at a "
-        "kiosk. Somebody else may have got hold of the token."
-    )
 
 
 class RequestRefused(Refused):

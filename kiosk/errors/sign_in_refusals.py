@@ -260,7 +260,7 @@ _ROWS = (
         "sign_in_too_old",
         N_("You need to sign in again"),
         N_("Your sign-in on the phone or computer is too old, or ended when your password changed."),
-        N_("Sign out there, then start again here and sign in with the new code."),
+        N_("Sign out there, then start again here."),
         YOU,
         (50089, 50173, 70008, 700082, 70043),
         origin="The session is too old, or was revoked.",

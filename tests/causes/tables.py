@@ -107,6 +107,32 @@ ENTRA: dict[str, dict[str, Any]] = {
     "entra_client": {"kind": "aadsts", "aadsts": 700016},
     "graph_certificate": {"kind": "aadsts", "aadsts": 700027},
 }
+# Ends of a sign-in on the phone: tests/broker/sign_ins and tests/sign_in_page cause each of them.
+PHONE = (
+    "digits_refused",
+    "digits_wrong",
+    "kiosk_cancelled",
+    "kiosk_not_known",
+    "phone_cancelled",
+    "phone_link_unknown",
+    "phone_link_used",
+    "phone_no_auth_time",
+    "phone_no_context",
+    "phone_nonce_wrong",
+    "phone_not_here",
+    "phone_not_me",
+    "phone_sign_in_expired",
+    "phone_sign_in_failed",
+    "phone_sign_in_stale",
+    "phone_sign_in_unknown",
+    "phone_tokens_refused",
+    "phone_words_wrong",
+    "sign_in_limit",
+    "sign_in_method_off",
+    "sign_in_page_down",
+    "sign_in_page_not_known",
+    "token_unconfirmed",
+)
 # Each of these has its own test.
 BY_HAND = (
     "broker_garbled",
