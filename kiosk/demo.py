@@ -52,6 +52,7 @@ def _sandbox_toml(
     # A JSON string is also a TOML string.
     lines = [f"directory = {json.dumps(str(directory))}"]
     lines += [f"approve = {json.dumps(person)}"] if person else []
+    lines += ["[sign_in]", 'method = "device_code"']
     lines += ["[device_code]", "interval_seconds = 1"]
     lines += ["[tenant]", f"devices = {devices}"] if devices else []
     lines += ["[visit]"]

@@ -20,7 +20,7 @@ from kiosk.sandbox.entra.issuer import Issuer, stamp
 from kiosk.sandbox.faults import Fault, Faults
 from kiosk.sandbox.graph.resources import moment
 from kiosk.sandbox.http import Refusal, bearer_token, json_response
-from kiosk.sandbox.tenant.directory import Device, Directory, Person
+from kiosk.sandbox.tenant.directory import Application, Device, Directory, OptionalClaim, Person
 
 _LOGGED_REQUESTS = 20_000
 _PREFIX = "/sandbox/"
@@ -110,10 +110,13 @@ class _RotateOrder(Section, frozen=True, kw_only=True):
 class _TokenOrder(Section, frozen=True, kw_only=True):
     """A token to issue: a person's for the Kiosk API, or without ``person`` the broker's own for Graph.
 
-    ``claims`` and ``headers`` replace the usual ones; a claim of null is removed. ``signed`` spoils the signature.
+    A person's has been issued to ``client``, a registration; with ``id_token`` it is the ID token. ``claims`` and
+    ``headers`` replace the usual ones; a claim of null is removed. ``signed`` spoils the signature.
     """
 
     person: str | None = None
+    client: Literal["kiosk_client", "sign_in"] = "kiosk_client"
+    id_token: bool = False
     claims: dict[str, Any] = msgspec.field(default_factory=dict)
     headers: dict[str, Any] = msgspec.field(default_factory=dict)
     signed: Literal["well", "foreign", "none", "HS256"] = "well"
@@ -143,6 +146,9 @@ class _RegistrationChange(Section, frozen=True, kw_only=True):
     public: bool | UnsetType = UNSET
     consented: tuple[str, ...] | UnsetType = UNSET
     permissions: tuple[str, ...] | UnsetType = UNSET
+    redirect_uris: tuple[str, ...] | UnsetType = UNSET
+    optional_claims: tuple[OptionalClaim, ...] | UnsetType = UNSET
+    contexts: tuple[str, ...] | UnsetType | None = UNSET
 
 
 class AdminAuthentication:
@@ -229,7 +235,12 @@ class Admin:
             claims = self._issuer.graph_application_claims(tenant.broker, tenant.broker.permissions)
         else:
             person, scopes = self._person(order.person), " ".join(tenant.kiosk_api.scopes)
-            claims = self._issuer.person_claims(person, tenant.kiosk_client, scopes, stamp(self._clock.utc()))
+            client: Application = getattr(tenant, order.client)
+            now = stamp(self._clock.utc())
+            if order.id_token:
+                claims = self._issuer.id_claims(person, client, now)
+            else:
+                claims = self._issuer.person_claims(person, client, scopes, now)
         claims = {name: value for name, value in (claims | order.claims).items() if value is not None}
         keys = self._issuer.keys
         if order.signed == "well":
@@ -265,7 +276,7 @@ class Admin:
     async def _change_registration(self, request: Request) -> Response:
         name = request.path_params["name"]
         tenant = self._directory.tenant
-        if name not in {"kiosk_api", "kiosk_client", "broker"}:
+        if name not in {"kiosk_api", "kiosk_client", "sign_in", "broker"}:
             raise AdminError(404, "no such registration")
         changed = msgspec.structs.replace(getattr(tenant, name), **_given(await _order(request, _RegistrationChange)))
         self._directory.tenant = msgspec.structs.replace(tenant, **{name: changed})

@@ -7,7 +7,6 @@ import logging
 import secrets
 
 import msgspec
-import trustme
 from cryptography import x509
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,6 +19,9 @@ from kiosk.clock import Clock
 from kiosk.errors import ConfigError
 from kiosk.process.logging import place_of
 from kiosk.sandbox.admin import Admin, AdminAuthentication, RequestLog, ShiftedClock
+from kiosk.sandbox.authorize_pages import AuthorizePages
+from kiosk.sandbox.certificates import Certificates
+from kiosk.sandbox.entra.authorization import AuthorizationCodes
 from kiosk.sandbox.entra.device_code import DeviceCodes
 from kiosk.sandbox.entra.issuer import Issuer
 from kiosk.sandbox.entra.routes import Entra
@@ -45,11 +47,11 @@ class Sandbox:
     Faults need uvicorn's own ``send`` and whole requests, so this must be the outermost application.
     """
 
-    def __init__(self, config: SandboxConfig, base: str, clock: Clock, broker: trustme.LeafCert) -> None:
-        """``broker`` is the certificate that is registered for the broker's application."""
+    def __init__(self, config: SandboxConfig, base: str, page: str, clock: Clock, certificates: Certificates) -> None:
+        """``page`` is the address of the sign-in page."""
         self.clock = ShiftedClock(clock)
         self.admin_token = secrets.token_urlsafe(32)
-        self.directory = _directory(config, self.clock)
+        self.directory = _directory(config, page, self.clock)
         # Generated people can sign in, but a list of thousands helps nobody.
         listed = tuple(self.directory.people())
         grow(self.directory, config.tenant.devices, config.tenant.seed, self.clock.utc())
@@ -57,12 +59,14 @@ class Sandbox:
         for fault in config.fault:
             self._faults.arm(fault)
         self._requests = RequestLog()
-        codes = DeviceCodes(
+        approver = _approver(config, self.directory)
+        device_codes = DeviceCodes(
             self.clock,
             expires_seconds=config.device_code.expires_seconds,
             interval_seconds=config.device_code.interval_seconds,
-            approve_oid=_approver(config, self.directory),
+            approve_oid=approver,
         )
+        codes = AuthorizationCodes(self.clock)
         rotations = Rotations(
             self.clock,
             pending_seconds=config.graph.rotation_pending_seconds,
@@ -72,13 +76,17 @@ class Sandbox:
             rotations.load(device)
         keys = SigningKeys()
         issuer = Issuer(base, self.directory, keys, self.clock)
-        registered = x509.load_pem_x509_certificate(broker.cert_chain_pems[0].bytes())
-        certificates = {self.directory.tenant.broker.client_id: [registered]}
+        tenant = self.directory.tenant
+        registered = {
+            application.client_id: [x509.load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())]
+            for application, issued in ((tenant.broker, certificates.broker), (tenant.sign_in, certificates.sign_in))
+        }
         self._app = Starlette(
             routes=[
                 *Graph(base, self.directory, keys, rotations, self.clock, config.graph.page_size).routes(),
-                *Entra(base, self.directory, issuer, codes, self.clock, certificates).routes(),
-                *Pages(self.directory, codes, listed).routes(),
+                *Entra(base, self.directory, issuer, device_codes, codes, self.clock, registered).routes(),
+                *AuthorizePages(self.directory, codes, listed, self.clock, approver).routes(),
+                *Pages(self.directory, device_codes, listed).routes(),
                 *Admin(self.directory, issuer, self._faults, self._requests, self.clock).routes(),
             ],
             middleware=[Middleware(AdminAuthentication, token=self.admin_token)],
@@ -132,7 +140,7 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
     return Response(status_code=405, headers={"allow": ", ".join(sorted(methods))})
 
 
-def _directory(config: SandboxConfig, clock: Clock) -> Directory:
+def _directory(config: SandboxConfig, page: str, clock: Clock) -> Directory:
     settings = config.tenant
     directory = load_directory(
         clock.utc(),
@@ -140,10 +148,16 @@ def _directory(config: SandboxConfig, clock: Clock) -> Directory:
         people_file=settings.people_file or PEOPLE_FILE,
         devices_file=settings.devices_file or DEVICES_FILE,
     )
+    tenant, broker = directory.tenant, directory.tenant.broker
     if settings.permissions is not None:
-        tenant = directory.tenant
-        broker = msgspec.structs.replace(tenant.broker, permissions=settings.permissions)
-        directory.tenant = msgspec.structs.replace(tenant, broker=broker)
+        broker = msgspec.structs.replace(broker, permissions=settings.permissions)
+    sign_in = msgspec.structs.replace(
+        tenant.sign_in,
+        redirect_uris=(f"{page}/signed-in",),
+        optional_claims=config.sign_in.optional_claims,
+        contexts=config.sign_in.contexts,
+    )
+    directory.tenant = msgspec.structs.replace(tenant, broker=broker, sign_in=sign_in)
     return directory
 
 

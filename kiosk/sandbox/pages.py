@@ -1,73 +1,31 @@
-"""The pages on a person's phone: enter the code, see which application asks, say who you are, approve or decline.
-
-Plain forms without scripts or foreign resources. A program can play the phone by posting the same forms.
-"""
+"""The pages for device codes: enter the code, see which application asks, say who you are, approve or decline."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from html import escape
-from pathlib import Path
-from string import Template
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kiosk.sandbox.entra.device_code import DeviceCodes, Grant
+from kiosk.sandbox.html import LONGEST_NAME, Html, alert, choice, fill, hidden, listed, page
 from kiosk.sandbox.http import form_fields
 from kiosk.sandbox.tenant.directory import Directory, Person
 from kiosk.text import clean
 
 HOME = "/devicelogin"
 _COOKIE = "__Host-phone"
-_STYLE = (Path(__file__).parent / "phone.css").read_text(encoding="utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_LONGEST_NAME = 160
 _FORGED = "This page was open for too long, or was sent from elsewhere. Try again."
 
-
-class Html(str):
-    """Text that is already markup. All other text is escaped."""
-
-    __slots__ = ()
-
-
-def fill(template: str, **values: str) -> Html:
-    """Fill a template. Every value is escaped unless it is Html."""
-    ready = {name: value if isinstance(value, Html) else escape(value) for name, value in values.items()}
-    return Html(Template(template).substitute(ready))
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title – $organisation</title>
-<style>$style</style>
-</head>
-<body>
-<header>$organisation · simulated sign-in</header>
-<main>
-<h1>$title</h1>
-$content
-</main>
-<footer>This is a sandbox. Nobody's password is asked for here, and the people and keys are made up.</footer>
-</body>
-</html>
-"""
-_ALERT = '<p role="alert">$words</p>'
 _CODE = """$alert<form method="post" action="$home">
 <label for="code">Code from the terminal</label>
 <input type="text" id="code" name="code" required maxlength="20" autocomplete="off" autocapitalize="characters"
  spellcheck="false" autofocus aria-describedby="hint">
 <p class="hint" id="hint">Nine letters. Enter a code only if you are standing at the terminal that shows it.</p>
-<input type="hidden" name="csrf" value="$csrf">
+$hidden
 <div class="buttons"><button class="main">Next</button></div>
 </form>
 <p><a href="$home/people">Who can sign in here?</a></p>"""
@@ -78,23 +36,13 @@ _ASK = """$alert<p>An application asks to sign in as you. Approve only if you st
 <dt>From</dt><dd>$origin</dd>
 </dl>
 <form method="post" action="$home/answer">
-<fieldset>
-<legend>Who are you?</legend>
 $people
-</fieldset>
-<label for="other">Somebody else: address or name</label>
-<input type="text" id="other" name="other" autocomplete="off" autocapitalize="off" spellcheck="false">
-<input type="hidden" name="code" value="$code">
-<input type="hidden" name="csrf" value="$csrf">
+$hidden
 <div class="buttons">
 <button class="main" name="answer" value="approve">Approve</button>
 <button name="answer" value="decline">Decline</button>
 </div>
 </form>"""
-_CHOICE = """<label class="person"><input type="radio" name="oid" value="$oid">
-<b dir="auto">$name</b><span dir="auto">$address</span><span>$description</span></label>"""
-_LISTED = """<li class="person" data-oid="$oid"><b dir="auto">$name</b><span dir="auto">$address</span>
-<span>$description</span></li>"""
 
 
 class Pages:
@@ -123,9 +71,9 @@ class Pages:
     async def _show_start(self, request: Request) -> Response:
         return self._start(request)
 
-    def _start(self, request: Request, alert: str = "", status: int = 200) -> Response:
+    def _start(self, request: Request, words: str = "", status: int = 200) -> Response:
         browser = request.cookies.get(_COOKIE) or secrets.token_urlsafe(32)
-        content = fill(_CODE, home=HOME, csrf=self._csrf(browser), alert=_alert(alert))
+        content = fill(_CODE, home=HOME, hidden=hidden(csrf=self._csrf(browser)), alert=alert(words))
         response = self._page("Enter code", content, status)
         response.headers["set-cookie"] = f"{_COOKIE}={browser}; Path=/; Secure; HttpOnly; SameSite=Strict"
         return response
@@ -139,18 +87,16 @@ class Pages:
             return self._start(request, "That code is not right, has expired or was used already.", 400)
         return self._ask(request, grant)
 
-    def _ask(self, request: Request, grant: Grant, alert: str = "", status: int = 200) -> Response:
-        choices = Html("\n".join(_person(_CHOICE, person) for person in self._people))
+    def _ask(self, request: Request, grant: Grant, words: str = "", status: int = 200) -> Response:
         content = fill(
             _ASK,
             home=HOME,
-            alert=_alert(alert),
+            alert=alert(words),
             application=grant.application.name,
             scopes=", ".join(scope.rpartition("/")[2] for scope in grant.scopes),
             origin=f"a terminal at {grant.origin or 'an unknown address'}",
-            people=choices,
-            code=grant.user_code,
-            csrf=self._csrf(request.cookies[_COOKIE]),
+            people=choice(self._people),
+            hidden=hidden(code=grant.user_code, csrf=self._csrf(request.cookies[_COOKIE])),
         )
         return self._page(f"Sign in to {grant.application.name}?", content, status)
 
@@ -174,14 +120,13 @@ class Pages:
         self._codes.approve(grant, person.oid)
         content = fill(
             '<p>You have signed in as <b dir="auto">$name</b> on the terminal. You can close this page.</p>',
-            name=clean(person.name, _LONGEST_NAME),
+            name=clean(person.name, LONGEST_NAME),
         )
         return self._page("Approved", content)
 
     async def _list(self, request: Request) -> Response:
-        people = "\n".join(_person(_LISTED, person) for person in self._people)
         back = fill('<p><a href="$home">Enter a code</a></p>', home=HOME)
-        return self._page("Who can sign in here", Html(f"<ul>{people}</ul>{back}"))
+        return self._page("Who can sign in here", Html(f"<ul>{listed(self._people)}</ul>{back}"))
 
     async def _explain(self, request: Request) -> Response:
         code = request.query_params.get("code", "")
@@ -189,20 +134,7 @@ class Pages:
         return self._page("About an error code", content)
 
     def _page(self, title: str, content: Html, status: int = 200) -> Response:
-        name = self._directory.tenant.name
-        page = fill(_PAGE, title=title, organisation=name, style=Html(_STYLE), content=content)
-        policy = (
-            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; "
-            "frame-ancestors 'none'"
-        )
-        headers = {
-            "content-type": "text/html; charset=utf-8",
-            "content-security-policy": policy,
-            "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-        }
-        return Response(page, status, headers)
+        return page(self._directory.tenant.name, title, content, status)
 
     def _csrf(self, browser: str) -> str:
         return hmac.new(self._secret, browser.encode(), "sha256").hexdigest()
@@ -211,17 +143,3 @@ class Pages:
         """Whether the form comes from a page that this browser was shown."""
         browser = request.cookies.get(_COOKIE, "")
         return bool(browser) and hmac.compare_digest(self._csrf(browser).encode(), form.get("csrf", "").encode())
-
-
-def _alert(words: str) -> Html:
-    return fill(_ALERT, words=words) if words else Html()
-
-
-def _person(template: str, person: Person) -> str:
-    return fill(
-        template,
-        oid=person.oid,
-        name=clean(person.name, _LONGEST_NAME),
-        address=clean(person.address, _LONGEST_NAME),
-        description=person.description or "",
-    )

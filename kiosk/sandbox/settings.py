@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from kiosk.config.broker import Rules
+from kiosk.config.broker import AuthenticationContext, Rules
 from kiosk.config.kiosk import VisitSettings
 from kiosk.config.loading import load
 from kiosk.config.types import Seconds, Section, Text
+from kiosk.models import SignInMethod
 from kiosk.sandbox.faults import Fault
-from kiosk.sandbox.tenant.directory import Guid
+from kiosk.sandbox.tenant.directory import Guid, OptionalClaim
 
 _LOOPBACK = r"^(127\.0\.0\.1|::1|localhost)$"
 
@@ -37,6 +38,21 @@ class TenantSettings(Section, frozen=True, kw_only=True):
     devices: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     seed: int = 1
     permissions: tuple[str, ...] | None = None
+
+
+class SignInSettings(Section, frozen=True, kw_only=True):
+    """How people sign in, and how the tenant answers the sign-in page.
+
+    The page gets ``port``; 0 is any free one. ``context`` is the authentication context that broker and page ask for,
+    ``contexts`` those that a sign-in then satisfies, by default the one asked for. ``optional_claims`` are those of the
+    page's registration.
+    """
+
+    method: SignInMethod = SignInMethod.WEB
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    context: AuthenticationContext | None = None
+    contexts: tuple[AuthenticationContext, ...] | None = None
+    optional_claims: tuple[OptionalClaim, ...] = ("auth_time", "acrs")
 
 
 class DeviceCodeSettings(Section, frozen=True, kw_only=True):
@@ -67,6 +83,7 @@ class SandboxConfig(Section, frozen=True, kw_only=True):
     approve: Text | None = None
     listen: ListenSettings = ListenSettings()
     tenant: TenantSettings = TenantSettings()
+    sign_in: SignInSettings = SignInSettings()
     device_code: DeviceCodeSettings = DeviceCodeSettings()
     graph: GraphServiceSettings = GraphServiceSettings()
     visit: VisitSettings = VisitSettings()

@@ -89,13 +89,18 @@ class Product:
         self.person = Person(tid="", oid="", name="", address="")
         self.lines = {"entra": Relay(spoiled), "broker": Relay(spoiled)}
         base = f"https://localhost:{self.lines['entra'].port}"
-        config = msgspec.convert(
-            {"approve": WHO, "graph": {"page_size": page_size}, "device_code": {"interval_seconds": 0}}, SandboxConfig
-        )
-        self.sandbox = Sandbox(config, base, self.clock, certificates.broker)
+        page = "https://localhost:1"
+        sandbox_settings = {
+            "approve": WHO,
+            "sign_in": {"method": "device_code"},
+            "graph": {"page_size": page_size},
+            "device_code": {"interval_seconds": 0},
+        }
+        config = msgspec.convert(sandbox_settings, SandboxConfig)
+        self.sandbox = Sandbox(config, base, page, self.clock, certificates)
         self.place = place
         files = Files(place / "s")
-        tls = write_all(files, config, self.sandbox.directory.tenant, base, certificates, "x")
+        tls = write_all(files, config, self.sandbox.directory.tenant, base, page, certificates, "x")
         self._tls = server_tls(tls)
         self.directory = files.directory
         self.faults = Faults(self.clock)

@@ -23,7 +23,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
+from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.errors import ConfigError
+from kiosk.net.serving import tcp_socket
 from kiosk.net.tls import tls_context
 from kiosk.sandbox.certificates import make_certificates
 from kiosk.sandbox.files import Files
@@ -62,6 +64,35 @@ def test_what_it_writes(tmp_path: Path) -> None:
             with httpx.Client(verify=strict_context(sandbox.ca), trust_env=False) as client:
                 assert client.get(url).status_code == 200
     assert set(os.listdir(sandbox.directory)) == WRITTEN  # noqa: PTH208
+
+
+def test_what_it_writes_for_the_sign_in_page(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path, sign_in={"context": "c7"}) as sandbox:
+        files = {path.name: path for path in sandbox.directory.iterdir()}
+        assert set(files) == WRITTEN | {"sign-in.toml", "sign-in.pem", "sign-in-server.pem", "sign-in-server-key.pem"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
+        kiosk, broker = load(files["kiosk.toml"], KioskConfig), load(files["broker.toml"], BrokerConfig)
+        page = load(files["sign-in.toml"], SignInPageConfig)
+        assert kiosk.sign_in.method == broker.sign_in.method == "web"
+        assert kiosk.device_code is None
+        assert broker.sign_in.page == page.listen.address
+        assert broker.sign_in.page_listen == page.broker.url != broker.listen.url == kiosk.broker.url
+        assert broker.sign_in.context == page.entra.context == "c7"
+        assert broker.tokens.client == page.entra.client_id == sandbox.data.tenant.sign_in.client_id
+        assert broker.tokens.authority == page.entra.authority == sandbox.authority
+        assert page.entra.scope == sandbox.scope
+        assert page.organisation.name == kiosk.organisation.name
+        # A QR code of version 2 must hold it, with the code of a link.
+        assert len(f"{page.listen.address}/K7Q2M9XD") <= 38
+        port = httpx.URL(page.listen.address).port
+        assert page.listen.url == f"https://127.0.0.1:{port}"
+        with tcp_socket("127.0.0.1", port or 0):
+            pass
+    certificate = x509.load_pem_x509_certificate(files["sign-in-server.pem"].read_bytes())
+    authority = x509.load_pem_x509_certificate(files["ca.pem"].read_bytes())
+    certificate.verify_directly_issued_by(authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "localhost" in names.get_values_for_type(x509.DNSName)
 
 
 def strict_context(ca: Path) -> ssl.SSLContext:

@@ -95,14 +95,23 @@ class RunningSandbox:
         return str(self._ask("POST", "keys/rotate", {"keep_old": keep_old})["kid"])
 
     def token(
-        self, person: str | None, *, signed: str = "well", headers: Mapping[str, Any] | None = None, **claims: Any
+        self,
+        person: str | None,
+        *,
+        client: str = "kiosk_client",
+        id_token: bool = False,
+        signed: str = "well",
+        headers: Mapping[str, Any] | None = None,
+        **claims: Any,
     ) -> str:
         """Issue a token: a person's for the Kiosk API, or with None the broker's own for Graph.
 
-        ``headers`` and ``claims`` replace the usual ones; a claim of None is removed. ``signed`` spoils the signature.
+        A person's has been issued to ``client``: ``kiosk_client`` or ``sign_in``. ``headers`` and ``claims`` replace
+        the usual ones; a claim of None is removed. ``signed`` spoils the signature.
         """
         oid = self.person(person).oid if person else None
-        order = {"person": oid, "signed": signed, "headers": headers or {}, "claims": claims}
+        kind = {"client": client, "id_token": id_token, "signed": signed}
+        order = kind | {"person": oid, "headers": headers or {}, "claims": claims}
         return str(self._ask("POST", "tokens", order)["access_token"])
 
     def advance(self, seconds: float) -> None:
@@ -114,7 +123,7 @@ class RunningSandbox:
         self._ask("POST", f"devices/{device.id}", changes)
 
     def register(self, name: str, **changes: Any) -> None:
-        """Change a registration as an administrator would: ``kiosk_api``, ``kiosk_client`` or ``broker``."""
+        """Change a registration, named as in tenant.toml, as an administrator would."""
         self._ask("POST", f"registrations/{name}", changes)
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
@@ -127,9 +136,11 @@ class RunningSandbox:
 def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox]:
     """Start a sandbox that writes its files below ``directory``. ``settings`` are those of sandbox.toml.
 
-    The default polling interval is one second, so that no test waits five for a token.
+    The defaults are those of most tests: device codes, and a polling interval of one second, so that no test waits five
+    for a token.
     """
-    whole = {"device_code": {"interval_seconds": 1}} | settings | {"directory": str(directory / "sandbox")}
+    defaults: dict[str, Any] = {"sign_in": {"method": "device_code"}, "device_code": {"interval_seconds": 1}}
+    whole = defaults | settings | {"directory": str(directory / "sandbox")}
     config = msgspec.convert(whole, SandboxConfig, dec_hook=as_path)
     with warm_process(run_sandbox, msgspec.json.encode(config, enc_hook=str)) as process:
         line = process.stdout.readline()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kiosk.sandbox.http import Refusal, client_request_id, json_response, request_id
+from kiosk.sandbox.tenant.directory import Application, Tenant
 
 _MFA = "Due to a configuration change made by your administrator, you must use multi-factor authentication."
 _REGISTER = "Due to a configuration change made by your administrator, you must enroll in multi-factor authentication."
@@ -101,21 +103,33 @@ class EntraError(Refusal):
 
     def response(self, request: Request, now: dt.datetime) -> Response:
         """Return the error as JSON; the client's own id comes back as the correlation id."""
-        stamp = now.strftime("%Y-%m-%d %H:%M:%SZ")
-        trace, correlation = request_id(request), client_request_id(request)
         body: dict[str, object] = {
             "error": self.error,
-            "error_description": f"AADSTS{self.number}: {self.words} "
-            f"Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
+            "error_description": self.description(request, now),
             "error_codes": [self.number],
-            "timestamp": stamp,
-            "trace_id": trace,
-            "correlation_id": correlation,
-            "error_uri": f"https://{request.headers.get('host', 'localhost')}/error?code={self.number}",
+            "timestamp": _stamp(now),
+            "trace_id": request_id(request),
+            "correlation_id": client_request_id(request),
+            "error_uri": self.uri(request),
         }
         if self.suberror:
             body["suberror"] = self.suberror
         return json_response(body, self.status, entra_headers(request))
+
+    def description(self, request: Request, now: dt.datetime) -> str:
+        """Return number and words, and what names the request in Entra ID's own log."""
+        return (
+            f"AADSTS{self.number}: {self.words} Trace ID: {request_id(request)} "
+            f"Correlation ID: {client_request_id(request)} Timestamp: {_stamp(now)}"
+        )
+
+    def uri(self, request: Request) -> str:
+        """Return the address of the page about this number."""
+        return f"https://{request.headers.get('host', 'localhost')}/error?code={self.number}"
+
+
+def _stamp(now: dt.datetime) -> str:
+    return now.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def entra_headers(request: Request) -> dict[str, str]:
@@ -136,6 +150,25 @@ def missing_parameter(name: str) -> EntraError:
     """Return the error for a form without a required field."""
     words = f"The request body must contain the following parameter: '{name}'."
     return EntraError(900144, "invalid_request", words)
+
+
+def requested_tenant(request: Request, tenant: Tenant) -> str:
+    """Return the tenant of the path, as the client wrote it. Raises EntraError if it is not this one."""
+    name: str = request.path_params["tenant"]
+    if name.lower() not in (tenant.id, tenant.domain):
+        raise unknown_tenant(name)
+    return name
+
+
+def requested_application(fields: Mapping[str, str], tenant: Tenant) -> Application:
+    """Return the application that the request names. Raises EntraError."""
+    client_id = fields.get("client_id", "")
+    if not client_id:
+        raise missing_parameter("client_id")
+    application = tenant.application(client_id)
+    if application is None:
+        raise unknown_application(client_id, tenant.name)
+    return application
 
 
 def unknown_application(client_id: str, tenant: str) -> EntraError:

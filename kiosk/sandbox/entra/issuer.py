@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from kiosk.clock import Clock
@@ -31,26 +32,37 @@ class Issuer:
         """The ``iss`` of v2.0 tokens."""
         return f"{self._base}/{self._directory.tenant.id}/v2.0"
 
-    def person_claims(self, person: Person, application: Application, scopes: str, signed_in: int) -> dict[str, Any]:
-        """Return the claims of an access token for the Kiosk API."""
+    def person_claims(
+        self, person: Person, application: Application, scopes: str, signed_in: int, contexts: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Return the claims of an access token for the Kiosk API. ``contexts`` are those that were asked for."""
         roles = {"roles": list(person.roles)} if person.roles else {}
+        api = self._directory.tenant.kiosk_api
         return (
             self._times()
             | self._identity(person, application)
             | roles
+            | _optional_claims(api, signed_in, contexts)
             | {
-                "aud": self._directory.tenant.kiosk_api.client_id,
-                "auth_time": signed_in,
+                "aud": api.client_id,
                 "azp": application.client_id,
-                "azpacr": "0",
+                # No credential, or a certificate: the only one that is registered for anybody here.
+                "azpacr": "0" if application.public else "2",
                 "scp": scopes,
             }
         )
 
-    def id_claims(self, person: Person, application: Application, signed_in: int) -> dict[str, Any]:
-        """Return the claims of an ID token."""
-        audience = {"aud": application.client_id, "auth_time": signed_in}
-        return self._times() | self._identity(person, application) | audience
+    def id_claims(
+        self, person: Person, application: Application, signed_in: int, nonce: str = "", contexts: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Return the claims of an ID token. ``contexts`` are those that were asked for."""
+        return (
+            self._times()
+            | self._identity(person, application)
+            | _optional_claims(application, signed_in, contexts)
+            | {"aud": application.client_id}
+            | ({"nonce": nonce} if nonce else {})
+        )
 
     def graph_person_claims(self, person: Person, application: Application, scopes: str) -> dict[str, Any]:
         """Return the claims of a token for calling Graph on behalf of a person."""
@@ -101,6 +113,15 @@ class Issuer:
     def _times(self) -> dict[str, Any]:
         issued = stamp(self._clock.utc()) - _BACKDATED_SECONDS
         return {"iat": issued, "nbf": issued, "exp": issued + _BACKDATED_SECONDS + TOKEN_SECONDS}
+
+
+def _optional_claims(audience: Application, signed_in: int, contexts: Sequence[str]) -> dict[str, Any]:
+    """Return the claims that a token has only if its audience's registration says so."""
+    satisfied = contexts if audience.contexts is None else audience.contexts
+    claims: dict[str, Any] = {"auth_time": signed_in}
+    if satisfied:
+        claims["acrs"] = list(satisfied)
+    return {name: value for name, value in claims.items() if name in audience.optional_claims}
 
 
 def stamp(moment: dt.datetime) -> int:

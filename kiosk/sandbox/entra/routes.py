@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography import x509
@@ -15,14 +15,15 @@ from starlette.routing import Route
 
 from kiosk.clock import Clock
 from kiosk.sandbox.entra.assertion import ASSERTION_TYPE, Assertions
+from kiosk.sandbox.entra.authorization import NO_CONTEXTS, AuthorizationCodes, Contexts
 from kiosk.sandbox.entra.device_code import DeviceCodes, Outcome
 from kiosk.sandbox.entra.errors import (
     EntraError,
     entra_headers,
     missing_parameter,
+    requested_application,
+    requested_tenant,
     sign_in_refusal,
-    unknown_application,
-    unknown_tenant,
 )
 from kiosk.sandbox.entra.issuer import GRAPH, TOKEN_SECONDS, Issuer
 from kiosk.sandbox.entra.scopes import OPENID, parse_scopes, require_default_scope
@@ -40,10 +41,11 @@ Form = Mapping[str, str]
 class _SignIn:
     """A completed sign-in: what tokens are issued from, now or later against a refresh token."""
 
-    application: Application
+    client_id: str
     person: Person
     signed_in: int
     scope: str
+    contexts: Contexts = NO_CONTEXTS
 
 
 class Entra:
@@ -54,7 +56,8 @@ class Entra:
         base: str,
         directory: Directory,
         issuer: Issuer,
-        codes: DeviceCodes,
+        device_codes: DeviceCodes,
+        codes: AuthorizationCodes,
         clock: Clock,
         certificates: Mapping[str, Sequence[x509.Certificate]],
     ) -> None:
@@ -62,6 +65,7 @@ class Entra:
         self._base = base
         self._directory = directory
         self._issuer = issuer
+        self._device_codes = device_codes
         self._codes = codes
         self._certificates = certificates
         self._assertions = Assertions(clock)
@@ -85,7 +89,7 @@ class Entra:
         return _answer(request, {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": metadata})
 
     async def _discovery(self, request: Request) -> Response:
-        root = f"{self._base}/{self._tenant(request)}"
+        root = f"{self._base}/{requested_tenant(request, self._directory.tenant)}"
         return _answer(
             request,
             {
@@ -118,19 +122,20 @@ class Entra:
 
     async def _published_keys(self, request: Request) -> Response:
         if request.path_params["tenant"] != _ANY_TENANT:
-            self._tenant(request)
+            requested_tenant(request, self._directory.tenant)
         return _answer(request, self._issuer.keys.jwks(self._issuer.issuer))
 
     async def _device_code(self, request: Request) -> Response:
-        self._tenant(request)
+        tenant = self._directory.tenant
+        requested_tenant(request, tenant)
         form = await form_fields(request)
-        application = self._application(form)
+        application = requested_application(form, tenant)
         scope = form.get("scope", "")
         if not scope.strip():
             raise missing_parameter("scope")
-        parse_scopes(scope, application, self._directory.tenant)
+        parse_scopes(scope, application, tenant)
         origin = request.client.host if request.client else ""
-        grant = self._codes.issue(application, tuple(scope.split()), origin)
+        grant = self._device_codes.issue(application, tuple(scope.split()), origin)
         page = f"{self._base}/devicelogin"
         return _answer(
             request,
@@ -138,17 +143,17 @@ class Entra:
                 "user_code": grant.user_code,
                 "device_code": grant.device_code,
                 "verification_uri": page,
-                "expires_in": self._codes.expires_seconds,
-                "interval": self._codes.interval_seconds,
+                "expires_in": self._device_codes.expires_seconds,
+                "interval": self._device_codes.interval_seconds,
                 "message": f"To sign in, use a web browser to open the page {page} and enter the code "
                 f"{grant.user_code} to authenticate.",
             },
         )
 
     async def _token(self, request: Request) -> Response:
-        tenant = self._tenant(request)
+        tenant = requested_tenant(request, self._directory.tenant)
         form = await form_fields(request)
-        application = self._application(form)
+        application = requested_application(form, self._directory.tenant)
         grant_type = form.get("grant_type", "")
         if not grant_type:
             raise missing_parameter("grant_type")
@@ -156,7 +161,11 @@ class Entra:
             answer = self._by_device_code(form, application)
         elif grant_type == "client_credentials":
             answer = self._by_certificate(form, application, tenant)
+        elif grant_type == "authorization_code":
+            self._authenticate(form, application, tenant)
+            answer = self._by_code(form, application)
         elif grant_type == "refresh_token":
+            self._authenticate(form, application, tenant)
             answer = self._by_refresh_token(form, application)
         else:
             words = f"The app requested an unsupported grant type '{grant_type[:40]}'."
@@ -165,25 +174,30 @@ class Entra:
 
     def _by_device_code(self, form: Form, application: Application) -> dict[str, Any]:
         if not application.public:
-            words = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-            raise EntraError(7000218, "invalid_client", words, status=401)
-        outcome, grant = self._codes.poll(form.get("device_code") or form.get("code", ""), application)
+            raise _no_credential()
+        outcome, grant = self._device_codes.poll(form.get("device_code") or form.get("code", ""), application)
         if outcome is not Outcome.APPROVED or grant is None:
             raise EntraError(*_POLL_ERRORS[outcome])
-        person = self._directory.person(grant.oid)
-        assert person is not None
-        return self._tokens(_SignIn(application, person, grant.signed_in, " ".join(grant.scopes)), form)
+        scope = " ".join(grant.scopes)
+        sign_in = _SignIn(application.client_id, self._person(grant.oid), grant.signed_in, scope)
+        return self._tokens(sign_in, application, form)
+
+    def _by_code(self, form: Form, application: Application) -> dict[str, Any]:
+        grant = self._codes.redeem(form, application)
+        asked = grant.asked
+        scope = form.get("scope") or asked.scope
+        sign_in = _SignIn(application.client_id, self._person(grant.oid), grant.signed_in, scope, asked.contexts)
+        return self._tokens(sign_in, application, form, asked.nonce)
 
     def _by_refresh_token(self, form: Form, application: Application) -> dict[str, Any]:
         sign_in = self._sign_ins.get(_digest(form.get("refresh_token", "")))
-        if sign_in is None or sign_in.application != application:
+        if sign_in is None or sign_in.client_id != application.client_id:
             raise EntraError(9002313, "invalid_grant", "The refresh token is invalid, expired or was revoked.")
-        scope = form.get("scope") or sign_in.scope
-        return self._tokens(_SignIn(application, sign_in.person, sign_in.signed_in, scope), form)
+        return self._tokens(replace(sign_in, scope=form.get("scope") or sign_in.scope), application, form)
 
-    def _tokens(self, sign_in: _SignIn, form: Form) -> dict[str, Any]:
+    def _tokens(self, sign_in: _SignIn, application: Application, form: Form, nonce: str = "") -> dict[str, Any]:
         """Return the token response for a person."""
-        application, person = sign_in.application, sign_in.person
+        person, signed_in, contexts = sign_in.person, sign_in.signed_in, sign_in.contexts
         if person.refusal is not None:
             raise sign_in_refusal(person.refusal)
         requested = parse_scopes(sign_in.scope, application, self._directory.tenant)
@@ -191,10 +205,11 @@ class Entra:
         if requested.resource == GRAPH:
             claims = self._issuer.graph_person_claims(person, application, names or "openid profile")
         else:
-            claims = self._issuer.person_claims(person, application, names, sign_in.signed_in)
+            claims = self._issuer.person_claims(person, application, names, signed_in, contexts.access_token)
         answer = self._access_token(claims) | {"scope": requested.full()}
         if "openid" in requested.openid:
-            answer["id_token"] = self._issuer.keys.sign(self._issuer.id_claims(person, application, sign_in.signed_in))
+            id_claims = self._issuer.id_claims(person, application, signed_in, nonce, contexts.id_token)
+            answer["id_token"] = self._issuer.keys.sign(id_claims)
         if "offline_access" in requested.openid:
             answer["refresh_token"] = token = secrets.token_urlsafe(96)
             self._sign_ins[_digest(token)] = sign_in
@@ -214,11 +229,30 @@ class Entra:
                 "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."
             )
             raise EntraError(7000216, "invalid_client", words, status=401)
+        self._check_assertion(form, application, tenant)
+        require_default_scope(form.get("scope", ""), self._base)
+        return self._access_token(self._issuer.graph_application_claims(application, application.permissions))
+
+    def _authenticate(self, form: Form, application: Application, tenant: str) -> None:
+        """Check that a confidential application proves who it is, and that a public one does not try."""
+        presented = form.get("client_assertion_type") == ASSERTION_TYPE and bool(form.get("client_assertion"))
+        if application.public and (presented or "client_secret" in form):
+            words = "Client is public so neither 'client_assertion' nor 'client_secret' should be presented."
+            raise EntraError(700025, "invalid_client", words, status=401)
+        if not application.public:
+            if not presented:
+                raise _no_credential()
+            self._check_assertion(form, application, tenant)
+
+    def _check_assertion(self, form: Form, application: Application, tenant: str) -> None:
         endpoints = [f"{self._base}/{name}/oauth2/v2.0/token" for name in (tenant, self._directory.tenant.id)]
         certificates = self._certificates.get(application.client_id, ())
         self._assertions.check(form["client_assertion"], application.client_id, certificates, endpoints)
-        require_default_scope(form.get("scope", ""), self._base)
-        return self._access_token(self._issuer.graph_application_claims(application, application.permissions))
+
+    def _person(self, oid: str) -> Person:
+        person = self._directory.person(oid)
+        assert person is not None
+        return person
 
     def _access_token(self, claims: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -227,22 +261,6 @@ class Entra:
             "ext_expires_in": TOKEN_SECONDS,
             "access_token": self._issuer.keys.sign(claims),
         }
-
-    def _tenant(self, request: Request) -> str:
-        """Return the tenant of the path, as the client wrote it. Raises EntraError if it is not this one."""
-        tenant: str = request.path_params["tenant"]
-        if tenant.lower() not in (self._directory.tenant.id, self._directory.tenant.domain):
-            raise unknown_tenant(tenant)
-        return tenant
-
-    def _application(self, form: Form) -> Application:
-        client_id = form.get("client_id", "")
-        if not client_id:
-            raise missing_parameter("client_id")
-        application = self._directory.tenant.application(client_id)
-        if application is None:
-            raise unknown_application(client_id, self._directory.tenant.name)
-        return application
 
 
 _POLL_ERRORS = {
@@ -265,6 +283,11 @@ _POLL_ERRORS = {
 
 def _answer(request: Request, body: Mapping[str, Any]) -> Response:
     return json_response(body, headers=entra_headers(request))
+
+
+def _no_credential() -> EntraError:
+    words = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+    return EntraError(7000218, "invalid_client", words, status=401)
 
 
 def _digest(token: str) -> str:

@@ -34,6 +34,7 @@ Encryption = Literal[
     "success", "escrowNotEnabled", "driveEncryptedByUser", "userDeferredEncryption", "notEncrypted", "notReady"
 ]
 Policy = Literal["compliant", "nonCompliant", "error", "conflict", "notAssigned", "notApplicable", "unknown"]
+OptionalClaim = Literal["auth_time", "acrs"]
 Rotation = Literal["pending", "active", "done", "failed", "canceled", "notSupported"]
 
 
@@ -42,6 +43,8 @@ class Application(Section, frozen=True, kw_only=True):
 
     ``scopes`` are those that it offers, ``consented`` those that it may request on behalf of people, ``permissions``
     its application permissions at Graph. ``public`` applications sign people in without proving who they are.
+    ``optional_claims`` are those that tokens for it have beyond the usual ones. ``contexts`` are the authentication
+    contexts that a sign-in to it satisfies, by default all that are asked for.
     """
 
     client_id: Guid
@@ -50,6 +53,9 @@ class Application(Section, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     consented: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    optional_claims: tuple[OptionalClaim, ...] = ()
+    contexts: tuple[str, ...] | None = None
 
     @property
     def uri(self) -> str:
@@ -65,12 +71,13 @@ class Tenant(Section, frozen=True, kw_only=True):
     domain: Text
     kiosk_api: Application
     kiosk_client: Application
+    sign_in: Application
     broker: Application
     other: tuple[Application, ...] = ()
 
     def applications(self) -> tuple[Application, ...]:
         """Return all registered applications."""
-        return (self.kiosk_api, self.kiosk_client, self.broker, *self.other)
+        return (self.kiosk_api, self.kiosk_client, self.sign_in, self.broker, *self.other)
 
     def application(self, client_id: str) -> Application | None:
         """Return the application with this client id, if it is registered."""
