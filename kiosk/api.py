@@ -3,73 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from kiosk.broker_answers import kiosk_errors_only, problem
 from kiosk.config.kiosk import BrokerAddress
-from kiosk.errors import (
-    PROBLEM_TYPE,
-    BrokerGarbled,
-    BrokerUnreachable,
-    BrokerUntrusted,
-    KioskError,
-    TokenProofTime,
-    from_code,
-)
+from kiosk.errors import BrokerGarbled, KioskError, TokenProofTime
 from kiosk.models import (
     PROOF_HEADER,
     TERMINAL_HEADER,
     Device,
     Devices,
     Ending,
-    Problem,
     Release,
     ReleaseChecked,
     ReleaseClosed,
     ReleaseRequest,
     Session,
 )
-from kiosk.net.http import aread_limited, service_client, timeouts, untrusted
-from kiosk.process.logging import place_of
+from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.proof import Prover
-from kiosk.text import clean
 
 log = logging.getLogger(__name__)
 
 _MOST_PAGES = 50
 _FAREWELL_SECONDS = 2.0
 _LOST_SECONDS = 5.0
-_LONGEST_CAUSE = 200
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
-
-# A balancer's own page, when it finds no broker that answers.
-_NO_BROKER = {502, 503, 504}
-_MALFORMED = (httpx.DecodingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-@contextlib.asynccontextmanager
-async def _kiosk_errors_only() -> AsyncIterator[None]:
-    """Turn every failure of a request into a KioskError. Its cause never quotes the request, which holds the token."""
-    try:
-        yield
-    except KioskError:
-        raise
-    except _MALFORMED as error:
-        raise BrokerGarbled(f"{type(error).__name__}: {clean(str(error), _LONGEST_CAUSE)}") from None
-    except (httpx.HTTPError, TimeoutError) as error:
-        if reason := untrusted(error):
-            raise BrokerUntrusted(reason) from None
-        raise BrokerUnreachable(type(error).__name__) from None
-    except Exception as error:
-        # The request could not be built or sent: a character that headers forbid, or a closed client.
-        raise KioskError(place_of(error)) from None
 
 
 class Broker:
@@ -88,7 +54,7 @@ class Broker:
         self._authorization = authorization
         self._terminal = _header(terminal)
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def session(self) -> Session:
         """Return who signed in according to the broker, and whether a reason is needed."""
         session = await self._ask("GET", "/v1/session", Session)
@@ -96,7 +62,7 @@ class Broker:
             raise BrokerGarbled("a session of nobody")
         return session
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def devices(self) -> list[Device]:
         """Return all devices of the person, from all pages of the list."""
         found: dict[str, Device] = {}
@@ -116,31 +82,31 @@ class Broker:
             seen.add(page.next)
             path = "/v1/devices?" + str(httpx.QueryParams({"cursor": page.next}))
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def release(self, device_id: str, public_key: bytes, reason: str | None = None) -> Release:
         """Return the recovery key of one device, sealed to ``public_key``."""
         body = ReleaseRequest(public_key=public_key, reason=reason)
         path = f"/v1/devices/{_segment(device_id)}/release"
         return await self._ask("POST", path, Release, body)
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def closed(self, release_id: str, how: Ending, shown_seconds: float) -> None:
         """Report how a reveal ended. Has a short time limit: the person is leaving."""
         body = ReleaseClosed(how=how, shown_seconds=round(shown_seconds, 1))
         path = f"/v1/releases/{_segment(release_id)}/closed"
         await self._send("POST", path, body, seconds=_FAREWELL_SECONDS)
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def checked(self, release_id: str, checked: ReleaseChecked) -> None:
         """Report how the check of a copy went. Has the same short time limit as ``closed``."""
         await self._send("POST", f"/v1/releases/{_segment(release_id)}/checked", checked, seconds=_FAREWELL_SECONDS)
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def end_session(self) -> None:
         """Make the token useless. Has the same short time limit as ``closed``."""
         await self._send("DELETE", "/v1/session", seconds=_FAREWELL_SECONDS)
 
-    @_kiosk_errors_only()
+    @kiosk_errors_only()
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -191,7 +157,7 @@ class Broker:
             await response.aclose()
         if response.is_success:
             return answer
-        raise _problem(response.status_code, answer)
+        raise problem(response.status_code, answer)
 
     def __repr__(self) -> str:
         return "<Broker>"
@@ -205,26 +171,6 @@ def _segment(identifier: str) -> str:
 def _header(name: str) -> str:
     """Return a name with all characters replaced that a header forbids: a host name can contain anything."""
     return "".join(character if " " <= character <= "~" else "?" for character in name).strip()
-
-
-def _problem(status: int, content: bytes) -> KioskError:
-    try:
-        problem = msgspec.json.decode(content, type=Problem)
-    except _MALFORMED:
-        if status in _NO_BROKER:
-            return BrokerUnreachable(f"status {status} from a balancer or proxy in front of the broker")
-        return BrokerGarbled(f"status {status} without a problem document")
-    error = from_code(
-        problem.type.removeprefix(PROBLEM_TYPE),
-        cause=f"status {status}",
-        reference=clean(problem.reference, 40),
-        retry_after=problem.retry_after,
-    )
-    error.client_request_id = clean(problem.client_request_id)
-    error.request_id = clean(problem.request_id)
-    if isinstance(error, TokenProofTime):
-        error.broker_time = problem.time
-    return error
 
 
 def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how: Ending) -> None:

@@ -6,25 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import msal
 
 from kiosk.clock import Clock, Deadline
 from kiosk.config.kiosk import DeviceCodeSettings
 from kiosk.errors import (
-    BY_AADSTS,
     SignInAddress,
     SignInBusy,
-    SignInCodeUnknown,
-    SignInDeclined,
     SignInError,
     SignInExpired,
     SignInGarbled,
     SignInUnreachable,
-    SignInUntrusted,
 )
-from kiosk.net.http import can_be_sent, timeouts, untrusted
-from kiosk.net.msal_http import Busy, MsalHttp, Rejected
+from kiosk.net import oauth
+from kiosk.net.http import can_be_sent, timeouts
+from kiosk.net.msal_http import MsalHttp
 from kiosk.net.tls import tls_context
 from kiosk.text import clean
 
@@ -40,18 +36,7 @@ _LONGEST_PAUSE = 30.0
 # After this long without an answer to a poll, the person is told.
 _SILENT_SECONDS = 8.0
 
-# OAuth errors from RFC 8628 or seen from Entra ID. They decide; AADSTS numbers only choose the words.
 _PENDING = frozenset({"authorization_pending", "slow_down"})
-_DECLINED = frozenset({"authorization_declined", "access_denied"})
-_EXPIRED = frozenset({"expired_token", "code_expired"})
-_PASSING = frozenset({"temporarily_unavailable", "server_error"})
-
-_BY_ERROR: dict[str, type[SignInError]] = {
-    **dict.fromkeys(_DECLINED, SignInDeclined),
-    **dict.fromkeys(_EXPIRED, SignInExpired),
-    **dict.fromkeys(_PASSING, SignInBusy),
-    "bad_verification_code": SignInCodeUnknown,
-}
 
 
 @dataclass(frozen=True)
@@ -164,7 +149,7 @@ class SignIn:
         if not isinstance(error, str):
             raise SignInGarbled("an answer with neither a token nor an error")
         failure = self._failure(answer)
-        if error not in _PASSING:
+        if error not in oauth.PASSING:
             self._flow.clear()
         raise failure
 
@@ -195,24 +180,13 @@ class SignIn:
         """Return the result of a call of MSAL, made in a thread. Raises SignInError for any failure of the service."""
         self.unanswered = True
         try:
-            answer = await self._http.run(call)
-            self.unanswered = False
-            return answer
-        except Busy as error:
-            self.unanswered = False
-            raise SignInBusy(str(error), retry_after=error.retry_after) from None
-        except Rejected as error:
-            self.unanswered = False
-            raise self._failure(error.answer) from None
-        except httpx.DecodingError as error:
-            raise SignInGarbled(str(error)) from None
-        except (httpx.HTTPError, TimeoutError) as error:
-            if reason := untrusted(error):
-                raise SignInUntrusted(reason) from None
-            raise SignInUnreachable(f"{type(error).__name__} while asking the authority") from None
-        except Exception as error:
-            # MSAL documents no exceptions and does not validate answers: ValueError, KeyError, TypeError ...
-            raise SignInGarbled(f"{type(error).__name__} while asking the authority") from None
+            with oauth.sign_in_errors_only(self._clock):
+                answer = await self._http.run(call)
+        except SignInError as error:
+            self.unanswered = isinstance(error, SignInUnreachable) and not isinstance(error, SignInBusy)
+            raise
+        self.unanswered = False
+        return answer
 
     def _begin(self) -> dict[str, Any]:
         self._app = msal.PublicClientApplication(
@@ -233,19 +207,7 @@ class SignIn:
         return dict(self._app.acquire_token_by_device_flow(self._flow, exit_condition=lambda _: True))
 
     def _failure(self, answer: dict[str, Any]) -> SignInError:
-        """Return the error for an OAuth answer without a token. ``error`` decides; AADSTS numbers only choose words."""
-        error = clean(answer.get("error"), 60)
-        numbers = answer.get("error_codes")
-        numbers = [one for one in numbers if type(one) is int] if isinstance(numbers, list) else []
-        kind = _BY_ERROR.get(error) or next((BY_AADSTS[one] for one in numbers if one in BY_AADSTS), SignInError)
-        support = f"AADSTS{numbers[0]}" if numbers else ""
-        correlation = clean(answer.get("correlation_id"), 40)
-        return kind(
-            f"{error} {support} {correlation}".strip(),
-            support=support,
-            correlation_id=correlation,
-            at=clean(answer.get("timestamp"), 24) or f"{self._clock.utc():%Y-%m-%d %H:%M:%SZ}",
-        )
+        return oauth.refusal(answer, self._clock)
 
     def __repr__(self) -> str:
         return "<SignIn>"

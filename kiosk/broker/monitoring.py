@@ -18,7 +18,6 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker import logs
-from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import CONTENT_TYPE, Metrics
 from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import HEAD, SINK
@@ -28,6 +27,7 @@ from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, MetricsSettings
 from kiosk.errors import ConfigError
 from kiosk.net import serving
+from kiosk.net.certificate import certificate_of
 from kiosk.net.connections import Closed, ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.text import clean
@@ -91,7 +91,7 @@ class State(Collector):
             "kiosk_broker_certificate_days_left", "Days until a certificate expires.", labels=["use"]
         )
         with contextlib.suppress(ConfigError):
-            days.add_metric(["graph"], self._until(certificate_of(self._config.graph)))
+            days.add_metric(["graph"], self._until(certificate_of(self._config.graph, "graph")))
         listen = self._config.listen
         if listen.certificate and not listen.url.startswith(UNIX_PREFIX):
             with contextlib.suppress(OSError, ValueError):

@@ -8,14 +8,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import pkcs12
 
-from kiosk.broker.graph.credential import load_certificate
 from kiosk.checks.result import Finding, Level, Wrong, failed, passed, warning
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, GraphSettings
-from kiosk.config.loading import read_text
 from kiosk.errors import ConfigError
+from kiosk.net.certificate import load_certificate
 from kiosk.net.serving import Tls, server_tls
 
 _SOON = timedelta(days=30)
@@ -26,20 +24,14 @@ _FEWEST_BITS_OF_CURVE = 256
 def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
     """Check the certificate that the broker signs in with. Raises Wrong."""
     try:
-        loaded = load_certificate(settings, clock)
+        loaded = load_certificate(settings, clock, "graph")
     except ConfigError as error:
         raise Wrong(
             str(error), "docs/tenant.md, step 3, shows how to create and register key and certificate"
         ) from None
-    if "private_key_pfx_path" in loaded:
-        # Cannot fail: the same file was read a moment ago.
-        secret = read_text(settings.passphrase_file, "a passphrase").rstrip("\r\n") if settings.passphrase_file else ""
-        bundle = pkcs12.load_pkcs12(settings.certificate.read_bytes(), secret.encode() or None)
-        assert bundle.cert
-        shown = bundle.cert.certificate
-    else:
-        shown = x509.load_pem_x509_certificate(loaded["public_certificate"].encode())
-    return examined(shown, settings.certificate, clock, "create a new one and register it: docs/tenant.md, step 3")
+    return examined(
+        loaded.certificate, settings.certificate, clock, "create a new one and register it: docs/tenant.md, step 3"
+    )
 
 
 def for_listening(config: BrokerConfig, clock: Clock) -> Finding:

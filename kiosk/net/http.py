@@ -28,15 +28,30 @@ def timeouts(connect: float = _CONNECT_SECONDS, read: float = _READ_SECONDS) -> 
     return httpx.Timeout(read, connect=connect)
 
 
-def service_client(url: str, ca_bundle: Path | None = None, timeout: httpx.Timeout | None = None) -> httpx.AsyncClient:
-    """Return a client for our broker at ``unix:/path`` or ``https://host``. Raises ConfigError."""
+def service_client(
+    url: str,
+    ca_bundle: Path | None = None,
+    timeout: httpx.Timeout | None = None,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> httpx.AsyncClient:
+    """Return a client for our broker at ``unix:/path`` or ``https://host``. Raises ConfigError.
+
+    ``certificate`` and ``key`` tell the broker who asks, over https.
+    """
     timeout = timeout or timeouts(read=60)
     if url.startswith(UNIX_PREFIX):
         path = url.removeprefix(UNIX_PREFIX)
         transport = httpx.AsyncHTTPTransport(uds=path, verify=no_authorities(), trust_env=False, limits=_LIMITS)
         return httpx.AsyncClient(transport=transport, base_url="http://broker", trust_env=False, timeout=timeout)
     return httpx.AsyncClient(
-        base_url=url, verify=tls_context(ca_bundle), trust_env=False, timeout=timeout, limits=_LIMITS, http2=False
+        base_url=url,
+        verify=tls_context(ca_bundle, certificate, key),
+        trust_env=False,
+        timeout=timeout,
+        limits=_LIMITS,
+        http2=False,
     )
 
 

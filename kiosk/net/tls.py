@@ -12,15 +12,19 @@ from kiosk.errors import ConfigError
 _CLEANSE_PLAINTEXT = 1 << 1
 
 
-def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
+def tls_context(
+    ca_bundle: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> ssl.SSLContext:
     """Return a client context: TLS 1.2 or newer, host names checked. Raises ConfigError.
 
-    Trusts the system's authorities, or only those in ``ca_bundle``. Avoids ``create_default_context``, which obeys
-    SSLKEYLOGFILE.
+    Trusts the system's authorities, or only those in ``ca_bundle``. Shows ``certificate`` (PEM) if there is one. Avoids
+    ``create_default_context``, which obeys SSLKEYLOGFILE.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= _CLEANSE_PLAINTEXT
+    if certificate:
+        _load_client_certificate(context, certificate, key)
     if ca_bundle is None:
         context.load_default_certs()
         return context
@@ -29,6 +33,15 @@ def tls_context(ca_bundle: Path | None = None) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(ca_bundle, f"expected certificates in PEM: {error.strerror or error}") from None
     return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    try:
+        # Without a password, OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        reason = f"expected a certificate and its key {key or ''}, in PEM without passphrase: {error.strerror or error}"
+        raise ConfigError(certificate, reason) from None
 
 
 @functools.cache

@@ -16,6 +16,7 @@ import pytest
 from kiosk.broker import logs
 from kiosk.errors import GraphThrottled
 from kiosk.models import ReleaseRequest
+from kiosk.process import events
 from kiosk.secret import VisitKeys
 from tests.support.broker import broker_config, broker_process, visit_of
 from tests.support.sandbox import RunningSandbox
@@ -78,7 +79,7 @@ def test_of_an_exception_only_the_place_is_written() -> None:
 def test_the_journal_gets_its_priorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uses a socket in place of the journal's, connected to standard error as systemd does."""
     path = tmp_path / "stdout"
-    monkeypatch.setattr(logs, "_JOURNAL", str(path))
+    monkeypatch.setattr(events, "_JOURNAL", str(path))
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as ours:
         listener.bind(str(path))
         listener.listen()

@@ -69,7 +69,7 @@ class Reader:
         assert any(name == "kiosk.visit.flow" for name, _ in lines), code
         if code in OF_THE_KIOSK or issubclass(BY_CODE[code], SignInError):
             return
-        assert any(name == "kiosk.broker" for name, _ in lines), code
+        assert any(name == "kiosk.events" for name, _ in lines), code
         if code not in UNRECORDED:
             outcomes = [row["outcome"] for row in person.running.broker.rows() if row["reference"] == reference]
             assert outcomes == [code]

@@ -1,26 +1,20 @@
-"""The organisation's certificate, and the access tokens that Entra ID issues for it."""
+"""The access tokens that Entra ID issues for the organisation's certificate."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import msal
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import pkcs12
 
 from kiosk.broker.logs import event
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.clock import Clock
 from kiosk.config.broker import GraphSettings
-from kiosk.config.loading import file_versions, read_text
+from kiosk.config.loading import file_versions
 from kiosk.errors import (
     CertificateRefused,
     ConfigError,
@@ -34,6 +28,7 @@ from kiosk.errors import (
     EntraUntrusted,
     KioskError,
 )
+from kiosk.net.certificate import load_certificate
 from kiosk.net.http import can_be_sent, cause_of, timeouts, untrusted
 from kiosk.net.msal_http import Busy, MsalHttp, Rejected
 from kiosk.net.tls import tls_context
@@ -47,7 +42,6 @@ _BY_AADSTS: dict[int, type[KioskError]] = {
     700016: EntraClientUnknown,
     **dict.fromkeys((50012, 700024, 700027, 7000215, 7000222), CertificateRefused),
 }
-_PEM = b"-----BEGIN "
 
 
 class Credential:
@@ -71,7 +65,7 @@ class Credential:
         self._tokens = msal.TokenCache()
         self._renew = False
         self._turn = asyncio.Lock()
-        load_certificate(settings, clock)
+        load_certificate(settings, clock, "graph")
 
     async def token(self) -> str:
         """Return an access token, a cached one if possible.
@@ -163,7 +157,7 @@ class Credential:
         return msal.ConfidentialClientApplication(
             self._settings.client_id,
             authority=self._settings.authority,
-            client_credential=load_certificate(self._settings, self._clock),
+            client_credential=load_certificate(self._settings, self._clock, "graph").form,
             http_client=self._http,
             http_cache=self._replayed,
             token_cache=self._tokens,
@@ -182,73 +176,3 @@ def _explain(answer: dict[str, Any]) -> KioskError:
     if error in _TRANSIENT or kind is EntraBusy:
         return EntraBusy(cause)
     return (kind or (CertificateRefused if error == "invalid_client" else EntraRefused))(cause)
-
-
-def certificate_of(settings: GraphSettings) -> x509.Certificate:
-    """Return the certificate, even an expired one, without its key. Raises ConfigError."""
-    return _read(settings)[0][0]
-
-
-def load_certificate(settings: GraphSettings, clock: Clock) -> dict[str, Any]:
-    """Check the certificate and its private key, and return both in MSAL's form. Raises ConfigError."""
-    path = settings.certificate
-    ours, certificates, form = _read(settings)
-    if ours[0].not_valid_after_utc <= clock.utc():
-        raise _unusable(path, f"a certificate that is still valid; this one expired {ours[0].not_valid_after_utc}")
-    if "private_key" in form:
-        chain = [*ours, *(other for other in certificates if other not in ours)]
-        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
-        form["public_certificate"] = pem.decode()
-    return form
-
-
-def _read(settings: GraphSettings) -> tuple[list[x509.Certificate], list[x509.Certificate], dict[str, Any]]:
-    """Return the certificates of the key (at least one), all certificates, and MSAL's form. Raises ConfigError."""
-    path = settings.certificate
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _unusable(path, f"a certificate: {error.strerror or error}") from None
-    passphrase = _passphrase(settings.passphrase_file)
-    key, certificates, form = (_from_pem if _PEM in content else _from_pfx)(path, content, passphrase)
-    if not isinstance(key, RSAPrivateKey):
-        raise _unusable(path, "an RSA key")
-    ours = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
-    if not ours:
-        raise _unusable(path, "the private key that belongs to the certificate")
-    return ours, certificates, form
-
-
-_Parts = tuple[object, list[x509.Certificate], dict[str, Any]]
-
-
-def _from_pem(path: Path, content: bytes, passphrase: str | None) -> _Parts:
-    encrypted = b"ENCRYPTED" in content
-    if encrypted and not passphrase:
-        raise _unusable(path, "the passphrase of the private key", key="graph.passphrase_file")
-    secret = passphrase if encrypted else None
-    try:
-        certificates = x509.load_pem_x509_certificates(content)
-        key = serialization.load_pem_private_key(content, secret.encode() if secret else None)
-    except (ValueError, UnsupportedAlgorithm):
-        expected = "a certificate and its private key in PEM"
-        raise _unusable(path, f"{expected}, and the right passphrase" if encrypted else expected) from None
-    form = {"private_key": content.decode("utf-8", "replace")}
-    return key, certificates, form | ({"passphrase": secret} if secret else {})
-
-
-def _from_pfx(path: Path, content: bytes, passphrase: str | None) -> _Parts:
-    try:
-        key, certificate, _ = pkcs12.load_key_and_certificates(content, passphrase.encode() if passphrase else None)
-    except (ValueError, UnsupportedAlgorithm):
-        raise _unusable(path, "a certificate with its private key, in PEM or PFX, and the right passphrase") from None
-    form = {"private_key_pfx_path": str(path), "passphrase": passphrase, "public_certificate": True}
-    return key, [certificate] if certificate else [], form
-
-
-def _passphrase(path: Path | None) -> str | None:
-    return read_text(path, "a passphrase").rstrip("\r\n") if path else None
-
-
-def _unusable(path: Path, expected: str, key: str = "graph.certificate") -> ConfigError:
-    return ConfigError(path, f"expected {expected}", key=key)

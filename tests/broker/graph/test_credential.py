@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kiosk.broker.graph import credential
-from kiosk.broker.graph.credential import Credential, load_certificate
+from kiosk.broker.graph.credential import Credential
 from kiosk.config.broker import GraphSettings
 from kiosk.errors import (
     CertificateRefused,
@@ -34,6 +34,7 @@ from kiosk.errors import (
     EntraRefused,
     KioskError,
 )
+from kiosk.net.certificate import load_certificate
 from tests.support.authority import LoopbackAuthority, Mode, ca_pem, loopback_authority
 from tests.support.clock import ManualClock
 
@@ -92,7 +93,7 @@ GOOD = {
 
 @pytest.mark.parametrize(("content", "passphrase"), GOOD.values(), ids=GOOD)
 def test_what_is_taken_is_what_msal_takes(tmp_path: Path, content: bytes, passphrase: str | None) -> None:
-    credential = load_certificate(settings(tmp_path, content, passphrase), CLOCK)
+    credential = load_certificate(settings(tmp_path, content, passphrase), CLOCK, "graph").form
 
     class Http:
         def get(self, url: str, **_: object) -> object:
@@ -144,7 +145,7 @@ BAD = {
 @pytest.mark.parametrize(("content", "passphrase", "expected"), BAD.values(), ids=BAD)
 def test_what_is_not_taken(tmp_path: Path, content: bytes, passphrase: str | None, expected: str) -> None:
     with pytest.raises(ConfigError, match=r"graph\.(certificate|passphrase_file): expected") as refused:
-        load_certificate(settings(tmp_path, content, passphrase), CLOCK)
+        load_certificate(settings(tmp_path, content, passphrase), CLOCK, "graph")
     assert expected in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -155,10 +156,10 @@ def test_files_that_are_gone(tmp_path: Path) -> None:
     assert given.passphrase_file is not None
     given.passphrase_file.unlink()
     with pytest.raises(ConfigError, match="expected a passphrase"):
-        load_certificate(given, CLOCK)
+        load_certificate(given, CLOCK, "graph")
     given.certificate.unlink()
     with pytest.raises(ConfigError, match="No such file"):
-        load_certificate(given, CLOCK)
+        load_certificate(given, CLOCK, "graph")
 
 
 @pytest.mark.parametrize(
