@@ -24,7 +24,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 
 from kiosk import __version__
-from kiosk.broker.graph.credential import certificate_of
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.monitoring import State
 from kiosk.broker.record.checkpoints import Signer
@@ -32,6 +31,7 @@ from kiosk.broker.record.writer import open_record
 from kiosk.broker.sinks.address import sink_name
 from kiosk.clock import SystemClock
 from kiosk.errors import BY_CODE
+from kiosk.net.certificate import certificate_of
 from kiosk.net.connections import Closed
 from kiosk.sandbox.certificates import make_certificates
 from tests.broker.conftest import Start
@@ -130,7 +130,7 @@ def test_a_visit_is_counted(broker: RunningBroker, sandbox: RunningSandbox, addr
     assert value(found, "upstream_answers_total", upstream="graph", answer="503") == 1
     assert value(found, "upstream_answers_total", upstream="entra", answer="ok") == 1
     assert value(found, "upstream_answers_total", upstream="signing_keys", answer="ok") == 1
-    certificate = certificate_of(broker.config.graph)
+    certificate = certificate_of(broker.config.graph, "graph")
     assert value(found, "certificate_days_left", use="graph") == pytest.approx(days_until(certificate), abs=0.1)
     rows = len(broker.rows())
     assert value(found, "record_rows") == rows
