@@ -21,7 +21,8 @@ class Parties:
     """Who may act as what.
 
     ``page_socket`` is the path of the page's own socket, if it has one: then only there it is served, and nothing else
-    is. With ``as_kiosks`` it runs as the user of kiosks, and only its socket tells them apart. ``demands_certificates`` says that every kiosk on TCP has shown one.
+    is. With ``as_kiosks`` it runs as the user of kiosks, and only its socket tells them apart. ``demands_certificates``
+    says that every kiosk on TCP has shown one.
     """
 
     page_uid: int | None = None

@@ -147,7 +147,7 @@ class SharedStore:
         return await self._run(work)
 
     async def close(self) -> None:
-        self._worker.submit(self._engine.dispose)
+        await asyncio.get_running_loop().run_in_executor(self._worker, self._engine.dispose)
         self._worker.shutdown(wait=False)
 
     async def _run(self, work: Callable[[Connection], _Found]) -> _Found:
