@@ -58,6 +58,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes. Logs to stderr. Raises ConfigError at the start."""
     expect_closed_files(config)
+    # Before a wrong configuration leaves a new key file behind.
+    Parties.of(config)
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
     sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.keys)

@@ -10,12 +10,14 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kiosk.broker.record.database import sqlite_file
+from kiosk.broker.sign_ins.parties import Parties
 from kiosk.checks import certificate, configuration, database, files, graph, listening, machine, record, sinks
 from kiosk.checks.authority import discover, examined, skew
-from kiosk.checks.result import Check, Finding, NotChecked, together
+from kiosk.checks.result import Check, Finding, NotChecked, failed, together
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Response, Service
 from kiosk.config.broker import BrokerConfig
+from kiosk.errors import ConfigError
 
 _NETWORK_SECONDS = 25.0
 _RECORD_SECONDS = 60.0
@@ -34,6 +36,18 @@ class Broker(Side[BrokerConfig]):
     def authority(self) -> Service:
         settings = self.config.tokens
         return Service(settings.authority, "tokens.authority", settings.ca_bundle, "tokens.ca_bundle")
+
+
+def configured(side: Broker) -> Finding:
+    """Check ``broker.toml``, and whether the sign-in page can be told from kiosks."""
+    finding = configuration.broker(side)
+    if isinstance(side.loaded, ConfigError):
+        return finding
+    try:
+        Parties.of(side.config)
+    except ConfigError as error:
+        return together([finding, failed(str(error), configuration.CORRECT)], "")
+    return finding
 
 
 def file_modes(side: Broker) -> Finding:
@@ -117,7 +131,7 @@ def delivers(side: Broker) -> Finding:
 
 
 CHECKS: Sequence[Check[Broker]] = (
-    Check("configuration", "the configuration", configuration.broker),
+    Check("configuration", "the configuration", configured),
     Check("file-modes", "the file system", file_modes),
     Check("listening", "the broker", listens, _NETWORK_SECONDS),
     Check("certificate", "the certificate", for_graph),

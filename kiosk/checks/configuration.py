@@ -14,8 +14,10 @@ from kiosk.checks.side import Side
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import ConfigError
+from kiosk.models import SignInMethod
 from kiosk.text import GUID
 
+CORRECT = "correct the key that the line names; docs/configuration.md explains all keys"
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
 # The longest time from the sign-in screen to the key.
 _SIGN_IN_SECONDS = 300
@@ -77,18 +79,20 @@ def broker(side: Side[BrokerConfig]) -> Finding:
                 "write the client id of the registration Kiosk API into tokens.audience, without api://",
             )
         )
+    registration = "Kiosk sign-in" if config.sign_in.method is SignInMethod.WEB else "Kiosk client"
+    write_client = f"write the client id of the registration {registration} into tokens.client"
     if not GUID.fullmatch(tokens.client):
         findings.append(
             failed(
                 f'tokens.client is "{tokens.client}", not a GUID: every token is refused',
-                "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
+                write_client,
             )
         )
     elif tokens.client.lower() in {tokens.audience.lower(), graph.client_id.lower()}:
         findings.append(
             failed(
                 "tokens.client is the id of another registration: every token is refused",
-                "write the client id of the registration Kiosk client into tokens.client, as in the kiosks' sign_in",
+                write_client,
             )
         )
     if "/" in tokens.scope:
@@ -104,7 +108,7 @@ def _broken(loaded: object) -> Finding | None:
     if isinstance(loaded, ConfigError):
         if os.strerror(errno.EACCES) in str(loaded):
             return failed(str(loaded), "let the program's user read it; run the check as root, or as that user")
-        return failed(str(loaded), "correct the key that the line names; docs/configuration.md explains all keys")
+        return failed(str(loaded), CORRECT)
     return None
 
 

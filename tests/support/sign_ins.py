@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -36,7 +37,6 @@ from kiosk.sign_in_messages import (
 from tests.support.sandbox import RunningSandbox
 
 PAGE = "https://go.example"
-NONCE = "a-nonce-of-this-sign-in"
 _JSON = {"content-type": "application/json"}
 
 
@@ -74,11 +74,11 @@ class AtTheKiosk:
 
     def view(self) -> SignInView:
         """Return how far the sign-in is."""
-        return _read(self.ask("GET", self._path), SignInView)
+        return _read(self.ask("GET", self.path), SignInView)
 
     def confirm(self, digits: str) -> httpx.Response:
         """Type the digits."""
-        return self.ask("POST", f"{self._path}/confirm", Confirm(digits=digits))
+        return self.ask("POST", f"{self.path}/confirm", Confirm(digits=digits))
 
     def token(self, answer: httpx.Response) -> str:
         """Return the access token in the answer to the right digits."""
@@ -88,20 +88,22 @@ class AtTheKiosk:
             return bytes(opened[index] for index in range(len(opened))).decode()
 
     def cancel(self) -> httpx.Response:
-        return self.ask("DELETE", self._path)
+        return self.ask("DELETE", self.path)
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """The path of the sign-in."""
         assert self.begun
         return f"/v1/sign-ins/{self.begun.id}"
 
 
 @dataclass
 class AtThePage:
-    """The sign-in page, for one phone. ``seen`` is what the phone shows."""
+    """The sign-in page, for one phone. ``seen`` is what the phone shows, ``nonce`` the one for its id token."""
 
     http: httpx.Client
     seen: PhoneView | None = None
+    nonce: str = ""
 
     def ask(self, path: str, body: Message | dict[str, Any]) -> httpx.Response:
         return self.http.post(f"/v1/page/{path}", content=msgspec.json.encode(body), headers=_JSON)
@@ -116,18 +118,31 @@ class AtThePage:
         """Open a link on a phone."""
         return self._see(self.try_to_open(link))
 
-    def choose(self, words: WordPair | None, nonce: str = NONCE) -> PhoneView:
-        """Say which words are on the kiosk's screen."""
-        return self._see(self.ask("words", ChooseWords(**self._phone, words=words, nonce=nonce)))
+    def choose(self, words: WordPair | None, nonce: str = "") -> PhoneView:
+        """Say which words are on the kiosk's screen. The nonce is a new one unless it is given."""
+        return self._see(self.try_to_choose(words, nonce or secrets.token_urlsafe()))
+
+    def try_to_choose(self, words: WordPair | None, nonce: str) -> httpx.Response:
+        self.nonce = nonce
+        return self.ask("words", ChooseWords(**self._phone, words=words, nonce=nonce))
 
     def hand_over(self, id_token: str, access_token: str) -> PhoneView:
-        return self._see(self.ask("tokens", HandOver(**self._phone, id_token=id_token, access_token=access_token)))
+        return self._see(self.try_to_hand_over(id_token, access_token))
+
+    def try_to_hand_over(self, id_token: str, access_token: str) -> httpx.Response:
+        return self.ask("tokens", HandOver(**self._phone, id_token=id_token, access_token=access_token))
 
     def view(self) -> PhoneView:
-        return self._see(self.ask("view", PhoneRequest(**self._phone)))
+        return self._see(self.try_to_view())
+
+    def try_to_view(self) -> httpx.Response:
+        return self.ask("view", PhoneRequest(**self._phone))
 
     def end(self, how: EndedAt, code: str = "", support: str = "") -> PhoneView:
-        return self._see(self.ask("end", EndAtPhone(**self._phone, how=how, code=code, support=support)))
+        return self._see(self.try_to_end(how, code, support))
+
+    def try_to_end(self, how: EndedAt, code: str = "", support: str = "") -> httpx.Response:
+        return self.ask("end", EndAtPhone(**self._phone, how=how, code=code, support=support))
 
     @property
     def _phone(self) -> dict[str, str]:
@@ -141,45 +156,51 @@ class AtThePage:
 
 @dataclass
 class Entra:
-    """Issues the tokens that Entra ID gives to the sign-in page. Changes replace their usual claims."""
+    """Issues the tokens that Entra ID gives to the sign-in page, ``client``. Changes replace their usual claims."""
 
     sandbox: RunningSandbox
+    client: str
     clock: Clock = field(default_factory=SystemClock)
 
-    @property
-    def client(self) -> str:
-        return self.sandbox.data.tenant.kiosk_client.client_id
-
-    def id_token(self, person: str, **changes: Any) -> str:
+    def id_token(self, person: str, nonce: str, **changes: Any) -> str:
         now = int(self.clock.utc().timestamp())
-        claims = {
-            "aud": self.client, "nonce": NONCE, "auth_time": now, "iat": now, "nbf": now, "exp": now + 3600,
+        claims: dict[str, Any] = {
+            "aud": self.client, "nonce": nonce, "auth_time": now, "iat": now, "nbf": now, "exp": now + 3600,
             "acrs": ["c7"], "amr": ["pwd", "mfa"], "scp": None, "azp": None, "azpacr": None, "roles": None,
         }  # fmt: skip
         return self.sandbox.token(person, **(claims | changes))
 
     def access_token(self, person: str, **changes: Any) -> str:
         now = int(self.clock.utc().timestamp())
-        claims = {"azpacr": "2", "auth_time": now, "iat": now, "nbf": now, "exp": now + 3600}
+        claims: dict[str, Any] = {
+            "azp": self.client,
+            "azpacr": "2",
+            "auth_time": now,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+        }
         return self.sandbox.token(person, **(claims | changes))
 
 
 @contextmanager
-def at_the_page(config_url: str) -> Iterator[AtThePage]:
-    """Connect to a broker as the sign-in page, on its socket."""
-    transport = httpx.HTTPTransport(uds=config_url.removeprefix(UNIX_PREFIX), verify=no_authorities())
+def connected(url: str) -> Iterator[httpx.Client]:
+    """Connect to a broker on a unix socket."""
+    transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX_PREFIX), verify=no_authorities())
     with httpx.Client(transport=transport, base_url="http://broker", timeout=30, trust_env=False) as http:
+        yield http
+
+
+@contextmanager
+def at_the_page(url: str) -> Iterator[AtThePage]:
+    """Connect to a broker as the sign-in page, on its socket."""
+    with connected(url) as http:
         yield AtThePage(http)
 
 
-def signed_in(kiosk: AtTheKiosk, page: AtThePage, entra: Entra, person: str = "ada") -> PhoneView:
-    """Walk up to the digits, which the view has."""
-    begun = kiosk.begin()
-    page.open(begun.view.scan)
-    page.choose(begun.words)
-    return page.hand_over(entra.id_token(person), entra.access_token(person))
+_Message = TypeVar("_Message", bound=Message)
 
 
-def _read(answer: httpx.Response, kind: type[Any]) -> Any:
+def _read(answer: httpx.Response, kind: type[_Message]) -> _Message:
     assert answer.status_code == 200, answer.text
     return msgspec.json.decode(answer.content, type=kind)

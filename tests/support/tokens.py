@@ -106,10 +106,10 @@ class Validation:
 
 
 @contextlib.asynccontextmanager
-async def running_validation() -> AsyncIterator[Validation]:
+async def running_validation(method: SignInMethod = SignInMethod.DEVICE_CODE) -> AsyncIterator[Validation]:
     """Run token validation with an authority that answers."""
     async with loopback_authority() as authority:
-        made = Validation(authority)
+        made = Validation(authority, method)
         try:
             yield made
         finally:
