@@ -1,58 +1,83 @@
-"""Plays the phone: a browser on the pages of the sandbox, for demonstrations and tests."""
+"""Plays the phone: a browser on the sign-in page and the pages of the sandbox, for demonstrations and tests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import httpx
 
-from kiosk.net.http import aread_limited, service_client
+from kiosk.sandbox.browser import Browser, Form, ListedPerson, Page
+from kiosk.sign_in_messages import WordPair
 
 _HOME = "/devicelogin"
+_NONE_OF_THESE = "none"
 
 
 class PhoneError(Exception):
-    """Why a page did not accept what was sent, in the page's own words."""
+    """Why a page did not accept what was sent, in the page's own words. ``code`` is that of our error, if any."""
 
-
-class ListedPerson(NamedTuple):
-    """A person as the page lists them."""
-
-    oid: str
-    name: str
-    address: str
-    description: str
+    def __init__(self, words: str, code: str = "") -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class Phone:
-    """A browser with its own cookies at the address of a sandbox."""
+    """A browser with its own cookies. The device login is at ``url``, the address of a sandbox."""
 
-    def __init__(self, url: str, ca_bundle: Path) -> None:
-        self._client = service_client(url, ca_bundle)
+    def __init__(
+        self, url: str, ca_bundle: Path, before_redirect: Callable[[httpx.URL], httpx.URL] = lambda url: url
+    ) -> None:
+        self.browser = Browser(url, ca_bundle, before_redirect)
 
     async def people(self) -> list[ListedPerson]:
         """Return the people whom the page lists."""
-        return (await self._read("GET", f"{_HOME}/people")).people
+        return _accepted(await self.browser.open(f"{_HOME}/people")).people
 
     async def approve(self, user_code: str, oid: str) -> None:
-        """Enter the code and approve as ``oid``: an object id, an address or a name. Raises PhoneError."""
-        page = await self._enter(user_code)
-        offered = any(oid == value for name, value in page.choices if name == "oid")
-        who = {"oid": oid} if offered else {"other": oid}
-        await self._read("POST", page.action, page.hidden | who | {"answer": "approve"})
+        """Enter the device code and approve as ``oid``: an object id, an address or a name. Raises PhoneError."""
+        await self.say_who(await self._enter(user_code), oid)
 
     async def decline(self, user_code: str) -> None:
-        """Enter the code and decline. Raises PhoneError."""
+        """Enter the device code and decline. Raises PhoneError."""
         page = await self._enter(user_code)
-        await self._read("POST", page.action, page.hidden | {"answer": "decline"})
+        _accepted(await self.browser.send(page, _form(page, "answer"), {"answer": "decline"}))
+
+    async def sign_in(self, link: str, words: WordPair, who: str) -> str:
+        """Open the link of a kiosk, choose its words, sign in and return the digits. Raises PhoneError.
+
+        ``who`` is an object id, an address or a name. It is not asked for if the sandbox approves every sign-in.
+        """
+        page = await self.choose(await self.open(link), words)
+        if page.form("oid"):
+            page = await self.say_who(page, who)
+        if not page.digits:
+            raise PhoneError(f"no digits on the page {page.url.path}")
+        return page.digits
+
+    async def open(self, link: str) -> Page:
+        """Open a link. Raises PhoneError."""
+        return _accepted(await self.browser.open(link))
+
+    async def choose(self, page: Page, words: WordPair | None) -> Page:
+        """Say which words are on the kiosk's screen, or with None that none of them are. Raises PhoneError."""
+        value = f"{words[0]}-{words[1]}" if words else _NONE_OF_THESE
+        return _accepted(await self.browser.send(page, _form(page, "words", value), {"words": value}))
+
+    async def say_who(self, page: Page, who: str) -> Page:
+        """Approve a sign-in as this person. Raises PhoneError."""
+        form = _form(page, "answer")
+        named = {"oid": who} if ("oid", who) in form.choices else {"other": who}
+        return _accepted(await self.browser.send(page, form, named | {"answer": "approve"}))
+
+    async def press(self, page: Page, answer: str) -> Page:
+        """Press ``not-me`` or ``cancel``, and return the page that follows, which says what happened."""
+        return await self.browser.send(page, _form(page, "data-answer", answer), {})
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self.browser.close()
 
     async def __aenter__(self) -> Phone:
         return self
@@ -62,64 +87,19 @@ class Phone:
     ) -> None:
         await self.close()
 
-    async def _enter(self, user_code: str) -> _Page:
-        start = await self._read("GET", _HOME)
-        return await self._read("POST", start.action, start.hidden | {"code": user_code})
-
-    async def _read(self, method: str, path: str, form: dict[str, str] | None = None) -> _Page:
-        async with self._client.stream(method, path, data=form) as response:
-            body = await aread_limited(response)
-        page = _Page()
-        page.feed(body.decode("utf-8", "replace"))
-        if page.alert or response.status_code >= httpx.codes.BAD_REQUEST:
-            raise PhoneError(page.alert.strip() or f"status {response.status_code}")
-        return page
+    async def _enter(self, user_code: str) -> Page:
+        start = await self.open(_HOME)
+        return _accepted(await self.browser.send(start, _form(start, "csrf"), {"code": user_code}))
 
 
-@dataclass(eq=False)
-class _Page(HTMLParser):
-    """What a person sees of a page: its form, the listed people, its alert."""
+def _accepted(page: Page) -> Page:
+    if page.alert or page.status >= httpx.codes.BAD_REQUEST:
+        raise PhoneError(page.alert or f"status {page.status}", page.code)
+    return page
 
-    action: str = ""
-    hidden: dict[str, str] = field(default_factory=dict, repr=False)
-    choices: list[tuple[str, str]] = field(default_factory=list)
-    people: list[ListedPerson] = field(default_factory=list)
-    alert: str = ""
 
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._oid = ""
-        self._texts: list[str] = []
-        self._in_text = False
-        self._in_alert = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.action = given.get("action", "")
-        elif tag == "input" and given.get("type") == "hidden":
-            self.hidden[given["name"]] = given.get("value", "")
-        elif tag == "input" and given.get("type") == "radio":
-            self.choices.append((given["name"], given.get("value", "")))
-        elif tag == "li" and "data-oid" in given:
-            self._oid, self._texts = given["data-oid"], []
-        elif tag in {"b", "span"} and self._oid:
-            self._texts.append("")
-            self._in_text = True
-        self._in_alert = self._in_alert or given.get("role") == "alert"
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in {"b", "span"}:
-            self._in_text = False
-        elif tag == "li" and self._oid:
-            name, address, description = (*self._texts, "", "", "")[:3]
-            self.people.append(ListedPerson(self._oid, name, address, description))
-            self._oid = ""
-        elif tag == "p":
-            self._in_alert = False
-
-    def handle_data(self, data: str) -> None:
-        if self._in_text:
-            self._texts[-1] += data
-        if self._in_alert:
-            self.alert += data
+def _form(page: Page, name: str, value: str | None = None) -> Form:
+    found = page.form(name, value)
+    if found is None:
+        raise PhoneError(f"the page {page.url.path} has nothing to answer {name} {value or ''}".rstrip(), page.code)
+    return found
