@@ -2,11 +2,12 @@
 
 ``_`` and ``ngettext`` translate words where they are shown. ``N_`` only marks words that are declared before the
 language is known; ``_`` translates them when they are shown. The language applies to the whole process: each visit has
-its own.
+its own. ``translations`` is for a process that serves people of many languages at a time.
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +77,14 @@ def ngettext(one: str, many: str, count: int) -> str:
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
     """Mark a message for translation and return it unchanged. It is translated when it is shown."""
     return message
+
+
+@functools.cache
+def translations(language: str) -> NullTranslations:
+    """Return the catalogue of a language, and leave the process in its own. English for an unknown one."""
+    from gettext import NullTranslations
+
+    return _catalogue_of(language) if language in LANGUAGES and language != SOURCE else NullTranslations()
 
 
 def _file(language: str) -> Path:

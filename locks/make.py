@@ -16,13 +16,15 @@ BASE = PROJECT["dependencies"]
 EXTRAS = PROJECT["optional-dependencies"]
 BUILD = ["hatchling", "hatch-vcs", "editables"]
 DEV = [*EXTRAS["postgresql"], *(need for need in GROUPS["dev"] if not need.startswith("recovery-kiosk"))]
+DEMO = [*BASE, *EXTRAS["broker"], *EXTRAS["sign-in"], *EXTRAS["sandbox"], *BUILD]
 
 LISTS = {
     "kiosk": BASE,
     "broker": [*BASE, *EXTRAS["broker"], *EXTRAS["postgresql"]],
-    "demo": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD],
-    "dev": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD, *DEV],
-    "microsoft": [*BASE, *EXTRAS["broker"], *EXTRAS["sandbox"], *BUILD, *DEV, *GROUPS["microsoft"]],
+    "sign-in": [*BASE, *EXTRAS["sign-in"]],
+    "demo": DEMO,
+    "dev": [*DEMO, *DEV],
+    "microsoft": [*DEMO, *DEV, *GROUPS["microsoft"]],
 }
 
 

@@ -15,6 +15,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2.ext import babel_extract
 
 from kiosk.i18n import DOMAIN, LANGUAGES, LOCALES, SOURCE
 
@@ -75,7 +76,7 @@ def marked() -> tuple[tuple[str, str | tuple[str, ...], list[str]], ...]:
     found = extract_from_dir(
         ROOT / "kiosk",
         # Babel accepts functions, which its types do not say.
-        method_map=[("**.py", _calls)],  # type: ignore[list-item]
+        method_map=[("**.py", _calls), ("**/templates/**.html", babel_extract)],  # type: ignore[list-item]
         keywords=_KEYWORDS,
         comment_tags=["Translators:"],
         strip_comment_tags=True,

@@ -98,6 +98,29 @@ def broker(path: Path, until_stdin_closes: bool) -> None:
     )
 
 
+@cli.command("sign-in")
+@_config
+@_until_stdin_closes
+@reports_errors
+def sign_in(path: Path, until_stdin_closes: bool) -> None:
+    """Run the page that people open on their phones to sign in."""
+    from kiosk.process.preload import skip_httpx_cli
+
+    skip_httpx_cli()
+    from kiosk.config.loading import load
+    from kiosk.config.sign_in_page import SignInPageConfig
+    from kiosk.process.hardening import harden, overwrite_freed
+    from kiosk.sign_in_page.server import serve
+
+    harden()
+    overwrite_freed()
+    serve(
+        load(path, SignInPageConfig),
+        until_stdin_closes=until_stdin_closes,
+        on_ready=lambda: click.echo("ready"),
+    )
+
+
 @cli.command()
 @click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
 @click.option(

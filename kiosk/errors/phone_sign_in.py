@@ -198,3 +198,22 @@ class SignInMethodOff(OutOfOrder, PhoneSignInError):
     sentence = N_("The recovery service does not allow this way of signing in.")
     who = KIOSK
     origin = "`[sign_in] method` is not the same in `kiosk.toml` and `broker.toml`."
+
+
+class PhoneNoCookie(PhoneSignInError):
+    code = "phone_no_cookie"
+    status = 400
+    title = N_("Your browser has no sign-in here")
+    sentence = N_("The sign-in is over, or your browser did not keep the one cookie that this page needs.")
+    next_step = N_("Start again at the kiosk. If it happens again, allow cookies or use another browser.")
+    origin = "A request without the cookie of the sign-in page, or with one that was made with another private key."
+
+
+class PhoneForged(PhoneSignInError):
+    code = "phone_forged"
+    title = N_("This request did not come from this page")
+    sentence = N_("Another page or an earlier sign-in sent this request, so nothing was done.")
+    next_step = N_("Go back to the page of your sign-in, or start again at the kiosk.")
+    origin = (
+        "A form that another site sent, or an answer of Entra ID to another sign-in than that of the phone's cookie."
+    )

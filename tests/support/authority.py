@@ -27,12 +27,17 @@ class Mode(Enum):
 
 
 class LoopbackAuthority:
-    """Answers as ``mode`` says. ``documents`` holds the answers by path, ``asked`` the paths of all requests."""
+    """Answers as ``mode`` says. ``documents`` and ``statuses`` hold the answers by path.
+
+    ``asked`` holds the paths of all requests, and ``bodies`` what came with them.
+    """
 
     def __init__(self, port: int) -> None:
         self.url = f"https://localhost:{port}"
         self.mode = Mode.ANSWERS
         self.documents: dict[str, Any] = {}
+        self.statuses: dict[str, str] = {}
+        self.bodies: list[bytes] = []
         self.asked: list[str] = []
         self.serving: set[asyncio.Task[None]] = set()
         self._arrived = asyncio.Condition()
@@ -52,16 +57,16 @@ class LoopbackAuthority:
         """Serve one request of one connection."""
         head = await reader.readuntil(_HEAD_END)
         path = head.split(b" ")[1].decode()
-        if length := _LENGTH.search(head):
-            await reader.readexactly(int(length[1]))
+        length = _LENGTH.search(head)
+        self.bodies.append(await reader.readexactly(int(length[1])) if length else b"")
         async with self._arrived:
             self.asked.append(path)
             self._arrived.notify_all()
         if self.mode is Mode.HANGS:
             await reader.read()
             return
-        status = "503 Service Unavailable" if self.mode is Mode.FAILS else "200 OK"
         content = self.documents.get(path, {})
+        status = self.statuses.get(path, "200 OK") if self.mode is Mode.ANSWERS else "503 Service Unavailable"
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         lines = (f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}")
         writer.write("\r\n".join(lines).encode() + b"\r\nconnection: close" + _HEAD_END + body)

@@ -1,0 +1,113 @@
+"""Builds the sign-in page from its configuration and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from socket import socket
+from urllib.parse import urlsplit
+
+from kiosk import __version__
+from kiosk.clock import Clock, SystemClock
+from kiosk.config.loading import expect_closed
+from kiosk.config.sign_in_page import PageListen, SignInPageConfig
+from kiosk.errors import ConfigError
+from kiosk.net import serving
+from kiosk.net.connections import ConnectionLimits
+from kiosk.net.http import UNIX_PREFIX
+from kiosk.process import events
+from kiosk.sign_in_page.app import CALLBACK, SignInPage
+from kiosk.sign_in_page.broker import Broker
+from kiosk.sign_in_page.entra import Entra
+from kiosk.sign_in_page.headers import origin_of
+
+_HTTPS_PORT = 443
+_FEWEST_HANDSHAKES = 16
+
+
+def serve(
+    config: SignInPageConfig,
+    *,
+    until_stdin_closes: bool = False,
+    on_ready: Callable[[], None] = lambda: None,
+    clock: Clock | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP, or until stdin closes. Logs to stderr. Raises ConfigError at the start."""
+    _expect_closed_files(config)
+    events.to_stream(sys.stderr, events.LEVELS[config.log.level])
+    clock = clock or SystemClock()
+    page = build(config, clock)
+
+    def ready() -> None:
+        events.event("listening", url=config.listen.url, address=config.listen.address, version=__version__)
+        on_ready()
+
+    with listening(config.listen) as (sock, tls):
+        server = serving.Server(
+            page.app(),
+            limits=limits(config.listen).within_descriptors(),
+            clock=clock,
+            tls=tls,
+            grace_seconds=config.entra.total_seconds + config.broker.total_seconds,
+            on_ready=ready,
+        )
+        serving.serve(server, sock, until_stdin_closes=until_stdin_closes)
+
+
+def build(config: SignInPageConfig, clock: Clock) -> SignInPage:
+    """Return the page as configured. Opens no connection. Raises ConfigError."""
+    address = config.listen.address.rstrip("/")
+    if urlsplit(address).path or urlsplit(address).query:
+        raise ConfigError("sign-in.toml", "expected an address without a path", key="listen.address")
+    if (config.broker.certificate is None) != (config.broker.key is None):
+        raise ConfigError("sign-in.toml", "expected both or none", key="broker.certificate, broker.key")
+    entra = Entra(config.entra, f"{origin_of(address)}{CALLBACK}", clock)
+    return SignInPage(config, Broker(config.broker), entra, clock)
+
+
+def limits(listen: PageListen) -> ConnectionLimits:
+    """Return the limits on connections as configured."""
+    return ConnectionLimits(
+        connections=listen.connections,
+        per_address=min(listen.connections_per_address, listen.connections),
+        handshakes_per_second=max(_FEWEST_HANDSHAKES, listen.connections / 4),
+        handshake_seconds=listen.request_seconds,
+        head_seconds=listen.request_seconds,
+        body_seconds=listen.request_seconds,
+    )
+
+
+@contextlib.contextmanager
+def listening(listen: PageListen) -> Iterator[tuple[socket, serving.Tls | None]]:
+    """Listen on the configured address; yields the socket, and a certificate if it is TCP. Raises ConfigError."""
+    if listen.url.startswith(UNIX_PREFIX):
+        with serving.unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
+            yield sock, None
+        return
+    if listen.certificate is None or listen.key is None:
+        missing = "certificate" if listen.certificate is None else "key"
+        raise ConfigError("sign-in.toml", "missing; an https address needs it", key=f"listen.{missing}")
+    tls = serving.Tls(listen.certificate, listen.key)
+    serving.server_tls(tls)
+    address = urlsplit(listen.url)
+    try:
+        host, port = address.hostname or "", address.port or _HTTPS_PORT
+    except ValueError:
+        raise ConfigError("sign-in.toml", f"expected a port in {listen.url}", key="listen.url") from None
+    with serving.tcp_socket(host, port) as sock:
+        yield sock, tls
+
+
+def _expect_closed_files(config: SignInPageConfig) -> None:
+    """Refuse to start while others can open a file with a secret, or replace what is in it. Raises ConfigError."""
+    secrets = [
+        (config.entra.certificate, "the certificate with its private key"),
+        (config.entra.passphrase_file, "the passphrase"),
+        (config.listen.key, "the private key"),
+        (config.broker.key, "the private key"),
+    ]
+    for path, what in secrets:
+        if path:
+            expect_closed(path, what)
