@@ -32,6 +32,7 @@ from kiosk.screens.base import KioskScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.context import VisitContext
+from kiosk.widgets.big_text import BigText
 
 SIZE = (80, 24)
 PAGE = Path(__file__).with_name("screens.md")
@@ -100,13 +101,7 @@ class _StillClock(SystemClock):
 
 
 class _Kiosk(KioskApp):
-    """The kiosk, with access to its lines and its sign-in code."""
-
-    user_code = ""
-
-    def remember_code(self, user_code: str) -> None:
-        self.user_code = user_code
-        super().remember_code(user_code)
+    """The kiosk, with access to its lines."""
 
     def strips(self) -> list[Strip]:
         """Return the lines of the screen, as Textual draws them for its own screenshots."""
@@ -166,7 +161,7 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
     await me.draw("help", "Close")
     await me.press("escape", "enter")
     await me.draw("sign-in", "Code valid for", after=14)
-    await phone.approve(app.user_code, PERSON)
+    await phone.approve(app.screen.query_one(BigText)._text, PERSON)
     await me.draw("confirm", "Is this you?", after=3)
     await me.press("enter")
     await me.draw("devices", "Which Mac is locked?")

@@ -28,11 +28,14 @@ from kiosk.models import (
 )
 from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.proof import Prover
+from kiosk.sign_in_messages import BeginSignIn, Confirm, Confirmed, SignInBegun, SignInView
 
 log = logging.getLogger(__name__)
 
 _MOST_PAGES = 50
 _FAREWELL_SECONDS = 2.0
+# A poll of a sign-in; the next one comes a second later.
+_POLL_SECONDS = 5.0
 _LOST_SECONDS = 5.0
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
@@ -53,6 +56,27 @@ class Broker:
         self._client = service_client(address.url, address.ca_bundle, limits)
         self._authorization = authorization
         self._terminal = _header(terminal)
+
+    @kiosk_errors_only()
+    async def begin_sign_in(self, body: BeginSignIn) -> SignInBegun:
+        """Begin a sign-in on the phone. Ends the one before at this terminal."""
+        return await self._ask("POST", "/v1/sign-ins", SignInBegun, body, anonymous=True)
+
+    @kiosk_errors_only()
+    async def sign_in(self, sign_in_id: str) -> SignInView:
+        """Return how far a sign-in is. Has a short time limit, because it is asked again each second."""
+        return await self._ask("GET", _of_sign_in(sign_in_id), SignInView, anonymous=True, seconds=_POLL_SECONDS)
+
+    @kiosk_errors_only()
+    async def confirm_sign_in(self, sign_in_id: str, body: Confirm) -> bytes:
+        """Return the access token, sealed to this visit, for the digits that the phone shows."""
+        path = f"{_of_sign_in(sign_in_id)}/confirm"
+        return (await self._ask("POST", path, Confirmed, body, anonymous=True)).sealed
+
+    @kiosk_errors_only()
+    async def cancel_sign_in(self, sign_in_id: str) -> None:
+        """End a sign-in. Has the same short time limit as ``closed``."""
+        await self._send("DELETE", _of_sign_in(sign_in_id), seconds=_FAREWELL_SECONDS, anonymous=True)
 
     @kiosk_errors_only()
     async def session(self) -> Session:
@@ -118,33 +142,41 @@ class Broker:
         kind: type[Answer],
         body: msgspec.Struct | None = None,
         *,
+        seconds: float | None = None,
         until: float | None = None,
+        anonymous: bool = False,
     ) -> Answer:
-        return msgspec.json.decode(await self._send(method, path, body, until=until), type=kind)
+        answer = await self._send(method, path, body, seconds=seconds, until=until, anonymous=anonymous)
+        return msgspec.json.decode(answer, type=kind)
 
     async def _send(
         self,
         method: str,
         path: str,
         body: msgspec.Struct | None = None,
+        *,
         seconds: float | None = None,
         until: float | None = None,
+        anonymous: bool = False,
     ) -> bytes:
+        """Return the answer of the broker. ``anonymous`` requests come before there is a token."""
         until = until or asyncio.get_running_loop().time() + (seconds or self._total_seconds)
         # The client's timeouts limit each read. This one limits the whole answer, which could trickle in forever.
         async with asyncio.timeout_at(until):
             try:
-                return await self._send_once(method, path, body)
+                return await self._send_once(method, path, body, anonymous=anonymous)
             except TokenProofTime as refusal:
                 if refusal.broker_time is None:
                     raise
                 self._prover.follow(refusal.broker_time)
-            return await self._send_once(method, path, body)
+            return await self._send_once(method, path, body, anonymous=anonymous)
 
-    async def _send_once(self, method: str, path: str, body: msgspec.Struct | None) -> bytes:
-        authorization = self._authorization()
+    async def _send_once(self, method: str, path: str, body: msgspec.Struct | None, *, anonymous: bool) -> bytes:
+        authorization = "" if anonymous else self._authorization()
         content = b"" if body is None else msgspec.json.encode(body)
-        headers = {"Authorization": authorization, TERMINAL_HEADER: self._terminal}
+        headers = {TERMINAL_HEADER: self._terminal}
+        if authorization:
+            headers["Authorization"] = authorization
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(method, path, headers=headers, content=content or None)
@@ -161,6 +193,11 @@ class Broker:
 
     def __repr__(self) -> str:
         return "<Broker>"
+
+
+def _of_sign_in(sign_in_id: str) -> str:
+    """Return the path of a sign-in."""
+    return f"/v1/sign-ins/{_segment(sign_in_id)}"
 
 
 def _segment(identifier: str) -> str:

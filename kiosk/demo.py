@@ -1,26 +1,33 @@
-"""The demo: starts sandbox, broker and kiosk as separate processes, and removes everything at the end."""
+"""The demo: starts sandbox, broker, sign-in page and kiosk as separate processes, and removes everything at the end."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import httpx
 import msgspec
 
 from kiosk.config.kiosk import KioskConfig, Policy, RecorderPolicies
 from kiosk.config.loading import load
+from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.errors import ConfigError
 from kiosk.i18n import N_
 from kiosk.launcher import launch
-from kiosk.sandbox.phone import Phone
+from kiosk.models import SignInMethod
+from kiosk.sandbox.phone import Phone, PhoneError
+from kiosk.sign_in_messages import WordPair
+from kiosk.text import clean
 from kiosk.visit.demo_phone import DemoPerson
 
 _START_SECONDS = 30.0
@@ -29,30 +36,50 @@ _NOTE = N_("DEMO - simulated organisation")
 
 
 def run_demo(
-    *, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
+    *,
+    person: str | None,
+    reveal_seconds: int | None,
+    idle_seconds: int | None,
+    devices: int | None,
+    linear: bool,
+    method: SignInMethod = SignInMethod.WEB,
 ) -> int:
     """Run the demo. Returns the kiosk's exit code. Raises ConfigError, for example for a person who does not exist."""
     click.echo("Starting a simulated organisation on this machine ...")
     with _scratch_directory() as directory, contextlib.ExitStack() as services:
         settings = directory / "sandbox.toml"
-        settings.write_text(_sandbox_toml(directory, person, reveal_seconds, idle_seconds, devices))
+        settings.write_text(_sandbox_toml(directory, person, reveal_seconds, idle_seconds, devices, method))
         services.enter_context(_service(directory, "sandbox", settings))
         services.enter_context(_service(directory, "broker", directory / "broker.toml"))
         config = load(directory / "kiosk.toml", KioskConfig)
+        phone: Callable[[], SimulatedPhone] | None = None
+        if method is SignInMethod.WEB:
+            page = load(directory / "sign-in.toml", SignInPageConfig)
+            services.enter_context(_service(directory, "sign-in", directory / "sign-in.toml"))
+            click.echo(f"The sign-in page, also for a browser on this machine: {page.listen.address}")
+            phone = partial(SimulatedPhone, page.entra.authority, page.entra.ca_bundle, person or "")
+        elif not person:
+            # With a person every device code approves itself, so there is no phone to play.
+            codes = config.device_code_settings
+            phone = partial(SimulatedPhone, codes.authority, codes.ca_bundle)
         # The keys are made up, so recorders may see them.
         unwatched = RecorderPolicies(**dict.fromkeys(RecorderPolicies.__struct_fields__, Policy.ALLOW))
         config = msgspec.structs.replace(config, recorders=unwatched)
-        # With a person every sign-in approves itself, so there is no phone to play.
-        return launch(config, linear=linear, phone=None if person else lambda: SimulatedPhone(config), note=_NOTE)
+        return launch(config, linear=linear, phone=phone, note=_NOTE)
 
 
 def _sandbox_toml(
-    directory: Path, person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None
+    directory: Path,
+    person: str | None,
+    reveal_seconds: int | None,
+    idle_seconds: int | None,
+    devices: int | None,
+    method: SignInMethod,
 ) -> str:
     # A JSON string is also a TOML string.
     lines = [f"directory = {json.dumps(str(directory))}"]
     lines += [f"approve = {json.dumps(person)}"] if person else []
-    lines += ["[sign_in]", 'method = "device_code"']
+    lines += ["[sign_in]", f"method = {json.dumps(method.value)}"]
     lines += ["[device_code]", "interval_seconds = 1"]
     lines += ["[tenant]", f"devices = {devices}"] if devices else []
     lines += ["[visit]"]
@@ -64,21 +91,43 @@ def _sandbox_toml(
 class SimulatedPhone:
     """The phone that F9 plays: a new browser for each call."""
 
-    def __init__(self, config: KioskConfig) -> None:
-        address = urlsplit(config.device_code_settings.authority)
-        self._url = f"https://{address.netloc}"
-        assert config.device_code_settings.ca_bundle is not None, "the sandbox writes it"
-        self._ca_bundle = config.device_code_settings.ca_bundle
+    def __init__(self, authority: str, ca_bundle: Path | None, person: str = "") -> None:
+        """``authority`` is that of the sandbox. ``person`` signs in without being asked for."""
+        assert ca_bundle is not None, "the sandbox writes it"
+        self._url = f"https://{urlsplit(authority).netloc}"
+        self._ca_bundle = ca_bundle
+        self.person = person
+        self.said = ""
+        self._signing_in: asyncio.Task[None] | None = None
 
     async def people(self) -> list[DemoPerson]:
         """Return everybody in the simulated organisation."""
         async with Phone(self._url, self._ca_bundle) as phone:
             return [DemoPerson(*somebody) for somebody in await phone.people()]
 
-    async def approve(self, user_code: str, oid: str) -> None:
+    async def approve(self, user_code: str, who: str) -> None:
         """Enter the code and approve, as a person would in a browser."""
         async with Phone(self._url, self._ca_bundle) as phone:
-            await phone.approve(user_code, oid)
+            await phone.approve(user_code, who)
+
+    def open_link(self, link: str, words: WordPair, who: str) -> None:
+        """Walk through the sign-in page in the background."""
+        self.put_away()
+        self._signing_in = asyncio.ensure_future(self._sign_in(link, words, who))
+
+    def put_away(self) -> None:
+        """Stop what the phone does."""
+        self.said = ""
+        if self._signing_in:
+            self._signing_in.cancel()
+
+    async def _sign_in(self, link: str, words: WordPair, who: str) -> None:
+        try:
+            async with Phone(self._url, self._ca_bundle) as phone:
+                digits = await phone.sign_in(link, words, who)
+            self.said = f"{digits[:3]} {digits[3:]}"
+        except (PhoneError, httpx.HTTPError) as error:
+            self.said = clean(str(error)) or type(error).__name__
 
 
 # Repeated for a while: if the demo was killed, the services may still be writing.

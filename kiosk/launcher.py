@@ -94,7 +94,8 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
 
         tell_lost(config.broker, name, release_ids, how)
 
-    return Supervisor(terminal, visit, lost, once=once, linear=linear, typed=typed).run()
+    method = config.sign_in.method
+    return Supervisor(terminal, visit, lost, once=once, linear=linear, typed=typed, method=method).run()
 
 
 def _app(*, linear: bool) -> Callable[[VisitContext], VisitApp]:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from kiosk.clock import Deadline, SystemClock
 from kiosk.errors import new_reference
-from kiosk.models import Ending
+from kiosk.models import Ending, SignInMethod
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.hardening import die_with_parent, harden, wait_for_end
@@ -62,11 +62,12 @@ class Supervisor:
         once: bool,
         linear: bool,
         typed: bytes = b"",
+        method: SignInMethod = SignInMethod.WEB,
     ) -> None:
         """``visit`` runs in the child and returns its exit code. ``lost`` reports reveals left open to the broker.
 
         ``once`` ends the program after one visit, as over SSH. ``linear`` makes linear mode the default UI. ``typed``
-        was typed already, for the first visit.
+        was typed already, for the first visit. ``method`` is how people sign in.
         """
         self._terminal = terminal
         self._visit = visit
@@ -74,6 +75,7 @@ class Supervisor:
         self._once = once
         self._linear = linear
         self._typed = typed
+        self._method = method
         self._first_frame = FirstFrame()
         self._child = 0
         self._caretaker: Caretaker | None = None
@@ -200,7 +202,7 @@ class Supervisor:
         """
         if start.open_reveals:
             start.open_reveals.wait_until_drawn(child, _DRAWN_SECONDS)
-        (preload.load_linear if self._linear else preload.load_full_screen)()
+        (preload.load_linear if self._linear else preload.load_full_screen)(self._method)
         # All visits share the loaded modules. The garbage collector must not touch their pages, which would copy them.
         gc.collect()
         gc.freeze()

@@ -10,8 +10,10 @@ from kiosk.config.kiosk import Organisation
 from kiosk.errors import KioskError, LimitReached, SignInError, TokenRefused, kind_of
 from kiosk.i18n import N_, _, ngettext
 from kiosk.models import Device, Ending
+from kiosk.sign_in_messages import Stage, WordPair
+from kiosk.sign_in_words import WORDS
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import Network, Renewal
+from kiosk.visit.answers import DigitsNotice, Network, Renewal
 
 STEPS = (N_("Sign in"), N_("Confirm"), N_("Choose"), N_("Read"))
 
@@ -28,6 +30,24 @@ _RENEWAL = {
     Renewal.EXPIRED: N_("This is a new code. The last one has expired."),
     Renewal.UNANSWERED: N_("This is a new code. The sign-in service did not answer in time."),
 }
+_NEW_LINK = N_("This is a new link. The last one has expired.")
+_NOT_YOUR_PHONE = N_("If that is not your phone, press Esc.")
+_SIGNED_IN_THERE = N_("Your phone then shows six digits. Type them here.")
+# By stage of a sign-in on the phone: the heading, what to do there, and what comes after. The words stand in between.
+_STAGES = {
+    Stage.WAITING: (
+        N_("Sign in on your phone"),
+        "",
+        N_("Sign in there. Then type the six digits that the phone shows."),
+    ),
+    Stage.OPENED: (N_("A phone has opened the page"), N_("Choose these words there, then sign in:"), _SIGNED_IN_THERE),
+}
+_ON_THE_PHONE = (N_("Sign in on the phone"), N_("The words were right. Now sign in there as usual."), _SIGNED_IN_THERE)
+PHONE_SILENT = N_("The recovery service does not answer. Please wait.")
+PHONE_NOT_SILENT = N_("The recovery service answers again.")
+NOT_ALL_DIGITS = N_("Type all six digits, then press Enter.")
+ONLY_DIGITS = N_("The phone shows only digits, 0 to 9.")
+SENT_A_CODE = N_("Were you sent this code? Then someone wants to sign in as you.")
 SILENT = N_("The sign-in service does not answer. Your code stays valid.")
 NOT_SILENT = N_("The sign-in service answers again.")
 TRY_NOW = N_("You can try again now.")
@@ -44,7 +64,22 @@ WELCOME_HELP = N_(
     "When you finish or walk away, everything is erased from this terminal.\n\n"
     "F3 switches between full screen and text only, for screen readers and braille."
 )
-SIGN_IN_HELP = N_(
+PHONE_SIGN_IN_HELP = N_(
+    "1   Point the camera of your phone at the QR code, or type the address into its browser.\n"
+    "2   The page shows pairs of words. Choose the pair that is on this screen.\n"
+    "3   Sign in on the phone with your work account, as usual. Never type your password here.\n"
+    "4   The phone then shows six digits. Type them here.\n\n"
+    "The QR code changes every half minute, and each link opens only once. If another phone than yours has opened the"
+    " page, press Esc and start again."
+)
+DIGITS_HELP = N_(
+    "After you have signed in, your phone shows six digits. Type them here, then press Enter. Backspace deletes a"
+    " digit. You have three tries.\n\n"
+    "Check that the name on this screen is yours. If it is not, press Esc: someone else has opened this kiosk's link."
+    " Their Macs and keys stay hidden, and the visit ends.\n\n"
+    "Never tell anyone the digits. Anyone who asks you for them wants to see your keys."
+)
+DEVICE_CODE_HELP = N_(
     "1   Take your phone, or any device where you can sign in with your work account.\n"
     "2   Point its camera at the QR code, or type the address into its browser.\n"
     "3   Type the code shown on this screen, then sign in as usual.\n\n"
@@ -226,6 +261,41 @@ def in_a_while(wait: Deadline) -> str:
     return _("You can try again in {time}.").format(time=waiting(wait.left()))
 
 
+def word_pair(words: WordPair) -> str:
+    """Return the words that the page asks for, in capital letters."""
+    return " · ".join(_(WORDS[number]).upper() for number in words)
+
+
+def no_scheme(address: str) -> str:
+    """Return an address as people type it."""
+    return address.removeprefix("https://")
+
+
+def phone_stage(stage: Stage) -> tuple[str, str, str]:
+    """Return the marked heading of a stage, what to do on the phone, and what comes after."""
+    return _STAGES.get(stage, _ON_THE_PHONE)
+
+
+def link_notice(renewal: Renewal | None, stage: Stage, *, answers: bool) -> str:
+    """Return what to know in this stage of a sign-in on the phone."""
+    if not answers:
+        return _(PHONE_SILENT)
+    if stage is Stage.WAITING:
+        return _(_NEW_LINK) if renewal else ""
+    return _(_NOT_YOUR_PHONE)
+
+
+def digits_notice(notice: DigitsNotice | None, tries: int) -> str:
+    """Return why the digits are asked for again, or what to type."""
+    if notice is DigitsNotice.WRONG:
+        return ngettext(
+            "Those are not the digits. One try left.", "Those are not the digits. {tries} tries left.", tries
+        ).format(tries=tries)
+    if notice is DigitsNotice.UNANSWERED:
+        return _("The recovery service did not answer. Type the digits again.")
+    return _(NOT_ALL_DIGITS)
+
+
 def code_notice(renewal: Renewal | None, *, answers: bool) -> str:
     """Return what to know about a sign-in code: that the service does not answer, or why it is a new one."""
     if not answers:
@@ -301,7 +371,7 @@ def key_warning(code: str | None, recorders: Recorders) -> str:
 
 def again(error: KioskError) -> str:
     """Return the marked label for trying again after an error."""
-    return N_("New code") if isinstance(error, SignInError | TokenRefused) else N_("Try again")
+    return N_("Sign in again") if isinstance(error, SignInError | TokenRefused) else N_("Try again")
 
 
 def help_with(error: KioskError, organisation: Organisation) -> dict[str, str]:

@@ -41,8 +41,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 async def signed_in(running: Services, who: str, terminal: str = "tty-test") -> Visit:
     visit = Visit(running.config, SystemClock(), terminal)
-    code = await visit.sign_in.begin()
-    waiting = asyncio.create_task(visit.sign_in.wait())
+    assert visit.device_code
+    code = await visit.device_code.begin()
+    waiting = asyncio.create_task(visit.device_code.wait())
     async with running.sandbox.phone() as phone:
         await phone.approve(code.user_code, running.sandbox.person(who).oid)
     await waiting

@@ -9,7 +9,7 @@ from kiosk.checks.result import Finding, failed, passed
 from kiosk.clock import Clock
 from kiosk.config.kiosk import DeviceCodeSettings
 from kiosk.errors import SignInAddress, SignInError, SignInUnreachable
-from kiosk.identity import SignIn
+from kiosk.identity.device_code import DeviceCodeSignIn
 
 _SECONDS = 15.0
 _HELP = "docs/tenant.md explains the registrations"
@@ -36,7 +36,7 @@ def device_code(settings: DeviceCodeSettings, clock: Clock) -> Finding:
 
 
 async def _try(settings: DeviceCodeSettings, clock: Clock) -> Finding:
-    sign_in = SignIn(settings, _OneWait(clock))
+    sign_in = DeviceCodeSignIn(settings, _OneWait(clock))
     try:
         code = await sign_in.begin()
         await sign_in.wait()

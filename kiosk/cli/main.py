@@ -58,20 +58,32 @@ def run(path: Path, linear: bool) -> int:
 
 
 @cli.command()
-@click.option("--person", help="Every sign-in is approved after a second, as this person.")
+@click.option("--person", help="This person signs in on the phone, without being asked for.")
+@click.option("--device-code", is_flag=True, help="Sign in with a device code, not on the sign-in page.")
 @click.option("--reveal-seconds", type=click.IntRange(5, 3600), help="How long a key stays on the screen.")
 @click.option("--idle-seconds", type=click.IntRange(1, 86_400), help="How long a visit can be idle before it locks.")
 @click.option("--devices", type=click.IntRange(1, 1_000_000), help="Minimum number of devices in the simulated tenant.")
 @_linear
 @reports_errors
 def demo(
-    person: str | None, reveal_seconds: int | None, idle_seconds: int | None, devices: int | None, linear: bool
+    person: str | None,
+    device_code: bool,
+    reveal_seconds: int | None,
+    idle_seconds: int | None,
+    devices: int | None,
+    linear: bool,
 ) -> int:
-    """Start a simulated tenant, a broker and the kiosk, all on this machine."""
+    """Start a simulated tenant, a broker, a sign-in page and the kiosk, all on this machine."""
     from kiosk.demo import run_demo
+    from kiosk.models import SignInMethod
 
     return run_demo(
-        person=person, reveal_seconds=reveal_seconds, idle_seconds=idle_seconds, devices=devices, linear=linear
+        person=person,
+        reveal_seconds=reveal_seconds,
+        idle_seconds=idle_seconds,
+        devices=devices,
+        linear=linear,
+        method=SignInMethod.DEVICE_CODE if device_code else SignInMethod.WEB,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,11 +30,12 @@ from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT
 from kiosk.screens.base import TOLD_SECONDS, Answer, KioskScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
-from kiosk.screens.phone import PhoneScreen
+from kiosk.screens.simulated_phone import SimulatedPhoneScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.context import VisitContext
-from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.flow import Flow
 from kiosk.visit.guard import GOODBYE_SECONDS, TICK_SECONDS, VisitGuard
+from kiosk.visit.ways_out import VisitOver
 from kiosk.widgets.key_view import forget_drawings
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class KioskApp(App[None], inherit_bindings=False):
         self._substitutes = charset.Substitutes(self.charset, context.drawable)
         self.typed = context.start.typed
         self._ticking: Timer | None = None
-        self._user_code = ""
+        self._play: Callable[[str], Awaitable[None]] | None = None
         self._ui = FullScreenUI(self, context, ticket=self.guard.ticket, repeats=self.guard.repeats)
 
     def on_app_blur(self) -> None:
@@ -129,7 +130,9 @@ class KioskApp(App[None], inherit_bindings=False):
         if self._start.open_reveals:
             self._start.open_reveals.drawn()
         self.set_timer(_UNDISTURBED_SECONDS, self._keep_first_screen)
-        threading.Thread(target=preload.load_full_screen, name="kiosk-preload", daemon=True).start()
+        threading.Thread(
+            target=preload.load_full_screen, args=(self.config.sign_in.method,), name="kiosk-preload", daemon=True
+        ).start()
 
     def _keep_first_screen(self) -> None:
         """Keep the first frame for the next visit, if nobody has pressed a key yet."""
@@ -180,7 +183,7 @@ class KioskApp(App[None], inherit_bindings=False):
 
     async def _put(self, screen: KioskScreen[Any]) -> None:
         async with self._changing:
-            while isinstance(self.screen, HelpScreen | PhoneScreen):
+            while isinstance(self.screen, HelpScreen | SimulatedPhoneScreen):
                 await self.pop_screen()
             if screen is not self.screen:
                 await self.switch_screen(screen)
@@ -269,18 +272,24 @@ class KioskApp(App[None], inherit_bindings=False):
         if self._note and isinstance(self.screen, WelcomeScreen):
             self._leave(EXIT_ENOUGH)
 
-    @work(group="phone", exit_on_error=False)
-    async def on_sign_in_screen_phone_wanted(self) -> None:
-        """Play the phone of the demo."""
-        if self._phone is None or isinstance(self.screen, PhoneScreen):
-            return
-        person = await self.push_screen_wait(PhoneScreen(await self._phone.people()))
-        if person and self._user_code:
-            await self._phone.approve(self._user_code, person.oid)
+    async def on_phone_sign_in_screen_phone_wanted(self) -> None:
+        self._play_phone()
 
-    def remember_code(self, user_code: str) -> None:
-        """Remember the code that the simulated phone has to approve; empty while there is no code."""
-        self._user_code = user_code
+    async def on_device_code_screen_phone_wanted(self) -> None:
+        self._play_phone()
+
+    @work(group="phone", exit_on_error=False)
+    async def _play_phone(self) -> None:
+        """Play the phone of the demo."""
+        if self._phone is None or isinstance(self.screen, SimulatedPhoneScreen):
+            return
+        person = await self.push_screen_wait(SimulatedPhoneScreen(await self._phone.people()))
+        if person and self._play:
+            await self._play(person.oid)
+
+    def offer(self, play: Callable[[str], Awaitable[None]] | None) -> None:
+        """Let the simulated phone be played: ``play`` signs in the person with an object id. None for no longer."""
+        self._play = play
 
     def leave_now(self, code: int) -> None:
         """Wipe and end without a goodbye, as on a signal."""

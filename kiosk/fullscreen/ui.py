@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from kiosk import i18n
@@ -11,12 +12,23 @@ from kiosk.models import Device, Person
 from kiosk.screens.base import Answer, KioskScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
+from kiosk.visit.answers import (
+    AfterCard,
+    AfterCheck,
+    AfterReveal,
+    Choice,
+    DigitsNotice,
+    Identity,
+    Network,
+    Renewal,
+    SignInOutcome,
+)
 from kiosk.visit.context import VisitContext
+from kiosk.visit.phone_progress import PhoneProgress
 from kiosk.wording import key_warning, wait_after
 
 if TYPE_CHECKING:
-    from kiosk.identity import DeviceCode
+    from kiosk.identity.device_code import DeviceCode
     from kiosk.visit.reveal import Reveal
 
 
@@ -26,8 +38,8 @@ class ScreenHost(Protocol):
     async def show(self, screen: KioskScreen[Answer]) -> Answer:
         """Show a screen in place of the current one; returns its answer."""
 
-    def remember_code(self, user_code: str) -> None:
-        """Remember the sign-in code for the simulated phone; empty while there is no code."""
+    def offer(self, play: Callable[[str], Awaitable[None]] | None) -> None:
+        """Let the simulated phone be played: ``play`` signs in the person with an object id. None for no longer."""
 
 
 class FullScreenUI:
@@ -79,19 +91,51 @@ class FullScreenUI:
 
         await self._host.show(WorkingScreen(words, step=step))
 
-    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
-        from kiosk.screens.sign_in import SignInScreen
+    async def phone_sign_in(self, sign_in: PhoneProgress, *, renewal: Renewal | None) -> None:
+        from kiosk.screens.phone_sign_in import PhoneSignInScreen
 
-        phone = self._context.phone is not None
-        self._host.remember_code(code.user_code)
+        phone = self._context.phone
+
+        async def play(oid: str) -> None:
+            if phone:
+                phone.open_link(sign_in.view.scan, sign_in.words, oid)
+
+        if phone:
+            phone.put_away()
+            self._host.offer(play)
+            if phone.person:
+                await play(phone.person)
+        try:
+            await self._host.show(PhoneSignInScreen(sign_in, renewal=renewal, phone=phone is not None))
+        finally:
+            self._host.offer(None)
+
+    async def digits(self, sign_in: PhoneProgress, *, tries: int, notice: DigitsNotice | None) -> bytearray | None:
+        from kiosk.screens.digits import DigitsScreen
+
+        phone = self._context.phone
+        said = (lambda: phone.said) if phone else lambda: ""
+        return await self._host.show(DigitsScreen(sign_in, tries=tries, notice=notice, said=said))
+
+    async def device_code(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
+        from kiosk.screens.device_code import DeviceCodeScreen
+
+        phone = self._context.phone
+        if phone:
+            self._host.offer(partial(phone.approve, code.user_code))
         try:
             return await self._host.show(
-                SignInScreen(
-                    code.user_code, code.address, code.deadline, answers=code.answers, renewal=renewal, phone=phone
+                DeviceCodeScreen(
+                    code.user_code,
+                    code.address,
+                    code.deadline,
+                    answers=code.answers,
+                    renewal=renewal,
+                    phone=phone is not None,
                 )
             )
         finally:
-            self._host.remember_code("")
+            self._host.offer(None)
 
     async def confirm(self, person: Person) -> Identity:
         from kiosk.screens.confirm import ConfirmScreen

@@ -23,8 +23,9 @@ from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_CRASH, EXIT_DISTURBED, EXIT_DONE, EXIT_ENOUGH, EXIT_LOST, EXIT_OTHER_UI
 from kiosk.process.logging import log_loop_error
 from kiosk.visit.context import VisitContext
-from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.flow import Flow
 from kiosk.visit.guard import TICK_SECONDS, VisitGuard
+from kiosk.visit.ways_out import VisitOver
 from kiosk.wording import goodbye
 
 # Standard input and output: the terminal.
@@ -76,7 +77,8 @@ class LinearKiosk:
     def _first_page_written(self) -> None:
         if self._start.open_reveals:
             self._start.open_reveals.drawn()
-        threading.Thread(target=preload.load_linear, name="kiosk-preload", daemon=True).start()
+        method = self.guard.config.sign_in.method
+        threading.Thread(target=preload.load_linear, args=(method,), name="kiosk-preload", daemon=True).start()
 
     def leave_now(self, code: int) -> None:
         """Wipe and end without a goodbye, as on a signal."""

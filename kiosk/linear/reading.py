@@ -99,3 +99,10 @@ def spelled_out(words: Alphabet, character: str) -> list[Word]:
     """
     word = words.word(character)
     return [(character, ":"), (word,)] if character.isalpha() else [(word,)]
+
+
+def in_words(code: str) -> str:
+    """Return a code that is no secret, spelled in the words of the language."""
+    words = alphabet(language())
+    spelled = (" ".join("".join(word) for word in spelled_out(words, one)) for one in code)
+    return ", ".join(spelled) + "."

@@ -6,7 +6,21 @@ from typing import Final
 
 from kiosk.i18n import N_
 
-SIGN_IN_HELP: Final = N_(
+PHONE_SIGN_IN_HELP: Final = N_(
+    "Take your phone, or any device where you can sign in with your work account, and open the address in its"
+    " browser. The page shows pairs of words: choose the pair that this terminal says. Then sign in as usual. The page"
+    " shows six digits, which you type here.\n"
+    "Type repeat to hear everything again, or spell to have the end of the address spelled out.\n"
+    "Each address opens only once. If another phone than yours has opened it, type back and start again. Never type"
+    " your password here."
+)
+DIGITS_HELP: Final = N_(
+    "The page on your phone shows six digits after you have signed in. Type them in one line and press Enter. Blanks do"
+    " not matter. You have three tries.\n"
+    "If the name is not yours, type back: someone else has opened the address, and the visit ends.\n"
+    "Never tell anyone the digits. Anyone who asks you for them wants to see your keys."
+)
+DEVICE_CODE_HELP: Final = N_(
     "Take your phone, or any device where you can sign in with your work account. Open the address in its browser,"
     " type the code, then sign in as usual.\n"
     "Type repeat to get the address and the code again, or spell to have the code spelled out.\n"

@@ -12,13 +12,11 @@ from kiosk.errors import DeviceRefused, KioskError, kind_of
 from kiosk.i18n import _
 from kiosk.linear.choosing import choose
 from kiosk.linear.commands import Command, find, folded
-from kiosk.linear.reading import spelled_out
 from kiosk.linear.reveal import RevealStep
 from kiosk.linear.talk import Step, StepOver, Talk
-from kiosk.linear.texts import DEVICES_HELP, SIGN_IN_HELP, WHAT_NOW_HELP
+from kiosk.linear.texts import DEVICES_HELP, WHAT_NOW_HELP
 from kiosk.linear.times import Announcer, Limit, ask_for_more, no_more_time, spoken
 from kiosk.models import Device, Person
-from kiosk.recovery_key.spelling import alphabet
 from kiosk.terminal.recorders import Recorders
 from kiosk.visit.answers import (
     CONFIRM_SECONDS,
@@ -28,23 +26,22 @@ from kiosk.visit.answers import (
     AfterCheck,
     AfterReveal,
     Choice,
+    DigitsNotice,
     Identity,
     Network,
     Renewal,
     SignInOutcome,
 )
 from kiosk.visit.context import VisitContext
-from kiosk.visit.demo_phone import DemoPerson, DemoPhone
+from kiosk.visit.phone_progress import PhoneProgress
 from kiosk.wording import (
     AND_THEN,
     AT_THE_MAC,
     CONFIRM_HELP,
     LET_GO,
     NETWORK,
-    NOT_SILENT,
     REASON_HELP,
     REASON_PROMPT,
-    SILENT,
     STEPS,
     TROUBLE_HELP,
     TRY_NOW,
@@ -53,7 +50,6 @@ from kiosk.wording import (
     about,
     advice,
     again,
-    code_notice,
     fault,
     help_with,
     how_many,
@@ -68,7 +64,7 @@ from kiosk.wording import (
 )
 
 if TYPE_CHECKING:
-    from kiosk.identity import DeviceCode
+    from kiosk.identity.device_code import DeviceCode
     from kiosk.visit.reveal import Reveal
 
 
@@ -185,75 +181,20 @@ class LinearUI:
         while await self._talk.ask(_("Type {back} to cancel: ").format(back=Command.BACK.word)) is not None:
             pass
 
-    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
-        announcer = Announcer(code.deadline.left, self._speech)
-        silent = False
+    async def phone_sign_in(self, sign_in: PhoneProgress, *, renewal: Renewal | None) -> None:
+        from kiosk.linear.phone_sign_in import PhoneStep
 
-        def say_time() -> None:
-            self._talk.say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
+        await PhoneStep(self._talk, self._begin, sign_in, self._phone).run(renewal)
 
-        def tick() -> None:
-            nonlocal silent
-            if silent is code.answers() and not self._speech.left():
-                silent = not silent
-                self._talk.say(_(SILENT if silent else NOT_SILENT))
-            if code.deadline.passed():
-                self._talk.end_step()
-            elif announcer.due():
-                say_time()
+    async def digits(self, sign_in: PhoneProgress, *, tries: int, notice: DigitsNotice | None) -> bytearray | None:
+        from kiosk.linear.phone_sign_in import DigitsStep
 
-        def more() -> None:
-            say_time()
-            self._talk.say(_("After that you get a new code."))
+        return await DigitsStep(self._talk, self._begin, sign_in, self._phone).run(tries, notice)
 
-        keys = ("f9",) if self._phone else ()
-        self._begin(Step(SIGN_IN_HELP, tick=tick, more=more), 1)
-        if renewal:
-            self._talk.say(code_notice(renewal, answers=True))
-        self._say_code(code)
-        try:
-            while (typed := await self._talk.ask(_("Waiting for your sign-in: "), keys=keys)) is not None:
-                command = find(typed)
-                if command is Command.SPELL:
-                    self._spell_code(code)
-                elif command is Command.PHONE and self._phone:
-                    await self._play_phone(self._phone, code)
-                elif command is Command.TIME:
-                    say_time()
-                else:
-                    self._say_code(code)
-        except StepOver:
-            return SignInOutcome.EXPIRED
-        return SignInOutcome.CANCELLED
+    async def device_code(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
+        from kiosk.linear.device_code import DeviceCodeStep
 
-    def _say_code(self, code: DeviceCode) -> None:
-        say = self._talk.say
-        say(f"{_('On your phone or another device, open')} {code.address.removeprefix('https://')}")
-        # Without commas a synthesiser says A as an article.
-        say(_("Then enter the code: {code}").format(code=", ".join(code.user_code)))
-        say(_("Enter it only if you are at this kiosk."))
-        say(_("The code is valid for {time}.").format(time=spoken(code.deadline.left())))
-        say(_("Type {spell} to have the code spelled out.").format(spell=Command.SPELL.word))
-        if self._phone:
-            say(_("Demo: type {phone} to use the simulated phone.").format(phone=Command.PHONE.word))
-
-    def _spell_code(self, code: DeviceCode) -> None:
-        words = alphabet(i18n.language())
-        spelled = (" ".join("".join(word) for word in spelled_out(words, one)) for one in code.user_code)
-        self._talk.say(", ".join(spelled) + ".")
-
-    async def _play_phone(self, phone: DemoPhone, code: DeviceCode) -> None:
-        self._talk.page.turn()
-        person = await choose(
-            self._talk,
-            list(await phone.people()),
-            prompt=_("Who is signing in? Number or name: "),
-            describe=lambda person: f"{person.name}, {person.description}",
-            narrow=_people,
-            nothing=_("Nobody has that name."),
-        )
-        if person:
-            await phone.approve(code.user_code, person.oid)
+        return await DeviceCodeStep(self._talk, self._begin, code, self._phone).run(renewal)
 
     async def confirm(self, person: Person) -> Identity:
         limit = Limit(self._clock, self._speech, CONFIRM_SECONDS)
@@ -434,8 +375,3 @@ class LinearUI:
             words = _("step {number} of {count}: {name}")
             top.append(words.format(number=number, count=len(STEPS), name=_(STEPS[number - 1])))
         self._talk.say(", ".join(part for part in top if part))
-
-
-def _people(people: Sequence[DemoPerson], typed: str) -> Sequence[DemoPerson]:
-    words = typed.casefold()
-    return [person for person in people if words in f"{person.name} {person.address}".casefold()]

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 
-_NETWORK = ("msal.application", "kiosk.visit.visit")
-_LINEAR = ("kiosk.linear.app", "kiosk.linear.copy_check", "wcwidth", *_NETWORK)
+from kiosk.models import SignInMethod
+
+_LINEAR = ("kiosk.linear.app", "kiosk.linear.copy_check", "wcwidth", "kiosk.visit.visit")
 _FULL_SCREEN = (
     "kiosk.fullscreen.app",
     *(
         f"kiosk.screens.{name}"
         for name in (
-            "sign_in",
             "working",
             "confirm",
             "devices",
@@ -29,18 +29,31 @@ _FULL_SCREEN = (
     "textual.layouts.factory",
     "textual.scrollbar",
     "segno",
-    *_NETWORK,
+    "kiosk.visit.visit",
 )
+# By the way to sign in.
+_SIGN_IN = {
+    SignInMethod.WEB: ("kiosk.identity.phone", "kiosk.visit.phone_sign_in"),
+    SignInMethod.DEVICE_CODE: ("msal.application", "kiosk.identity.device_code", "kiosk.visit.device_code_sign_in"),
+}
+_SIGN_IN_LINEAR = {
+    SignInMethod.WEB: ("kiosk.linear.phone_sign_in",),
+    SignInMethod.DEVICE_CODE: ("kiosk.linear.device_code",),
+}
+_SIGN_IN_SCREENS = {
+    SignInMethod.WEB: ("kiosk.screens.phone_sign_in", "kiosk.screens.digits"),
+    SignInMethod.DEVICE_CODE: ("kiosk.screens.device_code",),
+}
 
 
-def load_linear() -> None:
+def load_linear(method: SignInMethod) -> None:
     """Load the modules that a visit in linear mode needs."""
-    _import(_LINEAR)
+    _import((*_LINEAR, *_SIGN_IN[method], *_SIGN_IN_LINEAR[method]))
 
 
-def load_full_screen() -> None:
+def load_full_screen(method: SignInMethod) -> None:
     """Load the modules that a visit on the full screen needs: all screens, the QR code, the network."""
-    _import(_FULL_SCREEN)
+    _import((*_FULL_SCREEN, *_SIGN_IN[method], *_SIGN_IN_SCREENS[method]))
 
 
 def skip_httpx_cli() -> None:

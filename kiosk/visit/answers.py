@@ -21,7 +21,7 @@ class Network(Enum):
 
 
 class Renewal(Enum):
-    """Why there is a new code: the last one was not used in time, or nobody could know, for want of an answer."""
+    """Why there is a new code or link: the last was not used in time, or nobody could know, for want of an answer."""
 
     EXPIRED = auto()
     UNANSWERED = auto()
@@ -32,6 +32,13 @@ class SignInOutcome(Enum):
 
     EXPIRED = auto()
     CANCELLED = auto()
+
+
+class DigitsNotice(Enum):
+    """Why the digits are asked for again: they were wrong, or the broker did not answer."""
+
+    WRONG = auto()
+    UNANSWERED = auto()
 
 
 class Identity(Enum):

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Protocol
 from kiosk.errors import KioskError
 from kiosk.models import Device, Person
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
+from kiosk.visit.answers import (
+    AfterCard,
+    AfterCheck,
+    AfterReveal,
+    Choice,
+    DigitsNotice,
+    Identity,
+    Network,
+    Renewal,
+    SignInOutcome,
+)
+from kiosk.visit.phone_progress import PhoneProgress
 
 if TYPE_CHECKING:
-    from kiosk.identity import DeviceCode
+    from kiosk.identity.device_code import DeviceCode
     from kiosk.visit.reveal import Reveal
 
 
@@ -27,7 +38,16 @@ class VisitUI(Protocol):
     async def working(self, words: str, step: int) -> None:
         """Say that a request takes longer than a moment. Returns when the person gives up waiting."""
 
-    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
+    async def phone_sign_in(self, sign_in: PhoneProgress, *, renewal: Renewal | None) -> None:
+        """Show link, words, and how far the phone is. Returns when the person cancels. ``renewal``: the link is new."""
+
+    async def digits(self, sign_in: PhoneProgress, *, tries: int, notice: DigitsNotice | None) -> bytearray | None:
+        """Ask for the digits that the phone shows, and say who signed in. Returns None if that is somebody else.
+
+        ``tries`` are left; ``notice`` says why they are asked for again.
+        """
+
+    async def device_code(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
         """Show where and with which code to sign in, and whether the service answers. ``renewal``: it is a new code."""
 
     async def confirm(self, person: Person) -> Identity:

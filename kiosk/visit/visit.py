@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kiosk.api import Broker
 from kiosk.clock import Clock, Deadline
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError, SealBroken
-from kiosk.identity import SignIn
-from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session
+from kiosk.identity.sign_in import SignIn
+from kiosk.models import CheckOutcome, Device, Ending, Person, ReleaseChecked, Session, SignInMethod
 from kiosk.proof import Prover
 from kiosk.recovery_key.copy_check import Outcome
 from kiosk.secret import VisitKeys, release_info
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.visit.reveal import Reveal, Times
+
+if TYPE_CHECKING:
+    from kiosk.identity.device_code import DeviceCodeSignIn
+    from kiosk.identity.phone import PhoneSignIn
 
 
 class Visit:
@@ -39,9 +44,12 @@ class Visit:
         self.config = config
         self.clock = clock
         self.deadline = Deadline.after(clock, config.visit.visit_seconds)
-        self.sign_in = SignIn(config.device_code_settings, clock)
         self._keys = VisitKeys()
-        self.broker = Broker(config.broker, self.sign_in.authorization, terminal, Prover(self._keys, clock))
+        self.broker = Broker(config.broker, self._authorization, terminal, Prover(self._keys, clock))
+        # The way to sign in that the organisation has chosen.
+        self.phone: PhoneSignIn | None = None
+        self.device_code: DeviceCodeSignIn | None = None
+        self.sign_in: SignIn = self._way_to_sign_in()
         self.session: Session | None = None
         # All reveals of the visit by release id. Each may still have to be wiped or reported.
         self._reveals: dict[str, Reveal] = {}
@@ -139,6 +147,7 @@ class Visit:
             for reveal in list(self._reveals.values()):
                 await self.tell_end(reveal, how)
                 await self.tell_check(reveal)
+            await self.sign_in.abandon()
             if self.sign_in.signed_in:
                 with contextlib.suppress(KioskError):
                     await self.broker.end_session()
@@ -146,6 +155,21 @@ class Visit:
             self.sign_in.forget()
             self._keys.forget()
         await self.broker.aclose()
+
+    def _authorization(self) -> str:
+        return self.sign_in.authorization()
+
+    def _way_to_sign_in(self) -> SignIn:
+        # Imported here: a kiosk needs only one of them, and MSAL is large.
+        if self.config.sign_in.method is SignInMethod.WEB:
+            from kiosk.identity.phone import PhoneSignIn
+
+            self.phone = PhoneSignIn(self.broker, self._keys, self.clock, self.config.sign_in.place)
+            return self.phone
+        from kiosk.identity.device_code import DeviceCodeSignIn
+
+        self.device_code = DeviceCodeSignIn(self.config.device_code_settings, self.clock)
+        return self.device_code
 
     def __repr__(self) -> str:
         return "<Visit>"

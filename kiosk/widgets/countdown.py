@@ -63,6 +63,13 @@ class Countdown(Widget):
             self._said = ""
             self.tick()
 
+    def restart(self, deadline: Deadline) -> None:
+        """Count down to the deadline of something else."""
+        self._deadline = deadline
+        self._total = max(1.0, deadline.left())
+        self._said = ""
+        self.tick()
+
     @property
     def warning(self) -> str:
         """The warning that time is short or was added; empty otherwise."""

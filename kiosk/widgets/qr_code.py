@@ -23,10 +23,16 @@ class QrCode(Widget):
     """
 
     def __init__(self, text: str) -> None:
+        super().__init__()
+        self._rows: list[str] = []
+        self.encode(text)
+
+    def encode(self, text: str) -> None:
+        """Draw another address."""
         # Already loaded, see kiosk/process/preload.py; imported at the top it would delay the first screen.
         import segno
 
-        super().__init__()
+        before = len(self._rows)
         matrix = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=_QUIET)]
         if len(matrix) % 2:
             matrix.append([0] * len(matrix[0]))
@@ -34,6 +40,8 @@ class QrCode(Widget):
             "".join(_HALVES[bool(upper), bool(lower)] for upper, lower in zip(matrix[y], matrix[y + 1], strict=True))
             for y in range(0, len(matrix), 2)
         ]
+        if before:
+            self.refresh(layout=before != len(self._rows))
 
     @property
     def cells(self) -> int:

@@ -91,4 +91,4 @@ def flat(text: str) -> str:
 
 
 def again(kind: type[object]) -> str:
-    return "New code" if issubclass(kind, SignInError | TokenRefused) else "Try again"
+    return "Sign in again" if issubclass(kind, SignInError | TokenRefused) else "Try again"

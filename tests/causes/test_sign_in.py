@@ -45,7 +45,8 @@ async def forgotten(person: KioskUser) -> None:
     for seen in ("This is a new code", "(sign_in_code_unknown)"):
         await person.code()
         assert person.app.visit
-        person.app.visit.sign_in._flow["device_code"] = "another"
+        assert person.app.visit.device_code
+        person.app.visit.device_code._flow["device_code"] = "another"
         person.phone_answered()
         await person.until(seen)
 
@@ -138,7 +139,8 @@ async def test_sign_ins_that_the_broker_does_not_take(start: Start, reader: Read
         await person.walk_to_devices("Ada Kessler")
         for code in list(TOKENS)[group::3]:
             assert person.app.visit
-            person.app.visit.sign_in._token = token = running.sandbox.token("Ada Kessler", **TOKENS[code])
+            assert person.app.visit.device_code
+            person.app.visit.device_code._token = token = running.sandbox.token("Ada Kessler", **TOKENS[code])
             if code == TokenBound.code:
                 assert running.broker.ask("GET", "/v1/session", token).is_success
             await no_longer_taken(person, reader, code)

@@ -24,16 +24,28 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kiosk.api import tell_lost
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import BY_CODE, DeviceRefused, KioskError, SignInUnreachable
-from kiosk.identity import DeviceCode
+from kiosk.identity.device_code import DeviceCode
 from kiosk.models import Device, Ending, Person
 from kiosk.sandbox.certificates import make_certificates
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Choice, Identity, Network, Renewal, SignInOutcome
+from kiosk.visit.answers import (
+    AfterCard,
+    AfterCheck,
+    AfterReveal,
+    Choice,
+    DigitsNotice,
+    Identity,
+    Network,
+    Renewal,
+    SignInOutcome,
+)
 from kiosk.visit.context import VisitContext, VisitStart
-from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.flow import Flow
 from kiosk.visit.guard import VisitGuard
 from kiosk.visit.open_reveals import OpenReveals
+from kiosk.visit.phone_progress import PhoneProgress
 from kiosk.visit.reveal import Reveal
+from kiosk.visit.ways_out import VisitOver
 from tests.faults.calls import (
     CALLS,
     LINE_FAULTS,
@@ -109,7 +121,13 @@ class Script:
     async def working(self, words: str, step: int) -> None:
         await asyncio.Event().wait()
 
-    async def sign_in(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
+    async def phone_sign_in(self, sign_in: PhoneProgress, *, renewal: Renewal | None) -> None:
+        raise AssertionError("the device code is configured")
+
+    async def digits(self, sign_in: PhoneProgress, *, tries: int, notice: DigitsNotice | None) -> bytearray | None:
+        raise AssertionError("the device code is configured")
+
+    async def device_code(self, code: DeviceCode, *, renewal: Renewal | None) -> SignInOutcome:
         self.codes.append(code.user_code)
         self._product.approve()
         refusals = 0

@@ -15,7 +15,7 @@ from kiosk import api
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import KioskError
-from kiosk.identity import SignIn
+from kiosk.identity.device_code import DeviceCodeSignIn
 from kiosk.models import Ending
 from kiosk.proof import Prover
 from kiosk.sandbox.phone import Phone
@@ -99,7 +99,7 @@ class Crowd:
             tally.wordless.append(f"{type(error).__name__}: {error}")
 
     async def _visit(self, person: Person, device: Device, terminal: str, tally: Tally) -> None:
-        sign_in, keys = SignIn(self._kiosk.device_code_settings, SystemClock()), VisitKeys()
+        sign_in, keys = DeviceCodeSignIn(self._kiosk.device_code_settings, SystemClock()), VisitKeys()
         code = await sign_in.begin()
         async with Phone(self._sandbox.url, self._sandbox.ca) as phone:
             await phone.approve(code.user_code, person.oid)

@@ -18,7 +18,7 @@ from kiosk import i18n
 from kiosk.clock import Deadline
 from kiosk.config.kiosk import Policy
 from kiosk.errors import BrokerUnreachable
-from kiosk.identity import DeviceCode
+from kiosk.identity.device_code import DeviceCode
 from kiosk.linear.keys import ENTER
 from kiosk.linear.speech import seconds
 from kiosk.models import Ending
@@ -51,7 +51,7 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
 def sign_in(terminal: LinearTerminal) -> Coroutine[Any, Any, object]:
     address = "https://login.microsoft.com/device"
     code = DeviceCode(user_code="A8I88EFGH", address=address, deadline=Deadline.after(terminal.clock, 900))
-    return terminal.ui.sign_in(code, renewal=Renewal.EXPIRED)
+    return terminal.ui.device_code(code, renewal=Renewal.EXPIRED)
 
 
 def key(terminal: LinearTerminal, policy: Policy = Policy.ALLOW) -> Coroutine[Any, Any, object]:

@@ -9,7 +9,7 @@ import pytest
 from kiosk import i18n
 from kiosk.clock import Deadline
 from kiosk.errors import BrokerUnreachable, GraphThrottled, KeyNotEscrowed
-from kiosk.identity import DeviceCode
+from kiosk.identity.device_code import DeviceCode
 from kiosk.linear.keys import BACKSPACE, ENTER, ESCAPE
 from kiosk.visit.answers import (
     CONFIRM_SECONDS,
@@ -29,7 +29,7 @@ from tests.support.screen_app import PERSON, device
 async def test_the_code_is_announced_and_expires(terminal: LinearTerminal) -> None:
     answers = True
     code = DeviceCode("AB2C", "https://example.com/device", Deadline.after(terminal.clock, 250), lambda: answers)
-    task = asyncio.create_task(terminal.ui.sign_in(code, renewal=Renewal.EXPIRED))
+    task = asyncio.create_task(terminal.ui.device_code(code, renewal=Renewal.EXPIRED))
     text = await terminal.settled()
     assert "open example.com/device" in text
     assert "the code: A, B, 2, C" in text

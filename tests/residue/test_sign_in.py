@@ -25,7 +25,7 @@ from pathlib import Path
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
-from kiosk.identity import SignIn
+from kiosk.identity.device_code import DeviceCodeSignIn
 from kiosk.process.hardening import overwrite_freed
 
 def tell(words):
@@ -34,7 +34,7 @@ def tell(words):
 
 async def main():
     overwrite_freed()
-    sign_in = SignIn(load(Path(sys.argv[1]), KioskConfig).device_code_settings, SystemClock())
+    sign_in = DeviceCodeSignIn(load(Path(sys.argv[1]), KioskConfig).device_code_settings, SystemClock())
     await sign_in.begin()
     tell(sign_in._flow["device_code"])
     await sign_in.wait()

@@ -10,10 +10,10 @@ from kiosk.errors import BrokerUnreachable, GraphThrottled, KeyNotEscrowed, from
 from kiosk.models import Device, Ending
 from kiosk.process.exit_codes import EXIT_CRASH
 from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.help import HelpScreen
 from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.visit.answers import CONFIRM_SECONDS, LANGUAGE_SECONDS, AfterReveal, Choice, Identity, SignInOutcome
@@ -38,13 +38,13 @@ async def test_welcome_begins_with_enter_and_with_nothing_else() -> None:
 async def test_sign_in_can_be_cancelled_and_expires() -> None:
     app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        shown = await app.put(SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
+        shown = await app.put(DeviceCodeScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
         await pilot.press("enter", "f9")
         assert not shown.done()
         app.hand.advance(61)
         app.tick()
         assert await shown is SignInOutcome.EXPIRED
-        shown = await app.put(SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
+        shown = await app.put(DeviceCodeScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)), pilot)
         await pilot.press("escape")
         assert await shown is SignInOutcome.CANCELLED
 
@@ -272,7 +272,7 @@ async def test_trouble_offers_no_retry_before_it_can_help() -> None:
 @pytest.mark.parametrize(
     ("code", "hints"),
     [
-        ("token_expired", ["Enter  New code", "Esc  Back to the list"]),
+        ("token_expired", ["Enter  Sign in again", "Esc  Back to the list"]),
         ("graph_unavailable", ["Enter  Try again", "Esc  Back to the list"]),
         ("self_service_off", ["Enter  Back to the list"]),
     ],

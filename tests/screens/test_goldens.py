@@ -22,18 +22,22 @@ from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
 from kiosk.screens.copy_check import CopyCheckScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.digits import DigitsScreen
 from kiosk.screens.goodbye import GoodbyeScreen
+from kiosk.screens.phone_sign_in import PhoneSignInScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.visit.answers import Renewal
+from kiosk.sign_in_messages import Stage
+from kiosk.visit.answers import DigitsNotice, Renewal
 from kiosk.visit.reveal import Reveal
 from kiosk.widgets.prose import Prose
 from kiosk.widgets.qr_code import QrCode
+from tests.support.phone_progress import progress
 from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, checkable, device, rows, welcome
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -79,7 +83,13 @@ def copy_check(app: ScreenApp) -> CopyCheckScreen:
 
 SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
     "welcome": welcome,
-    "sign-in": lambda app: SignInScreen("FJC3RTFRG", "https://microsoft.com/devicelogin", app.deadline(290)),
+    "phone-sign-in": lambda app: PhoneSignInScreen(progress(app.hand)),
+    "phone-opened": lambda app: PhoneSignInScreen(progress(app.hand, Stage.OPENED)),
+    "phone-signing-in": lambda app: PhoneSignInScreen(progress(app.hand, Stage.SIGNING_IN)),
+    "digits": lambda app: DigitsScreen(progress(app.hand, Stage.CONFIRMING), tries=3),
+    "digits-wrong": lambda app: DigitsScreen(progress(app.hand, Stage.CONFIRMING), tries=2, notice=DigitsNotice.WRONG),
+    "digits-typed": lambda app: DigitsScreen(progress(app.hand, Stage.CONFIRMING), tries=3),
+    "device-code": lambda app: DeviceCodeScreen("FJC3RTFRG", "https://microsoft.com/devicelogin", app.deadline(290)),
     "confirm": lambda app: ConfirmScreen(PERSON, app.clock),
     "devices": lambda app: DevicesScreen(DEVICES, HELPDESK, app.clock.utc()),
     "devices-none": lambda app: DevicesScreen([], HELPDESK, app.clock.utc()),
@@ -128,6 +138,7 @@ SCREENS: dict[str, Callable[[ScreenApp], KioskScreen[Any]]] = {
 NO_WORDS = frozenset("─━▏")
 # What is pressed on a screen before it is looked at.
 KEYS = {
+    "digits-typed": [*"471 093"],
     "reveal-step": ["f2", "right"],
     "reveal-spelled": ["f2", "f2"],
     "copy-check": [*"hj4w", *"aaaa", "right", *"mn"],
@@ -185,10 +196,26 @@ async def test_linux_console(size: tuple[int, int], request: pytest.FixtureReque
     compare("\n".join(found) + "\n", GOLDENS / f"console-{size[0]}x{size[1]}.txt", request)
 
 
+_IN_ASCII = (
+    "welcome", "phone-sign-in", "digits", "device-code", "devices", "reveal-step", "reveal-spelled",
+    "copy-check", "what-now",
+)  # fmt: skip
+
+
 async def test_plain_ascii() -> None:
     app = stage(theme="ansi", type="ascii")
     async with app.run_test(size=(80, 24)) as pilot:
-        for name in ("welcome", "sign-in", "devices", "reveal-step", "reveal-spelled", "copy-check", "what-now"):
+        for name in (
+            "welcome",
+            "phone-sign-in",
+            "digits",
+            "device-code",
+            "devices",
+            "reveal-step",
+            "reveal-spelled",
+            "copy-check",
+            "what-now",
+        ):
             async with seen(app, name, pilot):
                 assert "\n".join(rows(app)).isascii(), name
 
@@ -262,7 +289,7 @@ async def test_a_long_address_gives_way_to_the_code(host: str, length: int, char
     address = f"https://{host}/{'a' * length}"[:length]
     app = stage(type=charset)
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = SignInScreen("FJC3RTFRG", address, app.deadline(290), renewal=Renewal.EXPIRED)
+        screen = DeviceCodeScreen("FJC3RTFRG", address, app.deadline(290), renewal=Renewal.EXPIRED)
         shown = await app.put(screen, pilot)
         await pilot.pause()
         text = "\n".join(rows(app))
@@ -279,7 +306,7 @@ async def test_a_long_address_gives_way_to_the_code(host: str, length: int, char
         shown.cancel()
 
 
-@pytest.mark.parametrize("name", ["sign-in", "reveal"])
+@pytest.mark.parametrize("name", ["phone-sign-in", "device-code", "reveal"])
 async def test_a_window_that_is_too_small_shows_nothing_cut_in_half(name: str) -> None:
     """Neither a part of the code nor a part of the key; it comes back whole when there is room."""
     app = ScreenApp()
@@ -293,6 +320,7 @@ async def test_a_window_that_is_too_small_shows_nothing_cut_in_half(name: str) -
             assert "too small" in text
             assert "HJ4W" not in text
             assert "F J C" not in text
+            assert "LANTERN" not in text
             assert "█" not in text
         await pilot.resize_terminal(80, 24)
         await pilot.pause()

@@ -13,9 +13,9 @@ from kiosk.errors import SignInError
 from kiosk.models import Person
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.text import clean
 from tests.support.screen_app import CONFIG, ScreenApp, device, rows
@@ -46,7 +46,7 @@ def reveal(app: ScreenApp, text: str) -> KioskScreen[Any]:
 
 
 def sign_in(app: ScreenApp, text: str) -> KioskScreen[Any]:
-    return SignInScreen(text[:24], text, app.deadline(290))
+    return DeviceCodeScreen(text[:24], text, app.deadline(290))
 
 
 def trouble(_app: ScreenApp, text: str) -> KioskScreen[Any]:

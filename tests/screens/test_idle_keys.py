@@ -11,10 +11,10 @@ from kiosk import i18n
 from kiosk.errors import KeyNotEscrowed
 from kiosk.screens.base import TOLD_SECONDS, KioskScreen
 from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.devices import DevicesScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
 from kiosk.screens.trouble import TroubleScreen
 from tests.support.scenes import SCENES
 from tests.support.screen_app import CONFIG, PERSON, ScreenApp, device, rows, welcome
@@ -29,12 +29,12 @@ SAID: dict[str, tuple[Make, list[str], str]] = {
     "view": (lambda app: ConfirmScreen(PERSON, app.clock), ["f2"], "F2 works only while a recovery key is shown."),
     "welcome": (welcome, ["f12"], "F12 has no use on this screen."),
     "phone": (
-        lambda app: SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)),
+        lambda app: DeviceCodeScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)),
         ["f9"],
         "F9 has no use on this screen.",
     ),
     "sign-in": (
-        lambda app: SignInScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)),
+        lambda app: DeviceCodeScreen("ABCDEFGHJ", "https://x.example", app.deadline(60)),
         ["enter"],
         "This screen continues automatically once you have signed in.",
     ),
@@ -128,7 +128,9 @@ async def test_one_mac_is_not_moved_between() -> None:
         shown.cancel()
 
 
-@pytest.mark.parametrize("name", ["welcome-demo", "sign-in", "devices", "reveal", "copy-check", "trouble"])
+@pytest.mark.parametrize(
+    "name", ["welcome-demo", "phone-sign-in", "device-code", "devices", "reveal", "copy-check", "trouble"]
+)
 async def test_in_a_small_window_only_keys_that_act_are_named(name: str) -> None:
     app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:

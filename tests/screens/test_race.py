@@ -11,7 +11,8 @@ from kiosk.recovery_key.copy_check import Verdict
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.working import WorkingScreen
-from kiosk.visit.flow import _BUSY_AFTER_SECONDS, Flow
+from kiosk.visit.flow import Flow
+from kiosk.visit.requests import _BUSY_AFTER_SECONDS, Requests
 from kiosk.visit.reveal import Reveal
 from tests.support.screen_app import ScreenApp, welcome
 
@@ -21,13 +22,13 @@ async def test_an_answer_that_comes_as_one_moment_please_is_put_up(late: float) 
     app = ScreenApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await app.put(welcome(app), pilot)
-        flow = Flow(app._ui, app.guard)
+        requests = Requests(app._ui, app.guard)
 
         async def answer() -> int:
             await asyncio.sleep(_BUSY_AFTER_SECONDS + late)
             return 7
 
-        assert await flow._busy("Asking", 1, answer()) == 7
+        assert await requests.busy("Asking", 1, answer()) == 7
         await app.put(welcome(app), pilot)
         assert isinstance(app.screen, WelcomeScreen)
     assert app.return_code is None

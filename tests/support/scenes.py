@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
@@ -20,23 +21,28 @@ from kiosk.i18n import _
 from kiosk.models import Ending
 from kiosk.screens.base import KioskScreen
 from kiosk.screens.copy_check import CopyCheckScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.devices import DevicesScreen
+from kiosk.screens.digits import DigitsScreen
 from kiosk.screens.goodbye import GoodbyeScreen
 from kiosk.screens.help import HelpScreen
-from kiosk.screens.phone import PhoneScreen
+from kiosk.screens.phone_sign_in import PhoneSignInScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.reveal import RevealScreen
-from kiosk.screens.sign_in import SignInScreen
+from kiosk.screens.simulated_phone import SimulatedPhoneScreen
 from kiosk.screens.trouble import TroubleScreen
 from kiosk.screens.welcome import WelcomeScreen
 from kiosk.screens.what_now import WhatNowScreen
 from kiosk.screens.working import WorkingScreen
+from kiosk.sign_in_messages import Stage, WordPair
+from kiosk.sign_in_words import WORDS
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import Network, Renewal
+from kiosk.visit.answers import DigitsNotice, Network, Renewal
 from kiosk.visit.demo_phone import DemoPerson
 from kiosk.visit.reveal import Reveal
 from kiosk.visit.ticket import ticket
 from tests.screens.test_goldens import HELPDESK, KEYS, PORTAL, SCREENS
+from tests.support.phone_progress import SCAN, TYPED, Progress, progress
 from tests.support.screen_app import CONFIG, ScreenApp, checkable, device
 
 Scene = Callable[[ScreenApp], Screen[Any]]
@@ -130,8 +136,18 @@ def _ticket(app: ScreenApp) -> Screen[Any]:
     return HelpScreen(told, HELPDESK, title=_("Ticket details"))
 
 
+def _silent(made: Progress) -> Progress:
+    return replace(made, answering=False)
+
+
+def longest_words() -> WordPair:
+    """Return the words that need the most room in the current language."""
+    longest = sorted(range(len(WORDS)), key=lambda number: len(_(WORDS[number])))[-2:]
+    return (longest[0], longest[1])
+
+
 def _phone(_app: ScreenApp) -> Screen[Any]:
-    return PhoneScreen([DemoPerson(f"o{n}", "Ada Kessler", "ada@nordwind.example", "") for n in range(20)])
+    return SimulatedPhoneScreen([DemoPerson(f"o{n}", "Ada Kessler", "ada@nordwind.example", "") for n in range(20)])
 
 
 # Keys to press on a scene before a test looks at it.
@@ -158,19 +174,39 @@ SCENES: dict[str, Scene] = {
     **SCREENS,
     "welcome-demo": lambda app: WelcomeScreen(app.clock, HELPDESK, PORTAL, languages=i18n.LANGUAGES, demo=True),
     "welcome-failed": _welcome_failed,
-    "sign-in-renewed": lambda app: SignInScreen(
+    "phone-renewed": lambda app: PhoneSignInScreen(progress(app.hand), renewal=Renewal.EXPIRED, phone=True),
+    "phone-silent": lambda app: PhoneSignInScreen(_silent(progress(app.hand)), phone=True),
+    "phone-opened-silent": lambda app: PhoneSignInScreen(_silent(progress(app.hand, Stage.OPENED)), phone=True),
+    "phone-long": lambda app: PhoneSignInScreen(
+        progress(app.hand, scan=f"HTTPS://{'A' * 30}.{SCAN[8:]}", typed=f"https://{'a' * 30}.{TYPED[8:]}"), phone=True
+    ),
+    "phone-longest": lambda app: PhoneSignInScreen(
+        progress(app.hand, scan=f"HTTPS://{'A' * 160}.{SCAN[8:]}", typed=f"https://{'a' * 160}.{TYPED[8:]}"), phone=True
+    ),
+    "phone-words": lambda app: PhoneSignInScreen(replace(progress(app.hand), words=longest_words()), phone=True),
+    "digits-last": lambda app: DigitsScreen(
+        progress(app.hand, Stage.CONFIRMING), tries=1, notice=DigitsNotice.WRONG, said=lambda: "471 093"
+    ),
+    "digits-unanswered": lambda app: DigitsScreen(
+        progress(app.hand, Stage.CONFIRMING), tries=3, notice=DigitsNotice.UNANSWERED
+    ),
+    "digits-silent": lambda app: DigitsScreen(_silent(progress(app.hand, Stage.CONFIRMING)), tries=3),
+    "digits-longest": lambda app: DigitsScreen(
+        progress(app.hand, Stage.CONFIRMING, name="Maximiliane " * 9, address=f"{'m' * 180}@nordwind.example"), tries=3
+    ),
+    "device-code-renewed": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewal=Renewal.EXPIRED, phone=True
     ),
-    "sign-in-unanswered": lambda app: SignInScreen(
+    "device-code-unanswered": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewal=Renewal.UNANSWERED, phone=True
     ),
-    "sign-in-silent": lambda app: SignInScreen(
+    "device-code-silent": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), answers=lambda: False, phone=True
     ),
-    "sign-in-long": lambda app: SignInScreen(
+    "device-code-long": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", f"https://{'login.nordwind.example/':7<59}", app.deadline(890), renewal=Renewal.EXPIRED
     ),
-    "sign-in-longest": lambda app: SignInScreen(
+    "device-code-longest": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", f"https://{'倉庫.example/':7<190}", app.deadline(890), renewal=Renewal.EXPIRED, phone=True
     ),
     "devices-refused": _refused_device,
@@ -203,7 +239,9 @@ SCENES: dict[str, Scene] = {
     "trouble-watched": lambda _app: _trouble(TerminalWatched(reference="1A2B3C4D"), step=4, leave="Back to the list"),
     "trouble-wait": lambda app: _trouble(error("graph_throttled"), step=3, wait=app.deadline(600)),
     "trouble-waited": lambda app: _trouble(error("graph_throttled"), step=3, wait=app.deadline(60)),
-    "working-sign-in": lambda _app: WorkingScreen("Getting a sign-in code", step=1),
+    "working-sign-in": lambda _app: WorkingScreen("Starting the sign-in", step=1),
+    "working-digits": lambda _app: WorkingScreen("Checking the digits", step=2),
+    "working-code": lambda _app: WorkingScreen("Getting a sign-in code", step=1),
     "working-session": lambda _app: WorkingScreen("Checking your sign-in", step=2),
     "working-devices": lambda _app: WorkingScreen("Looking up your Macs", step=3),
     "goodbye-visit": lambda app: GoodbyeScreen(Ending.VISIT_OVER, app.deadline(4)),

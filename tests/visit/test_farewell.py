@@ -47,7 +47,8 @@ def visited(guard: VisitGuard, telling: Telling) -> Visit:
     """A signed-in visit with one reveal that has ended and one that has not."""
     guard.guarded = False
     visit = guard.begin()
-    visit.sign_in._token = TOKEN
+    assert visit.device_code
+    visit.device_code._token = TOKEN
     visit.broker.closed = telling  # type: ignore[assignment, method-assign]
     for name in ("ended", "open"):
         times = Times(300, 900, math.inf)

@@ -18,8 +18,9 @@ from kiosk.config.kiosk import BrokerAddress, DeviceCodeSettings
 from kiosk.models import Ending, ReasonRule
 from kiosk.visit.answers import Network
 from kiosk.visit.context import VisitContext
-from kiosk.visit.flow import Flow, VisitOver
+from kiosk.visit.flow import Flow
 from kiosk.visit.guard import VisitGuard
+from kiosk.visit.ways_out import VisitOver
 from tests.support.broker import running_broker
 from tests.support.kiosk_user import KEY, PATIENCE_SECONDS, kiosk_user
 from tests.support.screen_app import CONFIG
@@ -257,9 +258,9 @@ async def test_a_network_that_fails_behind_a_code_is_looked_for_after_the_visit(
         await person.code()
         running.sandbox.fault("*/oauth2/v2.0/token", "reset")
         assert person.app.visit
-        sign_in = person.app.visit.sign_in
+        sign_in = person.app.visit.device_code
         person.phone_answered()
-        await person.until(lambda _: sign_in.unanswered)
+        await person.until(lambda _: sign_in and sign_in.unanswered)
         await person.press("escape")
         await person.until("You are signed out")
         assert person.app.guard.disturbed
@@ -322,7 +323,8 @@ async def test_a_sign_in_that_the_broker_no_longer_takes_is_done_again(running: 
     async with kiosk_user(running) as person:
         await person.walk_to_devices("Ada Kessler")
         assert person.app.visit
-        person.app.visit.sign_in._token = running.sandbox.token("Ada Kessler", exp=1_000_000_000)
+        assert person.app.visit.device_code
+        person.app.visit.device_code._token = running.sandbox.token("Ada Kessler", exp=1_000_000_000)
         await person.press("enter")
         await person.until("Your sign-in has expired")
         await person.press("enter")

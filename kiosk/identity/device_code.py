@@ -1,4 +1,4 @@
-"""Signs people in with Entra ID: MSAL's device code flow, one application object per code, polled from asyncio."""
+"""Signs people in with a device code of Entra ID: MSAL's flow, one application object per code, polled from asyncio."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from kiosk.errors import (
     SignInGarbled,
     SignInUnreachable,
 )
+from kiosk.identity.address import fault_of
 from kiosk.net import oauth
 from kiosk.net.http import can_be_sent, timeouts
 from kiosk.net.msal_http import MsalHttp
@@ -27,7 +28,6 @@ from kiosk.text import clean
 # A person at the kiosk needs a minute or two. The 15 minutes that Entra ID allows would only help an attacker who
 # sends the code to somebody else.
 LONGEST_SIGN_IN_SECONDS = 300
-LONGEST_ADDRESS = 200
 _SHORTEST_INTERVAL = 1.0
 # Between two polls without an answer. The code lives for minutes, and the person waits for the first good one.
 _LONGEST_BACKOFF = 10.0
@@ -52,20 +52,8 @@ class DeviceCode:
     answers: Callable[[], bool] = field(default=lambda: True, repr=False)
 
 
-def _fault_of(address: str) -> str:
-    """Return why an address cannot be shown to be typed or scanned; empty if it can."""
-    scheme, _, rest = address.partition("://")
-    if scheme.lower() != "https":
-        return f"is not https: {clean(address, 40)}"
-    if len(address) > LONGEST_ADDRESS:
-        return f"has {len(address)} characters"
-    if not rest.partition("/")[0]:
-        return "names no host"
-    return "has characters that no address has" if " " in address or clean(address, LONGEST_ADDRESS) != address else ""
-
-
-class SignIn:
-    """One sign-in of one person. Results in an access token, which only ``authorization`` returns."""
+class DeviceCodeSignIn:
+    """Implements ``SignIn`` with device codes."""
 
     def __init__(self, settings: DeviceCodeSettings, clock: Clock) -> None:
         """Raises ConfigError if the authority's CA bundle cannot be read."""
@@ -96,7 +84,7 @@ class SignIn:
         usual = flow["expires_in"] > 0 and 0 <= flow["interval"] <= LONGEST_SIGN_IN_SECONDS
         if not (user_code and address and isinstance(address, str) and secret and isinstance(secret, str) and usual):
             raise SignInGarbled("an answer without a sign-in code")
-        if fault := _fault_of(address):
+        if fault := fault_of(address):
             raise SignInAddress(f"verification_uri {fault}")
         # With an interval of 0, MSAL would poll without a pause and ignore ``exit_condition``.
         self._flow = flow | {"interval": max(1, flow["interval"])}
@@ -167,6 +155,9 @@ class SignIn:
         """Return the value of the Authorization header for the broker."""
         return f"Bearer {self._token}"
 
+    async def abandon(self) -> None:
+        """Do nothing: Entra ID has no request for it. The code expires."""
+
     def forget(self) -> None:
         """Drop the token, the code and MSAL's cache."""
         self._token = ""
@@ -210,4 +201,4 @@ class SignIn:
         return oauth.refusal(answer, self._clock)
 
     def __repr__(self) -> str:
-        return "<SignIn>"
+        return "<DeviceCodeSignIn>"

@@ -13,7 +13,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import DeviceCodeSettings, KioskConfig
 from kiosk.config.loading import load
 from kiosk.errors import BY_AADSTS, SignInDeclined, SignInError, SignInExpired, SignInUnreachable
-from kiosk.identity import SignIn
+from kiosk.identity.device_code import DeviceCodeSignIn
 from kiosk.sandbox.entra.errors import SIGN_IN_REFUSALS
 from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox, running_sandbox
@@ -57,7 +57,7 @@ def settings(sandbox: RunningSandbox) -> Iterator[DeviceCodeSettings]:
 
 
 async def signed_in_as(sandbox: RunningSandbox, settings: DeviceCodeSettings, who: str) -> None:
-    sign_in = SignIn(settings, Hurried())
+    sign_in = DeviceCodeSignIn(settings, Hurried())
     code = await sign_in.begin()
     async with sandbox.phone() as phone:
         await phone.approve(code.user_code, who)
@@ -126,14 +126,14 @@ async def test_refusals_before_there_is_a_code(
 ) -> None:
     """MSAL caches failures for a minute, but must not repeat them to the next person."""
     sandbox.fault(CODE, "aadsts", aadsts=number, times=1)
-    sign_in = SignIn(settings, SystemClock())
+    sign_in = DeviceCodeSignIn(settings, SystemClock())
     with pytest.raises(SignInError) as raised:
         await sign_in.begin()
     assert raised.value.code == code
     assert raised.value.support == f"AADSTS{number}"
     assert (await sign_in.begin()).user_code
     sign_in.forget()
-    after = SignIn(settings, SystemClock())
+    after = DeviceCodeSignIn(settings, SystemClock())
     assert (await after.begin()).user_code
     after.forget()
 
@@ -158,7 +158,7 @@ async def test_questions_keep_the_interval_and_slow_down_when_told(
             if len(waits) == 5:
                 raise asyncio.CancelledError
 
-    sign_in = SignIn(settings, Listening())
+    sign_in = DeviceCodeSignIn(settings, Listening())
     await sign_in.begin()
     # MSAL warns of an impatience that is this test's, not the kiosk's.
     with pytest.warns(UserWarning, match="too soon"), pytest.raises(asyncio.CancelledError):
@@ -179,7 +179,7 @@ async def test_a_service_that_names_no_pause_is_not_asked_without_end(
                 raise asyncio.CancelledError
 
     sandbox.fault(CODE, "set", field="interval", value=0, times=1)
-    sign_in = SignIn(settings, Twice())
+    sign_in = DeviceCodeSignIn(settings, Twice())
     await sign_in.begin()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(sign_in.wait(), 20)
@@ -209,7 +209,7 @@ async def test_an_answer_of_another_shape_is_garbled(
     sandbox: RunningSandbox, settings: DeviceCodeSettings, path: str, field: str, value: object
 ) -> None:
     sandbox.fault(path, "set", field=field, value=value)
-    sign_in = SignIn(settings, SystemClock())
+    sign_in = DeviceCodeSignIn(settings, SystemClock())
     with pytest.raises(SignInUnreachable):
         await sign_in.begin()
     sandbox.clear_faults()

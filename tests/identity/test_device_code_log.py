@@ -14,7 +14,7 @@ import pytest
 from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
-from kiosk.identity import SignIn
+from kiosk.identity.device_code import DeviceCodeSignIn
 from kiosk.process.logging import to_stderr
 from tests.support.broker import wait_for
 from tests.support.sandbox import running_sandbox
@@ -35,7 +35,9 @@ def log() -> Iterator[io.StringIO]:
 
 async def test_an_answer_that_cannot_be_read_is_not_quoted(tmp_path: Path, log: io.StringIO) -> None:
     with running_sandbox(tmp_path, approve="Ada Kessler") as sandbox:
-        sign_in = SignIn(load(sandbox.directory / "kiosk.toml", KioskConfig).device_code_settings, SystemClock())
+        sign_in = DeviceCodeSignIn(
+            load(sandbox.directory / "kiosk.toml", KioskConfig).device_code_settings, SystemClock()
+        )
         await sign_in.begin()
         # The answer with the token is the last one; the ones before say that nobody has approved yet.
         sandbox.fault("*/oauth2/v2.0/token", "truncated", method="POST")

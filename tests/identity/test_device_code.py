@@ -28,7 +28,8 @@ from kiosk.errors import (
     SignInUnreachable,
     SignInUntrusted,
 )
-from kiosk.identity import LONGEST_ADDRESS, LONGEST_SIGN_IN_SECONDS, SignIn
+from kiosk.identity.address import LONGEST_ADDRESS
+from kiosk.identity.device_code import LONGEST_SIGN_IN_SECONDS, DeviceCodeSignIn
 from kiosk.proof import Prover
 from kiosk.secret import VisitKeys
 from tests.support.broker import MovedClock, wait_for
@@ -50,13 +51,13 @@ def settings(sandbox: RunningSandbox) -> Iterator[DeviceCodeSettings]:
 
 
 @pytest.fixture
-def sign_in(settings: DeviceCodeSettings) -> Iterator[SignIn]:
-    made = SignIn(settings, SystemClock())
+def sign_in(settings: DeviceCodeSettings) -> Iterator[DeviceCodeSignIn]:
+    made = DeviceCodeSignIn(settings, SystemClock())
     yield made
     made.forget()
 
 
-async def test_an_approved_code_becomes_a_token(sandbox: RunningSandbox, sign_in: SignIn) -> None:
+async def test_an_approved_code_becomes_a_token(sandbox: RunningSandbox, sign_in: DeviceCodeSignIn) -> None:
     code = await sign_in.begin()
     assert code.address == f"{sandbox.url}/devicelogin"
     assert code.deadline.left() <= LONGEST_SIGN_IN_SECONDS
@@ -72,7 +73,7 @@ async def test_an_approved_code_becomes_a_token(sandbox: RunningSandbox, sign_in
     assert sign_in.authorization() == "Bearer "
 
 
-async def test_each_attempt_has_a_fresh_code(sign_in: SignIn) -> None:
+async def test_each_attempt_has_a_fresh_code(sign_in: DeviceCodeSignIn) -> None:
     codes = [(await sign_in.begin()).user_code for _ in range(3)]
     assert len(set(codes)) == 3
 
@@ -90,14 +91,14 @@ async def test_each_attempt_has_a_fresh_code(sign_in: SignIn) -> None:
     ],
 )
 async def test_only_an_address_that_a_phone_can_open_safely_is_shown(
-    sandbox: RunningSandbox, sign_in: SignIn, address: str
+    sandbox: RunningSandbox, sign_in: DeviceCodeSignIn, address: str
 ) -> None:
     sandbox.fault("/*/oauth2/v2.0/devicecode", "set", times=1, field="verification_uri", value=address)
     with pytest.raises(SignInAddress):
         await sign_in.begin()
 
 
-async def test_a_declined_code_says_so(sandbox: RunningSandbox, sign_in: SignIn) -> None:
+async def test_a_declined_code_says_so(sandbox: RunningSandbox, sign_in: DeviceCodeSignIn) -> None:
     code = await sign_in.begin()
     waiting = asyncio.create_task(sign_in.wait())
     async with sandbox.phone() as phone:
@@ -106,7 +107,7 @@ async def test_a_declined_code_says_so(sandbox: RunningSandbox, sign_in: SignIn)
         await waiting
 
 
-async def test_an_expired_code_says_so(sandbox: RunningSandbox, sign_in: SignIn) -> None:
+async def test_an_expired_code_says_so(sandbox: RunningSandbox, sign_in: DeviceCodeSignIn) -> None:
     await sign_in.begin()
     waiting = asyncio.create_task(sign_in.wait())
     sandbox.advance(1000)
@@ -127,7 +128,7 @@ async def test_an_expired_code_says_so(sandbox: RunningSandbox, sign_in: SignIn)
     ids=lambda fault: str(fault.get("status", fault["kind"])),
 )
 async def test_a_service_that_fails_at_the_start_is_unreachable_and_works_again_at_once(
-    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, Any]
+    sandbox: RunningSandbox, sign_in: DeviceCodeSignIn, fault: dict[str, Any]
 ) -> None:
     sandbox.fault("/*/oauth2/v2.0/devicecode", times=1, **fault)
     with pytest.raises(SignInUnreachable):
@@ -138,7 +139,7 @@ async def test_a_service_that_fails_at_the_start_is_unreachable_and_works_again_
 
 @pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 503}, {"kind": "html"}])
 async def test_a_network_that_fails_while_waiting_is_waited_out_with_the_same_code(
-    sandbox: RunningSandbox, sign_in: SignIn, fault: dict[str, Any]
+    sandbox: RunningSandbox, sign_in: DeviceCodeSignIn, fault: dict[str, Any]
 ) -> None:
     code = await sign_in.begin()
     sandbox.fault("/*/oauth2/v2.0/token", times=2, **fault)
@@ -149,7 +150,9 @@ async def test_a_network_that_fails_while_waiting_is_waited_out_with_the_same_co
     assert len(sign_in.authorization()) > 100
 
 
-async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(sandbox: RunningSandbox, sign_in: SignIn) -> None:
+async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(
+    sandbox: RunningSandbox, sign_in: DeviceCodeSignIn
+) -> None:
     """MSAL would write the whole answer, as an error."""
     written = io.StringIO()
     # On the root logger, like the programs' own handlers; pytest's handler sees more.
@@ -171,7 +174,7 @@ async def test_a_token_in_an_answer_that_cannot_be_read_is_not_logged(sandbox: R
 
 @pytest.mark.parametrize("token", ["ey\u00e9\u00e8", "two words", "two\nlines"], ids=["letters", "blank", "line"])
 async def test_a_token_that_cannot_be_sent_is_refused_and_the_next_code_works(
-    sandbox: RunningSandbox, sign_in: SignIn, token: str
+    sandbox: RunningSandbox, sign_in: DeviceCodeSignIn, token: str
 ) -> None:
     async def approved() -> None:
         code = await sign_in.begin()
@@ -191,7 +194,7 @@ async def test_a_token_that_cannot_be_sent_is_refused_and_the_next_code_works(
 
 async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: DeviceCodeSettings) -> None:
     wrong = msgspec.structs.replace(settings, client_id="00000000-0000-0000-0000-000000000001")
-    sign_in = SignIn(wrong, SystemClock())
+    sign_in = DeviceCodeSignIn(wrong, SystemClock())
     with pytest.raises(SignInError) as raised:
         await sign_in.begin()
     assert raised.value.support == "AADSTS700016"
@@ -200,7 +203,7 @@ async def test_an_unknown_client_is_a_failure_with_a_code_to_quote(settings: Dev
 
 @pytest.mark.parametrize("authority", ["https://localhost:1/tenant", "https://no-such-host.invalid/tenant"])
 async def test_a_host_that_is_not_there_is_unreachable(settings: DeviceCodeSettings, authority: str) -> None:
-    sign_in = SignIn(msgspec.structs.replace(settings, authority=authority), SystemClock())
+    sign_in = DeviceCodeSignIn(msgspec.structs.replace(settings, authority=authority), SystemClock())
     with pytest.raises(SignInUnreachable):
         await sign_in.begin()
     sign_in.forget()
@@ -210,7 +213,7 @@ async def test_a_service_without_an_answer_is_known_within_seconds(
     sandbox: RunningSandbox, settings: DeviceCodeSettings
 ) -> None:
     clock = MovedClock()
-    sign_in = SignIn(settings, clock)
+    sign_in = DeviceCodeSignIn(settings, clock)
     code = await sign_in.begin()
     sandbox.fault("/*/oauth2/v2.0/token", "hang")
     waiting = asyncio.create_task(sign_in.wait())
@@ -237,7 +240,7 @@ async def test_polls_that_fail_are_repeated_within_seconds(
                 raise asyncio.CancelledError
 
     sandbox.fault("/*/oauth2/v2.0/token", "reset")
-    sign_in = SignIn(settings, Listening())
+    sign_in = DeviceCodeSignIn(settings, Listening())
     code = await sign_in.begin()
     with pytest.raises(asyncio.CancelledError):
         await sign_in.wait()
@@ -257,7 +260,9 @@ async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
     (ca_file := tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
     async with spoiled_servers(authority, tmp_path) as ports:
         url = f"https://localhost:{ports[fault]}"
-        sign_in = SignIn(msgspec.structs.replace(settings, authority=f"{url}/t", ca_bundle=ca_file), SystemClock())
+        sign_in = DeviceCodeSignIn(
+            msgspec.structs.replace(settings, authority=f"{url}/t", ca_bundle=ca_file), SystemClock()
+        )
         with pytest.raises(SignInUntrusted, match=why):
             await sign_in.begin()
         sign_in.forget()
@@ -271,7 +276,7 @@ async def test_a_certificate_that_does_not_verify_is_no_matter_of_the_network(
 
 async def test_a_tenant_that_does_not_exist_is_a_wrong_setting(settings: DeviceCodeSettings) -> None:
     wrong = settings.authority.rpartition("/")[0] + "/99999999-2222-3333-4444-555555555555"
-    sign_in = SignIn(msgspec.structs.replace(settings, authority=wrong), SystemClock())
+    sign_in = DeviceCodeSignIn(msgspec.structs.replace(settings, authority=wrong), SystemClock())
     with pytest.raises(SignInError) as raised:
         await sign_in.begin()
     assert (raised.value.code, raised.value.support) == ("sign_in_misconfigured", "AADSTS90002")

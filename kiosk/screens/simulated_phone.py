@@ -18,7 +18,7 @@ from kiosk.widgets.key_hints import KeyHints
 from kiosk.widgets.prose import Prose
 
 
-class PhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
+class SimulatedPhoneScreen(Screen[DemoPerson | None], inherit_bindings=False):
     """Asks who signs in on the simulated phone. Dismissed with None when nobody does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -22,7 +22,7 @@ from kiosk.widgets.countdown import Countdown
 from kiosk.widgets.key_hints import KeyHint
 from kiosk.widgets.prose import Prose, height
 from kiosk.widgets.qr_code import QrCode
-from kiosk.wording import SIGN_IN_HELP, code_notice
+from kiosk.wording import DEVICE_CODE_HELP, SENT_A_CODE, code_notice
 
 _OPEN = N_("On your phone or another device, open")
 _SCAN = N_("or scan the QR code, then enter the code")
@@ -36,14 +36,14 @@ _AROUND_LARGE = 1
 _CODE_AND_TIME = 4
 
 
-class SignInScreen(KioskScreen[SignInOutcome]):
+class DeviceCodeScreen(KioskScreen[SignInOutcome]):
     """Waits for the other device. The code has its own deadline, so idleness does not count."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f9", "phone", show=False)]
     step = 1
     key_hints: Sequence[KeyHint] = (("Esc", N_("Cancel")),)
     idle_counts = False
-    help_text = SIGN_IN_HELP
+    help_text = DEVICE_CODE_HELP
 
     class PhoneWanted(Message):
         """The person asked for the simulated phone of the demo."""
@@ -93,7 +93,7 @@ class SignInScreen(KioskScreen[SignInOutcome]):
                 yield self._code
 
     def _remarks(self) -> list[tuple[str, str]]:
-        remarks = [(_("Enter it only if you are at this kiosk."), "caution")]
+        remarks = [(_("Enter it only if you are at this kiosk."), "caution"), (_(SENT_A_CODE), "caution")]
         if self._phone:
             remarks.append((_("Demo: press F9 for the simulated phone."), "demo"))
         return remarks
