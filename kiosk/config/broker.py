@@ -117,7 +117,8 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     """How much one person may ask of one broker, whatever the answer. Counted in memory.
 
     ``list_seconds`` is how long the list of a person's Macs is kept. 0 asks Graph each time.
-    ``sign_ins_per_hour`` is for each kiosk.
+    ``sign_ins_per_hour`` is for each kiosk. So is ``people_per_hour``, and only for device codes: how many different
+    people may sign in there. For device codes, the record is counted.
     """
 
     requests_per_minute: Annotated[int, Meta(ge=1, le=100_000)] = 30
@@ -125,6 +126,7 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     refused_releases_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 20
     list_seconds: Annotated[int, Meta(ge=0, le=60)] = 10
     sign_ins_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 60
+    people_per_hour: Annotated[int, Meta(ge=1, le=100_000)] = 12
 
     @property
     def seconds_to_fill(self) -> float:

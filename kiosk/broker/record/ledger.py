@@ -31,7 +31,7 @@ from kiosk.broker.record.checkpoints import InvalidSignature, Signing
 from kiosk.broker.record.database import unusable
 from kiosk.broker.record.head import COLUMNS as HEAD_COLUMNS
 from kiosk.broker.record.head import Head, Seen
-from kiosk.broker.record.limits import Limits, one_visit, within
+from kiosk.broker.record.limits import DeviceCodeLimits, Limits, one_visit, within
 from kiosk.broker.record.schema import (
     CHECKPOINT,
     COLUMNS,
@@ -74,6 +74,7 @@ class Ledger:
 
     ``refused`` says why this broker appends nothing at the moment: the record is not the one that it left. It is empty
     as long as all is well. With ``confirmed``, a token is good only for the visit that confirmed its sign-in.
+    ``device_codes`` limits sign-ins where there is no such confirmation.
     """
 
     clock: Clock
@@ -84,6 +85,7 @@ class Ledger:
     seen: Seen = field(default_factory=Seen)
     waited: Callable[[float], None] = lambda _seconds: None
     confirmed: bool = False
+    device_codes: DeviceCodeLimits | None = None
     _began: float = 0.0
     _locked: Head | None = None
     _changed: bool = False
@@ -221,11 +223,13 @@ class Ledger:
     def append_session(self, connection: Connection, entry: Entry) -> None:
         """Append that a visit begins or ends. Its token serves no other visit, and none after the end.
 
-        Raises TokenBound.
+        Raises TokenBound or SignInLimit.
         """
-        head = self._head(connection)
+        head, now = self._head(connection), self.clock.utc()
         one_visit(connection, entry, head.n, confirmed=self.confirmed)
-        self._append(connection, head, entry, self.clock.utc())
+        if self.device_codes and entry.event == Event.SESSION_OPENED:
+            self.device_codes.check(connection, entry, now, head.n)
+        self._append(connection, head, entry, now)
 
     def trial(self, connection: Connection, entry: Entry | None = None) -> None:
         """Write without appending anything, to find out whether a write is possible.

@@ -6,15 +6,25 @@ by this process nor by another broker on the same database.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, Select, func, select
 
-from kiosk.broker.record.schema import KEY_FETCHED, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
-from kiosk.config.broker import Rules
-from kiosk.errors import DeviceLimit, KioskLimit, LimitReached, OverallLimit, PersonLimit, TokenBound, TokenUnconfirmed
+from kiosk.broker.record.schema import KEY_FETCHED, OK, RECORD, TIME_FORMAT, Entry, Event, KioskOf, kiosk_of, stamp
+from kiosk.config.broker import LimitSettings, Rules
+from kiosk.errors import (
+    DeviceLimit,
+    KioskLimit,
+    LimitReached,
+    OverallLimit,
+    PersonLimit,
+    SignInLimit,
+    TokenBound,
+    TokenUnconfirmed,
+)
 
 _PERIODS = {
     "minute": timedelta(minutes=1),
@@ -83,6 +93,54 @@ class Limits:
         if reached:
             longest = max(wait for _, wait in waits)
             raise reached(f"the next in {longest:.0f} s", retry_after=longest)
+
+
+@dataclass(frozen=True)
+class DeviceCodeLimits:
+    """How many device codes may be used at one kiosk, and by how many different people, within a sliding hour."""
+
+    sign_ins: int
+    people: int
+    period: timedelta = _PERIODS["hour"]
+
+    @classmethod
+    def of(cls, settings: LimitSettings) -> DeviceCodeLimits:
+        """Return the limits as configured."""
+        return cls(settings.sign_ins_per_hour, settings.people_per_hour)
+
+    def check(self, connection: Connection, entry: Entry, now: datetime, last: int) -> None:
+        """Raise SignInLimit if this sign-in would exceed a limit at its kiosk. The head must be locked.
+
+        A sign-in that the record has already counts once.
+        """
+        times: dict[str, str] = {}
+        people: dict[tuple[str, str], str] = {}
+        for time, tid, oid, uti in connection.execute(self._opened(entry, now, last)):
+            times[uti] = people[tid, oid] = time
+        if entry.uti in times:
+            return
+        full: list[tuple[Collection[str], int]] = [(times.values(), self.sign_ins)]
+        if (entry.tid, entry.oid) not in people:
+            full.append((people.values(), self.people))
+        wait = max(_wait(_uses_up(seen, most), Limit(most, self.period), now) for seen, most in full)
+        if wait:
+            raise SignInLimit(f"the next at this kiosk in {wait:.0f} s", retry_after=wait)
+
+    def _opened(self, entry: Entry, now: datetime, last: int) -> Select[tuple[str, str, str, str]]:
+        """Select time and person of the sign-ins that count, oldest first."""
+        here = KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal)
+        opened = (RECORD.c.event == Event.SESSION_OPENED) & (RECORD.c.outcome == OK)
+        return (
+            select(RECORD.c.time, RECORD.c.tid, RECORD.c.oid, RECORD.c.uti)
+            .where(here, opened, RECORD.c.time > stamp(now - self.period), within(last))
+            .order_by(RECORD.c.time)
+        )
+
+
+def _uses_up(times: Collection[str], most: int) -> str | None:
+    """Return the time that has to pass out of the window before there is room for one more; None if there is room."""
+    newest_first = sorted(times, reverse=True)
+    return newest_first[most - 1] if len(newest_first) >= most else None
 
 
 def one_visit(connection: Connection, entry: Entry, last: int, *, confirmed: bool = False) -> None:

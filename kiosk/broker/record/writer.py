@@ -32,7 +32,7 @@ from kiosk.broker.record.database import (
 )
 from kiosk.broker.record.indexes import Builder
 from kiosk.broker.record.ledger import Ledger
-from kiosk.broker.record.limits import Limit, Limits
+from kiosk.broker.record.limits import DeviceCodeLimits, Limit, Limits
 from kiosk.broker.record.lookup import Lookup
 from kiosk.broker.record.refusal_throttle import RefusalThrottle
 from kiosk.broker.record.schema import Entry, Event
@@ -97,17 +97,19 @@ class Record:
         configuration: Entry | None = None,
         *,
         confirmed: bool = False,
+        device_codes: DeviceCodeLimits | None = None,
     ) -> None:
         """Open the database. Raises ConfigError.
 
         Without ``signing`` there are no checkpoints. ``configuration`` is written if it differs from the last one. With
-        ``confirmed``, a token is good only for the visit that confirmed its sign-in.
+        ``confirmed``, a token is good only for the visit that confirmed its sign-in; ``device_codes`` limits sign-ins
+        without it.
         """
         self.time = SharedTime(clock, warns=True)
         self.engine = open_engine(url, queues=True, tells=self.time.tell)
         self.lookup = Lookup(url, clock)
         self._clock = clock
-        self._ledger = Ledger(self.time, signing, configuration, confirmed=confirmed)
+        self._ledger = Ledger(self.time, signing, configuration, confirmed=confirmed, device_codes=device_codes)
         self._subscribers = subscribers
         self._throttle = RefusalThrottle(clock)
         self._indexes = Builder(url)
@@ -448,7 +450,15 @@ def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[
     signer = signing.signer
     logs.LOG.info("checkpoints are signed with %s: %s", signer.id[:16], " ".join(signer.public_pem.split("\n")[1:2]))
     confirmed = config.sign_in.method is SignInMethod.WEB
-    return Record(settings.database, clock, subscribers, signing, config_entry(config.rules), confirmed=confirmed)
+    return Record(
+        settings.database,
+        clock,
+        subscribers,
+        signing,
+        config_entry(config.rules),
+        confirmed=confirmed,
+        device_codes=None if confirmed else DeviceCodeLimits.of(config.limits),
+    )
 
 
 def signing_of(settings: RecordSettings, *, make: bool = False) -> Signing:
