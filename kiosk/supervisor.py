@@ -22,6 +22,7 @@ from kiosk.process.logging import log_socket, place_of
 from kiosk.terminal.caretaker import Caretaker
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.terminal import Terminal
+from kiosk.visit.code_pause import CodePause
 from kiosk.visit.context import VisitStart
 from kiosk.visit.open_reveals import OpenReveals
 from kiosk.wording import fault, out_of_order
@@ -77,6 +78,7 @@ class Supervisor:
         self._typed = typed
         self._method = method
         self._first_frame = FirstFrame()
+        self._code_pause = CodePause()
         self._child = 0
         self._caretaker: Caretaker | None = None
         self._stopped_by = 0
@@ -100,6 +102,7 @@ class Supervisor:
                 typed=self._typed,
                 open_reveals=open_reveals,
                 first_frame=self._first_frame,
+                code_pause=self._code_pause,
             )
             code = self._one_visit(start)
             self._typed = b""

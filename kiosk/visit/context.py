@@ -10,6 +10,7 @@ from kiosk.config.kiosk import KioskConfig
 from kiosk.look.drawable import Drawable
 from kiosk.terminal.first_frame import FirstFrame
 from kiosk.terminal.recorders import Recorders
+from kiosk.visit.code_pause import CodePause
 from kiosk.visit.demo_phone import DemoPhone
 from kiosk.visit.open_reveals import OpenReveals
 
@@ -30,6 +31,7 @@ class VisitStart:
     typed: bytes = b""
     open_reveals: OpenReveals | None = None
     first_frame: FirstFrame | None = None
+    code_pause: CodePause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
