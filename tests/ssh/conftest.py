@@ -22,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def machine(place: Path) -> Iterator[Machine]:
     """Make a machine with everything that docs/deploy.md installs."""
     with running_machine(place) as made:
-        made.install("base", "broker", "console", "ssh")
+        made.install("base", "broker", "page", "console", "ssh")
         yield made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kiosk.__main__ import environment
 from kiosk.config.broker import BrokerConfig, Listen
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
+from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.net.connections import RESERVED_DESCRIPTORS
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL
 from tests.ssh.machine import DEPLOY, ROOT, Machine, documented, find, needs
@@ -24,7 +26,14 @@ UNITS = [path for path in FILES if path.suffix in {".service", ".socket"}]
 # sshd must start as root, change users and use the network.
 MOST_EXPOSED = {"kiosk-sshd@.service": 2.5}
 MOST_EXPOSED_OTHERWISE = 2.0
-BLOCKS = ("base", "broker", "console", "ssh", "shared")
+BLOCKS = ("base", "broker", "page", "console", "ssh", "shared")
+USERS = ("kiosk", "kiosk-broker", "kiosk-sign-in")
+EXAMPLES: dict[str, Any] = {
+    "console/kiosk.toml": KioskConfig,
+    "ssh/kiosk-ssh.toml": KioskConfig,
+    "broker/broker.toml": BrokerConfig,
+    "sign-in/sign-in.toml": SignInPageConfig,
+}
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 
@@ -53,7 +62,9 @@ def test_it_is_installed_where_it_says(machine: Machine, path: Path) -> None:
     finally:
         machine.install("ssh")
     mode = machine.run("stat", "--format=%a", place_of(path)).strip()
-    assert mode == {"broker.toml": "640", "kiosk-vt": "755", "kiosk-ssh": "755"}.get(path.name, "644")
+    assert mode == {"broker.toml": "640", "sign-in.toml": "640", "kiosk-vt": "755", "kiosk-ssh": "755"}.get(
+        path.name, "644"
+    )
 
 
 def test_the_description_knows_every_file_and_no_other() -> None:
@@ -78,15 +89,19 @@ def test_services_are_shut_in(machine: Machine, path: Path) -> None:
     assert float(exposure[1]) <= MOST_EXPOSED.get(path.name, MOST_EXPOSED_OTHERWISE), said
 
 
-def test_the_broker_and_the_kiosk_are_shut_in_alike() -> None:
-    """The two units differ only on purpose."""
+@pytest.mark.parametrize(
+    ("other", "differences"),
+    [("console/kiosk@.service", {"PrivateDevices", "DeviceAllow"}), ("sign-in/kiosk-sign-in.service", set())],
+)
+def test_the_units_are_shut_in_alike(other: str, differences: set[str]) -> None:
+    """They differ from the broker's only on purpose."""
     said = []
-    for name in ("broker/kiosk-broker.service", "console/kiosk@.service"):
+    for name in ("broker/kiosk-broker.service", other):
         text = (DEPLOY / name).read_text()
         said.append(set(text[text.index("NoNewPrivileges") : text.index("[Install]")].splitlines()))
         assert "PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.tcache_count=0\n" in text
     differing = {line.partition("=")[0] for line in said[0] ^ said[1] if not line.startswith("#")}
-    assert differing == {"PrivateDevices", "DeviceAllow"}
+    assert differing == differences
 
 
 @pytest.mark.parametrize("path", ["ssh/kiosk-ssh", "console/kiosk@.service"])
@@ -103,16 +118,17 @@ def test_the_launchers_make_the_environment_in_front_of_python(path: str) -> Non
 
 
 def test_the_users_have_no_way_in(machine: Machine) -> None:
-    accounts = machine.run("getent", "passwd", "kiosk", "kiosk-broker").splitlines()
+    accounts = machine.run("getent", "passwd", *USERS).splitlines()
     assert [account.split(":")[5:] for account in accounts] == [
         ["/", "/usr/local/libexec/kiosk-ssh"],
         ["/", "/usr/sbin/nologin"],
+        ["/", "/usr/sbin/nologin"],
     ]
-    hashes = [line.split(":")[1] for line in machine.run("getent", "shadow", "kiosk", "kiosk-broker").splitlines()]
+    hashes = [line.split(":")[1] for line in machine.run("getent", "shadow", *USERS).splitlines()]
     assert hashes[0] == "*"
-    assert hashes[1] in {"!*", "!"}
-    assert machine.run("id", "--groups", "--name", "kiosk").split() == ["kiosk"]
-    assert machine.run("id", "--groups", "--name", "kiosk-broker").split() == ["kiosk-broker"]
+    assert set(hashes[1:]) <= {"!*", "!"}
+    for user in USERS:
+        assert machine.run("id", "--groups", "--name", user).split() == [user]
 
 
 @pytest.mark.parametrize(
@@ -120,28 +136,27 @@ def test_the_users_have_no_way_in(machine: Machine) -> None:
     [
         ("/etc/recovery-kiosk/broker.toml", {"kiosk-broker"}),
         ("/var/lib/kiosk-broker", {"kiosk-broker"}),
-        ("/etc/recovery-kiosk/kiosk.toml", {"kiosk", "kiosk-broker"}),
+        ("/etc/recovery-kiosk/sign-in.toml", {"kiosk-sign-in"}),
+        ("/etc/recovery-kiosk/kiosk.toml", set(USERS)),
     ],
 )
 def test_who_may_read_what(machine: Machine, path: str, readers: set[str]) -> None:
-    users = ("kiosk", "kiosk-broker")
-    assert {user for user in users if may(machine, user, "-r", path)} == readers
+    assert {user for user in USERS if may(machine, user, "-r", path)} == readers
 
 
 @pytest.mark.parametrize("path", ["/etc/recovery-kiosk", "/etc/recovery-kiosk/authorized_keys", "/run/kiosk-broker"])
 def test_nobody_but_root_writes(machine: Machine, path: str) -> None:
-    assert not may(machine, "kiosk", "-w", path)
-    assert not may(machine, "kiosk-broker", "-w", path)
+    assert not [user for user in USERS if may(machine, user, "-w", path)]
 
 
 def may(machine: Machine, user: str, how: str, path: str) -> bool:
     return "yes" in machine.run("sh", "-c", f"test {how} {path} && echo yes", user=user, check=False)
 
 
-@pytest.mark.parametrize("name", ["console/kiosk.toml", "ssh/kiosk-ssh.toml", "broker/broker.toml"])
+@pytest.mark.parametrize("name", list(EXAMPLES))
 def test_the_examples_load_and_say_the_defaults(tmp_path: Path, name: str) -> None:
     """The settings that are commented out in the examples are the defaults."""
-    kind: Any = BrokerConfig if name.startswith("broker") else KioskConfig
+    kind = EXAMPLES[name]
     (tmp_path / "certificate").touch()
     shipped = re.sub(
         '^certificate = ".*"', 'certificate = "certificate"', (DEPLOY / name).read_text(), flags=re.MULTILINE
@@ -158,6 +173,17 @@ def test_over_ssh_only_the_end_of_a_visit_differs() -> None:
     assert (console.visit.after, ssh.visit.after) == ("restart", "exit")
     assert console.sign_in == ssh.sign_in
     assert console.organisation == ssh.organisation
+
+
+def test_the_example_of_the_page_fits_those_of_the_broker_and_the_kiosk() -> None:
+    """What stands in two files is the same in both, and the broker knows the user that the page runs as."""
+    broker, page = (
+        tomllib.loads((DEPLOY / name).read_text()) for name in ("broker/broker.toml", "sign-in/sign-in.toml")
+    )
+    assert broker["sign_in"]["page"] == page["listen"]["address"]
+    unit = (DEPLOY / "sign-in/kiosk-sign-in.service").read_text()
+    assert f"User={broker['sign_in']['page_user']}\n" in unit
+    assert page["organisation"] == tomllib.loads((DEPLOY / "console/kiosk.toml").read_text())["organisation"]
 
 
 def effective(machine: Machine, user: str, *arguments: str) -> dict[str, str]:
