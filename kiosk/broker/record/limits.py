@@ -147,7 +147,7 @@ def one_visit(connection: Connection, entry: Entry, last: int, *, confirmed: boo
     """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
     A token belongs to the first visit on the record that used it, even if that visit was refused. With ``confirmed`` it
-    belongs to the visit that confirmed the sign-in, whoever used it before; without one it raises TokenUnconfirmed. An
+    belongs to the visit that confirmed the sign-in, even if another one used it before; without one it raises TokenUnconfirmed. An
     entry without a token passes. The head must be locked, at row ``last``.
     """
     if entry.uti:
