@@ -147,8 +147,8 @@ def one_visit(connection: Connection, entry: Entry, last: int, *, confirmed: boo
     """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
     A token belongs to the first visit on the record that used it, even if that visit was refused. With ``confirmed`` it
-    belongs to the visit that confirmed the sign-in, even if another one used it before; without one it raises TokenUnconfirmed. An
-    entry without a token passes. The head must be locked, at row ``last``.
+    belongs to the visit that confirmed the sign-in, even if another one used it before; without one it raises
+    TokenUnconfirmed. An entry without a token passes. The head must be locked, at row ``last``.
     """
     if entry.uti:
         found = connection.execute(select(*_visit_of(entry, last, confirmed=confirmed))).one()
