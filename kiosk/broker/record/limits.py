@@ -126,7 +126,7 @@ class DeviceCodeLimits:
         if wait:
             raise SignInLimit(f"the next at this kiosk in {wait:.0f} s", retry_after=wait)
 
-    def _opened(self, entry: Entry, now: datetime, last: int) -> Select[tuple[str, str, str, str]]:
+    def _opened(self, entry: Entry, now: datetime, last: int) -> Select[str, str, str, str]:
         """Select time and person of the sign-ins that count, oldest first."""
         here = KioskOf(RECORD.c.terminal) == kiosk_of(entry.terminal)
         opened = (RECORD.c.event == Event.SESSION_OPENED) & (RECORD.c.outcome == OK)
