@@ -47,7 +47,7 @@ async def test_a_phone_reads_the_link_off_the_screen_and_each_new_one() -> None:
         assert app.screen.query_one(QrCode).lines == 15
         text = "\n".join(rows(app))
         assert TYPED.removeprefix("https://") in text
-        assert "LANTERN · OWL" in text
+        assert "LANTERN · ZEBRA" in text
         sign_in.turn(Stage.WAITING, scan=SCAN[:-1] + "Z")
         app.tick()
         await pilot.pause()
@@ -70,7 +70,7 @@ async def test_the_screen_follows_the_phone() -> None:
         opened = await after(Stage.OPENED)
         assert not read_off(app)
         assert "A phone has opened the page" in opened
-        assert "LANTERN · OWL" in opened
+        assert "LANTERN · ZEBRA" in opened
         assert "Time left  1:50" in opened
         assert "go.nordwind" not in opened
         assert "F9" not in opened

@@ -7,6 +7,7 @@ from typing import Any
 
 from kiosk.clock import Clock, Deadline
 from kiosk.sign_in_messages import SignInView, Stage, WordPair
+from kiosk.sign_in_words import WORDS
 from tests.support.screen_app import PERSON
 
 SCAN, TYPED = "HTTPS://GO.NORDWIND.EXAMPLE/K7Q2M9XD", "https://go.nordwind.example/K7Q2-M9XD"
@@ -20,7 +21,7 @@ class Progress:
     clock: Clock
     view: SignInView
     deadline: Deadline
-    words: WordPair = (37, 47)
+    words: WordPair = (WORDS.index("lantern"), WORDS.index("zebra"))
     answering: bool = True
 
     def answers(self) -> bool:
