@@ -13,11 +13,13 @@ from kiosk.broker.record.database import sqlite_file
 from kiosk.broker.sign_ins.parties import Parties
 from kiosk.checks import certificate, configuration, database, files, graph, listening, machine, record, sinks
 from kiosk.checks.authority import discover, examined, skew
-from kiosk.checks.result import Check, Finding, NotChecked, failed, together
+from kiosk.checks.result import Check, Finding, NotChecked, failed, passed, together
 from kiosk.checks.side import Side
+from kiosk.checks.sign_in import PASSED_ON
 from kiosk.checks.trust import Response, Service
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError
+from kiosk.models import SignInMethod
 
 _NETWORK_SECONDS = 25.0
 _RECORD_SECONDS = 60.0
@@ -125,6 +127,15 @@ def holds(side: Broker) -> Finding:
     return record.record(side.config.record, side.public_key)
 
 
+def signs_in(side: Broker) -> Finding:
+    """Say how people sign in, and what that does not prevent."""
+    settings = side.config.sign_in
+    if settings.method is SignInMethod.DEVICE_CODE:
+        return PASSED_ON
+    context = f", with the authentication context {settings.context}" if settings.context else ""
+    return passed(f"people sign in on {settings.page}{context}")
+
+
 def delivers(side: Broker) -> Finding:
     """Check the receivers of the record."""
     return sinks.sinks(side.config.sink, side.clock)
@@ -137,6 +148,7 @@ CHECKS: Sequence[Check[Broker]] = (
     Check("certificate", "the certificate", for_graph),
     Check("authority", "the sign-in service", authority, _NETWORK_SECONDS),
     Check("signing-keys", "the sign-in service", signing_keys, _NETWORK_SECONDS),
+    Check("sign-in", "the way to sign in", signs_in),
     Check("clock", "the clock", clock),
     Check("graph-token", "the sign-in service", graph_token, _NETWORK_SECONDS),
     Check("permissions", "the token", permissions),

@@ -15,6 +15,7 @@ from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.errors import ConfigError
 from kiosk.models import SignInMethod
+from kiosk.net.http import UNIX_PREFIX
 from kiosk.text import GUID
 
 CORRECT = "correct the key that the line names; docs/configuration.md explains all keys"
@@ -30,12 +31,7 @@ def kiosk(side: Side[KioskConfig]) -> Finding:
         return broken
     config = side.config
     findings = list(_examples(config))
-    if "/" not in config.device_code_settings.scope:
-        findings.append(failed(f'device_code.scope is "{config.device_code_settings.scope}"', f"write {_SCOPE}"))
-    if not GUID.fullmatch(config.device_code_settings.client_id):
-        findings.append(
-            failed("device_code.client_id is not a GUID", "write the client id of the registration Kiosk client there")
-        )
+    findings += _phone(config) if config.sign_in.method is SignInMethod.WEB else _device_codes(config)
     if config.visit.visit_seconds < _SIGN_IN_SECONDS + config.visit.reveal_seconds:
         findings.append(
             warning(
@@ -45,6 +41,35 @@ def kiosk(side: Side[KioskConfig]) -> Finding:
             )
         )
     return together(findings, f"{side.path} can be used")
+
+
+def _phone(config: KioskConfig) -> Iterator[Finding]:
+    """Yield what is wrong with the sign-in on the phone."""
+    if not config.sign_in.place:
+        yield warning(
+            "sign_in.place is empty: people on their phone cannot notice that a link is from another kiosk",
+            'say where this kiosk is, such as sign_in.place = "Library, desk 7"',
+        )
+    if not config.broker.url.startswith(UNIX_PREFIX) and not (config.broker.certificate and config.broker.key):
+        yield failed(
+            "broker.certificate or broker.key is missing: a broker on https lets only known kiosks begin a sign-in",
+            "make a certificate with kiosk enroll, and name it in [broker]",
+        )
+
+
+def _device_codes(config: KioskConfig) -> Iterator[Finding]:
+    """Yield what is wrong with the sign-in by device code."""
+    try:
+        settings = config.device_code_settings
+    except ConfigError as error:
+        yield failed(str(error), "add the table [device_code]; docs/configuration.md explains all keys")
+        return
+    if "/" not in settings.scope:
+        yield failed(f'device_code.scope is "{settings.scope}"', f"write {_SCOPE}")
+    if not GUID.fullmatch(settings.client_id):
+        yield failed(
+            "device_code.client_id is not a GUID", "write the client id of the registration Kiosk client there"
+        )
 
 
 def broker(side: Side[BrokerConfig]) -> Finding:

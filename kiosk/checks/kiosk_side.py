@@ -11,6 +11,7 @@ from kiosk.checks.result import Check, Finding, NotChecked, passed, together, wa
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Response, Service
 from kiosk.config.kiosk import KioskConfig
+from kiosk.models import SignInMethod
 from kiosk.net.http import UNIX_PREFIX
 from kiosk.process.logging import LOG_SOCKETS, log_socket
 
@@ -23,6 +24,11 @@ class Kiosk(Side[KioskConfig]):
 
     kind: type[KioskConfig] = KioskConfig
     answers: dict[str, Response] = field(default_factory=dict)
+
+    @property
+    def device_codes(self) -> bool:
+        """Whether people sign in with device codes. Otherwise the kiosk does not contact the sign-in service."""
+        return self.config.sign_in.method is SignInMethod.DEVICE_CODE
 
     @property
     def sign_in(self) -> Service:
@@ -39,13 +45,16 @@ def file_modes(side: Kiosk) -> Finding:
     """Check who can change what the kiosk does and whom it trusts."""
     found = [files.unchangeable(side.path, "the configuration")]
     config = side.config
-    bundles = [bundle for bundle in (config.device_code_settings.ca_bundle, config.broker.ca_bundle) if bundle]
+    codes = config.device_code.ca_bundle if config.device_code else None
+    bundles = [bundle for bundle in (codes, config.broker.ca_bundle) if bundle]
     found += [files.unchangeable(bundle, "the trusted authorities in") for bundle in bundles]
     return together(found, "only administrators can change the configuration")
 
 
 def authority(side: Kiosk) -> Finding:
     """Check the sign-in service."""
+    if not side.device_codes:
+        return passed("not needed here: phones, sign-in page and broker use the sign-in service")
     about, answer = discover(side.sign_in, side.clock)
     side.answers["authority"] = answer
     endpoints = {
@@ -56,11 +65,13 @@ def authority(side: Kiosk) -> Finding:
 
 
 def device_code(side: Kiosk) -> Finding:
-    """Check that a sign-in begins."""
+    """Check that a sign-in begins, and say what its way does not prevent."""
+    if not side.device_codes:
+        return passed("not used: people sign in on their phone")
     settings = side.config.device_code_settings
     if "authority" not in side.answers:
         raise NotChecked("the sign-in service has no discovery document", "fix what the check “authority” found first")
-    return sign_in.device_code(settings, side.clock)
+    return together([sign_in.device_code(settings, side.clock), sign_in.PASSED_ON], "")
 
 
 def broker(side: Kiosk) -> Finding:
@@ -72,10 +83,10 @@ def broker(side: Kiosk) -> Finding:
 
 def clock(side: Kiosk) -> Finding:
     """Compare the clock with the sign-in service, and with a broker on another machine."""
-    found = [skew(side.answers.get("authority"), side.sign_in.place, side.clock)]
+    found = [skew(side.answers.get("authority"), side.sign_in.place, side.clock)] if side.device_codes else []
     if not side.config.broker.url.startswith(UNIX_PREFIX) and "broker" in side.answers:
         found.append(skew(side.answers["broker"], side.broker.place, side.clock))
-    return together(found, found[0].found)
+    return together(found, found[0].found if found else "kiosk and broker have the same clock")
 
 
 def log(side: Kiosk) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from kiosk.checks.result import Finding, failed, passed
+from kiosk.checks.result import Finding, failed, passed, warning
 from kiosk.clock import Clock
 from kiosk.config.kiosk import DeviceCodeSettings
 from kiosk.errors import SignInAddress, SignInError, SignInUnreachable
@@ -25,6 +25,12 @@ _FIXES = {
     "AADSTS50105": "assign the people to the registration Kiosk API",
     "AADSTS53003": "exclude the resource Kiosk API from the policy that blocks the device code flow",
 }
+
+PASSED_ON = warning(
+    "people sign in with device codes, which can be passed on: somebody who gets a person to enter one is signed in "
+    "here as that person. Neither a second factor nor a passkey prevents it",
+    'set sign_in.method to "web" and run a sign-in page; docs/tenant.md says more under “Device codes”',
+)
 
 
 def device_code(settings: DeviceCodeSettings, clock: Clock) -> Finding:

@@ -90,9 +90,9 @@ def shown(name: str = "localhost", *, trusted: bool = True, **dates: Any) -> See
     def seed(installation: Installation) -> None:
         there = server(installation.place, certificate(name=name, **dates))
         port, authority = installation.stack.enter_context(there)
-        installation.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
+        installation.kiosk["device_code"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
         if trusted:
-            installation.kiosk["sign_in"]["ca_bundle"] = str(authority)
+            installation.kiosk["device_code"]["ca_bundle"] = str(authority)
 
     return seed
 
@@ -115,11 +115,11 @@ def sshd(**changed: str) -> Seed:
 
 def without_tls(installation: Installation) -> None:
     port, _ = installation.stack.enter_context(server(installation.place, None))
-    installation.kiosk["sign_in"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
+    installation.kiosk["device_code"]["authority"] = f"https://localhost:{port}/{installation.sandbox.tenant}"
 
 
 def tenant(name: str) -> Seed:
-    return lambda installation: installation.kiosk["sign_in"].update(authority=f"{installation.sandbox.url}/{name}")
+    return lambda installation: installation.kiosk["device_code"].update(authority=f"{installation.sandbox.url}/{name}")
 
 
 def says(version: str = __version__, ready: tuple[int, str] | None = None) -> Seed:
@@ -161,17 +161,21 @@ KIOSK_CASES = {
         kiosk("organisation", helpdesc="x"), "configuration", FAIL, "kiosk.toml:", "correct the key that the line names"
     ),
     "a file that is no TOML": Case(
-        lambda installation: setattr(installation, "kiosk", {"sign_in": {"authority = ": 1}}),
+        lambda installation: setattr(installation, "kiosk", {"device_code": {"authority = ": 1}}),
         "configuration",
         FAIL,
         "expected TOML",
         "correct the key that the line names",
     ),
     "the ids of the example": Case(
-        kiosk("sign_in", client_id=ZEROS), "configuration", FAIL, "sign_in.client_id is still", "sign_in.client_id"
+        kiosk("device_code", client_id=ZEROS),
+        "configuration",
+        FAIL,
+        "device_code.client_id is still",
+        "device_code.client_id",
     ),
     "a scope in short": Case(
-        kiosk("sign_in", scope="Session.Open"), "configuration", FAIL, '"Session.Open"', "api://<its client id>"
+        kiosk("device_code", scope="Session.Open"), "configuration", FAIL, '"Session.Open"', "api://<its client id>"
     ),
     "a visit that is too short": Case(
         kiosk("visit", visit_seconds=120), "configuration", WARN, "120 s", "visit.visit_seconds to 600"
@@ -182,31 +186,35 @@ KIOSK_CASES = {
     "authorities that everybody can change": Case(mode("ca.pem", 0o666), "file-modes", FAIL, "ca.pem", "chmod go-w"),
     "a folder that everybody can change": Case(mode(".", 0o777), "file-modes", FAIL, "replace files in", "chmod o-w"),
     "a name that nobody knows": Case(
-        kiosk("sign_in", authority=f"https://no-such-host.invalid/{ZEROS[:-1]}1"),
+        kiosk("device_code", authority=f"https://no-such-host.invalid/{ZEROS[:-1]}1"),
         "authority",
         FAIL,
         "no-such-host.invalid cannot be resolved",
         "/etc/resolv.conf",
     ),
     "a name that is none": Case(
-        kiosk("sign_in", authority="https://login..example/x"),
+        kiosk("device_code", authority="https://login..example/x"),
         "authority",
         FAIL,
         "is not a host name",
-        "sign_in.authority",
+        "device_code.authority",
     ),
     "a port that nobody listens on": Case(
-        kiosk("sign_in", authority=f"https://localhost:1/{ZEROS}"), "authority", FAIL, "refuses connections", "its port"
+        kiosk("device_code", authority=f"https://localhost:1/{ZEROS}"),
+        "authority",
+        FAIL,
+        "refuses connections",
+        "its port",
     ),
     "an authority that is not trusted": Case(
-        lambda installation: installation.kiosk["sign_in"].pop("ca_bundle"),
+        lambda installation: installation.kiosk["device_code"].pop("ca_bundle"),
         "authority",
         FAIL,
         "recovery-kiosk sandbox",
-        "sign_in.ca_bundle",
+        "device_code.ca_bundle",
     ),
     "a certificate for another name": Case(
-        shown("other.example"), "authority", FAIL, "is for other.example, not for localhost", "sign_in.authority"
+        shown("other.example"), "authority", FAIL, "is for other.example, not for localhost", "device_code.authority"
     ),
     "a certificate that has expired": Case(
         shown(begins=-20, ends=-10), "authority", FAIL, "expired on", "renew the certificate of localhost"
@@ -224,20 +232,24 @@ KIOSK_CASES = {
         "no proxy or portal",
     ),
     "a service that refuses": Case(
-        fault("*/openid-configuration", "status", status=503), "authority", FAIL, "status 503", "sign_in.authority"
+        fault("*/openid-configuration", "status", status=503), "authority", FAIL, "status 503", "device_code.authority"
     ),
     "an application that is not registered": Case(
-        kiosk("sign_in", client_id=f"{ZEROS[:-1]}1"), "device-code", FAIL, "AADSTS700016", "sign_in.client_id"
+        kiosk("device_code", client_id=f"{ZEROS[:-1]}1"), "device-code", FAIL, "AADSTS700016", "device_code.client_id"
     ),
     "a scope that is not there": Case(
-        kiosk("sign_in", scope="api://0a1f6a52-7d0e-4f6b-8f43-5f0c2d9be701/Session.Close"),
+        kiosk("device_code", scope="api://0a1f6a52-7d0e-4f6b-8f43-5f0c2d9be701/Session.Close"),
         "device-code",
         FAIL,
         "AADSTS650053",
         "Session.Open",
     ),
     "an API that is not there": Case(
-        kiosk("sign_in", scope=f"api://{ZEROS[:-1]}1/Session.Open"), "device-code", FAIL, "AADSTS500011", "Kiosk API"
+        kiosk("device_code", scope=f"api://{ZEROS[:-1]}1/Session.Open"),
+        "device-code",
+        FAIL,
+        "AADSTS500011",
+        "Kiosk API",
     ),
     "no consent": Case(
         lambda installation: installation.sandbox.register("kiosk_client", consented=()),

@@ -272,6 +272,8 @@ def _balancer(folder: Path, brokers: list[Broker]) -> tuple[int, Program]:
         "/var/lib/haproxy": str(own),
         "/run/haproxy/": f"{own}/",
         "/etc/haproxy/broker-ca.pem": f"{folder}/certificates/ca.pem",
+        # These brokers have no client_ca.
+        " crt /etc/haproxy/balancer.pem": "",
     }
     ports = {broker.name: broker.port for broker in brokers}
     local |= {f"{name}.example:443": f"127.0.0.1:{ports.get(name) or free_port()}" for name in BROKERS}

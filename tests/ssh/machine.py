@@ -247,7 +247,7 @@ def configure(machine: Machine, sandbox: RunningSandbox, **visit: Any) -> None:
         filled = msgspec.structs.replace(
             given, broker=shipped.broker, visit=msgspec.structs.replace(shipped.visit, **visit)
         )
-        _write(machine, SETTINGS / Path(example).name, filled, {"sign_in": {"ca_bundle": SETTINGS / "ca.pem"}})
+        _write(machine, SETTINGS / Path(example).name, filled, {"device_code": {"ca_bundle": SETTINGS / "ca.pem"}})
     machine.write(SETTINGS / "ca.pem", sandbox.ca.read_bytes())
 
 
