@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
+import webbrowser
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import jwt
+import msal
 import pytest
+import requests
 import trustme
 
+from kiosk.config.loading import load
+from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.net.tls import tls_context
+from kiosk.sandbox.browser import Form, Page
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
 identity = pytest.importorskip("azure.identity")
@@ -26,7 +35,7 @@ GRAPH_SCOPE = "https://graph.microsoft.com/.default"
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    settings: dict[str, Any] = {"graph": {"page_size": 10}}
+    settings: dict[str, Any] = {"graph": {"page_size": 10}, "sign_in": {"method": "web"}}
     with running_sandbox(tmp_path_factory.mktemp("ms"), **settings) as running:
         yield running
 
@@ -116,6 +125,124 @@ def test_device_code_credential_is_told_of_a_decline(sandbox: RunningSandbox) ->
         pytest.raises(ClientAuthenticationError, match="declined"),
     ):
         credential.get_token(sandbox.scope)
+
+
+class ScriptedBrowser(webbrowser.BaseBrowser):
+    """What ``webbrowser.open`` opens: it signs a person in, while the client waits for the redirect."""
+
+    def __init__(self, sandbox: RunningSandbox, who: str) -> None:
+        super().__init__("scripted")
+        self.opened: list[str] = []
+        self._sandbox = sandbox
+        self._who = who
+        self._threads = ThreadPoolExecutor(1)
+
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+        self.opened.append(url)
+        self._threads.submit(asyncio.run, self._sign_in(url))
+        return True
+
+    async def _sign_in(self, url: str) -> None:
+        async with self._sandbox.phone() as phone:
+            page = await phone.say_who(await phone.open(url), self._who)
+            (form,) = page.forms
+            await phone.browser.send(page, form, {})
+
+
+def test_interactive_browser_credential(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = sandbox.person("ada")
+    browser = ScriptedBrowser(sandbox, ada.oid)
+    monkeypatch.setattr(webbrowser, "_tryorder", ["scripted"])
+    monkeypatch.setattr(webbrowser, "_browsers", {"scripted": [None, browser]})
+    with identity.InteractiveBrowserCredential(
+        client_id=sandbox.data.tenant.kiosk_client.client_id,
+        authority=sandbox.url,
+        tenant_id=sandbox.tenant,
+        disable_instance_discovery=True,
+        connection_verify=str(sandbox.ca),
+    ) as credential:
+        record = credential.authenticate(scopes=[sandbox.scope])
+        token = credential.get_token(sandbox.scope)
+
+    assert (record.username, record.tenant_id) == (ada.address, sandbox.tenant)
+    claims = jwt.decode(token.token, options={"verify_signature": False})
+    assert (claims["oid"], claims["scp"], claims["azpacr"]) == (ada.oid, "Session.Open", "0")
+    assert len(browser.opened) == 1
+    assert urlsplit(parse_qs(urlsplit(browser.opened[0]).query)["redirect_uri"][0]).hostname == "localhost"
+
+
+@pytest.fixture
+def confidential(sandbox: RunningSandbox) -> Iterator[msal.ConfidentialClientApplication]:
+    """Return MSAL's application for the sign-in page, with the HTTP client that it would make for itself."""
+    private, begin, public = (sandbox.directory / "sign-in.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    with requests.Session() as session:
+        # Its own would let a variable of the environment replace the CA.
+        session.verify, session.trust_env = str(sandbox.ca), False
+        yield msal.ConfidentialClientApplication(
+            sandbox.data.tenant.sign_in.client_id,
+            client_credential={"private_key": private, "public_certificate": begin + public},
+            authority=sandbox.authority,
+            instance_discovery=False,
+            http_client=session,
+        )
+
+
+def received(sandbox: RunningSandbox, flow: dict[str, Any]) -> dict[str, str]:
+    """Sign Ada Kessler in, and return what the sign-in page then receives."""
+    with httpx.Client(base_url=sandbox.url, verify=tls_context(sandbox.ca), trust_env=False) as browser:
+        (form,) = forms(browser.get(flow["auth_uri"]))
+        answer = browser.post(form.action, data=form.hidden | {"other": "Ada Kessler", "answer": "approve"})
+    if answer.has_redirect_location:
+        return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    return forms(answer)[0].hidden
+
+
+def forms(shown: httpx.Response) -> list[Form]:
+    page = Page(shown.url, shown.status_code)
+    page.feed(shown.text)
+    return page.forms
+
+
+@pytest.mark.filterwarnings("ignore:response_mode='form_post' is recommended")
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+def test_authorization_code_with_certificate(
+    sandbox: RunningSandbox, confidential: msal.ConfidentialClientApplication, mode: str
+) -> None:
+    app = confidential
+    flow = app.initiate_auth_code_flow(
+        [sandbox.scope],
+        redirect_uri=redirect_uri(sandbox),
+        prompt="login",
+        max_age=0,
+        response_mode=mode,
+        claims_challenge=json.dumps({"id_token": {"acrs": {"essential": True, "value": "c7"}}}),
+    )
+    answer = received(sandbox, flow)
+    result = app.acquire_token_by_auth_code_flow(flow, answer)
+    assert "error" not in result, result.get("error_description")
+    claims = result["id_token_claims"]
+    assert (claims["oid"], claims["acrs"]) == (sandbox.person("ada").oid, ["c7"])
+    assert claims["auth_time"] > claims["iat"]
+    assert jwt.decode(result["access_token"], options={"verify_signature": False})["azpacr"] == "2"
+    again = app.acquire_token_by_auth_code_flow(flow, answer)
+    assert (again["error"], again["error_codes"]) == ("invalid_grant", [54005])
+
+
+def test_msal_misses_auth_time(sandbox: RunningSandbox, confidential: msal.ConfidentialClientApplication) -> None:
+    sandbox.register("sign_in", optional_claims=["acrs"])
+    app = confidential
+    flow = app.initiate_auth_code_flow(
+        [sandbox.scope], redirect_uri=redirect_uri(sandbox), max_age=0, response_mode="form_post"
+    )
+    try:
+        with pytest.raises(RuntimeError, match="auth_time"):
+            app.acquire_token_by_auth_code_flow(flow, received(sandbox, flow))
+    finally:
+        sandbox.register("sign_in", optional_claims=["auth_time", "acrs"])
+
+
+def redirect_uri(sandbox: RunningSandbox) -> str:
+    return f"{load(sandbox.directory / 'sign-in.toml', SignInPageConfig).listen.address}/signed-in"
 
 
 def test_certificate_credential(sandbox: RunningSandbox, credential: Any) -> None:
