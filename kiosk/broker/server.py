@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from socket import socket
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,20 +31,17 @@ from kiosk.broker.sinks import open_sinks
 from kiosk.broker.tokens.signing_keys import KeyRing
 from kiosk.broker.tokens.validation import Tokens
 from kiosk.clock import Clock, SystemClock, ThreadClock
-from kiosk.config.broker import BrokerConfig, Listen, SignInRules
+from kiosk.config.broker import BrokerConfig, SignInRules
 from kiosk.config.loading import expect_closed
-from kiosk.errors import ConfigError
 from kiosk.models import SignInMethod
 from kiosk.net import serving
-from kiosk.net.connections import ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX, timeouts
+from kiosk.net.listening import limits, listening
 from kiosk.net.tls import tls_context
 
-_HTTPS_PORT = 443
 _BACKOFF = Backoff()
 # How long a release may write to a slow record, in addition to its calls to Graph.
 _WRITING_SECONDS = 20
-_FEWEST_HANDSHAKES = 16
 _OWN_USER, _OTHER_USER = 0o600, 0o660
 
 
@@ -69,7 +65,7 @@ def serve(
     state = State(config, clock)
     with (
         contextlib.closing(state),
-        listening(config.listen) as (sock, tls),
+        listening(config.listen, "broker.toml", config.listen.client_ca) as (sock, tls),
         listening_to_page(config.sign_in) as page,
         monitoring.listening(config.metrics) as second,
         sinks.running(),
@@ -134,39 +130,6 @@ def build_sign_ins(config: BrokerConfig, tokens: Tokens, record: Record, clock: 
     return SignIns(
         SignInSettings(page, config.limits.sign_ins_per_hour), parties, phone_tokens, store, record, clock, metrics
     )
-
-
-def limits(listen: Listen) -> ConnectionLimits:
-    """Return the limits on connections as configured."""
-    return ConnectionLimits(
-        connections=listen.connections,
-        per_address=min(listen.connections_per_address, listen.connections),
-        handshakes_per_second=max(_FEWEST_HANDSHAKES, listen.connections / 4),
-        handshake_seconds=listen.request_seconds,
-        head_seconds=listen.request_seconds,
-        body_seconds=listen.request_seconds,
-    )
-
-
-@contextlib.contextmanager
-def listening(listen: Listen) -> Iterator[tuple[socket, serving.Tls | None]]:
-    """Listen on the configured address; yields the socket, and a certificate if it is TCP. Raises ConfigError."""
-    if listen.url.startswith(UNIX_PREFIX):
-        with serving.unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
-            yield sock, None
-        return
-    if listen.certificate is None or listen.key is None:
-        missing = "certificate" if listen.certificate is None else "key"
-        raise ConfigError("broker.toml", "missing; an https address needs it", key=f"listen.{missing}")
-    tls = serving.Tls(listen.certificate, listen.key, listen.client_ca)
-    serving.server_tls(tls)
-    address = urlsplit(listen.url)
-    try:
-        host, port = address.hostname or "", address.port or _HTTPS_PORT
-    except ValueError:
-        raise ConfigError("broker.toml", f"expected a port in {listen.url}", key="listen.url") from None
-    with serving.tcp_socket(host, port) as sock:
-        yield sock, tls
 
 
 @contextlib.contextmanager

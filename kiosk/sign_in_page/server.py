@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from socket import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from kiosk import __version__
 from kiosk.clock import Clock, SystemClock
 from kiosk.config.loading import expect_closed
-from kiosk.config.sign_in_page import PageListen, SignInPageConfig
+from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.errors import ConfigError
 from kiosk.net import serving
-from kiosk.net.connections import ConnectionLimits
-from kiosk.net.http import UNIX_PREFIX
+from kiosk.net.listening import limits, listening
 from kiosk.process import events
 from kiosk.sign_in_page.app import CALLBACK, SignInPage
 from kiosk.sign_in_page.broker import Broker
 from kiosk.sign_in_page.entra import Entra
 from kiosk.sign_in_page.headers import origin_of
-
-_HTTPS_PORT = 443
-_FEWEST_HANDSHAKES = 16
 
 
 def serve(
@@ -44,7 +37,7 @@ def serve(
         events.event("listening", url=config.listen.url, address=config.listen.address, version=__version__)
         on_ready()
 
-    with listening(config.listen) as (sock, tls):
+    with listening(config.listen, "sign-in.toml") as (sock, tls):
         server = serving.Server(
             page.app(),
             limits=limits(config.listen).within_descriptors(),
@@ -65,39 +58,6 @@ def build(config: SignInPageConfig, clock: Clock) -> SignInPage:
         raise ConfigError("sign-in.toml", "expected both or none", key="broker.certificate, broker.key")
     entra = Entra(config.entra, f"{origin_of(address)}{CALLBACK}", clock)
     return SignInPage(config, Broker(config.broker), entra, clock)
-
-
-def limits(listen: PageListen) -> ConnectionLimits:
-    """Return the limits on connections as configured."""
-    return ConnectionLimits(
-        connections=listen.connections,
-        per_address=min(listen.connections_per_address, listen.connections),
-        handshakes_per_second=max(_FEWEST_HANDSHAKES, listen.connections / 4),
-        handshake_seconds=listen.request_seconds,
-        head_seconds=listen.request_seconds,
-        body_seconds=listen.request_seconds,
-    )
-
-
-@contextlib.contextmanager
-def listening(listen: PageListen) -> Iterator[tuple[socket, serving.Tls | None]]:
-    """Listen on the configured address; yields the socket, and a certificate if it is TCP. Raises ConfigError."""
-    if listen.url.startswith(UNIX_PREFIX):
-        with serving.unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
-            yield sock, None
-        return
-    if listen.certificate is None or listen.key is None:
-        missing = "certificate" if listen.certificate is None else "key"
-        raise ConfigError("sign-in.toml", "missing; an https address needs it", key=f"listen.{missing}")
-    tls = serving.Tls(listen.certificate, listen.key)
-    serving.server_tls(tls)
-    address = urlsplit(listen.url)
-    try:
-        host, port = address.hostname or "", address.port or _HTTPS_PORT
-    except ValueError:
-        raise ConfigError("sign-in.toml", f"expected a port in {listen.url}", key="listen.url") from None
-    with serving.tcp_socket(host, port) as sock:
-        yield sock, tls
 
 
 def _expect_closed_files(config: SignInPageConfig) -> None:

@@ -29,7 +29,7 @@ from kiosk.broker.record.database import open_reader
 from kiosk.broker.record.schema import RECORD
 from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
-from kiosk.broker.server import build, limits, listening, listening_to_page
+from kiosk.broker.server import build, listening_to_page
 from kiosk.broker.sinks import open_sinks
 from kiosk.cli.main import cli
 from kiosk.clock import Clock, SystemClock, ThreadClock
@@ -37,6 +37,7 @@ from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
 from kiosk.models import PROOF_HEADER, Problem, ReleaseRequest
 from kiosk.net.http import UNIX_PREFIX
+from kiosk.net.listening import limits, listening
 from kiosk.net.serving import Server
 from kiosk.net.tls import no_authorities, tls_context
 from kiosk.process.hardening import harden
@@ -228,7 +229,7 @@ def running_broker(
     service = build(config, record, clock, backoff)
     app: Any = create_app(service)
     with (
-        listening(config.listen) as (sock, tls),
+        listening(config.listen, "broker.toml", config.listen.client_ca) as (sock, tls),
         listening_to_page(config.sign_in) as page,
         sinks.running(),
         record.running(),

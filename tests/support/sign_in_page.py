@@ -27,10 +27,11 @@ from kiosk.clock import Clock, SystemClock
 from kiosk.config.sign_in_page import EntraSettings, PageBroker, PageListen, PageOrganisation, SignInPageConfig
 from kiosk.errors import KioskError
 from kiosk.net import serving
+from kiosk.net.listening import limits, listening
 from kiosk.net.tls import no_authorities
 from kiosk.sign_in_messages import PhoneView, Stage
 from kiosk.sign_in_page.cookie import NAME
-from kiosk.sign_in_page.server import build, limits, listening
+from kiosk.sign_in_page.server import build
 from tests.support.authority import LoopbackAuthority, ca_pem, loopback_authority
 
 ADDRESS = "https://go.nordwind.example"
@@ -237,7 +238,7 @@ def page_config(place: Path, authority: str, **listen: Any) -> SignInPageConfig:
 async def running_page(config: SignInPageConfig, clock: Clock | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Run a page on its unix socket; yields a client for it."""
     clock = clock or SystemClock()
-    with listening(config.listen) as (sock, tls):
+    with listening(config.listen, "sign-in.toml") as (sock, tls):
         server = serving.Server(build(config, clock).app(), limits=limits(config.listen), clock=SystemClock(), tls=tls)
         task = asyncio.create_task(server.serve([sock]))
         transport = httpx.AsyncHTTPTransport(uds=config.listen.url.removeprefix("unix:"), verify=no_authorities())
