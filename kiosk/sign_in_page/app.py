@@ -15,7 +15,6 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qsl
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -42,8 +41,6 @@ from kiosk.net.log_limit import LogLimit
 from kiosk.process.events import event, refusal
 from kiosk.process.logging import place_of
 from kiosk.sign_in_messages import (
-    LINK_ALPHABET,
-    LINK_LENGTH,
     ChooseWords,
     EndAtPhone,
     EndedAt,
@@ -51,18 +48,17 @@ from kiosk.sign_in_messages import (
     OpenLink,
     PhoneRequest,
     Stage,
-    WordPair,
 )
 from kiosk.sign_in_page.broker import Broker
 from kiosk.sign_in_page.cookie import NAME, Cookies, State
 from kiosk.sign_in_page.entra import Entra, nonce_on_the_wire, support_of
-from kiosk.sign_in_page.headers import is_navigation, is_our_own, is_prefetch, origin_of, security_headers
+from kiosk.sign_in_page.forms import link_of, read_form, words_of
+from kiosk.sign_in_page.headers import is_navigation, is_prefetch, origin_of, security_headers
 from kiosk.sign_in_page.pages import Pages, language_for
 from kiosk.sign_in_page.phone_address import phone_address
 
 CALLBACK = "/signed-in"
 _PAGE = "/sign-in"
-_LARGEST_FORM = 4096
 _LONGEST_QUERY = 8192
 _ALIVE_SECONDS = 10.0
 _FLUSH_SECONDS = 5.0
@@ -129,7 +125,7 @@ class SignInPage:
         return self._html(self._pages.start(_accepted(request)), 404)
 
     async def _link(self, request: Request) -> Response:
-        link = _normal(request.path_params["link"])
+        link = link_of(request.path_params["link"])
         if not link:
             return self._unknown_link(request, "", 404)
         if request.method == "HEAD" or is_prefetch(request.headers):
@@ -143,9 +139,9 @@ class SignInPage:
         return await self._open(request, link)
 
     async def _open_typed(self, request: Request) -> Response:
-        form = await self._form(request)
+        form = await read_form(request, self._origin)
         typed = form.get("code", "")
-        link = _normal(typed)
+        link = link_of(typed)
         if not link:
             return self._unknown_link(request, typed, 422)
         return await self._open(request, link)
@@ -172,7 +168,7 @@ class SignInPage:
         state, form = await self._posted(request)
         if state.flow:
             return self._to_page()
-        words = _pair(form.get("words", ""))
+        words = words_of(form.get("words", ""))
         if words is None:
             await self._broker.words(ChooseWords(id=state.id, phone=state.phone, words=None))
             return self._to_page()
@@ -265,24 +261,11 @@ class SignInPage:
 
     async def _posted(self, request: Request) -> tuple[State, dict[str, str]]:
         """Return the state and the fields of one of our forms. Raises PhoneForged for a form from elsewhere."""
-        form = await self._form(request)
+        form = await read_form(request, self._origin)
         state = self._expected(request)
         if not hmac.compare_digest(form.get("form", "").encode(), state.form.encode()):
             raise PhoneForged("a form without the token of this sign-in")
         return state, form
-
-    async def _form(self, request: Request) -> dict[str, str]:
-        if not is_our_own(request.headers, self._origin):
-            raise PhoneForged("a form that was not sent from a page of ours")
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _LARGEST_FORM:
-                raise RequestInvalid("a form that is longer than ours")
-        try:
-            return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=8))
-        except ValueError:
-            raise RequestInvalid("a form that cannot be read") from None
 
     def _phone_address(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
@@ -332,7 +315,9 @@ class SignInPage:
         if isinstance(ours, PhoneLinkUnknown):
             response = self._html(self._pages.start(language, error=ours), ours.status)
         else:
-            response = self._html(self._pages.ended(ours, language), ours.status)
+            passing = ours.status >= 500 and not ours.final
+            again = ("" if request.method == "GET" else _PAGE) if passing else None
+            response = self._html(self._pages.ended(ours, language, again), ours.status)
         if ours.retry_after is not None or ours.status == 503:
             response.headers["retry-after"] = str(math.ceil(ours.retry_after or 5))
         return response
@@ -404,22 +389,6 @@ class _Resource:
 
 def _report(code: str, count: int) -> None:
     event("refused.counted", logging.WARNING, code=code, cause=f"{count} more without a sign-in")
-
-
-def _normal(link: str) -> str:
-    """Return the code of a link in its usual form, or "" if no code has this form."""
-    code = "".join(link[:80].upper().replace("-", "").split())
-    return code if len(code) == LINK_LENGTH and set(code) <= set(LINK_ALPHABET) else ""
-
-
-def _pair(value: str) -> WordPair | None:
-    """Return the words of a button; None for "none of these". Raises RequestInvalid."""
-    if value == "none":
-        return None
-    first, _, second = value.partition("-")
-    if not all(number.isascii() and number.isdecimal() and len(number) <= 3 for number in (first, second)):
-        raise RequestInvalid("words that no button has")
-    return int(first), int(second)
 
 
 def _phone(state: State) -> PhoneRequest:

@@ -157,9 +157,12 @@ class Entra:
 
     def _refusal(self, result: Mapping[str, Any]) -> SignInError:
         error = oauth.refusal(result, self._clock)
-        if result.get("error") in oauth.DECLINED and error.support in _NOT_WANTED:
+        if result["error"] not in oauth.DECLINED:
+            return error
+        if error.support in _NOT_WANTED:
             return PhoneCancelled(error.cause, support=error.support, at=error.at)
-        return error
+        # Entra ID says the same of what a policy denied; then its number has the better words.
+        return oauth.refusal({**result, "error": "denied"}, self._clock)
 
     def __repr__(self) -> str:
         return "<Entra>"

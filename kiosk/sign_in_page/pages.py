@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from kiosk.config.sign_in_page import PageOrganisation
-from kiosk.errors import KioskError, SignInError, kind_of
+from kiosk.errors import ConfigError, KioskError, SignInError, kind_of
 from kiosk.i18n import LANGUAGES, SOURCE, translations
 from kiosk.sign_in_messages import PhoneView, Stage
 from kiosk.sign_in_page.cookie import State
@@ -61,10 +61,13 @@ class Pages:
             words=WORDS,
         )
 
-    def ended(self, error: KioskError, language: str) -> str:
-        """Return the page for an error: what happened, what to do, who can help."""
+    def ended(self, error: KioskError, language: str, again: str | None = None) -> str:
+        """Return the page for an error: what happened, what to do, who can help, and where to try again.
+
+        An empty ``again`` is the address that the browser has opened.
+        """
         support = support_of(error) if isinstance(error, SignInError) else ""
-        return self._render("ended.html", language, error=error, support=support)
+        return self._render("ended.html", language, error=error, support=support, again=again)
 
     def _render(self, name: str, language: str, **values: Any) -> str:
         catalogue = translations(language)
@@ -103,7 +106,10 @@ def language_for(accepted: str) -> str:
 
 def _error_of(view: PhoneView, state: State) -> KioskError:
     """Return the error with which a sign-in has ended."""
-    error = (kind_of(view.code) or SignInError)("the sign-in has ended", reference=view.reference)
+    kind = kind_of(view.code)
+    if kind is None or kind is ConfigError:
+        kind = SignInError
+    error = kind("the sign-in has ended", reference=view.reference)
     if isinstance(error, SignInError):
         error.support = state.support
     return error
