@@ -67,9 +67,9 @@ class AtTheKiosk:
         given = {"public_key": self.keys.public_key, "language": "de", "place": "Building 7"} | changes
         return self.ask("POST", "/v1/sign-ins", BeginSignIn(**given))
 
-    def begin(self) -> SignInBegun:
+    def begin(self, **changes: Any) -> SignInBegun:
         """Begin a sign-in."""
-        self.begun = _read(self.try_to_begin(), SignInBegun)
+        self.begun = _read(self.try_to_begin(**changes), SignInBegun)
         return self.begun
 
     def view(self) -> SignInView:

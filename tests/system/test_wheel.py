@@ -32,6 +32,8 @@ def test_it_holds_the_look_the_people_and_the_pages(wheel: Path) -> None:
         "kiosk/py.typed",
         "kiosk/sandbox/tenant/people.toml",
         "kiosk/sandbox/phone.css",
+        "kiosk/sign_in_page/static/page.css",
+        "kiosk/sign_in_page/templates/words.html",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks", "translations"))]
 
