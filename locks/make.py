@@ -20,7 +20,8 @@ DEMO = [*BASE, *EXTRAS["broker"], *EXTRAS["sign-in"], *EXTRAS["sandbox"], *BUILD
 
 LISTS = {
     "kiosk": BASE,
-    "broker": [*BASE, *EXTRAS["broker"], *EXTRAS["postgresql"]],
+    # The sign-in page usually runs beside the broker.
+    "broker": [*BASE, *EXTRAS["broker"], *EXTRAS["postgresql"], *EXTRAS["sign-in"]],
     "sign-in": [*BASE, *EXTRAS["sign-in"]],
     "demo": DEMO,
     "dev": [*DEMO, *DEV],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -32,6 +33,8 @@ from kiosk.text import clean
 _LONGEST_TOKEN = 16_384
 # With more than this, the cookie would be too long for browsers.
 _LONGEST_FLOW = 2_600
+# Each call of MSAL has a thread.
+_AT_ONCE = 16
 # Filters of warnings belong to all threads.
 _QUIET = threading.Lock()
 _ANSWER = ("code", "state", "error", "error_description")
@@ -60,6 +63,7 @@ class Entra:
             timeouts(settings.connect_seconds, settings.total_seconds),
             settings.total_seconds,
         )
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._read = self._versions()
         self._loaded = load_certificate(settings, clock, "entra")
         self._keys = [cookie_key(self._loaded.key)]
@@ -71,8 +75,9 @@ class Entra:
 
     async def begin(self) -> dict[str, Any]:
         """Return MSAL's flow: the address to go to, and what is needed for the answer. Raises SignInError."""
-        with oauth.sign_in_errors_only(self._clock):
-            flow = await self._http.run(self._begin)
+        async with self._places:
+            with oauth.sign_in_errors_only(self._clock):
+                flow = await self._http.run(self._begin)
         # The broker decides how old a sign-in may be, and says so in its own words; MSAL would raise a RuntimeError.
         flow.pop("max_age", None)
         address = flow.get("auth_uri")
@@ -90,8 +95,9 @@ class Entra:
     async def redeem(self, flow: Mapping[str, Any], answer: Mapping[str, str]) -> Redeemed:
         """Return the tokens for an answer that belongs to this flow. Raises SignInError."""
         expected = {name: answer[name] for name in _ANSWER if name in answer}
-        with oauth.sign_in_errors_only(self._clock):
-            result = await self._http.run(lambda: self._redeem(flow, expected))
+        async with self._places:
+            with oauth.sign_in_errors_only(self._clock):
+                result = await self._http.run(lambda: self._redeem(flow, expected))
         if "error" in result:
             raise self._refusal(result)
         found = result.get("id_token"), result.get("access_token")

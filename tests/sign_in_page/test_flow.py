@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from kiosk.errors import PhoneLinkUsed, PhoneSignInUnknown, RecordUnavailable
 from kiosk.sign_in_messages import PhoneView, Stage
-from tests.support.sign_in_page import ADDRESS, LINK, NAVIGATION, VIEW, Page
+from tests.support.sign_in_page import ADDRESS, LINK, NAVIGATION, VIEW, Page, Said, whole_page
 
 CONFIRMING = msgspec.structs.replace(
     VIEW, stage=Stage.CONFIRMING, choices=(), name="Ada <b>Kessler", address="ada@nordwind.example", digits="471093"
@@ -203,22 +204,30 @@ async def test_odd_requests_are_answered_in_words(page: Page) -> None:
     assert not page.broker.bodies("words")
 
 
-@pytest.mark.parametrize("said", [RecordUnavailable("away"), b"<html>", None], ids=["fails", "garbage", "hangs"])
-async def test_a_broker_that_fails_is_said_in_words_and_the_page_goes_on_afterwards(
-    page: Page, said: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("said", [RecordUnavailable("away"), b"<html>"], ids=["fails", "garbage"])
+async def test_a_broker_that_fails_is_said_in_words_and_the_page_goes_on_afterwards(page: Page, said: Said) -> None:
     page.broker.say(VIEW)
     await page.phone.scan()
-    page.broker.answers["view"] = said  # type: ignore[assignment]
+    page.broker.say(said, "view")
     answer = await page.phone.get("/sign-in")
     assert answer.status_code in {502, 503}
-    assert "retry-after" in answer.headers or answer.status_code == 502
+    assert ("retry-after" in answer.headers) is (answer.status_code == 503)
     assert "Who can help" in page.phone.words
+    assert '<a class="main button" href="">Try again</a>' in page.phone.text
     status = await page.phone.ask("GET", "/status", {})
     assert (status.content, status.status_code) == (b"{}", answer.status_code)
     page.broker.say(VIEW)
     await page.phone.get("/sign-in")
     assert page.phone.shown == ("opened", "")
+
+
+async def test_a_broker_that_hangs_or_is_away_is_said_in_words(tmp_path: Path) -> None:
+    async with whole_page(tmp_path, broker_seconds=1) as page:
+        page.broker.say(None, "open")
+        assert (await page.phone.scan()).status_code == 503
+        assert page.phone.shown == ("", "broker_unreachable")
+        (tmp_path / "broker.sock").unlink()
+        assert (await page.phone.scan()).status_code == 503
 
 
 async def test_the_status_tells_the_stage_and_nothing_else(page: Page) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import trustme
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -15,17 +17,19 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from kiosk import i18n
 from kiosk.cli.main import cli
 from kiosk.clock import SystemClock
-from kiosk.config.sign_in_page import PageOrganisation
-from kiosk.errors import BY_CODE, ConfigError, PhoneSignInError, SignInError
+from kiosk.config.sign_in_page import PageBroker, PageOrganisation
+from kiosk.errors import BY_CODE, BrokerUnreachable, ConfigError, PhoneSignInError, SignInError
 from kiosk.i18n import LANGUAGES, SOURCE, translations
-from kiosk.sign_in_messages import PhoneView, Stage
-from kiosk.sign_in_page.broker import _checked
+from kiosk.net.serving import Tls, server_tls
+from kiosk.sign_in_messages import PhoneRequest, PhoneView, Stage
+from kiosk.sign_in_page.broker import Broker, _checked
 from kiosk.sign_in_page.cookie import Cookies, State, cookie_key
 from kiosk.sign_in_page.headers import origin_of
 from kiosk.sign_in_page.pages import Pages, language_for
 from kiosk.sign_in_page.phone_address import phone_address
 from kiosk.sign_in_page.server import build
-from tests.support.sign_in_page import VIEW, Page, credential, page_config
+from tests.support.client_certificates import Authority
+from tests.support.sign_in_page import VIEW, BrokerInPlace, Page, credential, page_config
 
 TEMPLATES = Path(i18n.__file__).parent / "sign_in_page" / "templates"
 STATE = State(id="i", phone="a-secret", link="K7Q2M9XD", language="de", form="f", flow={"code_verifier": "v" * 2500})
@@ -186,3 +190,24 @@ def test_the_command_refuses_an_open_key(tmp_path: Path) -> None:
 def test_no_word_of_a_template_is_without_a_mark(path: Path) -> None:
     text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", path.read_text(), flags=re.DOTALL)
     assert not re.search(r"\w", re.sub(r"<[^>]*>", "", text))
+
+
+async def test_over_https_the_page_shows_the_broker_its_certificate(tmp_path: Path) -> None:
+    clients, server = Authority(), trustme.CA()
+    clients.issue(tmp_path / "page.pem", "sign-in.example")
+    (tmp_path / "clients.pem").write_bytes(clients.certificate)
+    server.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    tls = server_tls(Tls(tmp_path / "server.pem", tmp_path / "server.pem", tmp_path / "clients.pem"))
+    broker = BrokerInPlace()
+    broker.say(VIEW)
+    async with await asyncio.start_server(broker.serve, "127.0.0.1", 0, ssl=tls) as listener:
+        url = f"https://localhost:{listener.sockets[0].getsockname()[1]}"
+        settings = PageBroker(url=url, ca_bundle=tmp_path / "ca.pem")
+        shown = msgspec.structs.replace(settings, certificate=tmp_path / "page.pem", key=tmp_path / "page.pem")
+        client, nameless = Broker(shown), Broker(settings)
+        assert (await client.view(PhoneRequest(id="i", phone="p"))).place == VIEW.place
+        with pytest.raises(BrokerUnreachable):
+            await nameless.view(PhoneRequest(id="i", phone="p"))
+        await client.aclose()
+        await nameless.aclose()

@@ -213,7 +213,7 @@ def credential() -> bytes:
     return pem + made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def page_config(place: Path, authority: str, **listen: Any) -> SignInPageConfig:
+def page_config(place: Path, authority: str, broker_seconds: int = 30, **listen: Any) -> SignInPageConfig:
     """Write the files of a page, and return its configuration."""
     (place / "sign-in.pem").write_bytes(credential())
     (place / "sign-in.pem").chmod(0o600)
@@ -228,9 +228,8 @@ def page_config(place: Path, authority: str, **listen: Any) -> SignInPageConfig:
             scope="api://kiosk/Session.Open",
             context="c7",
             ca_bundle=place / "ca.pem",
-            total_seconds=5,
         ),
-        broker=PageBroker(url=f"unix:{place}/broker.sock", total_seconds=5),
+        broker=PageBroker(url=f"unix:{place}/broker.sock", total_seconds=broker_seconds),
     )
 
 
@@ -253,14 +252,14 @@ async def running_page(config: SignInPageConfig, clock: Clock | None = None) -> 
 
 
 @contextlib.asynccontextmanager
-async def whole_page(place: Path, clock: Clock | None = None, **listen: Any) -> AsyncIterator[Page]:
+async def whole_page(place: Path, clock: Clock | None = None, **more: Any) -> AsyncIterator[Page]:
     """Run a page with a sign-in service and a broker in place."""
     broker = BrokerInPlace()
     async with (
         loopback_authority() as entra,
         await asyncio.start_unix_server(broker.serve, place / "broker.sock"),
     ):
-        config = page_config(place, entra.url, **listen)
+        config = page_config(place, entra.url, **more)
         issuer = config.entra.authority
         entra.documents[f"{TENANT}/v2.0/.well-known/openid-configuration"] = {
             "issuer": f"{issuer}/v2.0",
