@@ -41,6 +41,12 @@ _LOST_SECONDS = 5.0
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 
+def broker_client(address: BrokerAddress, limits: httpx.Timeout) -> httpx.AsyncClient:
+    """Return an HTTP client that shows the kiosk's certificate, if it has one. Raises ConfigError."""
+    certificate, key = address.certificate, address.key
+    return service_client(address.url, address.ca_bundle, limits, certificate=certificate, key=key)
+
+
 class Broker:
     """A client of the broker for one visit. Its methods raise KioskError and nothing else."""
 
@@ -52,8 +58,7 @@ class Broker:
         """
         self._prover = prover
         self._total_seconds = float(address.total_seconds)
-        limits = timeouts(address.connect_seconds, address.total_seconds)
-        self._client = service_client(address.url, address.ca_bundle, limits)
+        self._client = broker_client(address, timeouts(address.connect_seconds, address.total_seconds))
         self._authorization = authorization
         self._terminal = _header(terminal)
 
@@ -222,7 +227,7 @@ def tell_lost(address: BrokerAddress, terminal: str, release_ids: list[str], how
         limits = timeouts(_FAREWELL_SECONDS, _FAREWELL_SECONDS)
         async with (
             asyncio.timeout(_LOST_SECONDS),
-            service_client(address.url, address.ca_bundle, limits) as client,
+            broker_client(address, limits) as client,
         ):
             for release_id in release_ids:
                 path = f"/v1/releases/{_segment(release_id)}/lost"

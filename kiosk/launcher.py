@@ -16,7 +16,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.kiosk import KioskConfig
 from kiosk.fullscreen import textual_stubs
 from kiosk.look.drawable import AUTO, Drawable
-from kiosk.models import Ending
+from kiosk.models import Ending, SignInMethod
 from kiosk.net.tls import tls_context
 from kiosk.process import preload
 from kiosk.process.exit_codes import EXIT_NO_TERMINAL, EXIT_OTHER_UI
@@ -61,9 +61,11 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
         sys.stdout.write(f"kiosk: {expected}\n")
         return EXIT_NO_TERMINAL
     # Read once here, so that a broken file is one clear line now and not a failed visit later.
-    codes = config.device_code.ca_bundle if config.device_code else None
-    for bundle in {codes, config.broker.ca_bundle} - {None}:
-        tls_context(bundle)
+    method, broker = config.sign_in.method, config.broker
+    if method is SignInMethod.DEVICE_CODE and (codes := config.device_code_settings.ca_bundle):
+        tls_context(codes)
+    if broker.ca_bundle or broker.certificate:
+        tls_context(broker.ca_bundle, broker.certificate, broker.key)
     to_syslog("kiosk")
     i18n.use(config.look.language)
     once = config.visit.after == "exit"
@@ -94,7 +96,6 @@ def launch(config: KioskConfig, *, linear: bool, phone: Callable[[], DemoPhone] 
 
         tell_lost(config.broker, name, release_ids, how)
 
-    method = config.sign_in.method
     return Supervisor(terminal, visit, lost, once=once, linear=linear, typed=typed, method=method).run()
 
 

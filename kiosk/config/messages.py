@@ -35,7 +35,9 @@ def value_error(path: Path, text: str, kind: type[msgspec.Struct], error: msgspe
     reason, _, place = str(error).partition(" - at `$")
     keys = re.findall(r"\w+", place)
     if unknown := re.search(r"unknown field `(.+)`", reason):
-        known = [field.encode_name for field in msgspec.structs.fields(_type_at(kind, keys))]
+        # The type of an optional table is a union.
+        table = next(part for part in _parts(_type_at(kind, keys)) if issubclass(part, msgspec.Struct))
+        known = [field.encode_name for field in msgspec.structs.fields(table)]
         # Imported here because the kiosk loads this module at every start.
         import difflib
 

@@ -1,4 +1,4 @@
-"""Turns bytes from the terminal into keys: drops pasted text and anything faster than a person types.
+"""Turns bytes from the terminal into keys: drops pastes but six digits, and anything faster than a person types.
 
 Textual's own parser reads the sequences. It buffers an unfinished paste without limit, accepts any rate, and fails on
 some sequences. So it gets neither pastes nor floods, and is replaced when it fails.
@@ -14,6 +14,7 @@ from textual.constants import ESCAPE_DELAY
 from textual.message import Message
 
 from kiosk.clock import Clock
+from kiosk.sign_in_messages import DIGITS
 
 # In characters; a key is up to seven. Far more than fingers, a held key or a terminal's own reports produce.
 BURST_CHARACTERS = 1000
@@ -24,6 +25,9 @@ FLOOD_QUIET_SECONDS = 0.1
 PASTE_QUIET_SECONDS = 1.0
 LONGEST_PASTE_SECONDS = 3.0
 _MARKER = len(BRACKETED_PASTE_START)
+# A confirmation code with everything that may be around it.
+_LONGEST_DIGITS = 20
+_NOT_DIGITS = str.maketrans("", "", " -\r\n")
 
 
 class Keyboard:
@@ -39,8 +43,9 @@ class Keyboard:
         self._heard = clock.now()
         self._flooded = False
         self._pasting_since: float | None = None
-        # A paste marker may arrive in two pieces.
+        # A paste marker may arrive in two pieces. Also holds a paste that is short enough for a confirmation code.
         self._tail = ""
+        self._long_paste = False
 
     def typed(self, data: bytes) -> Iterator[Message]:
         """Yield the events in these bytes."""
@@ -56,14 +61,16 @@ class Keyboard:
                 yield from self._keys(before[len(self._tail) :])
                 self._tail = "" if marker else seen[1 - _MARKER :]
                 if marker:
-                    self._pasting_since = now
+                    self._pasting_since, self._long_paste = now, False
                     self._parser = XTermParser()
             else:
                 seen = self._tail + text
-                _, marker, text = seen.partition(BRACKETED_PASTE_END)
-                self._tail = "" if marker else seen[1 - _MARKER :]
+                pasted, marker, text = seen.partition(BRACKETED_PASTE_END)
+                self._long_paste = self._long_paste or len(pasted) > _LONGEST_DIGITS
+                self._tail = "" if marker else seen[1 - _MARKER :] if self._long_paste else seen
                 if marker:
                     self._pasting_since = None
+                    yield from self._keys("" if self._long_paste else _confirmation_code(pasted))
                 elif now - self._pasting_since > LONGEST_PASTE_SECONDS:
                     self._forget(flooded=True)
 
@@ -109,3 +116,9 @@ class Keyboard:
         self._tail = ""
         self._flooded = flooded
         self._budget = BURST_CHARACTERS
+
+
+def _confirmation_code(pasted: str) -> str:
+    """Return the six digits of a confirmation code that was copied from a phone; empty for anything else."""
+    digits = pasted.translate(_NOT_DIGITS)
+    return digits if len(digits) == DIGITS and digits.isascii() and digits.isdigit() else ""

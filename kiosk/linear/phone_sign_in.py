@@ -100,8 +100,8 @@ class PhoneStep(_OfPhone):
         if self._stage is Stage.WAITING:
             say(f"{_('On your phone or another device, open')} {no_scheme(self._sign_in.view.typed)}")
             say(_("After the last slash: {code}").format(code=", ".join(self._code())))
-            say(_("The page asks for these words: {words}.").format(words=self._words()))
-            say(_("Choose them there and sign in. Then type the six digits here that the page shows."))
+            say(f"{_('The page asks for these words:')} {self._words()}.")
+            say(_(phone_stage(Stage.WAITING)[2]))
             self._say_time()
             say(_("Type {spell} to have the end of the address spelled out.").format(spell=Command.SPELL.word))
             if self._phone:

@@ -33,7 +33,7 @@ class DigitsScreen(KioskScreen[bytearray | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]
     step = 2
-    key_hints: Sequence[KeyHint] = (("Enter", N_("Continue")), ("Esc", N_("Not me")))
+    key_hints: Sequence[KeyHint] = (("Enter", N_("Continue")), ("Esc", N_("No, not me")))
     idle_counts = False
     help_text = DIGITS_HELP
 
@@ -66,7 +66,7 @@ class DigitsScreen(KioskScreen[bytearray | None]):
         yield Prose(id="verdict")
         yield Prose(_("If this is not you, press Esc. Never tell anyone the digits."), classes="caution")
         yield Prose(id="said", classes="demo")
-        yield Countdown(self._sign_in.deadline, _("Time left  {time}"))
+        yield Countdown(self._sign_in.deadline, _("Time left {time}"))
 
     def on_mount(self) -> None:
         self._say(digits_notice(self._notice, self._tries), wrong=self._notice is not None)

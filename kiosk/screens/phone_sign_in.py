@@ -83,7 +83,7 @@ class PhoneSignInScreen(KioskScreen[None]):
                 yield Prose(id="notice", classes="caution")
                 if self._phone:
                     yield Prose(_("Demo: press F9 for the simulated phone."), id="demo", classes="demo")
-                yield Countdown(self._sign_in.deadline, _("Time left  {time}"))
+                yield Countdown(self._sign_in.deadline, _("Time left {time}"))
             if self._qr:
                 yield self._qr
 

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from kiosk.api import broker_client
 from kiosk.clock import Clock
 from kiosk.config.kiosk import BrokerAddress, DeviceCodeSettings, KioskConfig
 from kiosk.errors import KioskError
-from kiosk.net.http import aread_limited, service_client, timeouts
+from kiosk.models import SignInMethod
+from kiosk.net.http import aread_limited, timeouts
 from kiosk.net.tls import tls_context
 from kiosk.visit.answers import Network
 
@@ -29,8 +31,11 @@ async def until_back(answers: Callable[[], Awaitable[bool]], clock: Clock, tell:
 
 
 async def answers(config: KioskConfig) -> bool:
-    """Whether authority and broker give proper answers to a first request."""
-    return all(await asyncio.gather(_authority(config.device_code_settings), _broker(config.broker)))
+    """Whether every service that the kiosk itself needs gives a proper answer to a first request."""
+    probes = [_broker(config.broker)]
+    if config.sign_in.method is SignInMethod.DEVICE_CODE:
+        probes.append(_authority(config.device_code_settings))
+    return all(await asyncio.gather(*probes))
 
 
 async def _authority(settings: DeviceCodeSettings) -> bool:
@@ -45,9 +50,7 @@ async def _authority(settings: DeviceCodeSettings) -> bool:
 
 async def _broker(address: BrokerAddress) -> bool:
     limits = timeouts(address.connect_seconds, address.total_seconds)
-    return await _answers_in_json(
-        lambda: service_client(address.url, address.ca_bundle, limits), "/readyz", address.total_seconds
-    )
+    return await _answers_in_json(lambda: broker_client(address, limits), "/readyz", address.total_seconds)
 
 
 async def _answers_in_json(client: Callable[[], httpx.AsyncClient], url: str, seconds: float) -> bool:

@@ -62,6 +62,20 @@ def test_a_paste_types_nothing() -> None:
     assert typist.type(b"c") == ["c"]
 
 
+@pytest.mark.parametrize("pasted", [b"471093", b"471 093", b" 471-093\r\n"])
+def test_six_digits_can_be_pasted(pasted: bytes) -> None:
+    typist = Typist()
+    assert typist.type(b"a" + PASTE + pasted + END + b"b") == ["a", *"471093", "b"]
+    # In any pieces.
+    whole = PASTE + pasted + END
+    assert [key for byte in whole for key in typist.type(bytes([byte]))] == [*"471093"]
+
+
+@pytest.mark.parametrize("pasted", [b"47109", b"4710933", b"4710a3", b"471093" + b" " * 20, b"\x1b[21~"])
+def test_nothing_else_that_is_pasted_types_anything(pasted: bytes) -> None:
+    assert Typist().type(PASTE + pasted + END + b"b") == ["b"]
+
+
 def test_a_paste_without_an_end_is_given_up_in_the_next_silence() -> None:
     typist = Typist()
     assert typist.type(PASTE + b"pasted\r", then=PASTE_QUIET_SECONDS) == []

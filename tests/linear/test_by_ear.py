@@ -23,11 +23,13 @@ from kiosk.linear.keys import ENTER
 from kiosk.linear.speech import seconds
 from kiosk.models import Ending
 from kiosk.recovery_key.spelling import DIGITS, LETTERS
+from kiosk.sign_in_messages import Stage
 from kiosk.terminal.recorders import Recorders
-from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, Identity, Renewal
+from kiosk.visit.answers import AfterCard, AfterCheck, AfterReveal, DigitsNotice, Identity, Renewal
 from kiosk.visit.guard import WARNING_SECONDS
 from tests.support.clock import ManualClock
 from tests.support.linear_terminal import LinearTerminal, linear_kiosk, released, reveal
+from tests.support.phone_progress import progress
 from tests.support.screen_app import CONFIG, KEY, PERSON, device
 
 LONG = replace(
@@ -67,6 +69,13 @@ def trouble(terminal: LinearTerminal) -> Coroutine[Any, Any, object]:
 STEPS: dict[str, Callable[[LinearTerminal], Coroutine[Any, Any, object]]] = {
     "welcome": lambda terminal: terminal.ui.welcome(),
     "sign-in": sign_in,
+    "phone": lambda terminal: terminal.ui.phone_sign_in(progress(terminal.clock), renewal=Renewal.EXPIRED),
+    "phone-opened": lambda terminal: terminal.ui.phone_sign_in(progress(terminal.clock, Stage.OPENED), renewal=None),
+    "digits": lambda terminal: terminal.ui.digits(
+        progress(terminal.clock, Stage.CONFIRMING, name=LONG.name, address=LONG.address),
+        tries=2,
+        notice=DigitsNotice.WRONG,
+    ),
     "confirm": lambda terminal: terminal.ui.confirm(LONG),
     "devices": lambda terminal: terminal.ui.devices([device(id=f"d{n}") for n in range(3)], chosen="d1"),
     "key": key,

@@ -71,12 +71,12 @@ async def test_the_screen_follows_the_phone() -> None:
         assert not read_off(app)
         assert "A phone has opened the page" in opened
         assert "LANTERN · ZEBRA" in opened
-        assert "Time left  1:50" in opened
+        assert "Time left 1:50" in opened
         assert "go.nordwind" not in opened
         assert "F9" not in opened
         signing_in = await after(Stage.SIGNING_IN)
         assert "LANTERN" not in signing_in
-        assert "Time left  4:50" in signing_in
+        assert "Time left 4:50" in signing_in
         sign_in.answering = False
         app.tick()
         await pilot.pause()

@@ -192,7 +192,7 @@ SCENES: dict[str, Scene] = {
     ),
     "digits-silent": lambda app: DigitsScreen(_silent(progress(app.hand, Stage.CONFIRMING)), tries=3),
     "digits-longest": lambda app: DigitsScreen(
-        progress(app.hand, Stage.CONFIRMING, name="Maximiliane " * 9, address=f"{'m' * 180}@nordwind.example"), tries=3
+        progress(app.hand, Stage.CONFIRMING, name="Maximiliane " * 5, address=f"{'m' * 47}@nordwind.example"), tries=3
     ),
     "device-code-renewed": lambda app: DeviceCodeScreen(
         "FJC3RTFRG", "https://login.microsoft.com/device", app.deadline(890), renewal=Renewal.EXPIRED, phone=True

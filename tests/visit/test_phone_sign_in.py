@@ -61,7 +61,7 @@ class AtWork:
 
     async def hand_over(self, who: str = "ada") -> str:
         """Sign in at Entra ID, and return the digits."""
-        tokens = self.entra.id_token(who), self.entra.access_token(who)
+        tokens = self.entra.id_token(who, self.page.nonce), self.entra.access_token(who)
         return (await asyncio.to_thread(self.page.hand_over, *tokens)).digits
 
     async def to_digits(self) -> str:
@@ -90,7 +90,7 @@ async def at_work(sandbox: RunningSandbox, place: Path) -> AsyncIterator[AtWork]
         config = replace(config, sign_in=sign_in, broker=BrokerAddress(url=settings.listen.url))
         services = Services(sandbox, broker, config)
         async with kiosk_user(services) as person:
-            yield AtWork(person, page, Entra(sandbox, clock), clock)
+            yield AtWork(person, page, Entra(sandbox, settings.tokens.client, clock), clock)
 
 
 async def test_digits_and_enter_alone_walk_from_the_phone_to_the_key(sandbox: RunningSandbox, tmp_path: Path) -> None:
