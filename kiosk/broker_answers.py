@@ -14,11 +14,12 @@ from kiosk.errors import (
     BrokerUnreachable,
     BrokerUntrusted,
     KioskError,
+    KioskNotKnown,
     TokenProofTime,
     from_code,
 )
 from kiosk.models import Problem
-from kiosk.net.http import untrusted
+from kiosk.net.http import refused_certificate, untrusted
 from kiosk.process.logging import place_of
 from kiosk.text import clean
 
@@ -37,9 +38,11 @@ async def kiosk_errors_only() -> AsyncIterator[None]:
         raise
     except _MALFORMED as error:
         raise BrokerGarbled(f"{type(error).__name__}: {clean(str(error), _LONGEST_CAUSE)}") from None
-    except (httpx.HTTPError, TimeoutError) as error:
+    except (httpx.HTTPError, OSError) as error:
         if reason := untrusted(error):
             raise BrokerUntrusted(reason) from None
+        if reason := refused_certificate(error):
+            raise KioskNotKnown(reason) from None
         raise BrokerUnreachable(type(error).__name__) from None
     except Exception as error:
         # The request could not be built or sent: a character that headers forbid, or a closed client.

@@ -65,7 +65,7 @@ def serve(
     state = State(config, clock)
     with (
         contextlib.closing(state),
-        listening(config.listen, "broker.toml", config.listen.client_ca) as (sock, tls),
+        listening(config.listen, "broker.toml", config.listen.client_ca, config.listen.client_crl) as (sock, tls),
         listening_to_page(config.sign_in) as page,
         monitoring.listening(config.metrics) as second,
         sinks.running(),

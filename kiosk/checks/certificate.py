@@ -14,7 +14,7 @@ from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, GraphSettings
 from kiosk.errors import ConfigError
 from kiosk.net.certificate import load_certificate
-from kiosk.net.serving import Tls, server_tls
+from kiosk.net.server_tls import Tls, server_tls
 
 _SOON = timedelta(days=30)
 _FEWEST_BITS = 2048

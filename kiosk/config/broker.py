@@ -30,7 +30,8 @@ LONGEST_GRAPH_SECONDS = 300
 class Listen(Section, frozen=True, kw_only=True):
     """Where the broker listens. An https address needs ``certificate`` and ``key`` (PEM).
 
-    With ``client_ca`` (PEM), only kiosks and sign-in pages with a certificate that it signed are served.
+    With ``client_ca`` (PEM), only kiosks and sign-in pages with a certificate that it signed are served, unless
+    ``client_crl`` (PEM) revokes it.
     ``request_seconds`` limits each of handshake, head and body. ``drain_seconds`` pass between a signal and the end.
     """
 
@@ -38,6 +39,7 @@ class Listen(Section, frozen=True, kw_only=True):
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
+    client_crl: Path | None = None
     connections: Annotated[int, Meta(ge=16, le=16_384)] = 256
     connections_per_address: Annotated[int, Meta(ge=1, le=16_384)] = 16
     request_seconds: Annotated[int, Meta(ge=1, le=60)] = 10

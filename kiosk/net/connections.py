@@ -25,6 +25,7 @@ from typing import Any
 from kiosk.clock import Clock
 from kiosk.net.log_limit import LogLimit
 from kiosk.net.peer import uid_of
+from kiosk.net.server_tls import RenewedTls, on_refused
 
 log = logging.getLogger(__name__)
 
@@ -82,23 +83,29 @@ class Phase(IntEnum):
 
 
 class Closed(StrEnum):
-    """Why a connection was closed: there was no place for it, another one got its place, or it was too slow."""
+    """Why a connection was closed.
+
+    There was no place for it, another one got its place, it was too slow, or its client certificate was not accepted.
+    """
 
     REFUSED = "refused"
     EVICTED = "evicted"
     OVERDUE = "overdue"
+    NOT_KNOWN = "not_known"
 
 
 @dataclass(eq=False)
 class Connection:
     """One accepted connection, numbered in the order of coming.
 
-    The application sets ``trusted`` once a request has proved who sends it.
+    The application sets ``trusted`` once a request has proved who sends it. ``close`` ends it at once, ``finish`` as
+    soon as nothing is at work on it.
     """
 
     address: str
     number: int
     close: Callable[[], None] = lambda: None
+    finish: Callable[[], None] = lambda: None
     phase: Phase = Phase.HANDSHAKE
     deadline: float = math.inf
     # By when the peer must have read what waits for it.
@@ -167,14 +174,14 @@ class _Bucket:
 class Acceptor:
     """Accepts on one listening socket and starts a protocol for each connection, within the limits.
 
-    ``closed`` counts the connections that were closed because of a limit.
+    ``closed`` counts the connections that were closed because of a limit, or because nobody knows who they are.
     """
 
     sock: socket.socket
     protocol: Callable[[Connection], asyncio.Protocol]
     limits: ConnectionLimits
     clock: Clock
-    tls: ssl.SSLContext | None = None
+    tls: RenewedTls | None = None
     connections: set[Connection] = field(default_factory=set)
     closed: Counter[Closed] = field(default_factory=Counter)
     stopped: bool = False
@@ -188,6 +195,7 @@ class Acceptor:
 
     def __post_init__(self) -> None:
         self._errors = LogLimit(self.clock, self._report)
+        self._strangers = LogLimit(self.clock, self._report_strangers)
         self._handshakes = _Bucket(self.limits.handshakes_per_second, self.clock.now())
         self._local = self.sock.family == socket.AF_UNIX
         self._per_peer = max(1, self.limits.connections // 2) if self._local else self.limits.per_address
@@ -211,6 +219,7 @@ class Acceptor:
         if self._sweeping:
             self._sweeping.cancel()
         self._errors.flush(now=True)
+        self._strangers.flush(now=True)
 
     def forget(self, connection: Connection) -> None:
         """Take a connection that is closed, or about to be, off the books."""
@@ -326,7 +335,7 @@ class Acceptor:
         task.cancel()
 
     async def _begin(self, connection: Connection, accepted: socket.socket) -> None:
-        """Start TLS, if any, and the protocol. Failures here are the peer's and are not logged."""
+        """Start TLS, if any, and the protocol. Of failures, which are the peer's, only unknown clients are logged."""
         loop = asyncio.get_running_loop()
         times: dict[str, float] = {}
         if self.tls:
@@ -335,12 +344,30 @@ class Acceptor:
             await self._turn(connection)
             times["ssl_handshake_timeout"] = self.limits.handshake_seconds
             times["ssl_shutdown_timeout"] = self.limits.answer_seconds
+            on_refused.set(lambda why: self._refused(connection, why))
         # From here on the socket is the transport's.
         connection.begun = True
+        context = self._renewed()
         try:
-            await loop.connect_accepted_socket(lambda: self.protocol(connection), accepted, ssl=self.tls, **times)
+            await loop.connect_accepted_socket(lambda: self.protocol(connection), accepted, ssl=context, **times)
         except OSError:
             self.forget(connection)
+        if context is not self._renewed():
+            connection.finish()
+
+    def _renewed(self) -> ssl.SSLContext | None:
+        """Return the context for the next connection. If it is a new one, clients must show again who they are."""
+        if self.tls is None:
+            return None
+        if self.tls.renew():
+            for connection in list(self.connections):
+                connection.finish()
+        return self.tls.context
+
+    def _refused(self, connection: Connection, why: str) -> None:
+        self.closed[Closed.NOT_KNOWN] += 1
+        if self._strangers.admits(why):
+            log.warning("a client at %s was refused: %s", connection.address, why)
 
     async def _sweep(self) -> None:
         while True:
@@ -354,6 +381,8 @@ class Acceptor:
             for name in full:
                 del self._buckets[name]
             self._errors.flush()
+            self._strangers.flush()
+            self._renewed()
 
     def _run(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -363,6 +392,9 @@ class Acceptor:
 
     def _report(self, kind: str, count: int) -> None:
         log.error("connections could not be accepted %s more times: %s", count, kind)
+
+    def _report_strangers(self, why: str, count: int) -> None:
+        log.warning("clients were refused %s more times: %s", count, why)
 
 
 async def _readable(sock: socket.socket) -> None:

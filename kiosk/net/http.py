@@ -20,6 +20,18 @@ _LONGEST_WAIT = 3600.0
 # Expire idle connections before the server does, or a request could hit a closing connection.
 _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
+# Parts of OpenSSL's names of alerts, which end in such a part or go on with _EXPIRED, _REVOKED, _REQUIRED or _UNKNOWN.
+_CERTIFICATE_ALERTS = (
+    "ALERT_CERTIFICATE",
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+    "ALERT_NO_CERTIFICATE",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_ACCESS_DENIED",
+    # A certificate whose signature is not that of the authority with its issuer's name.
+    "ALERT_DECRYPT_ERROR",
+)
+
 _BEARER = re.compile(r"[!-~]+")
 
 
@@ -74,6 +86,18 @@ def untrusted(error: BaseException | None) -> str:
     while error:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"certificate not accepted: {error.verify_message}"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def refused_certificate(error: BaseException | None) -> str:
+    """Return why a server did not accept our certificate, or that we have none; "" if a request failed otherwise.
+
+    Such a server ends the connection with an alert, often only after our side of the handshake is complete.
+    """
+    while error:
+        if isinstance(error, ssl.SSLError) and any(name in (error.reason or "") for name in _CERTIFICATE_ALERTS):
+            return f"the server refused our certificate: {error.reason}"
         error = error.__cause__ or error.__context__
     return ""
 

@@ -18,6 +18,7 @@ from kiosk.net.peer import peer_at
 from kiosk.net.peer import state_of as peer_state
 
 _VERSIONS = {b"1.0", b"1.1"}
+_CLOSE = (b"connection", b"close")
 _ODD_LINES = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 
 
@@ -82,6 +83,7 @@ class LimitedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._connection.close = transport.abort
+        self._connection.finish = self.finish
         try:
             self.app_state.update(peer_state(peer_at(transport)))
         except OSError:
@@ -91,6 +93,16 @@ class LimitedHttp(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget()
+
+    def finish(self) -> None:
+        """End the connection, after the answer if a request is at work."""
+        if self.cycle is None or self.cycle.response_complete:
+            # A client with an idle TLS connection notices the end only when it reads again, so nobody waits for it.
+            self.transport.abort()
+        else:
+            # uvicorn then answers in the same words. Without them, the client would use the connection again.
+            self.headers.append(_CLOSE)
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

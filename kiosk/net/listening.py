@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from kiosk.errors import ConfigError
 from kiosk.net.connections import ConnectionLimits
 from kiosk.net.http import UNIX_PREFIX
-from kiosk.net.serving import Tls, server_tls, tcp_socket, unix_socket
+from kiosk.net.server_tls import Tls, server_tls
+from kiosk.net.serving import tcp_socket, unix_socket
 
 _HTTPS_PORT = 443
 _FEWEST_HANDSHAKES = 16
@@ -53,19 +54,25 @@ def limits(listen: ListenSettings) -> ConnectionLimits:
 
 
 @contextlib.contextmanager
-def listening(listen: ListenSettings, file: str, client_ca: Path | None = None) -> Iterator[tuple[socket, Tls | None]]:
+def listening(
+    listen: ListenSettings, file: str, client_ca: Path | None = None, client_crl: Path | None = None
+) -> Iterator[tuple[socket, Tls | None]]:
     """Listen on the configured address; yields the socket, and a certificate if it is TCP.
 
-    Raises ConfigError, which names the ``file`` of the configuration.
+    With ``client_ca``, clients need a certificate. Raises ConfigError, which names the ``file`` of the configuration.
     """
     if listen.url.startswith(UNIX_PREFIX):
+        if client_ca:
+            raise ConfigError(file, "only an https address has client certificates", key="listen.client_ca")
         with unix_socket(Path(listen.url.removeprefix(UNIX_PREFIX))) as sock:
             yield sock, None
         return
     if listen.certificate is None or listen.key is None:
         missing = "certificate" if listen.certificate is None else "key"
         raise ConfigError(file, "missing; an https address needs it", key=f"listen.{missing}")
-    tls = Tls(listen.certificate, listen.key, client_ca)
+    if client_crl and not client_ca:
+        raise ConfigError(file, "missing; client_crl needs it", key="listen.client_ca")
+    tls = Tls(listen.certificate, listen.key, client_ca, client_crl)
     server_tls(tls)
     address = urlsplit(listen.url)
     try:

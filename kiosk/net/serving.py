@@ -9,7 +9,6 @@ import math
 import os
 import signal
 import socket
-import ssl
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -21,34 +20,20 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from kiosk.clock import Clock
-from kiosk.config.loading import file_versions
 from kiosk.errors import ConfigError
 from kiosk.net.connections import Acceptor, Connection, ConnectionLimits
 from kiosk.net.limited_http import LimitedHttp
 from kiosk.net.log_limit import LimitedLogger
+from kiosk.net.server_tls import RenewedTls, Tls
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIApplication
-
-log = logging.getLogger(__name__)
 
 _BACKLOG = 128
 _SOCKET_MODE = 0o660
 _GRACE_SECONDS = 5
 _FLUSH_SECONDS = 5.0
 _FIRST_FROM_SYSTEMD = 3
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Files with a certificate chain and its private key, in PEM.
-
-    With ``client_ca``, clients need a certificate that one of its authorities signed.
-    """
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
 
 
 class _UnixListener(socket.socket):
@@ -110,8 +95,7 @@ class Server(uvicorn.Server):
         )
         self._limits = limits
         self.clock = clock
-        # uvicorn's own file arguments would prompt on the terminal for the passphrase of a key.
-        self._tls = renewed_tls(tls) if tls else None
+        self._tls = RenewedTls(tls) if tls else None
         self._on_ready = on_ready
         self._draining = draining or Draining()
         self._drain: asyncio.Task[None] | None = None
@@ -242,59 +226,6 @@ async def limited_log(clock: Clock) -> AsyncIterator[None]:
         flushing.cancel()
         logger.removeFilter(limit)
         limit.flush(now=True)
-
-
-def server_tls(tls: Tls) -> ssl.SSLContext:
-    """Return a server context for TLS 1.2 or newer. Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
-    except (ssl.SSLError, OSError) as error:
-        reason = f"expected a certificate and its key {tls.key}, in PEM without passphrase: {error.strerror or error}"
-        raise ConfigError(tls.certificate, reason) from None
-    if tls.client_ca:
-        _demand_certificate(context, tls.client_ca)
-    return context
-
-
-def _demand_certificate(context: ssl.SSLContext, client_ca: Path) -> None:
-    """Accept only clients with a certificate of this authority that is good for clients. Raises ConfigError."""
-    context.verify_mode = ssl.CERT_REQUIRED
-    # So that the authority that issues to kiosks can be trusted alone, without the one above it and its other issues.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    # Older versions show certificates to everybody on the way, and resumed sessions would not be checked again.
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.num_tickets = 0
-    try:
-        context.load_verify_locations(cafile=client_ca)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError(client_ca, f"expected certificates in PEM: {error.strerror or error}") from None
-
-
-def renewed_tls(tls: Tls) -> ssl.SSLContext:
-    """Return a server context that reloads a replaced certificate at the next connection. Raises ConfigError.
-
-    Keeps the previous certificate while the new files are unusable, as when only one of the two has been written.
-    """
-    files = (tls.certificate, tls.key)
-    seen = file_versions(files)
-    current = first = server_tls(tls)
-
-    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        nonlocal seen, current
-        found = file_versions(files)
-        if found != seen:
-            seen = found
-            try:
-                current = server_tls(tls)
-                log.info("the certificate was replaced: %s", tls.certificate)
-            except ConfigError as error:
-                log.warning("the replaced certificate cannot be used, the previous one stays: %s", error)
-        connection.context = current
-
-    first.sni_callback = choose
-    return first
 
 
 def _from_systemd() -> socket.socket | None:

@@ -6,6 +6,7 @@ import functools
 import ssl
 from pathlib import Path
 
+from kiosk.config.loading import expect_closed
 from kiosk.errors import ConfigError
 
 # SSL_OP_CLEANSE_PLAINTEXT makes OpenSSL 3 wipe decrypted data after use. Python has no name for it.
@@ -23,8 +24,8 @@ def tls_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= _CLEANSE_PLAINTEXT
-    if certificate:
-        _load_client_certificate(context, certificate, key)
+    if certificate or key:
+        _show(context, certificate, key)
     if ca_bundle is None:
         context.load_default_certs()
         return context
@@ -35,12 +36,16 @@ def tls_context(
     return context
 
 
-def _load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def _show(context: ssl.SSLContext, certificate: Path | None, key: Path | None) -> None:
+    if certificate is None or key is None:
+        given, missing = (certificate, "broker.key") if key is None else (key, "broker.certificate")
+        raise ConfigError(given or "", "missing; certificate and key need each other", key=missing)
+    expect_closed(key, "the private key")
     try:
-        # Without a password, OpenSSL would ask for one on the terminal.
+        # Without a password, OpenSSL would prompt on the terminal for the passphrase of a key.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except (ssl.SSLError, OSError) as error:
-        reason = f"expected a certificate and its key {key or ''}, in PEM without passphrase: {error.strerror or error}"
+        reason = f"expected a certificate and its key {key}, in PEM without passphrase: {error.strerror or error}"
         raise ConfigError(certificate, reason) from None
 
 

@@ -17,7 +17,7 @@ import trustme
 from kiosk.config.types import Section
 from kiosk.errors import ConfigError
 from kiosk.models import SignInMethod
-from kiosk.net.serving import Tls
+from kiosk.net.server_tls import Tls
 from kiosk.sandbox.certificates import Certificates
 from kiosk.sandbox.settings import SandboxConfig
 from kiosk.sandbox.tenant.directory import Tenant

@@ -30,7 +30,8 @@ from kiosk.config.broker import BrokerConfig
 from kiosk.config.kiosk import KioskConfig
 from kiosk.config.loading import load
 from kiosk.models import Person
-from kiosk.net.serving import server_tls, unix_socket
+from kiosk.net.server_tls import server_tls
+from kiosk.net.serving import unix_socket
 from kiosk.net.tls import no_authorities
 from kiosk.sandbox.app import Sandbox
 from kiosk.sandbox.certificates import Certificates

@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 
 from kiosk.net.connections import Acceptor, Closed, ConnectionLimits, Phase, address_of, trust
-from kiosk.net.serving import Draining, Server, Tls, limited_log
+from kiosk.net.server_tls import Tls
+from kiosk.net.serving import Draining, Server, limited_log
 from kiosk.sandbox.certificates import make_certificates
 from tests.support.clock import ManualClock
 from tests.support.time_limit import TimeLimit

@@ -1,18 +1,29 @@
-"""An authority for client certificates, which also issues what a broker must refuse."""
+"""An authority for client certificates, which also issues what must be refused, and a server that asks for them."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
+import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from kiosk.net.connections import ConnectionLimits
+from kiosk.net.peer import Peer, peer_of
+from kiosk.net.server_tls import Tls
+from kiosk.net.serving import Server
+from kiosk.sandbox.certificates import make_certificates
+from tests.support.clock import ManualClock
 
 DAY = dt.timedelta(days=1)
 
@@ -28,14 +39,16 @@ class Authority:
     name: str = "Kiosks"
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     revoked: list[int] = field(default_factory=list)
+    issued_by: Authority | None = None
 
     @property
     def certificate(self) -> bytes:
         """Its own certificate, in PEM."""
         now = dt.datetime.now(dt.UTC)
-        made = self._begin(self.key.public_key(), self.name, now - DAY, now + 365 * DAY)
-        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        return made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        above = self.issued_by or self
+        made = above._begin(self.key.public_key(), self.name, now - DAY, now + 365 * DAY)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        return made.sign(above.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     @property
     def revocations(self) -> bytes:
@@ -90,3 +103,60 @@ def client_context(authority: Path, certificate: Path | None = None) -> ssl.SSLC
     if certificate:
         context.load_cert_chain(certificate)
     return context
+
+
+@dataclass
+class App:
+    """Notes who asks, and answers at once or, on /wait, when told."""
+
+    peers: list[Peer] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        self.peers.append(peer_of(scope))
+        if scope["path"] == "/wait":
+            await self.go_on.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+
+class Certificates:
+    """A server's certificate, the authority that vouches for it, and the one for clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clients = Authority()
+        made = make_certificates(dt.datetime.now(dt.UTC))
+        made.server.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+        made.authority.cert_pem.write_to_path(folder / "ca.pem")
+        (folder / "clients.pem").write_bytes(self.clients.certificate)
+        self.tls = Tls(folder / "server.pem", folder / "server.pem", folder / "clients.pem")
+
+    def client(self, *dns: str, **more: Any) -> ssl.SSLContext:
+        """Return the context of a client with a certificate for these names."""
+        self.clients.issue(self.folder / "client.pem", *dns, **more)
+        return client_context(self.folder / "ca.pem", self.folder / "client.pem")
+
+
+@contextlib.asynccontextmanager
+async def serving(sock: socket.socket, tls: Tls | None = None) -> AsyncIterator[tuple[App, Server]]:
+    app, ready = App(), asyncio.Event()
+    limits = ConnectionLimits(connections=16)
+    server = Server(app, limits=limits, clock=ManualClock(), tls=tls, lifespan=False, on_ready=ready.set)
+    task = asyncio.create_task(server.serve([sock]))
+    await ready.wait()
+    try:
+        yield app, server
+    finally:
+        app.go_on.set()
+        server.stop(at_once=True)
+        await task
+
+
+@contextlib.asynccontextmanager
+async def listening(tls: Tls) -> AsyncIterator[tuple[App, int]]:
+    """Serve on a free port."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    async with serving(sock, tls) as (app, _server):
+        yield app, sock.getsockname()[1]
