@@ -26,6 +26,7 @@ class _Commands(click.Group):
     _later: ClassVar[dict[str, str]] = {
         "audit": "kiosk.cli.audit",
         "check": "kiosk.cli.check",
+        "enroll": "kiosk.cli.enroll",
         "record": "kiosk.cli.record",
     }
 
@@ -87,12 +88,36 @@ def demo(
     )
 
 
-@cli.command()
-@_config
+class _BrokerCommands(click.Group):
+    """The group of ``kiosk broker``, which runs the broker if no command follows."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["enroll"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "enroll":
+            return None
+        from kiosk.cli.enroll import sign
+
+        return sign
+
+
+@cli.group(cls=_BrokerCommands, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]")
+@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
 @_until_stdin_closes
-@reports_errors
-def broker(path: Path, until_stdin_closes: bool) -> None:
+@click.pass_context
+def broker(context: click.Context, path: Path | None, until_stdin_closes: bool) -> None:
     """Run the broker, which decides on releases, records them and fetches keys."""
+    if context.invoked_subcommand is None:
+        _run_broker(path, until_stdin_closes)
+    elif path or until_stdin_closes:
+        raise click.UsageError(f"kiosk broker {context.invoked_subcommand} has options of its own")
+
+
+@reports_errors
+def _run_broker(path: Path | None, until_stdin_closes: bool) -> None:
+    if path is None:
+        raise click.UsageError("Missing option '--config'.")
     from kiosk.process.preload import skip_httpx_cli
 
     skip_httpx_cli()

@@ -17,21 +17,28 @@ from kiosk.errors import ConfigError
 Configuration = TypeVar("Configuration", bound=Section)
 
 
-def load(path: Path, kind: type[Configuration]) -> Configuration:
+def load(path: Path, kind: type[Configuration], *, readable: bool = True) -> Configuration:
     """Read and check one configuration file. Raises ConfigError.
 
-    Relative paths start at the folder of the file. Every file that it names must be readable.
+    Relative paths start at the folder of the file. Every file that it names must be readable, unless ``readable`` is
+    False.
     """
     text = read_text(path, "a configuration file")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise syntax_error(path, error) from None
+    tables = read_tables(path)
     try:
         loaded = msgspec.convert(tables, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise value_error(path, text, kind, error) from None
-    return _resolve(loaded, path, text)
+    return _resolve(loaded, path, text, readable=readable)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Return the tables of a configuration file, unchecked. Raises ConfigError."""
+    text = read_text(path, "a configuration file")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise syntax_error(path, error) from None
 
 
 def read_text(path: Path, what: str) -> str:
@@ -80,8 +87,8 @@ def _decode(kind: type[Any], value: object) -> Any:
     raise ValueError("expected a path")
 
 
-def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
-    """Make paths absolute. Raises ConfigError for a path that cannot be read."""
+def _resolve(loaded: Configuration, path: Path, text: str, *, readable: bool) -> Configuration:
+    """Make paths absolute. With ``readable``, raises ConfigError for a path that cannot be read."""
     folder = path.resolve().parent
 
     def resolved(section: Section, keys: list[str]) -> Section:
@@ -95,7 +102,8 @@ def _resolve(loaded: Configuration, path: Path, text: str) -> Configuration:
                 values[field.name] = tuple(resolved(one, [*here, str(i)]) for i, one in enumerate(value))
             elif isinstance(value, Path):
                 values[field.name] = file = folder / value.expanduser()
-                _readable(file, path, here, text)
+                if readable:
+                    _readable(file, path, here, text)
         return msgspec.structs.replace(section, **values)
 
     whole = resolved(loaded, [])
