@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from pathlib import Path
-
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from kiosk.checks.result import Finding, Level, Wrong, failed, passed, warning
+from kiosk.checks.result import Finding, Level, Wrong, together
+from kiosk.checks.validity import examined
 from kiosk.clock import Clock
 from kiosk.config.broker import BrokerConfig, GraphSettings
 from kiosk.errors import ConfigError
 from kiosk.net.certificate import load_certificate
 from kiosk.net.server_tls import Tls, server_tls
-
-_SOON = timedelta(days=30)
-_FEWEST_BITS = 2048
-_FEWEST_BITS_OF_CURVE = 256
 
 
 def for_graph(settings: GraphSettings, clock: Clock) -> Finding:
@@ -51,26 +43,18 @@ def for_listening(config: BrokerConfig, clock: Clock) -> Finding:
             server_tls(Tls(listen.certificate, listen.key))
         except ConfigError as error:
             raise Wrong(str(error), "put the key that belongs to listen.certificate into listen.key") from None
-    return finding
+    return together([finding, *_clients(config, clock)], finding.found)
 
 
-def examined(shown: x509.Certificate, path: Path, clock: Clock, fix: str) -> Finding:
-    """Check dates and strength of one certificate."""
-    now = clock.utc()
-    begins, ends = shown.not_valid_before_utc, shown.not_valid_after_utc
-    if begins > now:
-        return failed(
-            f"{path} is not valid before {begins:%Y-%m-%d %H:%M} UTC; it is now {now:%Y-%m-%d %H:%M} UTC",
-            f"set the clock (timedatectl set-ntp true) if it is wrong; otherwise {fix}",
-        )
-    if ends <= now:
-        return failed(f"{path} expired on {ends:%Y-%m-%d}", fix)
-    key = shown.public_key()
-    if isinstance(key, RSAPublicKey) and key.key_size < _FEWEST_BITS:
-        return failed(f"{path} has an RSA key of {key.key_size} bits; at least {_FEWEST_BITS} are needed", fix)
-    if isinstance(key, EllipticCurvePublicKey) and key.key_size < _FEWEST_BITS_OF_CURVE:
-        return failed(f"{path} has a curve of {key.key_size} bits; at least {_FEWEST_BITS_OF_CURVE} are needed", fix)
-    days = (ends - now).days
-    if ends - now < _SOON:
-        return warning(f"{path} expires in {days} days, on {ends:%Y-%m-%d}", fix)
-    return passed(f"valid for {days} days, until {ends:%Y-%m-%d}")
+def _clients(config: BrokerConfig, clock: Clock) -> list[Finding]:
+    """Check the authorities that issue certificates to kiosks, and the list of what they revoked. Raises Wrong."""
+    listen = config.listen
+    if listen.client_ca is None or listen.certificate is None or listen.key is None:
+        return []
+    try:
+        server_tls(Tls(listen.certificate, listen.key, listen.client_ca, listen.client_crl))
+    except ConfigError as error:
+        raise Wrong(str(error), "docs/deploy.md, Enrol a kiosk, says what belongs into these files") from None
+    fix = "get a new one, add it to listen.client_ca, and enrol the kiosks again"
+    found = x509.load_pem_x509_certificates(listen.client_ca.read_bytes())
+    return [examined(one, listen.client_ca, clock, fix) for one in found]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cryptography import x509
+
 from kiosk.checks import broker_link, configuration, files, machine, sign_in, ssh, terminal
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, passed, together, warning
 from kiosk.checks.side import Side
 from kiosk.checks.trust import Response, Service
+from kiosk.checks.validity import examined as examined_certificate
 from kiosk.config.kiosk import KioskConfig
 from kiosk.models import SignInMethod
 from kiosk.net.http import UNIX_PREFIX
@@ -38,7 +41,8 @@ class Kiosk(Side[KioskConfig]):
     @property
     def broker(self) -> Service:
         settings = self.config.broker
-        return Service(settings.url, "broker.url", settings.ca_bundle, "broker.ca_bundle")
+        pair = (None, None) if settings.url.startswith(UNIX_PREFIX) else (settings.certificate, settings.key)
+        return Service(settings.url, "broker.url", settings.ca_bundle, "broker.ca_bundle", *pair)
 
 
 def file_modes(side: Kiosk) -> Finding:
@@ -78,7 +82,11 @@ def broker(side: Kiosk) -> Finding:
     """Check the broker."""
     finding, answer = broker_link.reachable(side.broker, side.clock)
     side.answers["broker"] = answer
-    return finding
+    if (shown := side.broker.certificate) is None:
+        return finding
+    fix = "enrol the kiosk again: docs/deploy.md, Enrol a kiosk"
+    own = examined_certificate(x509.load_pem_x509_certificate(shown.read_bytes()), shown, side.clock, fix)
+    return together([finding, own], finding.found)
 
 
 def clock(side: Kiosk) -> Finding:

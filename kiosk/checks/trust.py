@@ -16,7 +16,7 @@ from cryptography import x509
 
 from kiosk.checks.result import Wrong
 from kiosk.clock import Clock
-from kiosk.net.http import UNIX_PREFIX, read_limited, timeouts
+from kiosk.net.http import UNIX_PREFIX, read_limited, refused_certificate, timeouts
 from kiosk.net.tls import no_authorities, tls_context
 from kiosk.text import clean
 
@@ -26,6 +26,7 @@ _PORT = 443
 _MOST_NAMES = 3
 # OpenSSL's numbers for why a certificate is refused.
 _NOT_YET_VALID, _EXPIRED, _WRONG_NAME, _WRONG_ADDRESS = 9, 10, 62, 64
+_ENROL = "enrol this kiosk (docs/deploy.md, Enrol a kiosk); the broker's log says why it was refused"
 _FIREWALL = "docs/tenant.md lists the firewall rules"
 
 
@@ -37,6 +38,8 @@ class Service:
     key: str
     ca_bundle: Path | None = None
     ca_key: str = ""
+    certificate: Path | None = None
+    private_key: Path | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -91,7 +94,7 @@ def connect(service: Service) -> socket.socket:
 
 def trust(service: Service, clock: Clock) -> None:
     """Connect and verify the certificate as our programs do. Raises Wrong."""
-    context = tls_context(service.ca_bundle)
+    context = tls_context(service.ca_bundle, service.certificate, service.private_key)
     host, _ = service.address
     with connect(service) as plain:
         try:
@@ -128,9 +131,8 @@ def fetch(service: Service, url: str, clock: Clock) -> Response:
         )
     else:
         trust(service, clock)
-        client = httpx.Client(
-            verify=tls_context(service.ca_bundle), trust_env=False, timeout=timeouts(CONNECT_SECONDS, _READ_SECONDS)
-        )
+        context = tls_context(service.ca_bundle, service.certificate, service.private_key)
+        client = httpx.Client(verify=context, trust_env=False, timeout=timeouts(CONNECT_SECONDS, _READ_SECONDS))
     try:
         with client, client.stream("GET", url, headers={"accept": "application/json"}) as response:
             body = read_limited(response)
@@ -141,7 +143,10 @@ def fetch(service: Service, url: str, clock: Clock) -> Response:
             f"{where(service)} accepts connections but does not answer within {_READ_SECONDS:.0f} s",
             "find out whether the service hangs, or a proxy delays the answer",
         ) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+        if refused_certificate(error):
+            having = f"the certificate {service.certificate}" if service.certificate else "a client without certificate"
+            raise Wrong(f"{where(service)} does not accept {having}", _ENROL) from None
         raise Wrong(
             f"{where(service)} sent an invalid answer: {type(error).__name__}",
             f"check that {service.key} is right and that no proxy changes answers",
