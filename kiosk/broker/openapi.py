@@ -20,6 +20,8 @@ from kiosk.errors import (
     BrokerGarbled,
     BrokerUnreachable,
     KioskError,
+    PhoneForged,
+    PhoneNoCookie,
     PhoneSignInError,
     Refused,
     SealBroken,
@@ -31,8 +33,8 @@ from kiosk.models import PROOF_HEADER, TERMINAL_HEADER, Health, Message, Problem
 VERSION = "1.0"
 PATH = Path(__file__).parents[2] / "docs" / "openapi.json"
 
-# Only the kiosk has these errors, when it asks the broker.
-_OF_KIOSK = {BrokerGarbled, BrokerUnreachable, SealBroken}
+# Only kiosks and sign-in pages have these errors, some of them when they ask the broker.
+_OF_OTHERS = {BrokerGarbled, BrokerUnreachable, PhoneForged, PhoneNoCookie, SealBroken}
 
 _ABOUT = f"""\
 Releases the FileVault personal recovery key of a person's own managed Mac, sealed to the public key of their visit
@@ -140,7 +142,7 @@ def _schemas(kinds: set[type[Message]]) -> dict[str, Any]:
 
 def _codes() -> str:
     ours = (Refused, Unavailable, PhoneSignInError)
-    kinds = [kind for kind in BY_CODE.values() if issubclass(kind, ours) and kind not in _OF_KIOSK]
+    kinds = [kind for kind in BY_CODE.values() if issubclass(kind, ours) and kind not in _OF_OTHERS]
     return "\n".join(sorted(f"- `{kind.code}` ({kind.status})" for kind in (KioskError, *kinds)))
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kiosk.broker.record.schema import METADATA, SINK
+from kiosk.broker.record.schema import METADATA, SIGN_IN, SIGN_IN_NAME, beside_the_record
 from kiosk.config.broker import Rules
 from kiosk.config.kiosk import BrokerAddress
 from tests.fleet.fleet import Front, small_fleet
@@ -103,9 +103,9 @@ def test_the_rules_are_the_default_and_those_of_the_rehearsal() -> None:
 def test_a_broker_may_use_every_table_and_change_none_of_the_rows() -> None:
     granted = re.findall(r"^GRANT (.+) ON (.+) TO kiosk_broker;$", (DEPLOY / "grants.sql").read_text(), re.MULTILINE)
     rights = {table: set(what.split(", ")) for what, tables in granted for table in tables.split(", ")}
-    assert set(rights) == {*METADATA.tables, SINK.name}
+    assert set(rights) == {*METADATA.tables, *(table.name for table in beside_the_record("postgresql"))}
     assert rights["record"] == rights["checkpoint"] == {"SELECT", "INSERT"}
-    assert not any("DELETE" in what for what in rights.values())
+    assert {table for table, what in rights.items() if "DELETE" in what} == {SIGN_IN.name, SIGN_IN_NAME.name}
 
 
 def test_the_description_knows_every_file() -> None:

@@ -20,7 +20,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.sign_in_page import PageBroker, PageOrganisation
 from kiosk.errors import BY_CODE, BrokerUnreachable, ConfigError, PhoneSignInError, SignInError
 from kiosk.i18n import LANGUAGES, SOURCE, translations
-from kiosk.net.serving import Tls, server_tls
+from kiosk.net.server_tls import Tls, server_tls
 from kiosk.sign_in_messages import PhoneRequest, PhoneView, Stage
 from kiosk.sign_in_page.broker import Broker, _checked
 from kiosk.sign_in_page.cookie import Cookies, State, cookie_key

@@ -39,12 +39,12 @@ from kiosk.broker.record.schema import (
     LENGTHS,
     METADATA,
     RECORD,
-    SINK,
     TIME_FORMAT,
     UNKNOWN,
     VERSION,
     Entry,
     Event,
+    beside_the_record,
     stamp,
 )
 from kiosk.clock import Clock
@@ -138,7 +138,7 @@ class Ledger:
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTING})
         METADATA.create_all(connection)
-        _create_sink_table(connection)
+        _create_beside(connection)
         if connection.scalar(select(HEAD.c.n)) is None:
             self._create_head(connection)
 
@@ -404,16 +404,18 @@ def _configured(connection: Connection) -> str | None:
 def _is_made(connection: Connection) -> bool:
     """Whether all tables and the head are there."""
     there = inspect(connection).get_table_names()
-    return {*METADATA.tables, SINK.name}.issubset(there) and connection.scalar(select(HEAD.c.n)) is not None
+    needed = {*METADATA.tables, *(table.name for table in beside_the_record(connection.dialect.name))}
+    return needed.issubset(there) and connection.scalar(select(HEAD.c.n)) is not None
 
 
-def _create_sink_table(connection: Connection) -> None:
-    """Create the sinks' table here, where the owner of the tables starts first: the delivering accounts may not."""
-    try:
-        with connection.begin_nested():
-            SINK.create(connection, checkfirst=True)
-    except ProgrammingError as error:
-        logs.LOG.warning("no sink can be served: could not create the table sink: %s", error.orig)
+def _create_beside(connection: Connection) -> None:
+    """Create the other tables here, where the owner of the tables starts first: other accounts may not."""
+    for table in beside_the_record(connection.dialect.name):
+        try:
+            with connection.begin_nested():
+                table.create(connection, checkfirst=True)
+        except ProgrammingError as error:
+            logs.LOG.warning("what needs the table %s will fail: could not create it: %s", table.name, error.orig)
 
 
 def _refuse_other_versions(connection: Connection) -> None:

@@ -147,7 +147,7 @@ def one_visit(connection: Connection, entry: Entry, last: int, *, confirmed: boo
     """Raise TokenBound if the token of ``entry`` belongs to another visit, or to one that has ended.
 
     A token belongs to the first visit on the record that used it, even if that visit was refused. With ``confirmed`` it
-    belongs to the visit that confirmed the sign-in, even if another one used it before; without one it raises
+    belongs to the visit that confirmed the sign-in, even if another one used it before; any other raises
     TokenUnconfirmed. An entry without a token passes. The head must be locked, at row ``last``.
     """
     if entry.uti:
@@ -167,8 +167,8 @@ def _visit_of(entry: Entry, last: int, *, confirmed: bool) -> tuple[ScalarSelect
 def _refuse_other_visit(entry: Entry, first: str | None, ended: int | None, *, confirmed: bool) -> None:
     if not entry.uti:
         return
-    if confirmed and first is None and entry.event != Event.SIGN_IN_CONFIRMED:
-        raise TokenUnconfirmed(f"uti={entry.uti!r} is not of a sign-in that was confirmed")
+    if confirmed and first != entry.visit_key and entry.event != Event.SIGN_IN_CONFIRMED:
+        raise TokenUnconfirmed(f"uti={entry.uti!r} was confirmed by {first or 'nobody'!r}")
     if first not in {None, entry.visit_key}:
         raise TokenBound(f"uti={entry.uti!r} serves the visit {first!r}")
     if ended:

@@ -7,7 +7,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -141,6 +153,29 @@ SINK = Table(
 )
 """How far the record was delivered to each sink; not part of the record. ``n`` is the last row and ``size`` the last
 checkpoint that the sink has. ``holder`` and ``until`` are a lease, so that only one broker delivers at a time."""
+
+
+SIGN_IN = Table(
+    "sign_in",
+    MetaData(),
+    Column("id", String(64), primary_key=True),
+    Column("until", Float, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+SIGN_IN_NAME = Table(
+    "sign_in_name",
+    MetaData(),
+    Column("name", String(64), primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""Sign-ins under way on phones, encrypted, and hashed names that lead to them; not part of the record. Only brokers on
+one PostgreSQL database share them."""
+
+
+def beside_the_record(dialect: str) -> tuple[Table, ...]:
+    """Return the tables that are not part of the record, in a database of this kind."""
+    return (SINK,) if dialect == "sqlite" else (SINK, SIGN_IN, SIGN_IN_NAME)
 
 
 class Event(StrEnum):

@@ -16,47 +16,17 @@ from typing import TypeVar
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import (
-    Column,
-    Connection,
-    Float,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    inspect,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiosk.broker.record.database import open_engine, unavailable
+from kiosk.broker.record.schema import SIGN_IN, SIGN_IN_NAME
 from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.sign_ins.sign_in import SignIn
 from kiosk.broker.sign_ins.store import MOST, Result
 from kiosk.errors import KioskError, PhoneSignInUnknown, SignInLimit
 
-_METADATA = MetaData()
-_SIGN_IN = Table(
-    "sign_in",
-    _METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("until", Float, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-)
-_NAME = Table(
-    "sign_in_name",
-    _METADATA,
-    Column("name", String(64), primary_key=True),
-    Column("id", String(64), nullable=False),
-    Column("until", Float, nullable=False),
-)
-# An arbitrary number, the same for all brokers: of two that start at once only one may create the tables.
-_CREATING = 0x7369676E
 _NONCE_BYTES = 12
 _MOST_DUE = 100
 
@@ -73,7 +43,6 @@ class SharedStore:
         self._most = most
         self._cipher = AESGCM(derived("sign-ins"))
         self._name_key = derived("names of sign-ins")
-        self._made = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sign-ins")
 
     def now(self) -> float:
@@ -81,21 +50,21 @@ class SharedStore:
 
     async def add(self, sign_in: SignIn, names: Sequence[str], seconds: float) -> None:
         def work(connection: Connection) -> None:
-            if (connection.scalar(select(func.count()).select_from(_SIGN_IN)) or 0) >= self._most:
+            if (connection.scalar(select(func.count()).select_from(SIGN_IN)) or 0) >= self._most:
                 raise SignInLimit(f"{self._most} sign-ins are under way")
             row = {"id": sign_in.id, "until": sign_in.until, "content": self._sealed(sign_in)}
-            connection.execute(insert(_SIGN_IN).values(row))
+            connection.execute(insert(SIGN_IN).values(row))
             until = self.now() + seconds
             rows = [{"name": self._hashed(name), "id": sign_in.id, "until": until} for name in names]
-            connection.execute(insert(_NAME).values(rows))
+            connection.execute(insert(SIGN_IN_NAME).values(rows))
 
         await self._run(work)
 
     async def change(self, sign_in_id: str, work: Callable[[SignIn], Result]) -> Result:
-        row = _SIGN_IN.c.id == sign_in_id
+        row = SIGN_IN.c.id == sign_in_id
 
         def locked(connection: Connection) -> Result | KioskError:
-            found = connection.scalar(select(_SIGN_IN.c.content).where(row).with_for_update())
+            found = connection.scalar(select(SIGN_IN.c.content).where(row).with_for_update())
             sign_in = self._opened(sign_in_id, found)
             before = msgspec.msgpack.encode(sign_in)
             try:
@@ -105,10 +74,10 @@ class SharedStore:
                 return error
             finally:
                 if sign_in.is_forgotten(self.now()):
-                    connection.execute(delete(_SIGN_IN).where(row))
+                    connection.execute(delete(SIGN_IN).where(row))
                 elif msgspec.msgpack.encode(sign_in) != before:
                     values = {"until": sign_in.until, "content": self._sealed(sign_in)}
-                    connection.execute(update(_SIGN_IN).where(row).values(values))
+                    connection.execute(update(SIGN_IN).where(row).values(values))
 
         result = await self._run(locked)
         if isinstance(result, KioskError):
@@ -123,7 +92,7 @@ class SharedStore:
             before = self._found(connection, name)
             leads = self._leading(name, sign_in_id, seconds)
             new = {"id": leads.excluded.id, "until": leads.excluded.until}
-            connection.execute(leads.on_conflict_do_update(index_elements=[_NAME.c.name], set_=new))
+            connection.execute(leads.on_conflict_do_update(index_elements=[SIGN_IN_NAME.c.name], set_=new))
             return before
 
         return await self._run(work)
@@ -132,17 +101,17 @@ class SharedStore:
         def work(connection: Connection) -> bool:
             leads = self._leading(name, sign_in_id, seconds)
             new = {"id": leads.excluded.id, "until": leads.excluded.until}
-            free = (_NAME.c.until <= self.now()) | (_NAME.c.id == leads.excluded.id)
-            ours = leads.on_conflict_do_update(index_elements=[_NAME.c.name], set_=new, where=free)
-            return connection.execute(ours.returning(_NAME.c.id)).first() is not None
+            free = (SIGN_IN_NAME.c.until <= self.now()) | (SIGN_IN_NAME.c.id == leads.excluded.id)
+            ours = leads.on_conflict_do_update(index_elements=[SIGN_IN_NAME.c.name], set_=new, where=free)
+            return connection.execute(ours.returning(SIGN_IN_NAME.c.id)).first() is not None
 
         return await self._run(work)
 
     async def due(self) -> Sequence[str]:
         def work(connection: Connection) -> Sequence[str]:
             now = self.now()
-            connection.execute(delete(_NAME).where(_NAME.c.until <= now))
-            return connection.scalars(select(_SIGN_IN.c.id).where(_SIGN_IN.c.until <= now).limit(_MOST_DUE)).all()
+            connection.execute(delete(SIGN_IN_NAME).where(SIGN_IN_NAME.c.until <= now))
+            return connection.scalars(select(SIGN_IN.c.id).where(SIGN_IN.c.until <= now).limit(_MOST_DUE)).all()
 
         return await self._run(work)
 
@@ -156,22 +125,18 @@ class SharedStore:
         def transaction() -> _Found:
             try:
                 with self._engine.begin() as connection:
-                    if not self._made:
-                        _make(connection)
-                    found = work(connection)
+                    return work(connection)
             except SQLAlchemyError as error:
                 raise unavailable(error) from None
-            self._made = True
-            return found
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, transaction)
 
     def _found(self, connection: Connection, name: str) -> str:
-        leads = (_NAME.c.name == self._hashed(name)) & (_NAME.c.until > self.now())
-        return connection.scalar(select(_NAME.c.id).where(leads)) or ""
+        leads = (SIGN_IN_NAME.c.name == self._hashed(name)) & (SIGN_IN_NAME.c.until > self.now())
+        return connection.scalar(select(SIGN_IN_NAME.c.id).where(leads)) or ""
 
     def _leading(self, name: str, sign_in_id: str, seconds: float) -> Insert:
-        return insert(_NAME).values(name=self._hashed(name), id=sign_in_id, until=self.now() + seconds)
+        return insert(SIGN_IN_NAME).values(name=self._hashed(name), id=sign_in_id, until=self.now() + seconds)
 
     def _hashed(self, name: str) -> str:
         return hmac.digest(self._name_key, name.encode(), "sha256").hex()
@@ -189,11 +154,3 @@ class SharedStore:
             return msgspec.msgpack.decode(self._cipher.decrypt(nonce, sealed, sign_in_id.encode()), type=SignIn)
         except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
             raise PhoneSignInUnknown(f"kept with another key or by another version: {type(error).__name__}") from None
-
-
-def _make(connection: Connection) -> None:
-    """Create the tables unless they are there, which an account may need that is not their owner."""
-    names = {_SIGN_IN.name, _NAME.name}
-    if not names.issubset(inspect(connection).get_table_names()):
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATING})
-        _METADATA.create_all(connection)

@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kiosk.broker.record.checkpoints import Signer
+from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.schema import SIGN_IN, SIGN_IN_NAME
 from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.sign_ins.shared_store import SharedStore
 from kiosk.broker.sign_ins.sign_in import KEPT_SECONDS, SECONDS, SignIn, new_phone
@@ -47,11 +49,21 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture
+def database_with_tables(postgresql_database: str) -> str:
+    engine = open_engine(postgresql_database)
+    with engine.begin() as connection:
+        for table in (SIGN_IN, SIGN_IN_NAME):
+            table.create(connection)
+    engine.dispose()
+    return postgresql_database
+
+
 @pytest.fixture(params=["memory", "postgresql"])
 async def made(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIterator[Made]:
     """Return a function that makes stores; those in PostgreSQL share their sign-ins."""
     stores: list[SignInStore] = []
-    url = request.getfixturevalue("postgresql_database") if request.param == "postgresql" else ""
+    url = request.getfixturevalue("database_with_tables") if request.param == "postgresql" else ""
 
     def make(**more: int) -> SignInStore:
         shared = SharedTime(clock)
@@ -149,13 +161,13 @@ async def test_memory_is_empty_after_the_last_sign_in(clock: ManualClock) -> Non
     assert len(store) == 0
 
 
-async def test_the_database_tells_nothing_and_believes_nobody(postgresql_database: str, clock: ManualClock) -> None:
-    ours = SharedStore(postgresql_database, derived(), SharedTime(clock))
+async def test_the_database_tells_nothing_and_believes_nobody(database_with_tables: str, clock: ManualClock) -> None:
+    ours = SharedStore(database_with_tables, derived(), SharedTime(clock))
     one, other = begun(ours), begun(ours)
     one.digits, one.place, other.place = "471093", "Building 7", "Building 8"
     await ours.add(one, [f"link {one.typed}", "terminal desk7"], 200)
     await ours.add(other, ["terminal desk8"], 200)
-    with psycopg.connect(postgresql_database.replace("+psycopg", "", 1), autocommit=True) as connection:
+    with psycopg.connect(database_with_tables.replace("+psycopg", "", 1), autocommit=True) as connection:
         found = repr(connection.execute("SELECT content FROM sign_in").fetchall())
         found += repr(connection.execute("SELECT name, id FROM sign_in_name").fetchall())
         for secret in (one.typed, *one.scans, "471093", "Building 7", "desk7"):
@@ -167,16 +179,16 @@ async def test_the_database_tells_nothing_and_believes_nobody(postgresql_databas
         connection.execute("INSERT INTO sign_in VALUES ('made up', 1e12, 'x')")
     assert [await code_of(ours, each) for each in (one.id, other.id, "made up")] == ["", *["phone_sign_in_unknown"] * 2]
     # Another signing key.
-    theirs = SharedStore(postgresql_database, derived(7), SharedTime(clock))
+    theirs = SharedStore(database_with_tables, derived(7), SharedTime(clock))
     assert await code_of(theirs, one.id) == "phone_sign_in_unknown"
     assert await theirs.find(f"link {one.typed}") == ""
     await ours.close()
     await theirs.close()
 
 
-async def test_a_database_that_is_away_is_said_to_be(clock: ManualClock) -> None:
-    url = "postgresql+psycopg://broker@/none?host=/nowhere"
-    store = SharedStore(url, derived(), SharedTime(clock))
-    with pytest.raises(RecordUnavailable):
-        await store.find("link")
-    await store.close()
+async def test_a_database_that_is_away_or_empty_is_said_to_be(postgresql_database: str, clock: ManualClock) -> None:
+    for url in ("postgresql+psycopg://broker@/none?host=/nowhere", postgresql_database):
+        store = SharedStore(url, derived(), SharedTime(clock))
+        with pytest.raises(RecordUnavailable):
+            await store.find("link")
+        await store.close()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import http.client
+import os
+import pwd
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +24,7 @@ from tests.support.broker import RunningBroker, broker_config, problem_code, run
 from tests.support.client_certificates import Authority, client_context
 from tests.support.clock import ManualClock
 from tests.support.sandbox import RunningSandbox
-from tests.support.sign_ins import PAGE, AtTheKiosk, AtThePage, Entra, connected
+from tests.support.sign_ins import PAGE, AtTheKiosk, AtThePage, Entra
 from tests.support.sockets import free_port
 
 
@@ -101,10 +105,10 @@ def test_a_stolen_token_serves_no_other_visit(parties: Parties, sandbox: Running
     token = parties.kiosk.token(parties.kiosk.confirm(shown.digits))
     thief, mac = VisitKeys(), sandbox.device("NW-AKESSLER-14").id
     broker = parties.broker
-    assert problem_code(broker.ask("GET", "/v1/session", token, keys=thief)) == "token_bound"
-    assert problem_code(broker.ask("GET", "/v1/devices", token, keys=thief)) == "token_bound"
-    assert broker.release(token, mac, keys=thief).code == "token_bound"
-    assert problem_code(broker.ask("DELETE", "/v1/session", token, keys=thief)) == "token_bound"
+    assert problem_code(broker.ask("GET", "/v1/session", token, keys=thief)) == "token_unconfirmed"
+    assert problem_code(broker.ask("GET", "/v1/devices", token, keys=thief)) == "token_unconfirmed"
+    assert broker.release(token, mac, keys=thief).code == "token_unconfirmed"
+    assert problem_code(broker.ask("DELETE", "/v1/session", token, keys=thief)) == "token_unconfirmed"
     # Nor did these attempts take it from its visit.
     assert not broker.release(token, mac, keys=parties.kiosk.keys).code
 
@@ -278,12 +282,39 @@ def test_a_kiosk_without_certificate_cannot_begin(sandbox: RunningSandbox, place
         assert codes == [200, 200, 429]
 
 
+class _OfAnotherUser(httpx.BaseTransport):
+    """Connects to a socket as another user of this machine, for each request."""
+
+    def __init__(self, path: str, uid: int) -> None:
+        self._path, self._uid = path, uid
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with contextlib.closing(http.client.HTTPConnection("broker")) as connection:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            ours = os.geteuid()
+            # The kernel notes who connects, not who sends.
+            os.seteuid(self._uid)
+            try:
+                connection.sock.connect(self._path)
+            finally:
+                os.seteuid(ours)
+            connection.request(request.method, request.url.raw_path.decode(), request.read(), dict(request.headers))
+            answer = connection.getresponse()
+            return httpx.Response(answer.status, headers=answer.getheaders(), content=answer.read())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as another user")
 def test_a_terminal_cannot_end_the_sign_in_of_somebody_elses(parties: Parties) -> None:
-    """Not by its name alone: the names of terminals are no secret, and the header that has them proves nothing."""
-    parties.kiosk.begin()
-    with connected(parties.broker.config.listen.url) as http:
-        neighbour = AtTheKiosk(http, "desk7 tty2")
+    """Not by its name: the names of terminals are no secret, and the header that has them proves nothing."""
+    begun = parties.kiosk.begin()
+    path = parties.broker.config.listen.url.removeprefix("unix:")
+    Path(path).chmod(0o666)
+    Path(path).parent.chmod(0o711)
+    with httpx.Client(transport=_OfAnotherUser(path, pwd.getpwnam("nobody").pw_uid), base_url="http://broker") as other:
+        neighbour = AtTheKiosk(other, parties.kiosk.terminal)
         neighbour.begin()
+        neighbour.begun = begun
+        assert problem_code(neighbour.cancel()) == "phone_sign_in_unknown"
     assert parties.kiosk.view().stage is Stage.WAITING
 
 
