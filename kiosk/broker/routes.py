@@ -41,6 +41,7 @@ from kiosk.models import (
 )
 from kiosk.net.connections import trust
 from kiosk.net.peer import peer_of
+from kiosk.secret import overwrite, zero
 from kiosk.sign_in_messages import (
     BeginSignIn,
     ChooseWords,
@@ -51,6 +52,7 @@ from kiosk.sign_in_messages import (
     OpenLink,
     PhoneRequest,
     PhoneView,
+    Secretive,
     SignInBegun,
     SignInView,
 )
@@ -321,6 +323,8 @@ class _Resource:
             given["visitor"] = visitor
         if operation.body:
             given["body"] = _message(content, operation.body)
+            if issubclass(operation.body, Secretive):
+                overwrite(content)
         returned = await operation.handler(self._service, **given)
         if isinstance(visitor, AtKiosk):
             # It has a sign-in, and asks for it each second.
@@ -387,7 +391,9 @@ async def _content(request: Request) -> bytes:
         body += chunk
         if len(body) > LARGEST_BODY:
             raise HTTPException(413)
-    return bytes(body)
+    content = bytes(body)
+    zero(body)
+    return content
 
 
 def _message(body: bytes, kind: type[Message]) -> Message:

@@ -12,13 +12,14 @@ from kiosk.broker.allowance import Allowance
 from kiosk.broker.metrics import OK, Metrics
 from kiosk.broker.record.schema import Entry, Event, kiosk_of
 from kiosk.broker.record.writer import Record
+from kiosk.broker.sign_ins import entries
 from kiosk.broker.sign_ins.id_tokens import PhoneTokens
 from kiosk.broker.sign_ins.links import code_of
-from kiosk.broker.sign_ins.parties import Parties, name_of_peer
+from kiosk.broker.sign_ins.parties import Parties
 from kiosk.broker.sign_ins.sign_in import CHOOSING, SECONDS, SignedInOnPhone, SignIn, new_phone
 from kiosk.broker.sign_ins.store import SignInStore
 from kiosk.broker.tokens.proofs import Proofs
-from kiosk.broker.visitor import AtKiosk, AtPage, Visitor
+from kiosk.broker.visitor import AtKiosk, AtPage
 from kiosk.clock import Clock
 from kiosk.errors import (
     BY_CODE,
@@ -38,9 +39,8 @@ from kiosk.errors import (
     SignInMethodOff,
     SignInPageDown,
 )
-from kiosk.models import SignInMethod
 from kiosk.net.peer import Peer
-from kiosk.secret import SUITE, public_key_from_bytes, sign_in_info
+from kiosk.secret import SUITE, overwrite, public_key_from_bytes, sign_in_info
 from kiosk.sign_in_messages import (
     BeginSignIn,
     ChooseWords,
@@ -116,14 +116,14 @@ class SignIns:
         try:
             self.parties.expect_kiosk(peer)
         except PhoneSignInError as error:
-            raise await self._noted(error, _from(peer)) from None
+            raise await self._noted(error, entries.of_stranger(peer)) from None
 
     async def expect_page(self, peer: Peer) -> None:
         """Check that a request comes from the sign-in page. Records a refusal. Raises SignInPageNotKnown."""
         try:
             self.parties.expect_page(peer)
         except PhoneSignInError as error:
-            raise await self._noted(error, _from(peer)) from None
+            raise await self._noted(error, entries.of_stranger(peer)) from None
 
     async def begin(self, visitor: AtKiosk, asked: BeginSignIn) -> SignInBegun:
         """Begin a sign-in for a visit. The one before at the same terminal ends."""
@@ -176,7 +176,7 @@ class SignIns:
 
         def attempt(one: SignIn, now: float) -> tuple[SignedInOnPhone, Entry]:
             person = one.try_digits(asked.digits, now)
-            return person, _confirmation(one, person, self._store.now() - one.begun)
+            return person, entries.confirmation(one, person, self._store.now() - one.begun)
 
         try:
             person, entry = await self._of_visit(visitor, sign_in_id, attempt)
@@ -250,8 +250,9 @@ class SignIns:
         else:
             refusal = found.refusal
             # Sealed at once: the broker keeps nothing that anybody but the visit could use.
-            key, info = public_key_from_bytes(public_key), sign_in_info(asked.id)
-            sealed = SUITE.encrypt(asked.access_token.encode(), key, info=info)
+            token = asked.access_token.encode()
+            sealed = SUITE.encrypt(token, public_key_from_bytes(public_key), info=sign_in_info(asked.id))
+            overwrite(token)
             person = SignedInOnPhone(found.caller, sealed, found.acrs, found.amr)
 
         def take(one: SignIn, now: float) -> PhoneView:
@@ -310,15 +311,22 @@ class SignIns:
     async def _of_visit(self, visitor: AtKiosk, sign_in_id: str, work: _Work[_Result]) -> _Result:
         """Work on a sign-in for the visit that began it."""
         self._page()
+        if wait := self._requests.take(visitor.visit):
+            raise RequestLimit("too many requests for one sign-in", retry_after=wait)
+        ours = False
 
         def checked(one: SignIn, now: float) -> _Result:
+            nonlocal ours
             one.expect_visit(visitor.visit)
-            if wait := self._requests.take(visitor.visit):
-                raise RequestLimit("too many requests for one sign-in", retry_after=wait)
-            self.proofs.use(visitor.proven)
+            ours = True
             return work(one, now)
 
-        return await self._change(sign_in_id, checked)
+        try:
+            return await self._change(sign_in_id, checked)
+        finally:
+            # Not in the work, which a store may do in another thread; and nobody without a sign-in fills the memory.
+            if ours:
+                self.proofs.use(visitor.proven)
 
     async def _of_phone(self, asked: PhoneRequest, work: _Work[_Result]) -> _Result:
         """Work on a sign-in for the phone that opened it."""
@@ -340,7 +348,7 @@ class SignIns:
                 return work(one, now)
             finally:
                 if one.stage is Stage.ENDED and before is not Stage.ENDED:
-                    ended.append(_refusal(one, before))
+                    ended.append(entries.refusal(one, before))
 
         try:
             return await self._store.change(sign_in_id, whole)
@@ -366,11 +374,6 @@ class SignIns:
             return True
 
 
-def _from(peer: Peer) -> Entry:
-    """Return the entry for a request that was refused because of who sent it."""
-    return Entry(Event.SIGN_IN_REFUSED, detail=f"from={name_of_peer(peer)}")
-
-
 def _ending(asked: EndAtPhone) -> KioskError:
     """Return the error for why a phone ends a sign-in. The page may name one of those that a sign-in can have."""
     if asked.how is EndedAt.NOT_ME:
@@ -379,27 +382,3 @@ def _ending(asked: EndAtPhone) -> KioskError:
         return PhoneCancelled("on the phone")
     named = BY_CODE.get(asked.code, PhoneSignInError)
     return (named if issubclass(named, SignInError) else PhoneSignInError)(f"the page says: {asked.how}")
-
-
-def _confirmation(one: SignIn, person: SignedInOnPhone, seconds: float) -> Entry:
-    """Return the entry for the right digits: whose token serves this visit from now on, and how they signed in."""
-    entry = Visitor(person.caller, one.terminal, one.visit).entry(Event.SIGN_IN_CONFIRMED)
-    how = {"acrs": ",".join(person.acrs), "amr": ",".join(person.amr), "seconds": f"{seconds:.0f}"}
-    return replace(entry, detail=_detail({"method": SignInMethod.WEB} | _phone(one) | how))
-
-
-def _refusal(one: SignIn, stage: Stage) -> Entry:
-    """Return the entry for a sign-in that ended in this stage."""
-    entry = Visitor(one.person.caller if one.person else None, one.terminal, one.visit).entry(Event.SIGN_IN_REFUSED)
-    # Without the id of the token, which the entry would bind to the visit.
-    entry = replace(entry, uti="", outcome=one.code, reference=one.reference)
-    return replace(entry, detail=_detail({"stage": stage} | _phone(one) | {"support": one.support}))
-
-
-def _phone(one: SignIn) -> dict[str, str]:
-    return {"page": one.page, "phone": one.phone_address}
-
-
-def _detail(known: dict[str, str]) -> str:
-    """Return the pairs that have a value, as in the log."""
-    return " ".join(f"{name}={value.replace(' ', '_')}" for name, value in known.items() if value)
