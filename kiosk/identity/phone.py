@@ -77,9 +77,9 @@ class PhoneSignIn:
         return self._clock.now() - self._answered_at < _SILENT_SECONDS
 
     async def past(self, *stages: Stage) -> Stage:
-        """Poll until the stage is none of these, and return it. Raises KioskError, also when the sign-in has ended.
+        """Poll until the stage is none of these, and return it. Raises KioskError, or if the sign-in has ended, its error.
 
-        While the broker does not answer, this goes on until the stage is over.
+        While the broker does not answer, this continues until the stage is over.
         """
         while True:
             if self.view.stage not in stages:

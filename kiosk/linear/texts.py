@@ -15,7 +15,7 @@ PHONE_SIGN_IN_HELP: Final = N_(
     " your password here."
 )
 DIGITS_HELP: Final = N_(
-    "The page on your phone shows six digits after you have signed in. Type them in one line and press Enter. Blanks do"
+    "The page on your phone shows six digits after you have signed in. Type them in one line and press Enter. Spaces do"
     " not matter. You have three tries.\n"
     "If the name is not yours, type back: someone else has opened the address, and the visit ends.\n"
     "Never tell anyone the digits. Anyone who asks you for them wants to see your keys."

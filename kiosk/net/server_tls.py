@@ -117,7 +117,7 @@ class _Handshake(ssl.SSLObject):
     refused = False
 
     def do_handshake(self) -> None:
-        """Go on with the handshake. Raises ssl.SSLError."""
+        """Continue the handshake. Raises ssl.SSLError."""
         if not self.refused:
             try:
                 super().do_handshake()

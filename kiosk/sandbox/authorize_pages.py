@@ -49,7 +49,7 @@ $hidden
 <button name="answer" value="decline">Decline</button>
 </div>
 </form>"""
-_FORM_POST = """<p>You have answered. Go on to the application.</p>
+_FORM_POST = """<p>You have answered. Continue to the application.</p>
 <form method="post" action="$address">
 $hidden
 <div class="buttons"><button class="main">Continue</button></div>

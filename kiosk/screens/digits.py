@@ -28,7 +28,7 @@ _BETWEEN = " -"
 class DigitsScreen(KioskScreen[bytearray | None]):
     """Answered with the digits, or with None for "not me". The code has its own deadline, so idleness does not count.
 
-    There is no question "Is this you?" after it: whoever has the phone with the digits has just signed in.
+    There is no question "Is this you?" after it: the person with the phone with the digits has just signed in.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "erase", show=False)]

@@ -1,4 +1,4 @@
-"""Finds the address of a phone, also behind reverse proxies. It goes on the record and decides nothing."""
+"""Finds the address of a phone, even behind reverse proxies. The address is recorded and decides nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def phone_address(peer: str, forwarded: Sequence[str], forwarded_for: Sequence[s
     """Return the address of the phone, "" if nobody says it who can be believed.
 
     ``peer`` is empty on a unix socket, behind which there is always a proxy. Each proxy adds the address of who asked
-    it at the end, so only what stands behind the last address that is no proxy's can be invented. A proxy may pass on
+    it at the end, so only what follows the last address that is no proxy's can be invented. A proxy may pass on
     a header that it does not know itself, so if both are there, both must say the same.
     """
     if peer and peer not in proxies:

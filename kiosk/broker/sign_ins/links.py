@@ -18,7 +18,7 @@ def new_code() -> str:
 
 
 def code_of(typed: str) -> str:
-    """Return the code that somebody scanned or typed, "" if it cannot be one. Case, dashes and blanks do not matter."""
+    """Return the code that somebody scanned or typed, "" if it cannot be one. Case, dashes and spaces do not matter."""
     code = _BETWEEN.sub("", typed).upper()
     return code if _CODE.fullmatch(code) else ""
 
