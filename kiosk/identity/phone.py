@@ -77,7 +77,7 @@ class PhoneSignIn:
         return self._clock.now() - self._answered_at < _SILENT_SECONDS
 
     async def past(self, *stages: Stage) -> Stage:
-        """Poll until the stage is none of these, and return it. Raises KioskError, or if the sign-in has ended, its error.
+        """Poll until the stage is none of these, and return it. Raises KioskError, such as how the sign-in ended.
 
         While the broker does not answer, this continues until the stage is over.
         """
