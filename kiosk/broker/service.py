@@ -37,6 +37,9 @@ from kiosk.process.logging import place_of
 from kiosk.recovery_key.format import GROUPS
 from kiosk.text import clean
 
+# Before somebody is told that they ask too often. Otherwise a loop on a few connections would keep the broker busy with
+# handshakes and signatures.
+LIMITED_SECONDS = 1.0
 _LONGEST_SHOWN = 86_400.0
 _LONGEST_PROMPT = 200
 # Of which the proof of a request without one has the digest.
@@ -113,6 +116,7 @@ class Service:
         if wait := self._requests.take(visitor.oid):
             limit = RequestLimit("too many requests", retry_after=wait)
             await self._note_refused(visitor, limit)
+            await self.clock.sleep(LIMITED_SECONDS)
             raise limit
         # Only now: what a person may send is limited, so nobody can fill the memory for proofs.
         self._proofs.use(proven)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kiosk.broker import allowance
 from kiosk.broker.allowance import Allowance
+from kiosk.broker.service import LIMITED_SECONDS
 from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, problem_code
@@ -67,8 +68,20 @@ def test_in_any_time_no_more_than_at_once_and_what_grew(pauses: list[float]) -> 
     assert taken <= 5 + sum(pauses) * 5 / 10 + 1e-6
 
 
+class Hurried(MovedClock):
+    """Counts the pauses before refusals, and does not make them."""
+
+    paused = 0
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds == LIMITED_SECONDS:
+            self.paused += 1
+        else:
+            await super().sleep(seconds)
+
+
 def test_requests_of_a_person_are_limited_at_every_route(start: Start, sandbox: RunningSandbox) -> None:
-    clock = MovedClock()
+    clock = Hurried()
     with start(clock, limits={"requests_per_minute": 6, "requests_at_once": 3}) as broker:
         token, mac = sandbox.token("ada"), sandbox.device(MAC).id
         for _ in range(3):
@@ -95,8 +108,11 @@ def test_requests_of_a_person_are_limited_at_every_route(start: Start, sandbox: 
         assert 10 <= len(broker.rows()) < 20
         assert broker.ask("GET", "/v1/session", sandbox.token("jonas")).is_success
         assert not sandbox.requests("/beta/")
+        # A loop that does not wait is slowed down on each of its connections.
+        assert clock.paused == 5 + 1 + 20
         clock.ahead += timedelta(seconds=10)
         assert broker.ask("GET", "/v1/session", token).is_success
+        assert clock.paused == 26
 
 
 def test_a_refused_token_uses_up_nothing(start: Start, sandbox: RunningSandbox) -> None:

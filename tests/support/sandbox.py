@@ -31,6 +31,7 @@ class RunningSandbox:
     directory: Path
     admin: httpx.Client = field(repr=False)
     data: Directory = field(repr=False)
+    pid: int = 0
 
     @property
     def ca(self) -> Path:
@@ -153,5 +154,5 @@ def running_sandbox(directory: Path, **settings: Any) -> Iterator[RunningSandbox
         )
         data = load_directory(SystemClock().utc(), tenant_id=config.tenant.id)
         with client:
-            yield RunningSandbox(ready["url"], where, client, data)
+            yield RunningSandbox(ready["url"], where, client, data, process.pid)
     assert process.exit_code == 0
