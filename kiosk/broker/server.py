@@ -58,7 +58,7 @@ def serve(
     Parties.of(config)
     logs.to_stream(sys.stderr, logs.LEVELS[config.log.level])
     clock = clock or SystemClock()
-    sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.keys)
+    sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.signer)
     record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock)
     metrics = service.metrics

@@ -15,9 +15,9 @@ from kiosk.broker.audit.source import database as opened_database
 from kiosk.broker.audit.verify import InvalidHead, holds, read_head, verify
 from kiosk.broker.record.checkpoints import InvalidCheckpoint, InvalidSignature, opened, public_keys
 from kiosk.broker.record.database import sqlite_file
+from kiosk.broker.record.files import seen_file
 from kiosk.broker.record.head import Head, Seen
 from kiosk.broker.record.schema import CHECKPOINT, RECORD
-from kiosk.broker.record.writer import seen_file
 from kiosk.checks.database import ours
 from kiosk.checks.result import Finding, NotChecked, Wrong, failed, passed
 from kiosk.config.broker import RecordSettings

@@ -150,8 +150,8 @@ def _opened(config: Path | None, url: str | None) -> Iterator[DatabaseSource]:
 
 def _seen(config: Path, keys: Sequence[Ed25519PublicKey]) -> Head | None:
     """Return the newest head that the broker of this configuration saw, if it is known here."""
+    from kiosk.broker.record.files import seen_file
     from kiosk.broker.record.head import Seen
-    from kiosk.broker.record.writer import seen_file
     from kiosk.config.broker import BrokerConfig
     from kiosk.config.loading import load
 

@@ -40,7 +40,7 @@ def accept_loss(config: Path, public_key: Path | None, anchors: Path | None) -> 
 @click.option("--public-key", type=_file, help="Public keys that signed it so far; default: the key in use.")
 @reports_errors
 def migrate(config: Path, database: str | None, public_key: Path | None) -> None:
-    """Migrate a record of the previous version to this one. Stop its brokers and keep a copy first."""
+    """Migrate a record of the previous version to this one, while brokers run. Keep a copy first."""
     from kiosk.broker.audit import migration
     from kiosk.config.broker import BrokerConfig
     from kiosk.config.loading import load

@@ -224,7 +224,7 @@ def running_broker(
 ) -> Iterator[RunningBroker]:
     """Run a broker in a thread of this process, on a real socket, with the test's clock."""
     clock = clock or SystemClock()
-    sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.keys)
+    sinks = open_sinks(config.sink, config.record.database, clock, lambda: record.signer)
     record = open_record(config, clock, [sinks] if config.sink else [])
     service = build(config, record, clock, backoff)
     app: Any = create_app(service)

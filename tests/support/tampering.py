@@ -184,7 +184,7 @@ def rechain(db: Cursor, first: int) -> None:
 def sign_head(db: Cursor, signer: Signer) -> None:
     """Sign the head as it is now: with the stolen key, or as a broker did when the record was like this."""
     (stored,) = db.dictionaries("select * from head")
-    head = Head(**{column.key: stored[column.name] for column in COLUMNS}).signed_by(signer)
+    head = Head(**{column.name: stored[column.name] for column in COLUMNS}).signed_by(signer)
     db.execute("update head set signature = ?", [head.signature])
 
 
@@ -192,7 +192,7 @@ def cut(db: Cursor, last: int, *, head: bool = True, checkpoints: bool = True) -
     db.execute("delete from record where n > ?", [last])
     if checkpoints:
         db.execute("delete from checkpoint where size > ?", [last])
-        db.execute("update head set sealed = (select max(size) from checkpoint)")
+        db.execute("update head set signed = (select max(size) from checkpoint)")
     if head:
         db.execute("update head set n = ?, hash = ?", [last, row(db, last)["hash"]])
 

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection, inspect, select, update
+from sqlalchemy import Connection, inspect, select
 
 from kiosk.broker.audit.anchors import anchors
 from kiosk.broker.audit.source import database
 from kiosk.broker.audit.verify import verify
 from kiosk.broker.record.checkpoints import InvalidSignature, Signing, public_keys
 from kiosk.broker.record.database import open_engine
+from kiosk.broker.record.files import signing_of
 from kiosk.broker.record.head import COLUMNS, Head, Seen
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.schema import HEAD, LOSS, NEW_KEY, RECORD, SINK, Entry, Event
-from kiosk.broker.record.writer import signing_of
+from kiosk.broker.record.sink_offset import sign_all
 from kiosk.clock import Clock
 from kiosk.config.broker import RecordSettings
 from kiosk.errors import ConfigError
@@ -72,7 +73,9 @@ def _accept(
         raise _refused("there is nothing to accept: nothing is missing from the record")
     else:
         entry = Entry(Event.ACCEPTED, NEW_KEY, detail=f"signed with {signing.signer.id} from now on")
-    _turn_sinks_back(connection, head)
+    if inspect(connection).has_table(SINK.name):
+        # Sinks that have rows which were lost get the rows that take their numbers.
+        sign_all(connection, head, signing.signer, keys)
     ledger.accept(connection, head, entry)
     return entry.detail
 
@@ -83,13 +86,6 @@ def _is_signed(head: Head, keys: Sequence[Ed25519PublicKey]) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _turn_sinks_back(connection: Connection, head: Head) -> None:
-    """Let sinks that have rows which were lost get the rows that take their numbers."""
-    if inspect(connection).has_table(SINK.name):
-        connection.execute(update(SINK).where(SINK.c.n > head.n).values(n=head.n))
-        connection.execute(update(SINK).where(SINK.c.size > head.signed).values(size=head.signed))
 
 
 def _there(connection: Connection, n: int) -> str | None:

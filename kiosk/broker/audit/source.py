@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
 from kiosk.broker.record.database import open_reader, unusable
 from kiosk.broker.record.head import COLUMNS
-from kiosk.broker.record.schema import CHECKPOINT, HEAD, METADATA, RECORD, VERSION
+from kiosk.broker.record.schema import CHECKPOINT, HEAD, METADATA, PREVIOUS_VERSION, RECORD, VERSION
 from kiosk.errors import ConfigError
 
 _AT_ONCE = 500
@@ -54,10 +54,14 @@ class Source(Protocol):
 
 
 class DatabaseSource:
-    """A snapshot of the database. Brokers can continue to write."""
+    """A snapshot of the database. Brokers can continue to write.
 
-    def __init__(self, connection: Connection) -> None:
+    ``after`` are the last row and the last checkpoint that ``items`` leaves out, because they were read before.
+    """
+
+    def __init__(self, connection: Connection, after: tuple[int, int] = (0, 0)) -> None:
         self._connection = connection
+        self._after = after
         self._reading: list[Result[Any]] = []
 
     def close(self) -> None:
@@ -98,9 +102,11 @@ class DatabaseSource:
         return column.in_(found)
 
     def items(self) -> Iterator[Item]:
-        checkpoints = self.checkpoints()
+        n, size = self._after
+        # From the first one on there is no condition, so that a damaged number is found as well.
+        checkpoints = self.checkpoints(*([CHECKPOINT.c.size > size] if size else []))
         coming = next(checkpoints, None)
-        for row in self.rows():
+        for row in self.rows(*([RECORD.c.n > n] if n else [])):
             while coming and _before(coming.members["size"], row["n"]):
                 yield coming
                 coming = next(checkpoints, None)
@@ -187,6 +193,16 @@ def _bounded() -> Iterator[None]:
 @contextlib.contextmanager
 def database(url: str) -> Iterator[DatabaseSource]:
     """Open a database for reading. Raises ConfigError."""
+    with snapshot(url) as connection, contextlib.closing(DatabaseSource(connection)) as source:
+        yield source
+
+
+@contextlib.contextmanager
+def snapshot(url: str, version: int = VERSION) -> Iterator[Connection]:
+    """Read a database with a record of this version, as it is now, in rows that are not all loaded at once.
+
+    Raises ConfigError.
+    """
     engine = open_reader(url, limited=False)
     try:
         with engine.connect() as connection:
@@ -198,10 +214,8 @@ def database(url: str) -> Iterator[DatabaseSource]:
                 plain: Any = connection.connection.driver_connection
                 # Somebody's megabytes in one column would otherwise be read before anybody can look at them.
                 plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
-            _expect_our_version(connection)
-            connection = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
-            with contextlib.closing(DatabaseSource(connection)) as source:
-                yield source
+            _expect_version(connection, version)
+            yield connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
     except SQLAlchemyError as error:
         origin = getattr(error, "orig", None) or error
         words = " ".join(str(origin).split())
@@ -210,15 +224,16 @@ def database(url: str) -> Iterator[DatabaseSource]:
         engine.dispose()
 
 
-def _expect_our_version(connection: Connection) -> None:
+def _expect_version(connection: Connection, expected: int) -> None:
     known = inspect(connection)
     # Views have no end, and say something else each time.
     if not set(known.get_table_names()) >= _TABLES or _virtual(connection):
         raise unusable("expected a database with a record")
     named = {column["name"] for column in known.get_columns(HEAD.name)}
     version = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
-    if version not in (VERSION, None):
-        raise unusable(f"expected a record of version {VERSION}, not {version}; see kiosk record migrate")
+    if version not in (expected, None):
+        hint = "; see kiosk record migrate" if (expected, version) == (VERSION, PREVIOUS_VERSION) else ""
+        raise unusable(f"expected a record of version {expected}, not {version}{hint}")
 
 
 def _virtual(connection: Connection) -> bool:

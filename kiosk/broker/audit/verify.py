@@ -20,7 +20,7 @@ _HIGHEST = 1 << 63
 _LONGEST_WORDS = 400
 _MOST_LOSSES = 1000
 _LOST = re.compile(r"rows [0-9]{1,19} to ([0-9]{1,19}) are lost")
-_HEAD = [(column.name, column.key, column.type.python_type) for column in COLUMNS]
+_HEAD = [(column.name, column.type.python_type) for column in COLUMNS]
 _LONGEST_IN_HEAD = 100
 _KEYS = set(FIELDS)
 _TEXTS = tuple(LENGTHS.items())
@@ -56,20 +56,7 @@ def verify(
     ``anchors`` are numbers of rows with their hashes, in the order of the numbers; ``seen`` is the newest head that a
     broker saw.
     """
-    audit = _Audit(source, keys, anchors, seen)
-    finding: _Finding | None = None
-    try:
-        audit.run()
-    except _Finding as found:
-        finding = found
-    except TooLarge:
-        finding = _not_as_written(audit.n + 1)
-    numbers = audit.n, audit.checkpoints, audit.anchors, audit.certain
-    losses = tuple(first for first, _ in audit.losses)
-    if finding is None:
-        return Verdict(True, *numbers, losses=losses)
-    # The words may quote what the record holds, and the record must not write its own verdict.
-    return Verdict(False, *numbers, finding.row, clean(str(finding), _LONGEST_WORDS), losses)
+    return Audit(keys, anchors, seen).verdict(source)
 
 
 class _Finding(Exception):
@@ -85,32 +72,56 @@ def _not_as_written(row: int) -> _Finding:
     return _Finding(row, f"row {row} is missing or is not the one that was written")
 
 
-class _Audit:
+class Audit:
+    """An audit that can be continued: with a later state of the record, it reads only what was added since."""
+
     def __init__(
         self,
-        source: Source,
         keys: Sequence[Ed25519PublicKey],
         anchors: Iterator[tuple[int, str]],
-        seen: Head | None,
+        seen: Head | None = None,
     ) -> None:
-        self._source, self._keys, self._anchors, self._seen = source, keys, anchors, seen
+        self._keys, self._anchors, self._seen = keys, anchors, seen
         self._anchor = next(anchors, None)
         self._there = self._origin = self._hash = ""
         self._signed = self._version = 0
         self.losses: list[tuple[int, int]] = []
         self.n = self.checkpoints = self.anchors = self.certain = 0
 
-    def run(self) -> None:
-        stored = self._source.head()
+    @property
+    def reached(self) -> tuple[int, int]:
+        """The numbers of the last row and of the last row with a checkpoint that were read."""
+        return self.n, self._signed
+
+    def verdict(self, source: Source) -> Verdict:
+        """Read the record, from where the last reading ended, and return the verdict. Raises ConfigError."""
+        finding: _Finding | None = None
+        try:
+            self._read(source)
+        except _Finding as found:
+            finding = found
+        except TooLarge:
+            finding = _not_as_written(self.n + 1)
+        numbers = self.n, self.checkpoints, self.anchors, self.certain
+        losses = tuple(first for first, _ in self.losses)
+        if finding is None:
+            return Verdict(True, *numbers, losses=losses)
+        # The words may quote what the record holds, and the record must not write its own verdict.
+        return Verdict(False, *numbers, finding.row, clean(str(finding), _LONGEST_WORDS), losses)
+
+    def _read(self, source: Source) -> None:
+        stored = source.head()
         if stored is None:
             raise _Finding(1, "the head of the record is missing")
         try:
             head = read_head(stored)
         except InvalidHead as invalid:
             raise _Finding(1, str(invalid)) from None
-        self._origin = head.origin
-        self._hash = first_previous(self._origin)
-        for item in self._source.items():
+        if not self.n:
+            self._origin, self._hash = head.origin, first_previous(head.origin)
+        if head.origin != self._origin:
+            raise _Finding(1, f"it is another record: {head.origin}")
+        for item in source.items():
             if isinstance(item, Stored):
                 self._checkpoint(item.members)
             else:
@@ -192,12 +203,12 @@ class InvalidHead(Exception):
 def read_head(stored: Members) -> Head:
     """Return the head if every member has the type of its column. Raises InvalidHead."""
     values: dict[str, object] = {}
-    for name, key, kind in _HEAD:
+    for name, kind in _HEAD:
         value = stored.get(name)
         fits = 0 <= value < _HIGHEST if type(value) is int else isinstance(value, str) and len(value) < _LONGEST_IN_HEAD
         if type(value) is not kind or not fits or (kind is str and clean(value, _LONGEST_IN_HEAD) != value):
             raise InvalidHead(f"the head of the record does not say {name}")
-        values[key] = value
+        values[name] = value
     return Head(**values)  # type: ignore[arg-type]
 
 

@@ -128,6 +128,10 @@ class InvalidSignature(Exception):
     """A signature that is malformed, or that none of the given keys made."""
 
 
+class OtherKey(InvalidCheckpoint, InvalidSignature):
+    """A checkpoint or a signature of a key that is none of the given ones."""
+
+
 def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
     """Return the checkpoint in a note that one of the keys signed. Raises InvalidCheckpoint."""
     found = _NOTE.fullmatch(note)
@@ -137,6 +141,8 @@ def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
         head = base64.b64decode(found["head"], validate=True).hex()
         check_signature(found["name"], found["body"], found["signature"], keys)
         return Checkpoint(found["origin"], int(found["size"]), head, found["time"], note)
+    except OtherKey:
+        raise
     except InvalidSignature as invalid:
         raise InvalidCheckpoint(str(invalid)) from None
     except ValueError:
@@ -152,7 +158,7 @@ def check_signature(origin: str, body: str, signature: str, keys: Sequence[Ed255
         raise InvalidSignature("its signature is not one") from None
     ours = [key for key in keys if _key_id(name, key) == given[:4]]
     if not ours:
-        raise InvalidSignature(f"it is signed with another key ({given[:4].hex()})")
+        raise OtherKey(f"it is signed with another key ({given[:4].hex()})")
     for key in ours:
         with contextlib.suppress(Mismatch):
             key.verify(given[4:], signed)

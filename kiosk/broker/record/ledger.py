@@ -38,6 +38,7 @@ from kiosk.broker.record.schema import (
     HEAD,
     LENGTHS,
     METADATA,
+    PREVIOUS_VERSION,
     RECORD,
     TIME_FORMAT,
     UNKNOWN,
@@ -114,9 +115,9 @@ class Ledger:
         self._began = self.clock.now()
 
     def start(self, connection: Connection) -> None:
-        """Create missing tables, close what a crash left open, append the start. Raises ConfigError.
+        """Create missing tables, close what a crash left open, append the start.
 
-        A record of another version is refused.
+        Raises RecordUnavailable for a record that has yet to be migrated, ConfigError for one of any other version.
         """
         _refuse_other_versions(connection)
         if not _is_made(connection):
@@ -424,5 +425,8 @@ def _refuse_other_versions(connection: Connection) -> None:
         return
     named = {column["name"] for column in known.get_columns(HEAD.name)}
     found = connection.scalar(select(HEAD.c.version)) if "version" in named else 1
+    if found == PREVIOUS_VERSION:
+        # Brokers of that version may still be serving from it. It is migrated while this one waits.
+        raise RecordUnavailable(f"the record has version {found}, not {VERSION}; see kiosk record migrate")
     if found not in {VERSION, None}:
-        raise unusable(f"expected a record of version {VERSION}, not {found}; see kiosk record migrate")
+        raise unusable(f"expected a record of version {VERSION}, not {found}")

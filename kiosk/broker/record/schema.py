@@ -24,6 +24,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 VERSION = 3
+# The one that ``kiosk record migrate`` migrates.
+PREVIOUS_VERSION = 2
 # Of rows: a record that was carried over begins with rows of the version before, whose encoding is the same.
 VERSIONS = frozenset({2, 3})
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -65,9 +67,8 @@ HEAD = Table(
     Column("origin", String(64), nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
-    # Checkpoints are signed; the columns of the database keep their first names.
-    Column("sealed", BigInteger, key="signed", nullable=False),
-    Column("sealed_at", String(27), key="signed_at", nullable=False),
+    Column("signed", BigInteger, nullable=False),
+    Column("signed_at", String(27), nullable=False),
     Column("losses", BigInteger, nullable=False),
     Column("signature", String(92), nullable=False),
     Column("trials", BigInteger, nullable=False),
@@ -150,9 +151,11 @@ SINK = Table(
     Column("size", BigInteger, nullable=False),
     Column("holder", String(36), nullable=False),
     Column("until", String(27), nullable=False),
+    Column("signature", String(92), nullable=False),
 )
 """How far the record was delivered to each sink; not part of the record. ``n`` is the last row and ``size`` the last
-checkpoint that the sink has. ``holder`` and ``until`` are a lease, so that only one broker delivers at a time."""
+checkpoint that the sink has; ``signature`` covers both. ``holder`` and ``until`` are a lease, so that only one broker
+delivers at a time."""
 
 
 SIGN_IN = Table(

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
@@ -26,10 +24,10 @@ from kiosk.broker.record.database import (
     ended_before_commit,
     is_no_database,
     open_engine,
-    sqlite_file,
     unavailable,
     unusable,
 )
+from kiosk.broker.record.files import signing_of
 from kiosk.broker.record.indexes import Builder
 from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import DeviceCodeLimits, Limit, Limits
@@ -40,7 +38,7 @@ from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.record.subscribers import Subscriber, confirm, notify
 from kiosk.broker.record.time_limits import WRITE_SECONDS
 from kiosk.clock import Deadline, ThreadClock
-from kiosk.config.broker import BrokerConfig, RecordSettings
+from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError, KioskError, RecordUnavailable, ReleaseUnknown
 from kiosk.models import SignInMethod
 from kiosk.process.logging import place_of
@@ -124,9 +122,9 @@ class Record:
         self.unusable: Future[None] = Future()
 
     @property
-    def keys(self) -> Sequence[Ed25519PublicKey]:
-        """The public keys that sign this record."""
-        return [self._ledger.signing.signer.public] if self._ledger.signing else []
+    def signer(self) -> Signer | None:
+        """What signs this record."""
+        return self._ledger.signing.signer if self._ledger.signing else None
 
     def derived(self, purpose: str) -> bytes:
         """Return a secret key for a purpose, which all brokers on this record have. Raises ValueError without a key."""
@@ -459,25 +457,3 @@ def open_record(config: BrokerConfig, clock: ThreadClock, subscribers: Sequence[
         confirmed=confirmed,
         device_codes=None if confirmed else DeviceCodeLimits.of(config.limits),
     )
-
-
-def signing_of(settings: RecordSettings, *, make: bool = False) -> Signing:
-    """Return how this record is signed. With ``make``, a missing key is created. Raises ConfigError."""
-    signer = Signer.load(key_file(settings), make=make)
-    every = timedelta(seconds=settings.checkpoint_seconds)
-    return Signing(signer, every, settings.checkpoint_entries, seen_file(settings))
-
-
-def key_file(settings: RecordSettings) -> Path:
-    """Return the file of the signing key: named, or beside the SQLite file. Raises ConfigError."""
-    if settings.signing_key:
-        return settings.signing_key
-    if file := sqlite_file(settings.database):
-        return file.with_suffix(".key")
-    expected = "missing; the brokers on one PostgreSQL database need a key that signs the record"
-    raise ConfigError("broker.toml", expected, key="record.signing_key")
-
-
-def seen_file(settings: RecordSettings) -> Path:
-    """Return the file for the newest head that the broker saw: named, or beside the key. Raises ConfigError."""
-    return Path(settings.seen_file) if settings.seen_file else key_file(settings).with_suffix(".seen")

@@ -10,7 +10,7 @@ from kiosk.broker.sinks.address import expected_instead, sink_name
 from kiosk.broker.sinks.delivery import Delivery, Worker
 from kiosk.broker.sinks.journald import Journald
 from kiosk.broker.sinks.json_lines import JsonLines
-from kiosk.broker.sinks.offsets import Keys, Offsets
+from kiosk.broker.sinks.offsets import Offsets, Signs, unsigned
 from kiosk.broker.sinks.sink import Sink
 from kiosk.broker.sinks.syslog import DatagramSyslog, StreamSyslog
 from kiosk.broker.sinks.webhook import Webhook
@@ -32,10 +32,12 @@ _FORMS = {
 }
 
 
-def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClock, keys: Keys = tuple) -> Delivery:
+def open_sinks(
+    settings: Sequence[SinkSettings], database: str, clock: ThreadClock, signer: Signs = unsigned
+) -> Delivery:
     """Return the delivery of the record in ``database`` to all configured sinks. Raises ConfigError.
 
-    It connects to no sink yet. Only what one of the ``keys`` signed is delivered.
+    It connects to no sink yet. Only what the ``signer`` signed is delivered.
     """
     workers: list[Worker] = []
     for number, one in enumerate(settings):
@@ -43,7 +45,7 @@ def open_sinks(settings: Sequence[SinkSettings], database: str, clock: ThreadClo
         name = sink_name(one)
         if name in [worker.name for worker in workers]:
             raise _unfit(number, "expected each sink only once")
-        offsets = Offsets(database, name, clock, keys)
+        offsets = Offsets(database, name, clock, signer)
         workers.append(Worker(name, sink, offsets, clock, required=one.mode == _REQUIRED))
     return Delivery(workers, clock)
 

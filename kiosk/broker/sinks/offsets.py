@@ -4,33 +4,50 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, insert, select, update
 
+from kiosk.broker import logs
 from kiosk.broker.record.chain import Appended, Checkpoint, Row
+from kiosk.broker.record.checkpoints import Signer
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.proven import following as proven
-from kiosk.broker.record.schema import SINK, stamp
+from kiosk.broker.record.schema import HEAD, SINK, stamp
 from kiosk.broker.record.shared_time import SharedTime
+from kiosk.broker.record.sink_offset import COLUMNS, SinkOffset
 from kiosk.clock import Clock
 from kiosk.errors import RecordUnavailable
 
-Keys: TypeAlias = Callable[[], Sequence[Ed25519PublicKey]]
+Signs: TypeAlias = Callable[[], Signer | None]
 
 # Longer than one batch may take. After that another broker may take over, as the holder has probably died.
 _LEASE = timedelta(seconds=15)
 
 
+def unsigned() -> None:
+    """Sign nothing: the record of a test without a key."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """The next items to deliver, possibly none; ``reached`` is the offset before them."""
+    """The next items to deliver, possibly none, after an offset."""
 
-    reached: int
+    after: SinkOffset
     items: Sequence[Appended]
+
+    @property
+    def reached(self) -> int:
+        """The last row that the sink has before this batch."""
+        return self.after.n
+
+    def delivered(self) -> SinkOffset:
+        """Return the offset after this batch, unsigned."""
+        rows = [item.n for item in self.items if isinstance(item, Row)]
+        sizes = [item.size for item in self.items if isinstance(item, Checkpoint)]
+        return SinkOffset(self.after.name, max([self.after.n, *rows]), max([self.after.size, *sizes]))
 
 
 class Offsets:
@@ -39,16 +56,20 @@ class Offsets:
     Every method may raise SQLAlchemyError, or RecordUnavailable where a row is not the one that was appended.
     """
 
-    def __init__(self, database: str, name: str, clock: Clock, keys: Keys = tuple) -> None:
-        """Open the database. ``keys`` returns those that sign the record. Raises ConfigError."""
+    def __init__(self, database: str, name: str, clock: Clock, signer: Signs = unsigned) -> None:
+        """Open the database. ``signer`` returns what signs the record. Raises ConfigError."""
         # Of all brokers: one whose clock is ahead must not keep a sink to itself.
         shared = SharedTime(clock)
         self._engine = open_engine(database, tells=shared.tell)
         self._name = name[:255]
         self._clock = shared
-        self._keys = keys
+        self._signer = signer
         self._holder = str(uuid.uuid4())
         self._exists = False
+        self._origin = ""
+        # Where this broker was last, if the offset that is stored is not to be believed.
+        self._known = SinkOffset(self._name)
+        self._proofs: dict[int, str] = {}
 
     def take(self, *, by_force: bool = False) -> Batch | None:
         """Take the lease and return the next batch. Returns None if another broker holds it, unless ``by_force``."""
@@ -60,29 +81,27 @@ class Offsets:
             taken = update(SINK).where(named if by_force else named & free)
             if not connection.execute(taken.values(holder=self._holder, until=stamp(now + _LEASE))).rowcount:
                 return None
-            return self._next(connection)
+            return self._following(connection, self._stored(connection))
 
     def delivered(self, batch: Batch) -> Batch:
         """Commit the offset and return the next batch. An empty batch releases the lease."""
-        rows = [item.n for item in batch.items if isinstance(item, Row)]
-        sizes = [item.size for item in batch.items if isinstance(item, Checkpoint)]
         until = self._clock.utc() + _LEASE
         with self._engine.begin() as connection:
-            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
-            if rows:
-                connection.execute(mine.where(SINK.c.n < rows[-1]).values(n=rows[-1]))
-            if sizes:
-                connection.execute(mine.where(SINK.c.size < sizes[-1]).values(size=sizes[-1]))
+            # Another broker may have taken the lease by force, and sends the same rows.
+            stored, now = self._stored(connection), batch.delivered()
+            reached = self._signed(replace(now, n=max(now.n, stored.n), size=max(now.size, stored.size)))
             try:
-                following = self._next(connection)
+                following = self._following(connection, reached)
             except RecordUnavailable:
                 # What was delivered is committed nevertheless. The next attempt says what is wrong.
-                following = Batch(rows[-1] if rows else batch.reached, ())
+                following = Batch(reached, ())
             holder = self._holder if following.items else ""
-            if not connection.execute(mine.values(holder=holder, until=stamp(until))).rowcount:
-                # Another broker took the lease by force, and may send the same rows again.
-                return Batch(following.reached, ())
-            return following
+            mine = update(SINK).where(SINK.c.name == self._name, SINK.c.holder == self._holder)
+            values = {"n": reached.n, "size": reached.size, "signature": reached.signature}
+            if not connection.execute(mine.values(holder=holder, until=stamp(until), **values)).rowcount:
+                return Batch(stored, ())
+        self._known = reached
+        return following
 
     def leave(self) -> None:
         """Release the lease."""
@@ -100,10 +119,28 @@ class Offsets:
             return
         with self._engine.begin() as connection:
             if connection.scalar(select(SINK.c.n).where(SINK.c.name == self._name)) is None:
-                connection.execute(insert(SINK).values(name=self._name, n=0, size=0, holder="", until=""))
+                first = {"name": self._name, "n": 0, "size": 0, "holder": "", "until": "", "signature": ""}
+                connection.execute(insert(SINK).values(first))
+            self._origin = connection.scalar(select(HEAD.c.origin)) or ""
         # Not before the commit, which may fail.
         self._exists = True
 
-    def _next(self, connection: Connection) -> Batch:
-        reached, size = connection.execute(select(SINK.c.n, SINK.c.size).where(SINK.c.name == self._name)).one()
-        return Batch(reached, proven(connection, reached, size, self._keys()))
+    def _stored(self, connection: Connection) -> SinkOffset:
+        """Lock the offset and return it. One that no broker wrote is replaced by the one known here."""
+        found = connection.execute(select(*COLUMNS).where(SINK.c.name == self._name).with_for_update()).one()
+        stored, signer = SinkOffset(*found), self._signer()
+        if signer is None or stored.holds(self._origin, [signer.public]):
+            return stored
+        n, known = stored.n, self._known
+        logs.LOG.error("sink %s continues after row %d: no broker wrote its offset, row %d", self._name, known.n, n)
+        connection.execute(update(SINK).where(SINK.c.name == self._name).values(asdict(known)))
+        return known
+
+    def _signed(self, offset: SinkOffset) -> SinkOffset:
+        signer = self._signer()
+        return offset.signed_by(self._origin, signer) if signer else offset
+
+    def _following(self, connection: Connection, after: SinkOffset) -> Batch:
+        signer = self._signer()
+        keys = [signer.public] if signer else ()
+        return Batch(after, proven(connection, after.n, after.size, keys, self._proofs))

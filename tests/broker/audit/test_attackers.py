@@ -221,7 +221,7 @@ def sign_again(world: World) -> None:
             db.execute("update checkpoint set head = ?, time = ?, note = ? where size = ?", values)
         db.execute("delete from checkpoint where size > ?", [head["n"]])
         (signed,) = db.execute("select max(size) from checkpoint").fetchone()
-        db.execute("update head set sealed = ?", [signed])
+        db.execute("update head set signed = ?", [signed])
         sign_head(db, key)
     (world.folder / "record.seen").unlink(missing_ok=True)
     engine = open_engine(f"sqlite:///{world.file}")

@@ -160,7 +160,7 @@ def test_what_is_computed_when_it_is_read_is_not_read(folder: Path, table: str, 
 
 
 def test_a_second_head_says_nothing(folder: Path) -> None:
-    change(folder, "insert into head select 0, version, origin, 2, hash, sealed, sealed_at, 9, '', 0 from head")
+    change(folder, "insert into head select 0, version, origin, 2, hash, signed, signed_at, 9, '', 0 from head")
     assert verify(folder)[1].startswith("holds: 3 rows")
 
 

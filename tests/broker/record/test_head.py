@@ -22,6 +22,7 @@ from kiosk.broker.record.ledger import Ledger
 from kiosk.broker.record.limits import Limit, Limits
 from kiosk.broker.record.schema import HEAD, RECORD, Entry, Event
 from kiosk.broker.record.writer import Record, open_record
+from kiosk.broker.sinks.offsets import Offsets
 from kiosk.cli.main import cli
 from kiosk.config.broker import BrokerConfig
 from kiosk.config.loading import load
@@ -269,10 +270,22 @@ def test_a_named_file_of_the_newest_head_is_made_at_the_first_start(url: str, tm
     assert not (tmp_path / "record.seen").exists()
 
 
+def delivered(url: str, folder: Path, name: str) -> list[int]:
+    """Deliver all that a sink has not got yet, and return the numbers of the rows."""
+    numbers: list[int] = []
+    with contextlib.closing(Offsets(url, name, ManualClock(), lambda: signer(folder))) as offsets:
+        batch = offsets.take()
+        while batch and batch.items:
+            numbers += [item.n for item in batch.items if isinstance(item, Row)]
+            batch = offsets.delivered(batch)
+    return numbers
+
+
 async def test_a_key_that_was_replaced_is_accepted_once(url: str, tmp_path: Path) -> None:
     config = broker_toml(tmp_path, url)
     with running(url, tmp_path) as record:
         await record.add(SESSION)
+    assert delivered(url, tmp_path, "a") == [1, 2, 3]
     (tmp_path / "record.pub").rename(tmp_path / "old.pub")
     (tmp_path / "record.key").unlink()
     await refuses_at_start(url, tmp_path, "no broker wrote its head: it is signed with another key")
@@ -282,6 +295,9 @@ async def test_a_key_that_was_replaced_is_accepted_once(url: str, tmp_path: Path
     assert said.startswith("accepted: signed with ")
     with running(url, tmp_path) as record:
         await record.add(SESSION)
+    # A sink continues where it was, and a new one gets everything, also what another key signed.
+    assert delivered(url, tmp_path, "a") == [4, 5, 6, 7]
+    assert delivered(url, tmp_path, "b") == [1, 2, 3, 4, 5, 6, 7]
     both = tmp_path / "both.pub"
     both.write_text((tmp_path / "old.pub").read_text() + (tmp_path / "record.pub").read_text())
     code, said = kiosk("audit", "verify", "--config", config, "--public-key", str(both))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import insert, text, update
 from kiosk.broker.record.chain import Checkpoint, Row
 from kiosk.broker.record.database import open_engine
 from kiosk.broker.record.schema import HEAD, RECORD, Entry, Event
+from kiosk.broker.record.sink_offset import SinkOffset
 from kiosk.broker.sinks.offsets import Batch, Offsets
 from kiosk.errors import RecordUnavailable
 from tests.support.clock import ManualClock
@@ -22,10 +24,10 @@ ROWS = 450
 @pytest.fixture(params=[100, 10_000], ids=["checkpoints", "head"])
 def offsets(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Iterator[Offsets]:
     """Yield the offsets of a sink of a record that is larger than two batches."""
-    engine = open_engine(url)
+    engine = open_engine(url, limited=False)
     fill(engine, signer(tmp_path), ROWS, entries=request.param)
     engine.dispose()
-    found = Offsets(url, "file a", ManualClock(), lambda: [signer(tmp_path).public])
+    found = Offsets(url, "file a", ManualClock(), lambda: signer(tmp_path))
     yield found
     found.close()
 
@@ -109,9 +111,34 @@ def test_a_chain_that_was_computed_again_is_not_delivered(offsets: Offsets, url:
     assert "nothing is delivered from this record" in why
 
 
-def test_an_offset_that_lies_beyond_the_record(offsets: Offsets, url: str) -> None:
+@pytest.mark.parametrize(
+    "forged",
+    ["n = 449, size = 400", "(n, size, signature) = (select n, size, signature from sink where name = 'file b')"],
+)
+def test_an_offset_that_no_broker_wrote_skips_nothing(
+    offsets: Offsets, url: str, tmp_path: Path, forged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(Offsets(url, "file b", ManualClock(), lambda: signer(tmp_path))) as other:
+        assert delivered(other)[1] == ""
+    forge = f"update sink set {forged}, holder = '' where name = 'file a'"
+    # A broker goes on where it was, and one that starts believes nothing else.
+    for one, after in ((offsets, 200), (Offsets(url, "file a", ManualClock(), lambda: signer(tmp_path)), 0)):
+        if after:
+            batch = one.take()
+            assert batch
+            assert one.delivered(batch).reached == after
+        change(url, forge)
+        assert delivered(one) == (list(range(after + 1, ROWS + 1)), "")
+        one.close()
+    assert caplog.text.count("no broker wrote its offset") == 2
+
+
+def test_an_offset_that_lies_beyond_the_record(offsets: Offsets, url: str, tmp_path: Path) -> None:
     assert delivered(offsets)[1] == ""
-    change(url, "update sink set n = 1000")
+    engine = open_engine(url)
+    beyond = SinkOffset("file a", 1000, 450).signed_by(head_of(engine).origin, signer(tmp_path))
+    engine.dispose()
+    change(url, f"update sink set n = 1000, signature = '{beyond.signature}'")
     assert delivered(offsets) == (
         [],
         "nothing is delivered from this record: it ends at row 450, and row 1000 was delivered",
