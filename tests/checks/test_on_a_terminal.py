@@ -22,7 +22,7 @@ def said(path: Path, *, under: tuple[str, ...] = (), **options: Any) -> str:
     limit = TimeLimit(30)
     while kiosk.read() and not limit.passed():
         pass
-    kiosk.child.close(force=True)
+    kiosk.close()
     return " ".join(kiosk.raw.decode().split())
 
 

@@ -89,4 +89,4 @@ def test_the_scanner_finds_what_is_typed() -> None:
         kiosk.wait_for("kept")
         assert copies(kiosk, key) > 0
     finally:
-        kiosk.child.close(force=True)
+        kiosk.close()

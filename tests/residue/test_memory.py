@@ -62,7 +62,7 @@ def gone(kiosk: Terminal, running: Tenant, key: str) -> None:
 
 
 def test_no_process_keeps_a_key(running: Tenant, run: int) -> None:
-    with terminal(*running.arguments) as kiosk:
+    with terminal(*running.arguments, warm=False) as kiosk:
         key = walk_to_key(kiosk)
         while_shown = places(kiosk, running, key)
         # The key is on the screen, so the scan must find it; otherwise the zeros below would prove nothing.
@@ -181,7 +181,7 @@ def tokens(pid: int) -> int:
 
 
 def test_no_core_and_no_stranger(running: Tenant) -> None:
-    with terminal(*running.arguments) as kiosk:
+    with terminal(*running.arguments, warm=False) as kiosk:
         kiosk.wait_for("Press Enter to begin")
         for process in [psutil.Process(kiosk.pid), *psutil.Process(kiosk.pid).children()]:
             assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)

@@ -83,4 +83,4 @@ def test_no_run_of_words_stays(tmp_path: Path) -> None:
         kiosk.settle()
         assert (scan_words(kiosk.pid, runs()), scan(kiosk.pid, KEY)) == ([], [])
     finally:
-        kiosk.child.close(force=True)
+        kiosk.close()

@@ -77,7 +77,7 @@ class Door:
         try:
             yield opened
         finally:
-            opened.child.close(force=True)
+            opened.close()
             wait_until(lambda: not self.machine.kiosks())
 
 

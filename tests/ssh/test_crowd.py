@@ -40,7 +40,7 @@ def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
     with contextlib.ExitStack() as stack:
         terminals = [Terminal(door.ssh("-tt")) for _ in range(SESSIONS)]
         for terminal in terminals:
-            stack.callback(terminal.child.close, force=True)
+            stack.callback(terminal.close)
         all_show(terminals, WELCOME)
         for terminal in terminals:
             terminal.press(ENTER)

@@ -195,7 +195,7 @@ def test_the_launcher_lets_python_read_nothing(door: Door) -> None:
         assert given["PYTHONMALLOC"] == "malloc"
         assert given["GLIBC_TUNABLES"] == "glibc.malloc.tcache_count=0"
     finally:
-        kiosk.child.close(force=True)
+        kiosk.close()
 
 
 def own_environment(process: psutil.Process) -> dict[str, str]:

@@ -18,9 +18,11 @@ import psutil
 import pyte
 
 from tests.support.time_limit import TimeLimit
+from tests.support.warm_kiosk import WarmKiosk
 
 KIOSK = [sys.executable, "-P", "-s", "-m", "kiosk"]
 PATIENCE_SECONDS = 30.0
+_ENDING_SECONDS = 2.0
 
 
 class _Answering(pyte.Screen):
@@ -44,21 +46,24 @@ class Terminal:
         env: dict[str, str] | None = None,
         utf8: bool = True,
         answers: bool = True,
+        warm: bool = False,
     ):
-        """``utf8`` or Latin-1; ``answers`` says where the cursor is when it is asked."""
+        """``utf8`` or Latin-1; ``answers`` says where the cursor is when it is asked.
+
+        ``warm`` starts a kiosk, ``command`` being its arguments, from a process that has imported it.
+        """
         self.screen: pyte.Screen = _Answering(columns, rows, self.press) if answers else pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         if not utf8:
             self._stream.select_other_charset("@")
         self.raw = bytearray()
         self._text = ""
-        self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            dimensions=(rows, columns),
-            env={"TERM": "xterm-256color", "PATH": os.environ["PATH"], "HOME": "/", **(env or {})},
-            timeout=PATIENCE_SECONDS,
-        )
+        self.child: pexpect.spawn[bytes] | WarmKiosk
+        env = {"TERM": "xterm-256color", "PATH": os.environ["PATH"], "HOME": "/", **(env or {})}
+        if warm:
+            self.child = WarmKiosk(command, env, (rows, columns))
+        else:
+            self.child = pexpect.spawn(command[0], list(command[1:]), dimensions=(rows, columns), env=env)
         self.settings = self._attributes()
 
     @property
@@ -126,21 +131,33 @@ class Terminal:
         self.settle(0.1)
         return self.child.exitstatus if self.child.exitstatus is not None else 128 + (self.child.signalstatus or 0)
 
+    def close(self) -> None:
+        """Hang up, and wait for the program's end."""
+        if isinstance(self.child, WarmKiosk):
+            self.child.close()
+            return
+        # pexpect waits for a fixed time before it looks whether the program has ended.
+        process: Any = self.child
+        if not process.closed:
+            process.ptyproc.fileobj.close()
+            limit = TimeLimit(_ENDING_SECONDS)
+            while process.isalive() and not limit.passed():
+                time.sleep(0.01)
+            process.ptyproc.delayafterclose = 0
+            process.close(force=True)
+
 
 ENTER, ESCAPE, F1, F9, F10, DOWN = "\r", "\x1b", "\x1bOP", "\x1b[20~", "\x1b[21~", "\x1b[B"
 
 
 @contextlib.contextmanager
-def terminal(*arguments: str, **options: Any) -> Iterator[Terminal]:
-    """Run the kiosk on a terminal while the block runs."""
-    opened = Terminal([*KIOSK, *arguments], **options)
+def terminal(*arguments: str, warm: bool = True, **options: Any) -> Iterator[Terminal]:
+    """Run the kiosk on a terminal while the block runs. Where its start is what is tested, it must not be ``warm``."""
+    opened = Terminal(arguments if warm else [*KIOSK, *arguments], warm=warm, **options)
     try:
         yield opened
     finally:
-        # pexpect's own tenth of a second is too short for a program that is still shutting down.
-        process: Any = opened.child
-        process.delayafterterminate = process.ptyproc.delayafterterminate = 2
-        opened.child.close(force=True)
+        opened.close()
 
 
 def dead_end(folder: Path, **visit: object) -> Path:

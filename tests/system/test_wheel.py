@@ -67,4 +67,4 @@ def test_the_demo_runs_from_it(wheel: Path, tmp_path: Path) -> None:
     kiosk.wait_for("Press Enter to begin")
     kiosk.press("\r")
     kiosk.wait_for("Is this you?")
-    kiosk.child.close(force=True)
+    kiosk.close()

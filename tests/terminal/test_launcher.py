@@ -31,7 +31,7 @@ def run(folder: Path, **visit: object) -> list[str]:
 
 
 def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as kiosk:
+    with terminal(*run(tmp_path), warm=False) as kiosk:
         kiosk.wait_for(WELCOME)
         first = visits(kiosk)[0].pid
         kiosk.press(ENTER)
@@ -50,7 +50,7 @@ def test_a_visit_that_fails_says_so_and_ends_at_the_welcome_screen(tmp_path: Pat
 @pytest.mark.parametrize("answers", ["", SYNCHRONISES + FOCUSED], ids=["silent", "answering"])
 def test_the_next_visit_shows_its_first_screen_at_once_and_misses_no_key(tmp_path: Path, answers: str) -> None:
     """Reports that a terminal sends by itself are not keys."""
-    with terminal(*run(tmp_path)) as kiosk:
+    with terminal(*run(tmp_path), warm=False) as kiosk:
         kiosk.wait_for(WELCOME)
         kiosk.press(answers)
         kiosk.settle(1)
@@ -125,7 +125,7 @@ def test_over_ssh_the_program_ends_after_the_visit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path)) as kiosk:
+    with terminal(*run(tmp_path), warm=False) as kiosk:
         kiosk.wait_for(WELCOME)
         child = visits(kiosk)[0]
         kiosk.kill(number)
@@ -147,7 +147,7 @@ def test_a_visit_that_is_killed_is_followed_by_the_next(tmp_path: Path, number: 
 
 
 def test_no_visit_outlives_its_supervisor(tmp_path: Path) -> None:
-    with terminal(*run(tmp_path)) as kiosk:
+    with terminal(*run(tmp_path), warm=False) as kiosk:
         kiosk.wait_for(WELCOME)
         child = visits(kiosk)[0]
         kiosk.kill(signal.SIGKILL)
@@ -302,7 +302,7 @@ def test_the_environment_has_no_effect(tmp_path: Path) -> None:
         "LINES": "5",
         "PYTHONINSPECT": "1",
     }
-    with terminal(*run(tmp_path), env=poison) as kiosk:
+    with terminal(*run(tmp_path), env=poison, warm=False) as kiosk:
         kiosk.wait_for(WELCOME)
         kiosk.press("\x03\x1c")
         kiosk.settle()

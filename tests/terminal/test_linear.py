@@ -76,7 +76,7 @@ def test_each_time_is_announced(tmp_path: Path) -> None:
             kiosk.wait_for("There was no activity for a while")
             assert kiosk.exit_code() == 0
         finally:
-            kiosk.child.close(force=True)
+            kiosk.close()
 
 
 def test_a_whole_visit_is_typed(running: Tenant) -> None:
@@ -254,7 +254,7 @@ def test_job_control_has_no_effect(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_restores_the_terminal(tmp_path: Path, number: int) -> None:
-    with terminal(*run(tmp_path, "--linear")) as kiosk:
+    with terminal(*run(tmp_path, "--linear"), warm=False) as kiosk:
         kiosk.wait_for(BEGIN)
         (child,) = visits(kiosk)
         kiosk.kill(number)

@@ -46,7 +46,7 @@ def kiosk(tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal([sys.executable, "-P", "-s", "-c", VISIT, str(dead_end(tmp_path))])
     opened.wait_for(BEGIN)
     yield opened
-    opened.child.close(force=True)
+    opened.close()
 
 
 def pass_by(kiosk: Terminal, number: int, until: int) -> None:

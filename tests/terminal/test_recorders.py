@@ -59,7 +59,7 @@ def test_under_script_no_key_is_asked_for(running: Tenant, tmp_path: Path) -> No
     kiosk.press(ENTER)
     kiosk.wait_for("No key can be shown on this terminal")
     kiosk.wait_for("(terminal_watched)")
-    kiosk.child.close(force=True)
+    kiosk.close()
     assert len(running.broker.rows("release")) == before
     # The record names the terminal and the recorder.
     assert running.broker.rows("session.opened")[-1]["terminal"].endswith("under script")
@@ -79,7 +79,7 @@ def test_masked_one_group_is_shown_at_a_time(running: Tenant, tmp_path: Path) ->
         assert not KEY.search(kiosk.text)
         if place < 5:
             kiosk.press(RIGHT)
-    kiosk.child.close(force=True)
+    kiosk.close()
 
 
 @pytest.mark.parametrize("kind", [Tmux, Screen], ids=["tmux", "screen"])

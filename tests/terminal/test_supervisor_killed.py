@@ -56,7 +56,7 @@ def test_no_key_stays_on_the_terminal(running: Tenant, leads_the_session: bool, 
             drawn(kiosk)
         assert [row["outcome"] for row in ends] == ["crashed"]
     finally:
-        kiosk.child.close(force=True)
+        kiosk.close()
 
 
 def test_nothing_is_left_running_after_an_end_in_order(running: Tenant) -> None:
