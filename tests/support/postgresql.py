@@ -53,6 +53,8 @@ def cluster(binaries: Path, *, tls: trustme.CA | None = None) -> Iterator[str]:
         initialise += ["--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(initialise, check=True, capture_output=True, cwd=folder, **as_account)
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=50"]
+        # Here only clients die, never the machine.
+        settings += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"]
         if tls:
             settings += _with_tls(folder, tls, as_account)
         with (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -93,6 +93,6 @@ def digest(members: Mapping[str, object]) -> str:
 
 
 def _members(n: int, version: int, time: str, entry: Entry, previous: str) -> dict[str, object]:
-    values = asdict(entry)
-    values["event"] = str(entry.event)
+    # Not asdict, which copies each value and takes longer than the hash.
+    values = vars(entry) | {"event": str(entry.event)}
     return {"n": n, "version": version, "time": time, **values, "previous": previous}
