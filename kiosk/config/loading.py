@@ -93,15 +93,16 @@ def _resolve(loaded: Configuration, path: Path, text: str, *, readable: bool) ->
 
     def resolved(section: Section, keys: list[str]) -> Section:
         values: dict[str, Any] = {}
-        for field in msgspec.structs.fields(section):
-            value = getattr(section, field.name)
-            here = [*keys, field.encode_name]
+        # Not msgspec.structs.fields, which evaluates each annotation.
+        for name, encoded in zip(section.__struct_fields__, section.__struct_encode_fields__, strict=True):
+            value = getattr(section, name)
+            here = [*keys, encoded]
             if isinstance(value, Section):
-                values[field.name] = resolved(value, here)
+                values[name] = resolved(value, here)
             elif isinstance(value, tuple) and value and isinstance(value[0], Section):
-                values[field.name] = tuple(resolved(one, [*here, str(i)]) for i, one in enumerate(value))
+                values[name] = tuple(resolved(one, [*here, str(i)]) for i, one in enumerate(value))
             elif isinstance(value, Path):
-                values[field.name] = file = folder / value.expanduser()
+                values[name] = file = folder / value.expanduser()
                 if readable:
                     _readable(file, path, here, text)
         return msgspec.structs.replace(section, **values)
