@@ -86,7 +86,7 @@ def postgresql() -> Iterator[str]:
     if binaries is None:
         pytest.skip(MISSING)
     pytest.importorskip("psycopg", reason=MISSING)
-    with cluster(binaries) as server:
+    with cluster(binaries, careless=True) as server:
         yield server
 
 

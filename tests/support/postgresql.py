@@ -36,10 +36,11 @@ def find_binaries() -> Path | None:
 
 
 @contextlib.contextmanager
-def cluster(binaries: Path, *, tls: trustme.CA | None = None) -> Iterator[str]:
+def cluster(binaries: Path, *, tls: trustme.CA | None = None, careless: bool = False) -> Iterator[str]:
     """Run a server with one empty database. Yields the database's address for ``[record] database``.
 
     With ``tls``, it also listens at ``TLS_ADDRESS``: for TLS, with a certificate of this authority, and passwords.
+    A ``careless`` one does not wait for the disk: nothing is lost unless the machine dies.
     """
     # PostgreSQL refuses to run as root.
     account = "nobody" if os.geteuid() == 0 else getpass.getuser()
@@ -53,8 +54,8 @@ def cluster(binaries: Path, *, tls: trustme.CA | None = None) -> Iterator[str]:
         initialise += ["--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(initialise, check=True, capture_output=True, cwd=folder, **as_account)
         settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=50"]
-        # Here only clients die, never the machine.
-        settings += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"]
+        if careless:
+            settings += ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"]
         if tls:
             settings += _with_tls(folder, tls, as_account)
         with (
