@@ -28,6 +28,7 @@ from tests.support.broker import (
     RunningBroker,
     broker_command,
     broker_config,
+    broker_process,
     problem_code,
     started_broker,
     to_toml,
@@ -72,7 +73,7 @@ def test_over_tls(sandbox: RunningSandbox, place: Path) -> None:
         "key": sandbox.directory / "server-key.pem",
     }
     config = broker_config(sandbox.directory, place, listen=listen)
-    with started_broker(config, place, sandbox.ca) as broker:
+    with broker_process(config, place, sandbox.ca) as broker:
         mac = sandbox.device("NW-AKESSLER-14")
         answer = broker.release(sandbox.token("ada"), mac.id)
         assert answer.key(sandbox.tenant, sandbox.person("ada").oid).decode() == mac.key
@@ -105,7 +106,7 @@ def test_killed_between_intention_and_outcome(sandbox: RunningSandbox, place: Pa
 def test_a_signal_lets_a_release_finish(sandbox: RunningSandbox, place: Path, number: int) -> None:
     config = broker_config(sandbox.directory, place)
     sandbox.fault(KEY, "delay", seconds=0.4, times=1)
-    with started_broker(config, place) as broker:
+    with broker_process(config, place) as broker:
         mode = stat.S_IMODE((place / "broker.sock").stat().st_mode)
         answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
         wait_for(lambda: broker.rows("release.intended"))
@@ -121,7 +122,7 @@ def test_a_release_may_take_all_its_time_to_finish(sandbox: RunningSandbox, plac
     config = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
     # Longer than the grace period of a server without releases.
     sandbox.fault(KEY, "delay", seconds=6, times=1)
-    with started_broker(config, place) as broker:
+    with broker_process(config, place) as broker:
         answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
         wait_for(lambda: broker.rows("release.intended"))
         os.kill(broker.pid, signal.SIGTERM)
@@ -139,7 +140,7 @@ def test_systemd_waits_for_the_end() -> None:
 
 def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
     token, mac = sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id
-    with started_broker(broker_config(sandbox.directory, place), place) as broker:
+    with broker_process(broker_config(sandbox.directory, place), place) as broker:
         process = psutil.Process(broker.pid)
         process.rlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         sandbox.clear_requests()
@@ -152,7 +153,7 @@ def test_a_full_disk(sandbox: RunningSandbox, place: Path) -> None:
 
 
 def test_a_second_broker_on_the_same_socket(sandbox: RunningSandbox, place: Path) -> None:
-    with started_broker(broker_config(sandbox.directory, place), place) as broker:
+    with broker_process(broker_config(sandbox.directory, place), place) as broker:
         command = broker_command(place / "broker.toml")
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         assert second.returncode == 2
@@ -179,12 +180,12 @@ def test_an_ending_broker_leaves_its_successor_the_socket(sandbox: RunningSandbo
     sandbox.fault(KEY, "delay", seconds=min(3 * slowness(), 12), times=1)
     with contextlib.ExitStack() as stack:
         first = broker_config(sandbox.directory, place, graph={"read_seconds": 15, "total_seconds": 20})
-        broker = stack.enter_context(started_broker(first, place))
+        broker = stack.enter_context(broker_process(first, place))
         answers = in_background(broker, sandbox.token("ada"), sandbox.device("NW-AKESSLER-14").id)
         wait_for(lambda: broker.rows("release.intended"))
         os.kill(broker.pid, signal.SIGTERM)
         wait_for(lambda: not is_listening(path))
-        with started_broker(following, place / "next") as successor:
+        with broker_process(following, place / "next") as successor:
             assert not answers
             stack.close()
             assert answers[0].code == ""

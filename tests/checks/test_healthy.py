@@ -22,6 +22,7 @@ from kiosk.process.exit_codes import EXIT_FAILED
 from tests.support.broker import ROOT
 from tests.support.checks import CURVE, RSA, Installation, certificate, server
 from tests.support.terminal import KIOSK
+from tests.support.warm_process import warm_command
 
 MISSING = "sqlalchemy is not installed; this command needs recovery-kiosk[broker]"
 # Nobody sits at a terminal here; and who is not root runs the check as the owner of the files.
@@ -30,10 +31,7 @@ EXCUSED = {"terminal", "device-code", "sign-in"} | (set() if os.geteuid() == 0 e
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*KIOSK, "check", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=60, cwd=ROOT, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return warm_command("check", *arguments)
 
 
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
@@ -84,7 +82,10 @@ def test_nothing_is_left_behind_and_no_key_is_asked_for(healthy: Installation) -
 
 @pytest.mark.parametrize("side", ["kiosk", "broker"])
 def test_the_command_in_words(healthy: Installation, side: str) -> None:
-    ended = command("--config", healthy.place / f"{side}.toml")
+    started = [*KIOSK, "check", "--config", str(healthy.place / f"{side}.toml")]
+    ended = subprocess.run(
+        started, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT, stdin=subprocess.DEVNULL
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
     assert all(len(one) <= 80 for one in lines if " /" not in one and "://" not in one), ended.stdout

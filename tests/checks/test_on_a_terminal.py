@@ -15,10 +15,11 @@ from tests.support.time_limit import TimeLimit
 
 def said(path: Path, *, under: tuple[str, ...] = (), **options: Any) -> str:
     """All that the check says on a terminal."""
-    command = [*KIOSK, "check", "--config", str(path)]
+    command = ["check", "--config", str(path)]
     if under:
-        command = [*under, shlex.join(command), "/dev/null"]
-    kiosk = Terminal(command, **options)
+        kiosk = Terminal([*under, shlex.join([*KIOSK, *command]), "/dev/null"], **options)
+    else:
+        kiosk = Terminal(command, warm=True, **options)
     limit = TimeLimit(30)
     while kiosk.read() and not limit.passed():
         pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ import httpx
 import msgspec
 from sqlalchemy import Engine, select
 
-from kiosk.__main__ import environment
 from kiosk.broker.graph.requests import Backoff
 from kiosk.broker.metrics import Metrics
 from kiosk.broker.record.checkpoints import Signer
@@ -31,7 +29,6 @@ from kiosk.broker.record.writer import Record, open_record
 from kiosk.broker.routes import create_app
 from kiosk.broker.server import build, listening_to_page
 from kiosk.broker.sinks import open_sinks
-from kiosk.cli.main import cli
 from kiosk.clock import Clock, SystemClock, ThreadClock
 from kiosk.config.broker import BrokerConfig, SinkSettings
 from kiosk.config.loading import load
@@ -40,11 +37,10 @@ from kiosk.net.http import UNIX_PREFIX
 from kiosk.net.listening import limits, listening
 from kiosk.net.serving import Server
 from kiosk.net.tls import no_authorities, tls_context
-from kiosk.process.hardening import harden
 from kiosk.proof import Prover
 from kiosk.secret import VisitKeys, release_info
 from tests.support.time_limit import TimeLimit
-from tests.support.warm_process import warm_process
+from tests.support.warm_process import command_line, warm_process
 
 ROOT = Path(__file__).parents[2]
 QUICK = Backoff(first=0.01, most=0.05)
@@ -254,19 +250,11 @@ def broker_process(config: BrokerConfig, place: Path, ca_bundle: Path | None = N
     file.write_text(to_toml(config))
     log_file = place / "broker.log"
     with (
-        warm_process(_command_line, _arguments(file), log=log_file) as process,
         _client(config.listen.url, ca_bundle) as http,
+        warm_process(command_line, _arguments(file), log=log_file) as process,
     ):
         assert process.stdout.readline() == b"ready\n", log_file.read_text()
         yield RunningBroker(config, http, pid=process.pid, log_file=log_file)
-
-
-def _command_line(arguments: Sequence[str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment({}))
-    os.umask(0o077)
-    harden()
-    cli(arguments, prog_name="kiosk")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Start a broker or a sandbox from a process that has imported it before.
+"""Start a broker, a sandbox or a command from a process that has imported it before.
 
 They are processes of their own, as on a real machine. Importing a broker takes as long as several tests, and nearly
 every file of tests starts one. What a start from nothing does, tests/broker/test_process.py and the fleet show.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from multiprocessing.connection import Connection
@@ -18,8 +20,25 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from kiosk.__main__ import environment
+from kiosk.cli.main import cli
+from kiosk.process.hardening import harden
+
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["kiosk.broker.server", "kiosk.cli.main", "kiosk.sandbox.server", "msal"])
+_PROCESSES.set_forkserver_preload(
+    [
+        "kiosk.broker.server",
+        "kiosk.checks.broker_side",
+        "kiosk.checks.kiosk_side",
+        "kiosk.checks.report",
+        "kiosk.cli.check",
+        "kiosk.cli.main",
+        "kiosk.sandbox.server",
+        "msal",
+        "tests.support.sandbox_process",
+        "tests.support.warm_keys",
+    ]
+)
 
 
 @dataclass
@@ -48,6 +67,25 @@ def warm_process(program: Callable[..., None], *arguments: Any, log: Path | None
         finally:
             stdin.close()
             running.exit_code = _ended(process)
+
+
+def warm_command(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run ``kiosk`` with these words, and return what it said."""
+    arguments = [str(word) for word in words]
+    with tempfile.TemporaryDirectory() as place:
+        log = Path(place) / "stderr"
+        with warm_process(command_line, arguments, log=log) as process:
+            said = process.stdout.read().decode()
+        return subprocess.CompletedProcess(arguments, process.exit_code or 0, said, log.read_text())
+
+
+def command_line(arguments: Sequence[str]) -> None:
+    """Be ``kiosk`` with these arguments, as after its entry point."""
+    os.environ.clear()
+    os.environ.update(environment({}))
+    os.umask(0o077)
+    harden()
+    cli(arguments, prog_name="kiosk")
 
 
 def _ended(process: ForkServerProcess) -> int | None:
