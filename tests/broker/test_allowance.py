@@ -17,6 +17,7 @@ from kiosk.secret import VisitKeys
 from tests.broker.conftest import Start
 from tests.support.broker import MovedClock, problem_code
 from tests.support.clock import ManualClock
+from tests.support.examples import few
 from tests.support.sandbox import RunningSandbox
 
 MAC = "NW-AKESSLER-14"
@@ -56,7 +57,7 @@ def test_only_so_many_people_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(one) == 3
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=few(40), deadline=None, derandomize=True, database=None)
 @given(pauses=st.lists(st.floats(0, 20), max_size=60))
 def test_in_any_time_no_more_than_at_once_and_what_grew(pauses: list[float]) -> None:
     clock = ManualClock()

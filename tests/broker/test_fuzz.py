@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from kiosk.broker import openapi
 from kiosk.secret import VisitKeys
 from tests.support.broker import FromVisit, RunningBroker
+from tests.support.examples import few
 from tests.support.sandbox import RunningSandbox
 
 PATHS = json.loads(openapi.PATH.read_text())["paths"]
 OPERATIONS = [f"{method.upper()} {path}" for path, methods in PATHS.items() for method in methods]
 FEW = settings(
-    max_examples=20,
+    max_examples=few(10),
     deadline=None,
     derandomize=True,
     database=None,
@@ -80,7 +81,7 @@ def test_answers_are_as_described(
     FEW(given(st.one_of([operation.as_strategy(mode) for mode in described.modes]))(answered))()
 
 
-@settings(FEW, max_examples=40)
+@settings(FEW, max_examples=few(20))
 @given(
     reason=st.none() | st.text(max_size=300),
     kiosk=st.binary(max_size=100),

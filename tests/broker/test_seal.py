@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kiosk.broker.seal import seal
 from kiosk.errors import GraphGarbled, KeyNotEscrowed, KeyUnreadable, KioskError
 from kiosk.secret import VisitKeys, public_key_from_bytes
+from tests.support.examples import few
 
 KEY = "HJ4W-7QXB-MNPR-K2LC-9YTG-D5FA"
 INFO = b"info"
@@ -107,7 +108,7 @@ def test_a_seal_opens_for_its_release_only() -> None:
         VisitKeys().open(sealed, INFO)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=few(100), deadline=None, derandomize=True, database=None)
 @given(body=st.builds(damaged, st.sampled_from(WHOLE), st.integers(0, 80), NOISE) | st.binary(max_size=60))
 def test_a_damaged_answer_is_sealed_or_refused(body: bytes) -> None:
     with contextlib.suppress(KeyNotEscrowed, KeyUnreadable, GraphGarbled):

@@ -355,11 +355,11 @@ def _share(call: Call, faults: Sequence[str]) -> Sequence[str]:
 def shapes(call: Call, *, every: bool) -> Iterator[tuple[str, Any]]:
     """Yield fields of an answer with their wrong values.
 
-    Unless ``every`` one is wanted, a field is missing or has one of the other odd values, each value in turn.
+    Unless ``every`` one is wanted, each field has one of the odd values, each value in turn; missing is one of them.
     """
     fields = list(dict.fromkeys(field for field, _ in call.shapes))
     for field, value in call.shapes:
-        odd = [other for name, other in call.shapes if name == field and other in _ODD and other is not MISSING]
+        odd = [other for name, other in call.shapes if name == field and other in _ODD]
         if every or value not in odd or value == odd[fields.index(field) % len(odd)]:
             yield field, value
 

@@ -336,9 +336,9 @@ async def matrix(place: Path, chosen: Sequence[Cell], at_once: int) -> dict[Cell
         async with Product(folder, certificates, spoiled).open() as product:
             # Starting a product blocks the event loop, which a running cell would report as a fault.
             await everybody.wait()
-            # The kiosk collects garbage at each farewell; what all cells share would be looked at each time.
-            gc.freeze()
             while waiting:
+                # The kiosk collects garbage at each farewell; what there is already would be looked at each time.
+                gc.freeze()
                 cell = waiting.popleft() if number % 2 else waiting.pop()
                 try:
                     check_words(cell, await play(product, cell))
@@ -375,6 +375,7 @@ def every_fault_at(names: Sequence[str], config: pytest.Config) -> int:
     finally:
         root.removeHandler(listener)
         # Connections that were given up warn when they are collected, and must do so within this test.
+        gc.unfreeze()
         gc.collect()
     assert not wrong, f"{len(wrong)} of {len(chosen)} cells failed:\n" + "\n".join(sorted(wrong.values()))
     assert not [line for line in listener.heard if SECRET.search(line)]

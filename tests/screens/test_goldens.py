@@ -154,12 +154,15 @@ SIZES = [(80, 24), (120, 40), (60, 20)]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("name", SCREENS)
-async def test_screen(name: str, size: tuple[int, int], request: pytest.FixtureRequest) -> None:
-    app = ScreenApp()
-    async with app.run_test(size=size) as pilot, seen(app, name, pilot):
-        drawn = "\n".join(rows(app)) + "\n"
-    compare(drawn, GOLDENS / f"{name}-{size[0]}x{size[1]}.txt", request)
+async def test_every_screen(size: tuple[int, int], request: pytest.FixtureRequest) -> None:
+    """One app for all of them, as starting one takes longer than drawing."""
+    app, drawn = ScreenApp(), {}
+    async with app.run_test(size=size) as pilot:
+        for name in SCREENS:
+            async with seen(app, name, pilot):
+                drawn[GOLDENS / f"{name}-{size[0]}x{size[1]}.txt"] = "\n".join(rows(app)) + "\n"
+    for golden, text in drawn.items():
+        compare(text, golden, request)
 
 
 async def test_looks(request: pytest.FixtureRequest) -> None:

@@ -1,4 +1,4 @@
-"""Twenty sessions at once."""
+"""Many sessions at once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.ssh.machine import wait_until
 from tests.ssh.sessions import PROCESSES, WELCOME, Door
 from tests.support.terminal import ENTER, PATIENCE_SECONDS, Terminal
 
-SESSIONS = 20
 # Supervisor and visit together, after the sign-in and the broker's answer.
 MOST_MIB_EACH = 96
 
@@ -36,9 +36,10 @@ def all_show(terminals: list[Terminal], words: str) -> None:
     assert all(words in terminal.text for terminal in terminals)
 
 
-def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
+def test_sessions_fit_into_their_memory(door: Door, pytestconfig: pytest.Config) -> None:
+    sessions: int = pytestconfig.getoption("--sessions")
     with contextlib.ExitStack() as stack:
-        terminals = [Terminal(door.ssh("-tt")) for _ in range(SESSIONS)]
+        terminals = [Terminal(door.ssh("-tt")) for _ in range(sessions)]
         for terminal in terminals:
             stack.callback(terminal.close)
         all_show(terminals, WELCOME)
@@ -46,10 +47,10 @@ def test_twenty_sessions_fit_into_their_memory(door: Door) -> None:
             terminal.press(ENTER)
         all_show(terminals, "Is this you?")
         kiosks = door.machine.kiosks()
-        assert len(kiosks) == PROCESSES * SESSIONS
-        each = sum(map(proportional_set_mib, kiosks)) / SESSIONS
+        assert len(kiosks) == PROCESSES * sessions
+        each = sum(map(proportional_set_mib, kiosks)) / sessions
         assert each < MOST_MIB_EACH, f"{each:.1f} MiB for one session"
-        print(f"one session of {SESSIONS}: {each:.1f} MiB")
+        print(f"one session of {sessions}: {each:.1f} MiB")
         for terminal in terminals:
             terminal.kill(signal.SIGKILL)
         wait_until(lambda: not door.machine.kiosks() and not door.machine.sshds())

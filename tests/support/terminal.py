@@ -108,6 +108,14 @@ class Terminal:
                 break
         raise AssertionError(f"{'still there' if gone else 'never seen'}: {words}\n{self.text}")
 
+    def wait_for_raw(self, words: str, patience: float = PATIENCE_SECONDS) -> None:
+        """Wait until the program writes this text. Draws nothing, which takes long for large screens."""
+        limit, began = TimeLimit(patience), len(self.raw)
+        while words.encode() not in self.raw[began:]:
+            assert not limit.passed(), f"never written: {words}"
+            with contextlib.suppress(pexpect.TIMEOUT):
+                self.raw += self.child.read_nonblocking(65536, timeout=0.05)
+
     def press(self, keys: str | bytes) -> None:
         """Type."""
         self.child.send(keys)

@@ -17,6 +17,7 @@ from kiosk.broker.record.writer import Record
 from kiosk.config.broker import Rules
 from kiosk.errors import LimitReached
 from tests.support.clock import ManualClock
+from tests.support.examples import few
 
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 KINDS = {
@@ -68,7 +69,7 @@ tries = st.builds(
 
 # One database serves all examples; each begins with empty tables.
 @settings(
-    max_examples=25,
+    max_examples=few(12),
     deadline=None,
     derandomize=True,
     database=None,

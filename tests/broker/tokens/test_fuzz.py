@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from kiosk.broker.tokens.validation import Claims
 from kiosk.errors import TokenRefused
+from tests.support.examples import few
 from tests.support.tokens import KEYS, TENANT, Validation, joined, running_validation
 
 MANY = settings(
-    max_examples=300,
+    max_examples=few(100),
     deadline=None,
     derandomize=True,
     database=None,
