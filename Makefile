@@ -32,7 +32,7 @@ test-newest:  ## Run the quick tests on the newest CPython found, and print the 
 	@status=0; .venv-coverage/bin/python -m pytest --quick || status=$$?; \
 	    .venv-coverage/bin/python -m coverage combine --quiet && .venv-coverage/bin/python -m coverage report && exit $$status
 
-soak: $(VENV)/.dev  ## Run the long proofs (residue, kills), and write docs/soak.md
+soak: $(VENV)/.dev  ## Run the long proofs (residue, kills, all combinations), and write docs/soak.md
 	@$(BIN)/python -m tests.soak
 
 rehearsal: $(VENV)/.dev  ## Start a fleet on this machine, play its failures while people visit, and print what became of them
