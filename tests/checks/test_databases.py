@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from kiosk.clock import SystemClock
 from kiosk.config.broker import BrokerConfig, RecordSettings
 from kiosk.config.loading import load
 from kiosk.process.exit_codes import EXIT_FAILED
-from tests.support.broker import ROOT
+from tests.support.broker import ROOT, MovedClock
 from tests.support.checks import Installation
 from tests.support.postgresql import MISSING, cluster, database, find_binaries
 from tests.support.record import signer
@@ -45,6 +46,10 @@ def test_postgresql(healthy: Installation) -> None:
         results = healthy.results("broker")
         # Of device codes, a check always warns.
         assert [name for name, one in results.items() if one.level is not Level.PASS] == ["sign-in"]
+        clock = MovedClock()
+        clock.ahead = timedelta(minutes=2)
+        finding = check_database(url, clock=clock)
+        assert (finding.level, "120 s" in finding.found) == (Level.WARN, True), finding
         with psycopg.connect(server.replace("+psycopg", "", 1), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")

@@ -12,8 +12,6 @@ from kiosk.broker.record.schema import TIME_FORMAT, Entry, Event
 from kiosk.broker.record.shared_time import SharedTime
 from kiosk.broker.record.writer import Record
 from kiosk.broker.sinks.offsets import Offsets
-from kiosk.checks.database import database as check_database
-from kiosk.checks.result import Level
 from kiosk.clock import SystemClock
 from kiosk.errors import PersonLimit
 from tests.broker.record.test_record import rows
@@ -65,15 +63,6 @@ def test_a_lease_is_not_longer_for_a_broker_whose_clock_is_ahead(postgresql_data
         (now,) = connection.execute("select now()").fetchone() or ("",)
     assert datetime.strptime(until, TIME_FORMAT).replace(tzinfo=UTC) - now < timedelta(seconds=16)
     wrong.close()
-
-
-def test_the_check_compares_the_clocks(postgresql_database: str) -> None:
-    with Record(postgresql_database, SystemClock()).running():
-        pass
-    assert check_database(postgresql_database, clock=SystemClock()).level is Level.PASS
-    finding = check_database(postgresql_database, clock=moved(2))
-    assert finding.level is Level.WARN
-    assert "120 s" in finding.found
 
 
 def test_an_answer_that_comes_late_is_no_difference(caplog: pytest.LogCaptureFixture) -> None:
