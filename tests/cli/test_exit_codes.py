@@ -17,6 +17,7 @@ from kiosk.cli.command_errors import reports_errors
 from kiosk.errors import ConfigError
 from kiosk.process import exit_codes
 from kiosk.process.exit_codes import EXIT_CONFIGURATION, EXIT_CRASH, EXIT_DONE, EXIT_FAILED, EXIT_NO_TERMINAL
+from tests.support.warm_process import warm_command
 
 ROOT = Path(__file__).parents[2]
 FOR_THE_SUPERVISOR = {"EXIT_ENOUGH", "EXIT_DISTURBED", "EXIT_OTHER_UI"}
@@ -34,6 +35,8 @@ scope = "api://kiosk/Session.Open"
 
 
 def ended(*words: str) -> subprocess.CompletedProcess[str]:
+    if words[0] != "run":
+        return warm_command(*words)
     return subprocess.run(
         [sys.executable, "-m", "kiosk", *words],
         stdin=subprocess.DEVNULL,
@@ -71,6 +74,9 @@ def test_what_cannot_be_used_is_2(words: list[str]) -> None:
     done = ended(*words)
     assert (done.returncode, done.stdout) == (EXIT_CONFIGURATION, "")
     assert "Traceback" not in done.stderr
+    if words[-1] == "/nowhere.toml":
+        assert done.stderr.count("\n") == 1
+        assert re.search(r"/nowhere\.toml: expected .+: No such file or directory", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("words", [["run"], ["run", "--linear"]], ids=" ".join)

@@ -8,7 +8,6 @@ import pty
 import random
 import signal
 import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -274,20 +273,6 @@ def test_the_screen_never_goes_into_a_file(tmp_path: Path) -> None:
     assert kiosk.exit_code() == EXIT_NO_TERMINAL
     assert "expected one terminal" in kiosk.text
     assert (tmp_path / "log").read_bytes() == b""
-
-
-@pytest.mark.parametrize("command", ["run", "broker", "sandbox"])
-def test_a_missing_configuration_is_one_line_and_code_2(tmp_path: Path, command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "kiosk", command, "--config", str(tmp_path / "no.toml")],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "no.toml: expected a configuration file: No such file or directory" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the environment of our processes")
