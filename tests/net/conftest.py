@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kiosk.net.serving import Tls
+from kiosk.net.server_tls import Tls
 from kiosk.sandbox.certificates import make_certificates
 
 

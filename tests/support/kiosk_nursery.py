@@ -20,6 +20,7 @@ from typing import NoReturn
 def _load() -> None:
     """Import what ``kiosk run`` imports, with the same modules left out."""
     from kiosk.fullscreen import textual_stubs
+    from kiosk.models import SignInMethod
     from kiosk.process import preload
 
     textual_stubs.install()
@@ -31,8 +32,9 @@ def _load() -> None:
     assert launcher
     assert loading
     assert main
-    preload.load_full_screen()
-    preload.load_linear()
+    for method in SignInMethod:
+        preload.load_full_screen(method)
+        preload.load_linear(method)
     gc.collect()
     # The forks share these modules as long as nobody writes to their pages.
     gc.freeze()
