@@ -179,8 +179,8 @@ _ROWS = (
         N_("The account you signed in with does not belong to this kiosk's organisation."),
         N_("Start again, and choose your work account for this organisation on the phone or computer."),
         YOU,
-        (16000, 50020, 90072),
-        origin="An account of another tenant.",
+        (16000, 50014, 50020, 90072),
+        origin="An account of another tenant, or a guest of this one, whom the broker would refuse as well.",
     ),
     _Row(
         "sign_in_unknown_account",
@@ -190,15 +190,6 @@ _ROWS = (
         ACCOUNTS,
         (50034, 51004),
         origin="The account is not in the directory.",
-    ),
-    _Row(
-        "sign_in_guest",
-        N_("Your invitation is not accepted yet"),
-        N_("You are a guest in this organisation and must accept its invitation first."),
-        N_("Accept it in the email you were sent, then start again. If you have no such email, contact the helpdesk."),
-        YOU,
-        (50014,),
-        origin="A guest whose invitation is pending.",
     ),
     _Row(
         "sign_in_personal_account",
