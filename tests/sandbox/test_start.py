@@ -149,6 +149,7 @@ def test_a_second_start_in_the_same_folder(tmp_path: Path) -> None:
             assert httpx.get(f"{sandbox.url}/devicelogin", verify=context).status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore:response_mode='form_post' is recommended")
 def test_everybody_is_approved_by_itself(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, approve="ADA kessler") as sandbox, msal_http(sandbox.ca) as http:
         app = msal.PublicClientApplication(
@@ -162,6 +163,11 @@ def test_everybody_is_approved_by_itself(tmp_path: Path) -> None:
         sandbox.advance(1)
         flow["latest_attempt_at"] = 0
         result = app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
+        assert result["id_token_claims"]["name"] == "Ada Kessler"
+        flow = app.initiate_auth_code_flow([sandbox.scope], "http://localhost", prompt="login", response_mode="query")
+        with httpx.Client(verify=tls_context(sandbox.ca), trust_env=False) as browser:
+            sent = httpx.URL(browser.get(flow["auth_uri"]).headers["location"]).params
+        result = app.acquire_token_by_auth_code_flow(flow, dict(sent))
         assert result["id_token_claims"]["name"] == "Ada Kessler"
 
 

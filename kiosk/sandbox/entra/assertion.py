@@ -24,12 +24,13 @@ _LONGEST_LIFETIME = dt.timedelta(hours=24)
 
 
 class Assertions:
-    """Verifies assertions against the registered certificates and accepts each of them once."""
+    """Verifies assertions against the registered certificates.
+
+    As at Entra ID, an assertion may be presented again until it expires: MSAL sends each of its own for nine minutes.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Those that could be replayed: by their ``jti``, the moment from which they have expired.
-        self._used: dict[str, float] = {}
 
     def check(
         self, assertion: str, client_id: str, certificates: Sequence[x509.Certificate], audiences: Sequence[str]
@@ -47,17 +48,10 @@ class Assertions:
             raise _invalid(
                 700023, f"Client assertion audience claim does not match Realm issuer. Expected: {audiences[0]}."
             )
-        now = self._clock.utc().timestamp()
-        self._use(claims, _expiry(claims, now), now)
-
-    def _use(self, claims: dict[str, Any], expiry: float, now: float) -> None:
-        self._used = {jti: end for jti, end in self._used.items() if end > now}
         jti = claims.get("jti")
         if not isinstance(jti, str) or not jti:
             raise _invalid(50027, "JWT token is invalid or malformed: it has no 'jti'.")
-        if jti in self._used:
-            raise _invalid(50013, "Assertion failed validation. [Reason - The assertion was used before.]")
-        self._used[jti] = expiry
+        _check_lifetime(claims, self._clock.utc().timestamp())
 
 
 def _invalid(number: int, words: str) -> EntraError:
@@ -101,8 +95,7 @@ def _verified(assertion: str, certificate: x509.Certificate) -> dict[str, Any]:
         raise _invalid(700027, words) from None
 
 
-def _expiry(claims: dict[str, Any], now: float) -> float:
-    """Return the moment from which the assertion can no longer be replayed."""
+def _check_lifetime(claims: dict[str, Any], now: float) -> None:
     expires, begins, skew = claims.get("exp"), claims.get("nbf", 0), _SKEW.total_seconds()
     if (
         not isinstance(expires, int | float)
@@ -111,4 +104,3 @@ def _expiry(claims: dict[str, Any], now: float) -> float:
         or expires > now + _LONGEST_LIFETIME.total_seconds()
     ):
         raise _invalid(700024, "Client assertion is not within its valid time range.")
-    return expires + skew

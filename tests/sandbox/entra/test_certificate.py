@@ -114,12 +114,9 @@ def refusal(response: httpx.Response) -> tuple[int, str, list[int]]:
     return response.status_code, response.json()["error"], response.json()["error_codes"]
 
 
-def test_taken_once(sandbox: RunningSandbox, client: httpx.Client, pair: KeyPair) -> None:
+def test_presented_again_as_msal_does(sandbox: RunningSandbox, client: httpx.Client, pair: KeyPair) -> None:
     signed = assertion(sandbox, pair)
-    assert present(client, sandbox, signed).status_code == 200
-    again = present(client, sandbox, signed)
-    assert refusal(again) == (401, "invalid_client", [50013])
-    assert signed not in again.text
+    assert [present(client, sandbox, signed).status_code for _ in range(2)] == [200, 200]
 
 
 @pytest.mark.parametrize(
