@@ -188,7 +188,8 @@ def test_the_command_refuses_an_open_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.stem)
 def test_no_word_of_a_template_is_without_a_mark(path: Path) -> None:
-    text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", path.read_text(), flags=re.DOTALL)
+    text = re.sub(r"\{% block stage %\}.*", "", path.read_text())
+    text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}", "", text, flags=re.DOTALL)
     assert not re.search(r"\w", re.sub(r"<[^>]*>", "", text))
 
 
