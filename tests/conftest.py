@@ -61,6 +61,7 @@ _SLOWEST = (
     "screens/test_hostile.py",
     "screens/test_themes.py",
     "screens/test_trouble.py",
+    "sign_in_page/test_browser.py",
     "ssh",
     "system",
     "terminal/test_fuzz.py",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from kiosk.clock import SystemClock
 from kiosk.errors import BrokerUnreachable, TokensUnavailable
 from kiosk.sign_in_messages import Stage
 from tests.support.authority import Mode
-from tests.support.sign_in_page import TENANT, VIEW, Page, jwt
+from tests.support.sign_in_page import TENANT, VIEW, Page, jwt, whole_page
 
 SIGNING_IN = msgspec.structs.replace(VIEW, stage=Stage.SIGNING_IN, choices=())
 CONFIRMING = msgspec.structs.replace(SIGNING_IN, stage=Stage.CONFIRMING, digits="471093", name="Ada")
@@ -141,20 +143,25 @@ async def test_two_requests_with_one_answer_redeem_it_once(page: Page) -> None:
     assert (len(page.broker.bodies("tokens")), page.broker.bodies("end")) == (1, [])
 
 
-async def test_tokens_are_handed_over_again_when_the_broker_was_away(page: Page) -> None:
+class HastyClock(SystemClock):
+    """Skips the pauses between tries, and no longer ones."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(0 if seconds < 5 else seconds)
+
+
+async def test_tokens_are_handed_over_again_when_the_broker_was_away(tmp_path: Path) -> None:
     """One that answers otherwise is not asked again: the page says what is wrong."""
-    asked = await page.to_entra()
-    page.grant(asked["nonce"])
-    page.broker.answers["tokens"] = b""
-    back = f"/signed-in?code=c&state={asked['state']}"
-    assert (await page.phone.get(back)).status_code == 502
-    page.broker.say(TokensUnavailable("away"), "tokens")
-    assert (await page.phone.get(back)).status_code == 503
-    page.broker.say(BrokerUnreachable("restarted"), "tokens")
-    page.broker.answers["tokens"] = BrokerUnreachable("restarted")
-    before = len(page.broker.bodies("tokens"))
-    assert (await page.phone.get(back)).status_code == 503
-    assert len(page.broker.bodies("tokens")) == before + 3
+    async with whole_page(tmp_path, HastyClock()) as page:
+        asked = await page.to_entra()
+        page.grant(asked["nonce"])
+        tries = []
+        for said in (b"", TokensUnavailable("away"), BrokerUnreachable("restarted")):
+            page.broker.say(said, "tokens")
+            before = len(page.broker.bodies("tokens"))
+            answer = await page.phone.get(f"/signed-in?code=c&state={asked['state']}")
+            tries.append((answer.status_code, len(page.broker.bodies("tokens")) - before))
+        assert tries == [(502, 1), (503, 1), (503, 3)]
 
 
 async def test_nothing_secret_is_logged(page: Page, caplog: pytest.LogCaptureFixture) -> None:
