@@ -1,4 +1,4 @@
-"""Finds the address of a phone, even behind reverse proxies. The address is recorded and decides nothing."""
+"""Finds the address of a phone, even behind reverse proxies. It is recorded, and decides nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _FOR = re.compile(r'(?:^|;)\s*for="?([^";]+)"?', re.IGNORECASE)
 
 
 def phone_address(peer: str, forwarded: Sequence[str], forwarded_for: Sequence[str], proxies: Collection[str]) -> str:
-    """Return the address of the phone, "" if nobody says it who can be believed.
+    """Return the address of the phone, or "" if it is not known.
 
-    ``peer`` is empty on a unix socket, behind which there is always a proxy. Each proxy adds the address of who asked
-    it at the end, so only what follows the last address that is no proxy's can be invented. A proxy may pass on
-    a header that it does not know itself, so if both are there, both must say the same.
+    ``peer`` is empty on a unix socket, where a proxy always asks. Each proxy appends the address of its own client, so
+    the last address that is not a proxy's is true, and those before it may be invented. A proxy may pass on a header
+    that it does not know, so if there are both, they must agree.
     """
     if peer and peer not in proxies:
         return _address(peer)
