@@ -30,8 +30,11 @@ _MALFORMED = (httpx.DecodingError, msgspec.DecodeError, UnicodeDecodeError, Recu
 
 
 @contextlib.asynccontextmanager
-async def kiosk_errors_only() -> AsyncIterator[None]:
-    """Turn every failure of a request into a KioskError. Its cause never quotes the request, which holds secrets."""
+async def kiosk_errors_only(not_known: type[KioskError] = KioskNotKnown) -> AsyncIterator[None]:
+    """Turn every failure of a request into a KioskError. Its cause never quotes the request, which holds secrets.
+
+    ``not_known`` says that the broker did not accept our certificate.
+    """
     try:
         yield
     except KioskError:
@@ -42,7 +45,7 @@ async def kiosk_errors_only() -> AsyncIterator[None]:
         if reason := untrusted(error):
             raise BrokerUntrusted(reason) from None
         if reason := refused_certificate(error):
-            raise KioskNotKnown(reason) from None
+            raise not_known(reason) from None
         raise BrokerUnreachable(type(error).__name__) from None
     except Exception as error:
         # The request could not be built or sent: a character that headers forbid, or a closed client.

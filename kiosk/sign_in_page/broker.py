@@ -9,7 +9,7 @@ import msgspec
 
 from kiosk.broker_answers import kiosk_errors_only, problem
 from kiosk.config.sign_in_page import PageBroker
-from kiosk.errors import BrokerGarbled
+from kiosk.errors import BrokerGarbled, SignInPageNotKnown
 from kiosk.i18n import LANGUAGES, SOURCE
 from kiosk.net.http import aread_limited, service_client, timeouts
 from kiosk.sign_in_messages import (
@@ -41,7 +41,7 @@ class Broker:
             settings.url, settings.ca_bundle, limits, certificate=settings.certificate, key=settings.key
         )
 
-    @kiosk_errors_only()
+    @kiosk_errors_only(SignInPageNotKnown)
     async def alive(self) -> None:
         """Report that the page works."""
         await self._send("alive", b"{}")
@@ -66,12 +66,12 @@ class Broker:
         """End the sign-in."""
         return await self._ask("end", body)
 
-    @kiosk_errors_only()
+    @kiosk_errors_only(SignInPageNotKnown)
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    @kiosk_errors_only()
+    @kiosk_errors_only(SignInPageNotKnown)
     async def _ask(self, what: str, body: msgspec.Struct) -> PhoneView:
         return _checked(msgspec.json.decode(await self._send(what, msgspec.json.encode(body)), type=PhoneView))
 

@@ -18,7 +18,7 @@ from kiosk import i18n
 from kiosk.cli.main import cli
 from kiosk.clock import SystemClock
 from kiosk.config.sign_in_page import PageBroker, PageOrganisation
-from kiosk.errors import BY_CODE, BrokerUnreachable, ConfigError, PhoneSignInError, SignInError
+from kiosk.errors import BY_CODE, ConfigError, PhoneSignInError, SignInError, SignInPageNotKnown
 from kiosk.i18n import LANGUAGES, SOURCE, translations
 from kiosk.net.server_tls import Tls, server_tls
 from kiosk.sign_in_messages import PhoneRequest, PhoneView, Stage
@@ -208,7 +208,7 @@ async def test_over_https_the_page_shows_the_broker_its_certificate(tmp_path: Pa
         shown = msgspec.structs.replace(settings, certificate=tmp_path / "page.pem", key=tmp_path / "page.pem")
         client, nameless = Broker(shown), Broker(settings)
         assert (await client.view(PhoneRequest(id="i", phone="p"))).place == VIEW.place
-        with pytest.raises(BrokerUnreachable):
+        with pytest.raises(SignInPageNotKnown):
             await nameless.view(PhoneRequest(id="i", phone="p"))
         await client.aclose()
         await nameless.aclose()
