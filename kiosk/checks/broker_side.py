@@ -15,7 +15,6 @@ from kiosk.checks import certificate, configuration, database, files, graph, lis
 from kiosk.checks.authority import discover, examined, skew
 from kiosk.checks.result import Check, Finding, NotChecked, failed, passed, together
 from kiosk.checks.side import Side
-from kiosk.checks.sign_in import PASSED_ON
 from kiosk.checks.trust import Response, Service
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError
@@ -131,7 +130,7 @@ def signs_in(side: Broker) -> Finding:
     """Say how people sign in, and what that does not prevent."""
     settings = side.config.sign_in
     if settings.method is SignInMethod.DEVICE_CODE:
-        return PASSED_ON
+        return configuration.PASSED_ON
     context = f", with the authentication context {settings.context}" if settings.context else ""
     return passed(f"people sign in on {settings.page}{context}")
 

@@ -19,6 +19,11 @@ from kiosk.net.http import UNIX_PREFIX
 from kiosk.text import GUID
 
 CORRECT = "correct the key that the line names; docs/configuration.md explains all keys"
+PASSED_ON = warning(
+    "people sign in with device codes, which can be passed on: somebody who gets a person to enter one is signed in "
+    "here as that person. Neither a second factor nor a passkey prevents it",
+    'set sign_in.method to "web" and run a sign-in page; docs/tenant.md says more under “Device codes”',
+)
 _EXAMPLE = "00000000-0000-0000-0000-000000000000"
 # The longest time from the sign-in screen to the key.
 _SIGN_IN_SECONDS = 300

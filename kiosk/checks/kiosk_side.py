@@ -69,13 +69,18 @@ def authority(side: Kiosk) -> Finding:
 
 
 def device_code(side: Kiosk) -> Finding:
-    """Check that a sign-in begins, and say what its way does not prevent."""
+    """Check that a sign-in with a device code begins."""
     if not side.device_codes:
         return passed("not used: people sign in on their phone")
     settings = side.config.device_code_settings
     if "authority" not in side.answers:
         raise NotChecked("the sign-in service has no discovery document", "fix what the check “authority” found first")
-    return together([sign_in.device_code(settings, side.clock), sign_in.PASSED_ON], "")
+    return sign_in.device_code(settings, side.clock)
+
+
+def signs_in(side: Kiosk) -> Finding:
+    """Check that a sign-in on the phone begins, or say what the other way does not prevent."""
+    return configuration.PASSED_ON if side.device_codes else sign_in.phone(side.config, side.clock)
 
 
 def broker(side: Kiosk) -> Finding:
@@ -113,6 +118,7 @@ CHECKS: Sequence[Check[Kiosk]] = (
     Check("authority", "the sign-in service", authority, _NETWORK_SECONDS),
     Check("device-code", "the sign-in service", device_code, _NETWORK_SECONDS),
     Check("broker", "the broker", broker, _NETWORK_SECONDS),
+    Check("sign-in", "the broker", signs_in, _NETWORK_SECONDS),
     Check("clock", "the clock", clock),
     Check("terminal", "the terminal", terminal.terminal),
     Check("recorders", "the process list", terminal.recorders),

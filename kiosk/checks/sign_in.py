@@ -1,15 +1,21 @@
-"""Checks that a sign-in would begin: requests a code, tries it once and drops it. The code is never shown."""
+"""Checks that a sign-in would begin, and gives it up at once. Neither code nor link is ever shown."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from kiosk.checks.result import Finding, failed, passed, warning
+from kiosk.api import Broker
+from kiosk.checks.result import Finding, failed, passed
 from kiosk.clock import Clock
-from kiosk.config.kiosk import DeviceCodeSettings
-from kiosk.errors import SignInAddress, SignInError, SignInUnreachable
+from kiosk.config.kiosk import DeviceCodeSettings, KioskConfig
+from kiosk.errors import KioskError, SignInAddress, SignInError, SignInUnreachable
 from kiosk.identity.device_code import DeviceCodeSignIn
+from kiosk.identity.phone import PhoneSignIn
+from kiosk.proof import Prover
+from kiosk.secret import VisitKeys
 
 _SECONDS = 15.0
 _HELP = "docs/tenant.md explains the registrations"
@@ -25,12 +31,12 @@ _FIXES = {
     "AADSTS50105": "assign the people to the registration Kiosk API",
     "AADSTS53003": "exclude the resource Kiosk API from the policy that blocks the device code flow",
 }
-
-PASSED_ON = warning(
-    "people sign in with device codes, which can be passed on: somebody who gets a person to enter one is signed in "
-    "here as that person. Neither a second factor nor a passkey prevents it",
-    'set sign_in.method to "web" and run a sign-in page; docs/tenant.md says more under “Device codes”',
-)
+_PHONE_FIXES = {
+    "sign_in_method_off": "set sign_in.method to the same in kiosk.toml and broker.toml",
+    "sign_in_page_down": "start kiosk-sign-in, and let it reach the broker; docs/operations.md says more",
+    "kiosk_not_known": "name a certificate of the broker's client_ca in broker.certificate; kiosk enroll makes one",
+    "sign_in_limit": "check again later, or raise limits.sign_ins_per_hour in broker.toml",
+}
 
 
 def device_code(settings: DeviceCodeSettings, clock: Clock) -> Finding:
@@ -39,6 +45,32 @@ def device_code(settings: DeviceCodeSettings, clock: Clock) -> Finding:
         return asyncio.run(asyncio.wait_for(_try(settings, clock), _SECONDS))
     except TimeoutError:
         return failed(f"no sign-in started within {_SECONDS:.0f} s", "see the check “authority”")
+
+
+def phone(config: KioskConfig, clock: Clock) -> Finding:
+    """Begin a sign-in on the phone at the broker, and end it."""
+    try:
+        return asyncio.run(asyncio.wait_for(_begin(config, clock), _SECONDS))
+    except TimeoutError:
+        return failed(f"no sign-in started within {_SECONDS:.0f} s", "see the check “broker”")
+
+
+async def _begin(config: KioskConfig, clock: Clock) -> Finding:
+    keys = VisitKeys()
+    # Its own name: a sign-in that somebody begins at this kiosk now is not ended by this one.
+    terminal = f"{'-'.join(socket.gethostname().split()) or 'unnamed'} check"
+    broker = Broker(config.broker, str, terminal, Prover(keys, clock))
+    sign_in = PhoneSignIn(broker, keys, clock, config.sign_in.place)
+    try:
+        await sign_in.begin()
+        return passed(f"starts; people are sent to {urlsplit(sign_in.view.typed).hostname}")
+    except KioskError as error:
+        fix = _PHONE_FIXES.get(error.code, "look that code up in docs/causes.md; see the check “broker”")
+        return failed(f"the broker begins no sign-in: {error.code}", fix)
+    finally:
+        await sign_in.abandon()
+        keys.forget()
+        await broker.aclose()
 
 
 async def _try(settings: DeviceCodeSettings, clock: Clock) -> Finding:

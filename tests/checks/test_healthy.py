@@ -27,7 +27,7 @@ from tests.support.warm_process import warm_command
 MISSING = "sqlalchemy is not installed; this command needs recovery-kiosk[broker]"
 # Nobody sits at a terminal here; and who is not root runs the check as the owner of the files.
 # The sandbox of most tests has device codes, of which a check warns.
-EXCUSED = {"terminal", "device-code", "sign-in"} | (set() if os.geteuid() == 0 else {"file-modes"})
+EXCUSED = {"terminal", "sign-in"} | (set() if os.geteuid() == 0 else {"file-modes"})
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -224,6 +224,9 @@ def _settings(folder: Path, own: Path, sandbox: RunningSandbox, port: int, datab
     for name in ("tokens", "graph"):
         tables[name] = tenant[name] | {"certificate": tables[name]["certificate"]} if name == "graph" else tenant[name]
         tables[name]["ca_bundle"] = str(sandbox.ca)
+    # Its people sign in with device codes, all at one kiosk, which has no certificate.
+    tables |= {"sign_in": tenant["sign_in"], "limits": tables.get("limits", {}) | tenant["limits"]}
+    del tables["listen"]["client_ca"]
     lines = []
     for name, found in tables.items():
         for table in found if isinstance(found, list) else [found]:

@@ -115,8 +115,8 @@ class DeviceCodeLimits:
         """
         times: dict[str, str] = {}
         people: dict[tuple[str, str], str] = {}
-        for time, tid, oid, uti in connection.execute(self._opened(entry, now, last)):
-            times[uti] = people[tid, oid] = time
+        for row in connection.execute(self._opened(entry, now, last)):
+            times[row.uti] = people[row.tid, row.oid] = row.time
         if entry.uti in times:
             return
         full: list[tuple[Collection[str], int]] = [(times.values(), self.sign_ins)]
