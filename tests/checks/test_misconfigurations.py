@@ -452,6 +452,16 @@ BROKER_CASES = {
         "not a GUID",
         "without api://",
     ),
+    "no address of the sign-in page": Case(
+        broker("sign_in", method="web"), "configuration", FAIL, "sign_in.page: missing", "docs/configuration.md"
+    ),
+    "a sign-in page that runs as nobody we know": Case(
+        broker("sign_in", method="web", page="https://go.example", page_user="no-such-user"),
+        "configuration",
+        FAIL,
+        "expected a user of this machine: no-such-user",
+        "docs/configuration.md",
+    ),
     "a client by its name": Case(
         broker("tokens", client="Kiosk client"),
         "configuration",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ def test_the_other_words_and_none_of_them_end_it(parties: Parties) -> None:
 def test_each_stage_ends_by_itself_without_anybody_who_asks(meet: Meet) -> None:
     clock = ManualClock()
     with meet(clock) as parties:
-        until = {
+        until: dict[Stage, Callable[[], object]] = {
             Stage.WAITING: parties.kiosk.begin,
             Stage.OPENED: lambda: parties.page.open(parties.kiosk.begin().view.scan),
             Stage.SIGNING_IN: parties.until_signing_in,
