@@ -44,26 +44,34 @@ class Services:
 
 
 @contextlib.contextmanager
-def running_services(directory: Path, *, port: int = 0, approve: str | None = None) -> Iterator[Services]:
+def running_services(
+    directory: Path, *, port: int = 0, approve: str | None = None, page_port: int | None = None
+) -> Iterator[Services]:
     """Start both, with their files in ``directory`` and no limits on releases.
 
-    ``approve`` is the person as whom the sandbox approves every sign-in.
+    ``approve`` is the person as whom the sandbox approves every sign-in. People sign in with device codes, or with
+    ``page_port`` on a sign-in page there, which is started as well.
     """
     settings = directory / "sandbox.toml"
     # A JSON string is also a TOML string.
     lines = [f"directory = {json.dumps(str(directory))}"]
     lines += [f"approve = {json.dumps(approve)}"] if approve else []
     lines += ["[listen]", f"port = {port}"]
+    method = ['method = "web"', f"port = {page_port}"] if page_port else ['method = "device_code"']
+    lines += ["[sign_in]", *method]
     lines += ["[device_code]", "interval_seconds = 1"]
     lines += ["[rules]", "per_person = []", "per_device = []"]
     settings.write_text("\n".join(lines) + "\n")
     broker = directory / "broker.toml"
     with _service("sandbox", settings):
         # More requests than a person may send.
-        limits = ["[limits]", "requests_per_minute = 100000", "requests_at_once = 100000"]
-        broker.write_text("\n".join([broker.read_text(), *limits]) + "\n")
+        more = "requests_per_minute = 100000\nrequests_at_once = 100000\n"
+        written, heading, limits = broker.read_text().partition("[limits]\n")
+        broker.write_text(written + (heading or "[limits]\n") + more + limits)
         with _service("broker", broker):
-            yield Services(directory)
+            page = _service("sign-in", directory / "sign-in.toml") if page_port else contextlib.nullcontext()
+            with page:
+                yield Services(directory)
 
 
 @contextlib.contextmanager

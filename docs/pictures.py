@@ -1,6 +1,6 @@
 """Draws every screen for ``docs/screens.md`` in a visit of the real kiosk with simulated people, and writes that page.
 
-Only the sign-in code and the reference of the refusal differ between runs.
+Only the link, the words and the digits of the sign-in, and the reference of the refusal differ between runs.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from textual.strip import Strip
 from benchmarks.services import Services, running_services
 from docs.drawing import draw
 from docs.palettes import console_strips
-from kiosk.clock import SystemClock
+from kiosk.clock import Deadline, SystemClock
 from kiosk.config.kiosk import KioskConfig, Look
 from kiosk.config.loading import load
 from kiosk.fullscreen.app import KioskApp
 from kiosk.look.themes import ANSI, DARK, OF_MANY_COLOURS
-from kiosk.models import Ending
+from kiosk.models import Ending, Person
 from kiosk.sandbox.phone import Phone
 from kiosk.screens.base import KioskScreen
+from kiosk.screens.confirm import ConfirmScreen
+from kiosk.screens.device_code import DeviceCodeScreen
 from kiosk.screens.reason import ReasonScreen
 from kiosk.screens.working import WorkingScreen
 from kiosk.visit.context import VisitContext
-from kiosk.widgets.big_text import BigText
 
 SIZE = (80, 24)
 PAGE = Path(__file__).with_name("screens.md")
 # A fixed port, so that the address in the pictures is always the same.
-PORT = 9443
+PORT, PAGE_PORT = 9443, 9444
 PERSON = "priya.raman@nordwind.example"
 KEY = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){5}\b")
 _PATIENCE_SECONDS = 20
@@ -46,14 +47,26 @@ _PATIENCE_SECONDS = 20
 SCREENS = {
     "welcome": ("Welcome", "What this kiosk does, and how to start. The arrow keys choose a language."),
     "help": ("Help", "F1 explains the current screen and names the helpdesk."),
-    "sign-in": (
-        "Sign in",
-        "An address, its QR code, and a code in large type. The person signs in on a phone; no password is typed here.",
+    "phone-sign-in": (
+        "Sign in on the phone",
+        "The link as a QR code and to be typed, and two words. The person signs in on a phone, never here.",
+    ),
+    "phone-opened": (
+        "A phone has opened the page",
+        "The link is used up. The words stay until they were chosen on the phone, among three pairs.",
+    ),
+    "digits": (
+        "The six digits",
+        "Who signed in on the phone, and boxes for the digits that it shows. Three tries in 90 seconds.",
+    ),
+    "device-code": (
+        "Sign in with a device code",
+        "Only if the organisation has configured it: an address, its QR code, and a code in large type.",
     ),
     "working": ("One moment", "Static text, shown while a request takes longer than a moment. Esc cancels."),
     "confirm": (
         "Is this you?",
-        "The name and address of the person who signed in. No answer in 20 seconds counts as no.",
+        "Only after a device code: who signed in. No answer in 20 seconds counts as no.",
     ),
     "devices": (
         "Which Mac is locked?",
@@ -160,10 +173,16 @@ async def _visit(me: _Photographer, app: _Kiosk, phone: Phone) -> None:
     await me.press("f1")
     await me.draw("help", "Close")
     await me.press("escape", "enter")
-    await me.draw("sign-in", "Code valid for", after=14)
-    await phone.approve(app.screen.query_one(BigText)._text, PERSON)
-    await me.draw("confirm", "Is this you?", after=3)
-    await me.press("enter")
+    await me.draw("phone-sign-in", "Time left", after=5)
+    assert app.visit
+    assert app.visit.phone
+    opened = await phone.open(app.visit.phone.view.scan)
+    await me.draw("phone-opened", "A phone has opened the page", after=3)
+    page = await phone.say_who(await phone.choose(opened, app.visit.phone.words), PERSON)
+    await me.see("Type the six digits")
+    await me.press(*page.digits[:3])
+    await me.draw("digits", "Type all six digits", after=4)
+    await me.press(*page.digits[3:], "enter")
     await me.draw("devices", "Which Mac is locked?")
     await me.press("enter")
     await _look_at_key(me, await me.draw("reveal", "Time left", after=48))
@@ -218,9 +237,8 @@ async def _draw_visit(
 ) -> None:
     clock = _StillClock()
     app = _Kiosk(VisitContext(config=config, clock=clock, terminal="tty1"))
-    sign_in_host = config.device_code_settings.authority.rpartition("/")[0]
     try:
-        async with app.run_test(size=size) as pilot, Phone(sign_in_host, services.ca) as phone:
+        async with app.run_test(size=size) as pilot, Phone(f"https://localhost:{PORT}", services.ca) as phone:
             assert app.theme in {DARK.name, ANSI.name}
             await _visit(photographer(app, pilot, clock, folder), app, phone)
     finally:
@@ -235,12 +253,22 @@ async def draw_seldom(services: Services, folder: Path, size: tuple[int, int] = 
     async with app.run_test(size=size) as pilot:
         me = _Photographer(app, pilot, clock, folder)
         seldom: dict[str, KioskScreen[Any]] = {
+            "device-code": DeviceCodeScreen(
+                "FJC3RTFRG", "https://microsoft.com/devicelogin", Deadline.after(clock, 286)
+            ),
+            "confirm": ConfirmScreen(Person(tid="t", oid="o", name="Priya Raman", address=PERSON), clock),
             "working": WorkingScreen("Getting the recovery key", step=4),
             "reason": ReasonScreen(None, required=True, typed="INC0042"),
         }
+        seen = {
+            "device-code": "Code valid for",
+            "confirm": "Is this you?",
+            "working": "One moment",
+            "reason": "INC0042",
+        }
         for name, screen in seldom.items():
             shown = asyncio.ensure_future(app.show(screen))
-            await me.draw(name, "One moment" if name == "working" else "INC0042")
+            await me.draw(name, seen[name])
             shown.cancel()
 
 
@@ -275,7 +303,7 @@ def main() -> None:
     os.environ.pop("NO_COLOR", None)
     with (
         tempfile.TemporaryDirectory(prefix="kiosk-pictures-") as directory,
-        running_services(Path(directory), port=PORT) as services,
+        running_services(Path(directory), port=PORT, page_port=PAGE_PORT) as services,
     ):
         asyncio.run(draw_visit(services, folder))
         asyncio.run(draw_seldom(services, folder))

@@ -285,7 +285,8 @@ async def test_trouble_says_what_its_keys_lead_to(code: str, hints: list[str]) -
             from_code(code), CONFIG.organisation, leave="Back to the list", ticket=f"Problem: {code}"
         )
         shown = await app.put(trouble, pilot)
-        line = rows(app)[-1]
+        # On two lines where one is too short.
+        line = "\n".join(rows(app)[-2:])
         assert [hint for hint in hints if hint not in line] == []
         assert ("Try again" in line) is ("Enter  Try again" in hints)
         assert line.endswith("F10  Lock")

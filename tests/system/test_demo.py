@@ -19,6 +19,8 @@ from tests.support.time_limit import TimeLimit
 
 KEY = re.compile(r"\b([A-Z0-9]{4}(?:-[A-Z0-9]{4}){5})\b")
 WELCOME = "Locked out of your Mac?"
+ASKS_FOR_DIGITS = "Type the six digits from your phone"
+DIGITS = re.compile(r"Simulated phone: (\d{3} \d{3})")
 # Somebody who presses Enter again sooner is taken for a key that is held down.
 APART_SECONDS = 1.2
 
@@ -80,11 +82,12 @@ def pane(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Pane]]:
         subprocess.run(["tmux", "-L", name, "kill-server"], check=False, capture_output=True)
 
 
-def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str], Pane]) -> None:
+def test_enter_and_the_digits_alone_walk_to_the_key_and_time_takes_it_away(pane: Callable[[str], Pane]) -> None:
     before = leftovers()
     kiosk = pane("--person Ada\\ Kessler --reveal-seconds 8 --idle-seconds 20")
     kiosk.until(lambda text: WELCOME in text)
     pressed_on: set[str] = set()
+    typed: set[str] = set()
     last = time.monotonic()
 
     def walk(text: str) -> object:
@@ -93,6 +96,13 @@ def test_enter_alone_walks_to_the_key_and_time_takes_it_away(pane: Callable[[str
         heading = next((line for line in text.splitlines() if line.startswith("  ") and line.strip()), "")
         if " Enter " in text and (screen := heading.strip()) not in pressed_on and not KEY.search(text):
             if time.monotonic() - last < APART_SECONDS:
+                return None
+            if ASKS_FOR_DIGITS in text and not typed:
+                if not (said := DIGITS.search(text)):
+                    return None
+                typed.add(said[1])
+                kiosk.press(said[1])
+                last = time.monotonic()
                 return None
             pressed_on.add(screen)
             kiosk.press("Enter")
@@ -128,12 +138,15 @@ def test_the_phone_can_be_played_in_the_demo_and_esc_walks_back() -> None:
         kiosk.press(DOWN)
         kiosk.wait_for("▶ Jonas Brandt")
         kiosk.press(ENTER)
-        kiosk.wait_for("Is this you?")
+        kiosk.wait_for(ASKS_FOR_DIGITS)
         kiosk.wait_for("Jonas Brandt")
-        kiosk.settle(APART_SECONDS)
-        kiosk.press(ENTER)
+        kiosk.wait_for("Simulated phone: ")
+        said = DIGITS.search(kiosk.text)
+        assert said
+        kiosk.press(said[1] + ENTER)
         kiosk.wait_for("Which Mac is locked?")
         kiosk.press(ENTER)
+        kiosk.wait_for("Recovery key of")
         kiosk.wait_for("Time left")
         key = KEY.search(kiosk.text)
         assert key
@@ -155,15 +168,25 @@ def test_everything_ends_with_the_demo_and_nothing_stays(number: int) -> None:
         names = " ".join(" ".join(process.cmdline()) for process in processes)
         assert " sandbox " in names
         assert " broker " in names
+        assert " sign-in " in names
         kiosk.kill(number)
         assert kiosk.exit_code() == 128 + number
         assert gone(processes[1:])
     assert leftovers() <= before
 
 
-@pytest.mark.parametrize("part", ["sandbox", "broker"])
-def test_a_part_that_dies_is_told_in_words(part: str) -> None:
-    with terminal("demo", "--person", "Ada Kessler") as kiosk:
+def test_the_demo_still_shows_device_codes() -> None:
+    with terminal("demo", "--device-code", "--person", "Ada Kessler") as kiosk:
+        kiosk.wait_for(WELCOME)
+        assert not [process for process in family(kiosk.pid) if "sign-in" in process.cmdline()]
+        kiosk.press(ENTER)
+        kiosk.wait_for("Enter it only if you are at this kiosk")
+        kiosk.wait_for("Is this you?")
+
+
+@pytest.mark.parametrize(("part", "arguments"), [("sandbox", ["--device-code"]), ("broker", [])])
+def test_a_part_that_dies_is_told_in_words(part: str, arguments: list[str]) -> None:
+    with terminal("demo", "--person", "Ada Kessler", *arguments) as kiosk:
         kiosk.wait_for(WELCOME)
         (victim,) = [process for process in family(kiosk.pid) if part in process.cmdline()]
         victim.kill()
