@@ -40,8 +40,11 @@ def test_no_name_of_textual_is_replaced_by_accident(ours: type, theirs: type) ->
 
 def test_a_visit_in_linear_mode_needs_no_textual() -> None:
     code = (
-        "import sys, kiosk.launcher, kiosk.process.preload;"
-        "kiosk.launcher.launch(None, linear=True); kiosk.process.preload.load_linear();"
+        "import sys, kiosk.launcher, kiosk.process.preload as preload;"
+        "from kiosk.models import SignInMethod as Method;"
+        "kiosk.launcher.launch(None, linear=True); preload.load_linear(Method.WEB);"
+        "assert 'msal' not in sys.modules, 'only device codes need it';"
+        "preload.load_linear(Method.DEVICE_CODE);"
         "assert {'kiosk.linear.app', 'httpx'} < set(sys.modules);"
         "print({'textual', 'rich', 're2'} & set(sys.modules))"
     )
@@ -55,7 +58,8 @@ def test_of_textual_and_httpx_only_what_a_kiosk_uses_is_loaded() -> None:
         "import sys, kiosk.launcher;"
         "kiosk.launcher.launch(None, linear=False);"
         "assert not {'textual', 'rich', 'httpx'} & set(sys.modules), 'nothing is loaded before it is needed';"
-        "import kiosk.process.preload; kiosk.process.preload.load_full_screen();"
+        "import kiosk.process.preload as preload; from kiosk.models import SignInMethod as Method;"
+        "preload.load_full_screen(Method.WEB); preload.load_full_screen(Method.DEVICE_CODE);"
         "assert {'textual.app', 'httpx'} < set(sys.modules);"
         "print({'textual.widgets._input', 'textual.fuzzy', 'textual.system_commands', 'pygments'} & set(sys.modules))"
     )

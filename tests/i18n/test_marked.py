@@ -27,7 +27,10 @@ SPEAKING = [
     KIOSK / "fullscreen/app.py",
     KIOSK / "fullscreen/ui.py",
     KIOSK / "recovery_key/look_alikes.py",
+    KIOSK / "visit/device_code_sign_in.py",
     KIOSK / "visit/flow.py",
+    KIOSK / "visit/phone_sign_in.py",
+    KIOSK / "visit/requests.py",
     KIOSK / "wording.py",
 ]
 
