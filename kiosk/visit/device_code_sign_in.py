@@ -29,6 +29,8 @@ class DeviceCodeSteps:
         renewal: Renewal | None = None
         while True:
             try:
+                if self._guard.code_pause:
+                    self._guard.code_pause.take(self._guard.clock)
                 code = await self._requests.busy(N_("Getting a sign-in code"), 1, self._sign_in.begin())
                 outcome = await self._wait(code, renewal)
             except SignInError as error:

@@ -52,6 +52,8 @@ class VisitGuard:
         self._over = over
         self._terminal = context.terminal
         self._open_reveals = context.start.open_reveals
+        # Shared with the visits before and after this one.
+        self.code_pause = context.start.code_pause
         self._reference = context.start.reference
         self._watchdog: Watchdog | None = None
         self._held = HeldKey(context.clock)
