@@ -13,6 +13,7 @@ import pytest
 from kiosk import i18n
 from kiosk.recovery_key.spelling import DIGITS, INTERNATIONAL, LETTERS, alphabet
 from tests.screens.test_goldens import DEVICES, HELPDESK, PORTAL
+from tests.support.phone_progress import TYPED
 from tests.support.scenes import ERRORS, ONLY_LETTERS, PAIRS, SCENES, ZEROS, played
 from tests.support.screen_app import CONFIG, KEY, PERSON, ScreenApp, rows
 from translations.catalogues import marked
@@ -44,6 +45,7 @@ _OTHERS = {
     "debug",
     "ValueError",
     "AssertionError",
+    "BrokerUnreachable",
     "SealBroken",
     "TerminalWatched",
 }
@@ -66,6 +68,7 @@ FOREIGN = " ".join(
         *("macOS", "1A2B3C4D", "AADSTS500011", "tmux", "F1 F5 F8 F9 F10 F12", *i18n.LANGUAGES.values()),
         *(ONLY_LETTERS.decode(), ZEROS.decode(), PAIRS.decode(), *LETTERS),
         *map(alphabet(INTERNATIONAL).word, LETTERS + DIGITS),
+        *(TYPED, "a" * 160, "m" * 47, "Maximiliane"),
         *("lobby", "Microsoft", "Entra correlation-id", "UTC"),
     ]
 )
