@@ -90,7 +90,7 @@ def _nowhere(call: Call) -> Cell:
     """Return the cell in which the name of the service does not resolve."""
     match call.dns:
         case "sign_in":
-            return Cell(call, "no such name", kiosk={"sign_in": {"authority": f"{NOWHERE}/t"}})
+            return Cell(call, "no such name", kiosk={"device_code": {"authority": f"{NOWHERE}/t"}})
         case "broker":
             return Cell(call, "no such name", kiosk={"broker": {"url": NOWHERE}})
         case "tokens":
