@@ -66,5 +66,5 @@ def test_the_demo_runs_from_it(wheel: Path, tmp_path: Path) -> None:
     kiosk = Terminal([str(python), "-m", "kiosk", "demo", "--person", "Ada"])
     kiosk.wait_for("Press Enter to begin")
     kiosk.press("\r")
-    kiosk.wait_for("Is this you?")
+    kiosk.wait_for("Type the six digits")
     kiosk.close()
