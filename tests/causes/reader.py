@@ -70,7 +70,7 @@ class Reader:
     def _follow(self, person: KioskUser, code: str, reference: str) -> None:
         lines = [(record.name, record.getMessage()) for record in self.log.records]
         lines = [(name, line) for name, line in lines if reference in line and code in line]
-        assert any(name == "kiosk.visit.flow" for name, _ in lines), code
+        assert any(name == "kiosk.visit.requests" for name, _ in lines), code
         if code in OF_THE_KIOSK or issubclass(BY_CODE[code], SignInError):
             return
         assert any(name == "kiosk.events" for name, _ in lines), code

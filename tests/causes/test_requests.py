@@ -184,7 +184,7 @@ async def test_certificates_that_the_kiosk_does_not_accept(
     pair = {"certificate": sandbox.directory / "server.pem", "key": sandbox.directory / "server-key.pem"}
     running = at(sandbox, start(listen={"url": url} | pair).broker)
     part: Any = running.config.device_code_settings if code == "sign_in_untrusted" else running.config.broker
-    name = "sign_in" if code == "sign_in_untrusted" else "broker"
+    name = "device_code" if code == "sign_in_untrusted" else "broker"
     spoiled = msgspec.structs.replace(part, ca_bundle=other)
     running.config = msgspec.structs.replace(running.config, **{name: spoiled})
     async with kiosk_user(running) as person:
