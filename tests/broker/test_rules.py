@@ -23,6 +23,7 @@ from kiosk.errors import (
     RequestLimit,
     TokenProofTime,
     TokenRefused,
+    TokenUnconfirmed,
     TokenUnproven,
 )
 from kiosk.models import Person, ReasonRule
@@ -239,7 +240,7 @@ def test_every_rule_is_documented_in_its_order() -> None:
     for kind in BY_CODE.values():
         decided = issubclass(kind, (TokenRefused, DeviceRefused, LimitReached, ReasonRequired))
         # No rules about a release: they are met at every route.
-        if kind in (RequestLimit, TokenUnproven, TokenProofTime):
+        if kind in (RequestLimit, TokenUnproven, TokenProofTime, TokenUnconfirmed):
             assert f"`{kind.code}`" in described
         elif decided and KeyNotEscrowed not in kind.__bases__:
             assert kind.code in codes, kind.code
