@@ -91,7 +91,10 @@ def test_services_are_shut_in(machine: Machine, path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("other", "differences"),
-    [("console/kiosk@.service", {"PrivateDevices", "DeviceAllow"}), ("sign-in/kiosk-sign-in.service", set())],
+    [
+        ("console/kiosk@.service", {"PrivateDevices", "DeviceAllow", "PrivateUsers"}),
+        ("sign-in/kiosk-sign-in.service", {"PrivateUsers"}),
+    ],
 )
 def test_the_units_are_shut_in_alike(other: str, differences: set[str]) -> None:
     """They differ from the broker's only on purpose."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from kiosk.config.broker import BrokerConfig
 from kiosk.errors import ConfigError, KioskNotKnown, SignInPageNotKnown
@@ -14,6 +15,9 @@ from kiosk.net.peer import Peer, name_of
 from kiosk.text import clean
 
 _FILE = "broker.toml"
+# user_namespaces(7): the users who have a number here. The kernel gives all others the second one.
+_MAPPED = Path("/proc/self/uid_map")
+_OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Parties:
     page_socket: str = ""
     as_kiosks: bool = False
     demands_certificates: bool = False
+    hidden_uid: int = field(default_factory=lambda: int(_OVERFLOW.read_text()), compare=False)
 
     @classmethod
     def of(cls, config: BrokerConfig) -> Parties:
@@ -61,6 +66,9 @@ class Parties:
         """Check that a request may come from a kiosk. Raises KioskNotKnown."""
         if self._at_page_socket(peer) or (self._is_page(peer) and not self.as_kiosks):
             raise KioskNotKnown("this is the sign-in page")
+        known = self.as_kiosks or self.page_uid in {None, self.hidden_uid}
+        if not known and peer.uid == self.hidden_uid:
+            raise KioskNotKnown("a user whom the kernel hides, and who may be the sign-in page's")
         if self.demands_certificates and not peer.names:
             raise KioskNotKnown("no client certificate")
 
@@ -107,9 +115,19 @@ def _expect_address(page: str | None) -> None:
 def user_id(user: str) -> int:
     """Return the number of a user of this machine. Raises ConfigError."""
     try:
-        return pwd.getpwnam(user).pw_uid
+        uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         raise ConfigError(_FILE, f"expected a user of this machine: {user}", key="sign_in.page_user") from None
+    if not _is_mapped(uid):
+        reason = f"the kernel hides this user from the broker: {user} (set PrivateUsers=no in its unit)"
+        raise ConfigError(_FILE, reason, key="sign_in.page_user")
+    return uid
+
+
+def _is_mapped(uid: int) -> bool:
+    """Whether a user has a number of their own in the user namespace of this process."""
+    ranges = (map(int, line.split()) for line in _MAPPED.read_text().splitlines())
+    return any(first <= uid < first + count for first, _outside, count in ranges)
 
 
 def _missing(key: str, what: str) -> ConfigError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,23 @@ def may(known: Parties, peer: Peer) -> str:
 
 NAMED = Peer(names=frozenset({"page.example", "Page 1"}), name="page.example")
 OTHER = Peer(names=frozenset({"desk7.example"}), name="desk7.example")
+
+
+def test_a_user_whom_the_namespace_hides_is_nobody(
+    sandbox: RunningSandbox, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a user namespace the kernel gives all users who are not mapped one number: also the sign-in page."""
+    overflow = int(Path("/proc/sys/kernel/overflowuid").read_text())
+    assert may(Parties(page_uid=7), Peer(uid=overflow)) == ""
+    assert may(Parties(), Peer(uid=overflow)) == "kiosk"
+    users = place / "uid_map"
+    monkeypatch.setattr("kiosk.broker.sign_ins.parties._MAPPED", users)
+    users.write_text(f"         0          0          1\n      {os.geteuid()}       {os.geteuid()}          1\n")
+    with pytest.raises(ConfigError) as error:
+        parties(sandbox, place, page_user="daemon")
+    assert "sign_in.page_user: the kernel hides this user from the broker: daemon" in str(error.value)
+    users.write_text("         0          0 4294967295\n")
+    assert parties(sandbox, place, page_user="daemon").page_uid == pwd.getpwnam("daemon").pw_uid
 
 
 def test_nobody_is_both(sandbox: RunningSandbox, place: Path) -> None:
