@@ -186,6 +186,22 @@ async def test_the_database_tells_nothing_and_believes_nobody(database_with_tabl
     await theirs.close()
 
 
+async def test_what_another_key_left_behind_goes_away(database_with_tables: str, clock: ManualClock) -> None:
+    theirs = SharedStore(database_with_tables, derived(7), SharedTime(clock))
+    ours = SharedStore(database_with_tables, derived(), SharedTime(clock))
+    for number in range(100):
+        await theirs.add(begun(theirs), [f"link {number}"], 200)
+    clock.advance(1)
+    one = begun(ours)
+    await ours.add(one, ["link"], 200)
+    clock.advance(SECONDS[Stage.WAITING])
+    assert one.id in await ours.due()
+    clock.advance(1000)
+    assert await ours.due() == []
+    await ours.close()
+    await theirs.close()
+
+
 async def test_a_database_that_is_away_or_empty_is_said_to_be(postgresql_database: str, clock: ManualClock) -> None:
     for url in ("postgresql+psycopg://broker@/none?host=/nowhere", postgresql_database):
         store = SharedStore(url, derived(), SharedTime(clock))
