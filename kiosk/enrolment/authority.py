@@ -86,7 +86,10 @@ class Authority:
         self._key = key
 
     def issued(self) -> list[Issued]:
-        """Return what is still valid, or was revoked. Raises ConfigError."""
+        """Return what has not expired, revoked or not. Raises ConfigError."""
+        return [one for one in self._ever_issued() if one.ends > self._clock.utc()]
+
+    def _ever_issued(self) -> list[Issued]:
         revocations, found = self._revocations(), []
         for path in sorted((self._folder / "issued").glob("*.pem")):
             try:
@@ -94,20 +97,19 @@ class Authority:
                 name = str(one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
             except (ValueError, IndexError):
                 raise ConfigError(path, "expected a certificate that this authority signed") from None
-            if one.not_valid_after_utc > self._clock.utc():
-                serial = one.serial_number
-                revoked = revocations.get_revoked_certificate_by_serial_number(serial) is not None
-                page = path.name.startswith("page-")
-                found.append(Issued(name, serial, one.not_valid_after_utc, page, revoked))
+            serial = one.serial_number
+            revoked = revocations.get_revoked_certificate_by_serial_number(serial) is not None
+            page = path.name.startswith("page-")
+            found.append(Issued(name, serial, one.not_valid_after_utc, page, revoked))
         return found
 
     def sign(self, name: str, key: CertificatePublicKeyTypes, days: int, *, page: bool) -> tuple[Issued, bytes]:
         """Sign a certificate for this name, and return it in PEM as well. Raises ConfigError.
 
-        A kiosk never gets the name of a sign-in page, nor the other way round.
+        A kiosk never gets the name of a sign-in page, nor the other way round: brokers may still know that name.
         """
-        for other in self.issued():
-            if other.name == name and other.page is not page and not other.revoked:
+        for other in self._ever_issued():
+            if other.name == name and other.page is not page:
                 raise ConfigError("the name", f"{name} is already the name of a {'page' if other.page else 'kiosk'}")
         now = self._clock.utc()
         ends = min(now + dt.timedelta(days=days), self.certificate.not_valid_after_utc)

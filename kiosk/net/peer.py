@@ -20,9 +20,9 @@ _CREDENTIALS = struct.Struct("3i")
 class Peer:
     """Who is at the other end of a connection, as far as it has been proved.
 
-    ``uid`` is the user of a unix socket. ``names`` are the DNS names, in lower case, and the common name of a client
-    certificate that was verified; ``name`` is the one to call the peer by. Over TCP without one, both are empty.
-    ``socket`` is the path of the unix socket on which the peer was accepted.
+    ``uid`` is the user of a unix socket. ``names`` are the DNS names, in lower case, of a client certificate that was
+    verified, or its common name if it has none; ``name`` is the one to call the peer by. Over TCP without one, both are
+    empty. ``socket`` is the path of the unix socket on which the peer was accepted.
     """
 
     uid: int | None = None
@@ -58,10 +58,13 @@ def peer_at(transport: _Transport) -> Peer:
 
 
 def _named(certificate: Mapping[str, Any]) -> Peer:
-    """Return the peer of a verified certificate, in the form that ``ssl`` gives it. There DNS names come first."""
+    """Return the peer of a verified certificate, in the form that ``ssl`` gives it.
+
+    An authority may check the DNS names and leave the common name to the applicant.
+    """
     dns = [_cleaned(value.lower()) for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     subject = [pair for part in certificate.get("subject", ()) for pair in part]
-    names = [*dns, *(_cleaned(value) for key, value in subject if key == "commonName")]
+    names = dns or [_cleaned(value) for key, value in subject if key == "commonName"]
     names = [name for name in names if name]
     return Peer(names=frozenset(names), name=names[0] if names else "")
 

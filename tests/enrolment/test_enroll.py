@@ -177,6 +177,10 @@ def test_a_page_and_a_kiosk_never_have_the_same_name(place: Place) -> None:
     place.enroll(name="GO.example")
     refused = place.sign("--yes")
     assert (refused.exit_code, "go.example is already the name of a page" in refused.stderr) == (2, True)
+    # A certificate that was revoked does not free its name: a broker may have an old list, or none.
+    assert place.sign("--revoke", "go.example", request="").exit_code == 0
+    refused = place.sign("--yes")
+    assert (refused.exit_code, "go.example is already the name of a page" in refused.stderr) == (2, True)
     assert not (place / "desk.pem").exists()
 
 
