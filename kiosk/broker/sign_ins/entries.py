@@ -30,13 +30,16 @@ def refusal(one: SignIn, stage: Stage) -> Entry:
     entry = Visitor(one.person.caller if one.person else None, one.terminal, one.visit).entry(Event.SIGN_IN_REFUSED)
     # Without the id of the token, which the entry would bind to the visit.
     entry = replace(entry, uti="", outcome=one.code, reference=one.reference)
-    return replace(entry, detail=_detail({"stage": stage} | _phone(one) | {"support": one.support}))
+    return replace(
+        entry, detail=_detail({"stage": stage} | _phone(one) | {"support": one.support, "said_by": one.said_by})
+    )
 
 
 def _phone(one: SignIn) -> dict[str, str]:
-    return {"page": one.page, "phone": one.phone_address}
+    # The kiosk chooses the place, and the person on the phone was told it.
+    return {"page": one.page, "phone": one.phone_address, "place": one.place}
 
 
 def _detail(known: dict[str, str]) -> str:
     """Return the pairs that have a value, as in the log."""
-    return " ".join(f"{name}={value.replace(' ', '_')}" for name, value in known.items() if value)
+    return " ".join(f"{name}={'_'.join(value.split())}" for name, value in known.items() if value)

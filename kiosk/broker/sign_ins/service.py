@@ -31,6 +31,7 @@ from kiosk.errors import (
     PhoneNotMe,
     PhoneSignInError,
     PhoneSignInUnknown,
+    PhoneTokensRefused,
     RecordUnavailable,
     RequestInvalid,
     RequestLimit,
@@ -38,6 +39,7 @@ from kiosk.errors import (
     SignInLimit,
     SignInMethodOff,
     SignInPageDown,
+    TokenBound,
 )
 from kiosk.net.peer import Peer
 from kiosk.secret import SUITE, overwrite, public_key_from_bytes, sign_in_info
@@ -182,7 +184,15 @@ class SignIns:
             person, entry = await self._of_visit(visitor, sign_in_id, attempt)
         except DigitsWrong as error:
             raise await self._noted(error, visitor.entry(Event.SIGN_IN_REFUSED)) from None
-        await self._record.append_confirmation(entry)
+        try:
+            await self._record.append_confirmation(entry)
+        except TokenBound as error:
+            refused = replace(entry, event=Event.SIGN_IN_REFUSED, uti="", outcome=error.code, reference=error.reference)
+            await self._note(refused)
+            refusal = PhoneTokensRefused("the access token serves another visit")
+            with contextlib.suppress(PhoneSignInUnknown):
+                await self._change(sign_in_id, lambda one, now: one.end(refusal, now))
+            raise
         if await self._change(sign_in_id, SignIn.confirm):
             self._metrics.sign_in_ended(OK)
             logs.event("sign_in.confirmed")
@@ -271,7 +281,7 @@ class SignIns:
 
         def end(one: SignIn, now: float) -> PhoneView:
             if not one.is_over:
-                one.support = clean(asked.support, _LONGEST_SUPPORT)
+                one.support, one.said_by = clean(asked.support, _LONGEST_SUPPORT), _PAGE
             one.end(error, now)
             return one.for_phone(asked.phone, now)
 
@@ -375,10 +385,15 @@ class SignIns:
 
 
 def _ending(asked: EndAtPhone) -> KioskError:
-    """Return the error for why a phone ends a sign-in. The page may name one of those that a sign-in can have."""
+    """Return the error for why a phone ends a sign-in. The page may name one that it alone can know.
+
+    What the broker or the kiosk decides, only they put on the record.
+    """
     if asked.how is EndedAt.NOT_ME:
         return PhoneNotMe("on the phone")
     if asked.how is EndedAt.CANCELLED:
         return PhoneCancelled("on the phone")
     named = BY_CODE.get(asked.code, PhoneSignInError)
-    return (named if issubclass(named, SignInError) else PhoneSignInError)(f"the page says: {asked.how}")
+    at_page = named is PhoneNonceWrong or not issubclass(named, PhoneSignInError)
+    known = issubclass(named, SignInError) and at_page
+    return (named if known else PhoneSignInError)(f"the page says: {asked.how}")

@@ -88,6 +88,7 @@ class SignIn(msgspec.Struct, kw_only=True):
     code: str = ""
     reference: str = ""
     support: str = ""
+    said_by: str = ""
 
     def __repr__(self) -> str:
         return f"<SignIn {self.stage}>"

@@ -60,7 +60,7 @@ def test_the_right_digits_bring_a_token_that_serves_this_visit(
     detail = dict(pair.split("=") for pair in confirmed["detail"].split())
     assert int(detail.pop("seconds")) < 60
     assert detail.pop("page").startswith("user_")
-    assert detail == {"method": "web", "phone": "192.0.2.7", "acrs": "c7", "amr": "pwd,mfa"}
+    assert detail == {"method": "web", "phone": "192.0.2.7", "place": "Building_7", "acrs": "c7", "amr": "pwd,mfa"}
     # No secret is in the log or on the record.
     said = caplog.text + repr(rows)
     secrets = (
@@ -98,6 +98,11 @@ ENDS: list[tuple[dict[str, Any], str]] = [
     ({"how": EndedAt.FAILED}, "phone_sign_in_failed"),
     # Only errors of a sign-in, whatever the page says.
     ({"how": EndedAt.FAILED, "code": "token_bound"}, "phone_sign_in_failed"),
+    # Of those on the phone, only what the page itself can know.
+    ({"how": EndedAt.FAILED, "code": "phone_nonce_wrong"}, "phone_nonce_wrong"),
+    ({"how": EndedAt.FAILED, "code": "digits_refused"}, "phone_sign_in_failed"),
+    ({"how": EndedAt.FAILED, "code": "kiosk_cancelled"}, "phone_sign_in_failed"),
+    ({"how": EndedAt.FAILED, "code": "phone_tokens_refused"}, "phone_sign_in_failed"),
     ({"how": EndedAt.FAILED, "code": "\x1b[2J"}, "phone_sign_in_failed"),
 ]
 
@@ -116,6 +121,8 @@ def test_the_phone_ends_it_and_both_sides_say_why(parties: Parties) -> None:
         # It names the person, and binds no token.
         assert (row["address"], row["uti"]) == (ended.address or row["address"], "")
         assert row["detail"].startswith("stage=confirming page=user_")
+        assert " place=Building_7" in row["detail"]
+        assert " said_by=page" in row["detail"]
 
 
 def test_the_kiosk_ends_it_and_the_phone_says_why(parties: Parties) -> None:

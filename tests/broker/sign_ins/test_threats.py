@@ -143,6 +143,12 @@ def test_one_token_confirms_one_visit(parties: Parties) -> None:
     phone.choose(begun.words)
     shown = phone.hand_over(parties.entra.id_token("ada", phone.nonce), access_token)
     assert problem_code(accomplice.confirm(shown.digits)) == "token_bound"
+    assert phone.view().code == accomplice.view().code == "phone_tokens_refused"
+    bound, ended = parties.broker.rows("sign_in")[-2:]
+    assert [(row["outcome"], row["uti"]) for row in (bound, ended)] == [
+        ("token_bound", ""),
+        ("phone_tokens_refused", ""),
+    ]
 
 
 def test_an_answer_for_another_sign_in_is_refused(parties: Parties) -> None:
