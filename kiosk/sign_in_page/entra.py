@@ -19,7 +19,15 @@ import msal
 from kiosk.clock import Clock
 from kiosk.config.loading import file_versions
 from kiosk.config.sign_in_page import EntraSettings
-from kiosk.errors import ConfigError, PhoneCancelled, PhoneNonceWrong, SignInAddress, SignInError, SignInGarbled
+from kiosk.errors import (
+    ConfigError,
+    PhoneCancelled,
+    PhoneNonceWrong,
+    PhoneSignInError,
+    SignInAddress,
+    SignInError,
+    SignInGarbled,
+)
 from kiosk.net import oauth
 from kiosk.net.certificate import Loaded, load_certificate
 from kiosk.net.http import can_be_sent, timeouts
@@ -38,6 +46,7 @@ _AT_ONCE = 16
 # Filters of warnings belong to all threads.
 _QUIET = threading.Lock()
 _ANSWER = ("code", "state", "error", "error_description")
+_CODE_USED = "sign_in_code_used"
 # What Entra ID says in one of these words was the person's own wish: "cancel" at the prompt, or no consent.
 _NOT_WANTED = {"", "AADSTS65004"}
 
@@ -163,6 +172,11 @@ class Entra:
 
     def _refusal(self, result: Mapping[str, Any]) -> SignInError:
         error = oauth.refusal(result, self._clock)
+        if error.code == _CODE_USED:
+            # Its words are those for a device code, which the person here has never seen.
+            return PhoneSignInError(
+                error.cause, support=error.support, correlation_id=error.correlation_id, at=error.at
+            )
         if result["error"] not in oauth.DECLINED:
             return error
         if error.support in _NOT_WANTED:

@@ -29,7 +29,7 @@ class Call:
     affects this one first. ``> path`` is a request of the kiosk that the broker has not answered yet. ``codes`` are the
     errors that may be shown if it fails; without any, the visit continues. ``shapes`` are fields of the answer with
     wrong values. ``cold`` names what the broker must not have cached for this call to happen. ``keyless`` calls need a
-    Mac without a key.
+    Mac without a key. ``method`` tells apart calls to one path.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Call:
     dns: str = ""
     cold: str = ""
     keyless: bool = False
+    method: str = "*"
 
     @property
     def client(self) -> str:
@@ -317,7 +318,7 @@ _ALIKE = (
     *("delay", "cut", "truncated", "endless", "html", "wrong_type", "trickle", "huge", "reset once"),
     *("400", "408", "410", "418", "500", "502", "504", "429 for a minute", "503 once"),
 )
-_EVERY_FAULT: tuple[tuple[str, dict[str, Any]], ...] = (
+EVERY_FAULT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("delay", {"kind": "delay", "seconds": 0.4}),
     *((kind, {"kind": kind}) for kind in ("hang", "reset", "cut", "truncated", "endless", "html", "wrong_type")),
     ("trickle", {"kind": "trickle", "seconds": 0.25}),
@@ -335,7 +336,7 @@ def http_faults(call: Call, *, every: bool) -> Iterator[tuple[str, dict[str, Any
     Unless ``every`` one is wanted, the calls of a client share the faults that it treats alike.
     """
     shared = _share(call, _ALIKE)
-    for name, fault in _EVERY_FAULT:
+    for name, fault in EVERY_FAULT:
         if every or name not in _ALIKE or name in shared:
             yield name, fault
 
@@ -364,4 +365,4 @@ def shapes(call: Call, *, every: bool) -> Iterator[tuple[str, Any]]:
             yield field, value
 
 
-__all__ = ["CALLS", "LINE_FAULTS", "MISSING", "STATUSES", "Call", "http_faults", "line_faults", "shapes"]
+__all__ = ["CALLS", "EVERY_FAULT", "LINE_FAULTS", "MISSING", "STATUSES", "Call", "http_faults", "line_faults", "shapes"]

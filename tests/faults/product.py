@@ -128,9 +128,9 @@ class Product:
                 httpx.AsyncClient(transport=transport, base_url="http://broker", timeout=30, trust_env=False)
             )
             listening = stack.enter_context(unix_socket(socket))
-            await stack.enter_async_context(_serving(self._broker, sock=listening))
+            await stack.enter_async_context(serving(self._broker, sock=listening))
             for name, app in (("entra", self._entra), ("broker", self._between)):
-                port = await stack.enter_async_context(_serving(app, tls=self._tls))
+                port = await stack.enter_async_context(serving(app, tls=self._tls))
                 self.lines[name].upstream = port
                 stack.push_async_callback(self.lines[name].close)
                 await self.lines[name].play("")
@@ -305,7 +305,7 @@ def _changed(config: Configuration, tables: dict[str, dict[str, Any]]) -> Config
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: Any, *, tls: ssl.SSLContext | None = None, sock: Any = None) -> AsyncIterator[int]:
+async def serving(app: Any, *, tls: ssl.SSLContext | None = None, sock: Any = None) -> AsyncIterator[int]:
     config = uvicorn.Config(
         app,
         port=0,

@@ -63,7 +63,7 @@ TOKENS = {
 @pytest.mark.parametrize(
     ("status", "content", "code"),
     [
-        ("400 X", {"error": "invalid_grant", "error_codes": [54005]}, "sign_in_code_used"),
+        ("400 X", {"error": "invalid_grant", "error_codes": [54005]}, "phone_sign_in_failed"),
         ("401 X", {"error": "invalid_client", "error_codes": [700027], "correlation_id": "c"}, "sign_in_credential"),
         ("500 X", b"<html>", "sign_in_busy"),
         ("429 X", {}, "sign_in_busy"),
