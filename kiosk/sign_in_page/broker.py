@@ -95,6 +95,8 @@ def _checked(view: PhoneView) -> PhoneView:
     words = {word for pair in view.choices for word in pair}
     if not (view.id and view.phone) or not words <= set(range(len(WORDS))):
         raise BrokerGarbled("a view without an id, or with words that do not exist")
+    if view.stage is Stage.OPENED and not view.choices:
+        raise BrokerGarbled("no words to choose from")
     if view.stage is Stage.CONFIRMING and not (len(view.digits) == DIGITS and view.digits.isdecimal()):
         raise BrokerGarbled("no digits to confirm with")
     return msgspec.structs.replace(

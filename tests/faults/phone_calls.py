@@ -120,11 +120,10 @@ def cells(*, every: bool) -> Iterator[Cell]:
     """Yield the cells; unless it is ``every`` one, the calls share the faults that all clients treat alike."""
     others = [name for name, _ in EVERY_FAULT if name != _EACH]
     for place, call in enumerate(CALLS):
-        mates = [one for one in CALLS if (one.line == "entra") is (call.line == "entra")]
         for name, fault in EVERY_FAULT:
             if every or name == _EACH or name in others[place :: len(CALLS)]:
                 yield Cell(call, name, fault={"path": call.path, "method": call.method, **fault})
-        for line in LINE_FAULTS if every else LINE_FAULTS[mates.index(call) :: len(mates)]:
+        for line in LINE_FAULTS if every else LINE_FAULTS[place :: len(CALLS)]:
             yield Cell(call, line, line=line)
         for field, value in call.shapes if every else _few_shapes(call):
             change = {"path": call.path, "method": call.method, "kind": "set", "field": field}

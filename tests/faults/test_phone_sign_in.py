@@ -39,7 +39,7 @@ from tests.faults.phone_calls import Cell, cells
 from tests.faults.phone_product import PhoneProduct
 from tests.support.relay import spoiled_servers
 
-_PRODUCTS = 4
+_PRODUCTS = 3
 _MOST_AGAIN = 5
 _MOST_VISITS = 3
 _MOST_PAGES = 12

@@ -144,7 +144,13 @@ def test_an_ended_sign_in_of_a_newer_broker_has_words() -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [{"id": ""}, {"choices": ((1, 99),)}, {"choices": ((-1, 2),)}, {"stage": Stage.CONFIRMING, "digits": "<b>"}],
+    [
+        {"id": ""},
+        {"choices": ((1, 99),)},
+        {"choices": ((-1, 2),)},
+        {"choices": ()},
+        {"stage": Stage.CONFIRMING, "digits": "<b>"},
+    ],
     ids=str,
 )
 def test_a_view_that_cannot_be_shown_is_refused(odd: dict[str, Any]) -> None:
