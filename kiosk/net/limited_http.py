@@ -92,6 +92,8 @@ class LimitedHttp(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # A circle of references would keep the last request, and the token in it, until the next garbage collection.
+        self._connection.finish = lambda: None
         self._forget()
 
     def finish(self) -> None:
