@@ -34,7 +34,9 @@ _VIEW = PhoneView(
     digits="471093",
     reference="5D20C7A1",
 )
-_STATE = State(id="id", phone="phone", link="", language="en", form="form", flow={"auth_uri": "https://login.example/"})
+_STATE = State(
+    id="id", phone="phone", link="", made=0, language="en", form="form", flow={"auth_uri": "https://login.example/"}
+)
 
 
 def pages() -> dict[str, str]:

@@ -47,6 +47,7 @@ from kiosk.sign_in_messages import (
     HandOver,
     OpenLink,
     PhoneRequest,
+    PhoneView,
     Stage,
 )
 from kiosk.sign_in_page.broker import Broker
@@ -80,7 +81,7 @@ class SignInPage:
         self._entra = entra
         self._clock = clock
         self._pages = Pages(config.organisation)
-        self._cookies = Cookies(entra.cookie_keys)
+        self._cookies = Cookies(entra.cookie_keys, clock)
         self._origin = origin_of(config.listen.address)
         self._proxies = frozenset(config.listen.proxies)
         self._headers = security_headers(config.entra.authority)
@@ -149,12 +150,19 @@ class SignInPage:
     async def _open(self, request: Request, link: str) -> Response:
         view = await self._broker.open(OpenLink(link=link, phone_address=self._phone_address(request)))
         event("link.opened", id=view.id)
-        state = State(id=view.id, phone=view.phone, link=link, language=view.language, form=secrets.token_urlsafe(16))
+        state = State(
+            id=view.id,
+            phone=view.phone,
+            link=link,
+            made=self._clock.utc().timestamp(),
+            language=view.language,
+            form=secrets.token_urlsafe(16),
+        )
         return self._to_page(state)
 
     async def _current(self, request: Request) -> Response:
         state = self._expected(request)
-        view = await self._broker.view(_phone(state))
+        view = await self._view(request, state)
         return self._html(self._pages.of_stage(view, state))
 
     async def _status(self, request: Request) -> Response:
@@ -171,6 +179,9 @@ class SignInPage:
         words = words_of(form.get("words", ""))
         if words is None:
             await self._broker.words(ChooseWords(id=state.id, phone=state.phone, words=None))
+            return self._to_page()
+        # Entra ID is asked nothing for a sign-in that is over.
+        if (await self._view(request, state)).stage not in {Stage.OPENED, Stage.SIGNING_IN}:
             return self._to_page()
         try:
             flow = await self._entra.begin()
@@ -195,7 +206,7 @@ class SignInPage:
         if not self._entra.belongs(state.flow, answer):
             raise PhoneForged("an answer of Entra ID to another sign-in")
         async with self._turn(state.id):
-            view = await self._broker.view(_phone(state))
+            view = await self._view(request, state)
             if view.stage is not Stage.SIGNING_IN:
                 return self._to_page(msgspec.structs.replace(state, flow=None))
             try:
@@ -255,9 +266,15 @@ class SignInPage:
         """Return the state of a phone. Raises PhoneNoCookie."""
         state = self._state(request)
         if state is None:
-            raise PhoneNoCookie("no cookie, or one that this page did not make")
-        trust(request.scope)
+            raise PhoneNoCookie("no cookie, an old one, or one that this page did not make")
         return state
+
+    async def _view(self, request: Request, state: State) -> PhoneView:
+        """Ask the broker how far a sign-in is. If it knows the sign-in, the phone's connection keeps its place."""
+        view = await self._broker.view(_phone(state))
+        if view.stage is not Stage.ENDED:
+            trust(request.scope)
+        return view
 
     async def _posted(self, request: Request) -> tuple[State, dict[str, str]]:
         """Return the state and the fields of one of our forms. Raises PhoneForged for a form from elsewhere."""
@@ -307,7 +324,7 @@ class SignInPage:
         """Answer a request that failed with a page. The path is not logged: it may be a link."""
         ours = _ours(error)
         state = self._state(request)
-        if state or self._limit.admits(ours.code):
+        if self._limit.admits(ours.code):
             refusal(f"{request.method} {route}", ours)
         if route == "/status":
             return Response(b"{}", ours.status, media_type="application/json")
@@ -388,7 +405,7 @@ class _Resource:
 
 
 def _report(code: str, count: int) -> None:
-    event("refused.counted", logging.WARNING, code=code, cause=f"{count} more without a sign-in")
+    event("refused.counted", logging.WARNING, code=code, cause=f"{count} more in this minute")
 
 
 def _phone(state: State) -> PhoneRequest:

@@ -101,13 +101,30 @@ async def test_a_code_that_no_link_has_does_not_reach_the_broker(page: Page) -> 
 async def test_other_words_end_the_sign_in(page: Page, words: str) -> None:
     page.broker.say(VIEW)
     await page.phone.scan()
-    page.broker.say(ended("phone_not_here" if words == "none" else "phone_words_wrong"))
+    over = ended("phone_not_here" if words == "none" else "phone_words_wrong")
+    page.broker.say(over, "words")
     answer = await page.phone.post("/words", words=words)
+    page.broker.say(over)
     assert answer.headers["location"] == "/sign-in"
     assert page.broker.bodies("words")[0]["words"] == (None if words == "none" else [1, 2])
     await page.phone.get("/sign-in")
     assert page.phone.shown[1].startswith("phone_")
     assert "security team" in page.phone.words
+
+
+@pytest.mark.parametrize("said", [ended("phone_cancelled"), PhoneSignInUnknown("forgotten")], ids=["over", "forgotten"])
+async def test_words_for_a_sign_in_that_is_over_ask_nothing_of_entra_and_fill_no_log(
+    page: Page, said: Said, caplog: pytest.LogCaptureFixture
+) -> None:
+    page.broker.say(VIEW)
+    await page.phone.scan()
+    form = page.phone.last
+    page.broker.say(said)
+    for _ in range(60):
+        page.phone.last = form
+        await page.phone.post("/words", words="12-40")
+    assert (page.entra.asked, page.broker.bodies("words")) == ([], [])
+    assert len([one for one in caplog.records if "event=refused" in one.getMessage()]) <= 30
 
 
 async def test_a_phone_that_comes_back_after_the_end_is_told(page: Page) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from kiosk import i18n
+from kiosk.broker.sign_ins.sign_in import KEPT_SECONDS, SECONDS
 from kiosk.cli.main import cli
 from kiosk.clock import SystemClock
 from kiosk.config.sign_in_page import PageBroker, PageOrganisation
@@ -23,30 +24,51 @@ from kiosk.i18n import LANGUAGES, SOURCE, translations
 from kiosk.net.server_tls import Tls, server_tls
 from kiosk.sign_in_messages import PhoneRequest, PhoneView, Stage
 from kiosk.sign_in_page.broker import Broker, _checked
-from kiosk.sign_in_page.cookie import Cookies, State, cookie_key
+from kiosk.sign_in_page.cookie import LONGEST_SECONDS, Cookies, State, cookie_key
 from kiosk.sign_in_page.headers import origin_of
 from kiosk.sign_in_page.pages import Pages, language_for
 from kiosk.sign_in_page.phone_address import phone_address
 from kiosk.sign_in_page.server import build
 from tests.support.client_certificates import Authority
+from tests.support.clock import ManualClock
 from tests.support.sign_in_page import VIEW, BrokerInPlace, Page, credential, page_config
 
 TEMPLATES = Path(i18n.__file__).parent / "sign_in_page" / "templates"
-STATE = State(id="i", phone="a-secret", link="K7Q2M9XD", language="de", form="f", flow={"code_verifier": "v" * 2500})
+CLOCK = ManualClock()
+STATE = State(
+    id="i",
+    phone="a-secret",
+    link="K7Q2M9XD",
+    made=CLOCK.utc().timestamp(),
+    language="de",
+    form="f",
+    flow={"code_verifier": "v" * 2500},
+)
 
 
 def test_two_pages_with_one_key_read_the_same_cookies_and_nobody_else() -> None:
     key = serialization.load_pem_private_key(credential(), None)
     assert isinstance(key, RSAPrivateKey)
-    value = Cookies(lambda: [cookie_key(key)]).header(STATE).partition("=")[2].partition(";")[0]
-    assert Cookies(lambda: [b"n" * 32, cookie_key(key)]).state(value) == STATE
-    assert Cookies(lambda: [b"n" * 32]).state(value) is None
+    value = Cookies(lambda: [cookie_key(key)], CLOCK).header(STATE).partition("=")[2].partition(";")[0]
+    assert Cookies(lambda: [b"n" * 32, cookie_key(key)], CLOCK).state(value) == STATE
+    assert Cookies(lambda: [b"n" * 32], CLOCK).state(value) is None
     assert "a-secret" not in value
     assert "a-secret" not in repr(STATE)
-    header = Cookies(lambda: [b"n" * 32]).header(STATE)
+    header = Cookies(lambda: [b"n" * 32], CLOCK).header(STATE)
     assert header.startswith("__Host-sign-in=")
     assert header.endswith("; Path=/; Secure; HttpOnly; SameSite=Lax")
     assert len(header) < 4096
+
+
+def test_a_cookie_is_good_for_the_longest_sign_in() -> None:
+    assert sum(SECONDS.values()) - SECONDS[Stage.WAITING] + KEPT_SECONDS == LONGEST_SECONDS
+    clock = ManualClock()
+    cookies = Cookies(lambda: [b"k" * 32], clock)
+    value = cookies.header(STATE).partition("=")[2].partition(";")[0]
+    clock.advance(LONGEST_SECONDS)
+    assert cookies.state(value) == STATE
+    clock.advance(1)
+    assert cookies.state(value) is None
 
 
 async def test_every_answer_has_the_headers(page: Page) -> None:
