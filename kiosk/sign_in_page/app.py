@@ -27,7 +27,6 @@ from starlette.types import Receive, Scope, Send
 from kiosk.clock import Clock
 from kiosk.config.sign_in_page import SignInPageConfig
 from kiosk.errors import (
-    BrokerUnreachable,
     KioskError,
     PhoneCancelled,
     PhoneForged,
@@ -225,15 +224,13 @@ class SignInPage:
             try:
                 await self._broker.tokens(body)
                 return
-            except BrokerUnreachable:
+            except KioskError as error:
+                if error.status < 500 or isinstance(error, SignInError):
+                    refusal("tokens", error)
+                    return
                 if pause == math.inf:
                     raise
                 await self._clock.sleep(pause)
-            except KioskError as error:
-                if error.status >= 500 and not isinstance(error, SignInError):
-                    raise
-                refusal("tokens", error)
-                return
 
     async def _failed(self, state: State, error: SignInError) -> Response:
         """End the sign-in, because Entra ID refused the person or did not answer."""

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kiosk.clock import SystemClock
-from kiosk.errors import BrokerUnreachable, TokensUnavailable
+from kiosk.errors import BrokerUnreachable, PhoneSignInStale, RecordUnavailable, TokensUnavailable
 from kiosk.sign_in_messages import Stage
 from tests.support.authority import Mode
 from tests.support.sign_in_page import TENANT, VIEW, Page, jwt, whole_page
@@ -150,18 +150,19 @@ class HastyClock(SystemClock):
         await super().sleep(0 if seconds < 5 else seconds)
 
 
-async def test_tokens_are_handed_over_again_when_the_broker_was_away(tmp_path: Path) -> None:
-    """One that answers otherwise is not asked again: the page says what is wrong."""
+async def test_tokens_are_handed_over_again_when_the_broker_could_not_take_them(tmp_path: Path) -> None:
+    """One that refuses them is not asked again."""
     async with whole_page(tmp_path, HastyClock()) as page:
         asked = await page.to_entra()
         page.grant(asked["nonce"])
         tries = []
-        for said in (b"", TokensUnavailable("away"), BrokerUnreachable("restarted")):
+        failures = b"", RecordUnavailable("away"), BrokerUnreachable("restarted")
+        for said in (*failures, TokensUnavailable("away"), PhoneSignInStale("old")):
             page.broker.say(said, "tokens")
             before = len(page.broker.bodies("tokens"))
             answer = await page.phone.get(f"/signed-in?code=c&state={asked['state']}")
             tries.append((answer.status_code, len(page.broker.bodies("tokens")) - before))
-        assert tries == [(502, 1), (503, 1), (503, 3)]
+        assert tries == [(502, 3), (503, 3), (503, 3), (503, 3), (303, 1)]
 
 
 async def test_nothing_secret_is_logged(page: Page, caplog: pytest.LogCaptureFixture) -> None:
