@@ -18,7 +18,7 @@ _READ_SECONDS = 15.0
 _LARGEST_ANSWER = 1 << 20
 _LONGEST_WAIT = 3600.0
 # Expire idle connections before the server does, or a request could hit a closing connection.
-_LIMITS = httpx.Limits(keepalive_expiry=2.0)
+_KEEPALIVE_SECONDS = 2.0
 
 # Parts of OpenSSL's names of alerts, which end in such a part or go on with _EXPIRED, _REVOKED, _REQUIRED or _UNKNOWN.
 _CERTIFICATE_ALERTS = (
@@ -47,22 +47,24 @@ def service_client(
     *,
     certificate: Path | None = None,
     key: Path | None = None,
+    most: int | None = None,
 ) -> httpx.AsyncClient:
     """Return a client for our broker at ``unix:/path`` or ``https://host``. Raises ConfigError.
 
-    ``certificate`` and ``key`` tell the broker who asks, over https.
+    ``certificate`` and ``key`` tell the broker who asks, over https. It opens at most ``most`` connections at a time.
     """
+    limits = httpx.Limits(max_connections=most, keepalive_expiry=_KEEPALIVE_SECONDS)
     timeout = timeout or timeouts(read=60)
     if url.startswith(UNIX_PREFIX):
         path = url.removeprefix(UNIX_PREFIX)
-        transport = httpx.AsyncHTTPTransport(uds=path, verify=no_authorities(), trust_env=False, limits=_LIMITS)
+        transport = httpx.AsyncHTTPTransport(uds=path, verify=no_authorities(), trust_env=False, limits=limits)
         return httpx.AsyncClient(transport=transport, base_url="http://broker", trust_env=False, timeout=timeout)
     return httpx.AsyncClient(
         base_url=url,
         verify=tls_context(ca_bundle, certificate, key),
         trust_env=False,
         timeout=timeout,
-        limits=_LIMITS,
+        limits=limits,
         http2=False,
     )
 

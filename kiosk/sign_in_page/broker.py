@@ -26,6 +26,8 @@ from kiosk.sign_in_words import WORDS
 from kiosk.text import clean
 
 _JSON = {"Content-Type": "application/json"}
+# Half of what brokers take from one address unless told otherwise: a second page may be behind the same one.
+_MOST_CONNECTIONS = 8
 _LONGEST_NAME = 200
 _LONGEST_STAGE = 3600.0
 
@@ -38,7 +40,12 @@ class Broker:
         self._total_seconds = float(settings.total_seconds)
         limits = timeouts(settings.connect_seconds, settings.total_seconds)
         self._client = service_client(
-            settings.url, settings.ca_bundle, limits, certificate=settings.certificate, key=settings.key
+            settings.url,
+            settings.ca_bundle,
+            limits,
+            certificate=settings.certificate,
+            key=settings.key,
+            most=_MOST_CONNECTIONS,
         )
 
     @kiosk_errors_only(SignInPageNotKnown)

@@ -221,6 +221,35 @@ def test_no_word_of_a_template_is_without_a_mark(path: Path) -> None:
     assert not re.search(r"\w", re.sub(r"<[^>]*>", "", text))
 
 
+async def test_many_phones_share_a_few_connections_to_the_broker(tmp_path: Path) -> None:
+    opened, answer = asyncio.Semaphore(0), asyncio.Event()
+    at_once: set[asyncio.StreamWriter] = set()
+    place = BrokerInPlace()
+    place.say(VIEW)
+    most = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most
+        at_once.add(writer)
+        most = max(most, len(at_once))
+        opened.release()
+        await answer.wait()
+        await place.serve(reader, writer)
+        at_once.remove(writer)
+
+    async with await asyncio.start_unix_server(serve, tmp_path / "broker.sock"):
+        client = Broker(PageBroker(url=f"unix:{tmp_path}/broker.sock"))
+        asking = [asyncio.create_task(client.view(PhoneRequest(id="i", phone="p"))) for _ in range(20)]
+        for _ in range(8):
+            await opened.acquire()
+        for _ in range(200):
+            await asyncio.sleep(0)
+        answer.set()
+        assert {view.place for view in await asyncio.gather(*asking)} == {VIEW.place}
+        assert most == 8
+        await client.aclose()
+
+
 async def test_over_https_the_page_shows_the_broker_its_certificate(tmp_path: Path) -> None:
     clients, server = Authority(), trustme.CA()
     clients.issue(tmp_path / "page.pem", "sign-in.example")
