@@ -149,6 +149,11 @@ class SignInPage:
     async def _open(self, request: Request, link: str) -> Response:
         view = await self._broker.open(OpenLink(link=link, phone_address=self._phone_address(request)))
         event("link.opened", id=view.id)
+        before = self._state(request)
+        if before and before.id != view.id:
+            # The cookie has room for one: nobody could go on with the other, and its kiosk would wait for nothing.
+            with contextlib.suppress(KioskError):
+                await self._broker.end(EndAtPhone(id=before.id, phone=before.phone, how=EndedAt.CANCELLED))
         state = State(
             id=view.id,
             phone=view.phone,

@@ -62,6 +62,19 @@ async def test_the_first_opening_burns_the_link_and_the_same_phone_goes_on(page:
     assert "REF00001" in other.words
 
 
+@pytest.mark.parametrize("said", [ended("phone_cancelled"), PhoneSignInUnknown("forgotten")], ids=["open", "over"])
+async def test_another_link_on_the_same_phone_ends_the_sign_in_before(page: Page, said: Said) -> None:
+    page.broker.say(VIEW)
+    await page.phone.scan()
+    page.broker.say(msgspec.structs.replace(VIEW, id="signin-2", phone="another-secret"))
+    page.broker.say(said, "end")
+    await page.phone.scan("QVWXZ234")
+    assert page.phone.shown == ("opened", "")
+    [body] = page.broker.bodies("end")
+    assert (body["id"], body["phone"], body["how"]) == (VIEW.id, VIEW.phone, "cancelled")
+    assert page.broker.bodies("view")[-1]["id"] == "signin-2"
+
+
 @pytest.mark.parametrize(
     ("method", "headers", "status"),
     [
