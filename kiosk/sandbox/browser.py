@@ -38,7 +38,10 @@ class Form:
 
 @dataclass(eq=False)
 class Page(HTMLParser):
-    """What a person sees of a page: forms, listed people, an alert, digits. ``code`` is that of an error."""
+    """What a person sees of a page: forms, listed people, an alert, digits. ``code`` is that of an error.
+
+    ``leads_on`` is the address to which the page leads on at once.
+    """
 
     url: httpx.URL
     status: int
@@ -47,6 +50,7 @@ class Page(HTMLParser):
     alert: str = ""
     digits: str = field(default="", repr=False)
     code: str = ""
+    leads_on: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -71,6 +75,8 @@ class Page(HTMLParser):
             self.forms.append(Form(given.get("action", "")))
         elif tag in {"input", "button"} and self.forms:
             self._add(self.forms[-1], tag, given)
+        elif tag == "meta" and given.get("http-equiv") == "refresh":
+            self.leads_on = given.get("content", "").partition("url=")[2]
         elif tag == "main":
             self.code = given.get("data-code", "")
         elif tag == "li" and "data-oid" in given:
@@ -153,7 +159,7 @@ class Browser:
         site: str = "none",
         sender: httpx.URL | None = None,
     ) -> Page:
-        """Send a request and follow redirects, each with a GET."""
+        """Send a request and follow redirects, each with a GET, also those of a page's own."""
         for _ in range(_MOST_REDIRECTS):
             headers = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": site}
             if method == "POST" and sender:
@@ -163,7 +169,11 @@ class Browser:
             if not response.has_redirect_location:
                 page = Page(url, response.status_code)
                 page.feed(body.decode("utf-8", "replace"))
-                return page
+                if not page.leads_on:
+                    return page
+                target = self._before_redirect(url.join(page.leads_on))
+                method, url, form, site = "GET", target, None, _site(url, target)
+                continue
             target = self._before_redirect(url.join(response.headers["location"]))
             # Once a chain has left an origin, it stays as far.
             site = site if site == "none" else max(site, _site(url, target), key=_SITES.index)

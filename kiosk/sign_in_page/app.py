@@ -83,7 +83,7 @@ class SignInPage:
         self._cookies = Cookies(entra.cookie_keys, clock)
         self._origin = origin_of(config.listen.address)
         self._proxies = frozenset(config.listen.proxies)
-        self._headers = security_headers(config.entra.authority)
+        self._headers = security_headers()
         self._limit = LogLimit(clock, _report, _LINES_A_MINUTE)
         # Two requests with one answer of Entra ID, as after a reload: the second waits, and finds it done.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -167,7 +167,11 @@ class SignInPage:
     async def _current(self, request: Request) -> Response:
         state = self._expected(request)
         view = await self._view(request, state)
-        return self._html(self._pages.of_stage(view, state))
+        response = self._html(self._pages.of_stage(view, state))
+        if state.forward:
+            # Once: after a reload or Back there is a button.
+            self._remember(response, msgspec.structs.replace(state, forward=False))
+        return response
 
     async def _status(self, request: Request) -> Response:
         state = self._state(request)
@@ -195,9 +199,9 @@ class SignInPage:
         view = await self._broker.words(body)
         if view.stage is not Stage.SIGNING_IN:
             return self._to_page()
-        response = RedirectResponse(flow["auth_uri"], 303)
-        self._remember(response, msgspec.structs.replace(state, flow=flow))
-        return response
+        # Browsers hold every redirect after a form against form-action, and nobody knows where the authority leads on
+        # to: federated tenants have a sign-in service elsewhere. So the way to it begins at a page.
+        return self._to_page(msgspec.structs.replace(state, flow=flow, forward=True))
 
     async def _signed_in(self, request: Request) -> Response:
         """Take the answer of Entra ID. One that belongs to another sign-in changes nothing in this one."""

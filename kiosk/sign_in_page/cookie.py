@@ -32,8 +32,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """One sign-in of one phone.
 
     ``id`` and ``phone`` name it to the broker. ``made`` is when the link was opened, as a POSIX timestamp: pages that
-    share a key share no other clock. ``link`` is the code that was opened, ``form`` the token that our own
-    forms carry, ``flow`` what MSAL needs for the answer of Entra ID, and ``support`` what Microsoft's support asks for.
+    share a key share no other clock. ``link`` is the code that was opened, ``form`` the token that our own forms carry,
+    ``flow`` what MSAL needs for the answer of Entra ID, and ``support`` what Microsoft's support asks for. With
+    ``forward``, the next page leads on to Entra ID at once.
     """
 
     id: str
@@ -43,6 +44,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     form: str
     flow: dict[str, Any] | None = None
+    forward: bool = False
     support: str = ""
 
     def __repr__(self) -> str:

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 _PREFETCH = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 
 
-def security_headers(authority: str) -> dict[str, str]:
-    """Return the headers of every answer. Forms may lead to the page itself and, by a redirect, to the authority."""
+def security_headers() -> dict[str, str]:
+    """Return the headers of every answer."""
     policy = {
         "default-src": "'none'",
         "style-src": "'self'",
         "script-src": "'self'",
         "img-src": "'self'",
         "connect-src": "'self'",
-        "form-action": f"'self' {origin_of(authority)}",
+        "form-action": "'self'",
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
     }

@@ -58,6 +58,7 @@ class Pages:
             view=view,
             form=state.form,
             go_on=(state.flow or {}).get("auth_uri", ""),
+            forward=state.forward,
             words=WORDS,
         )
 

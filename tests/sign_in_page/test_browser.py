@@ -98,6 +98,7 @@ def test_the_whole_sign_in(world: World, size: tuple[int, int, bool], language: 
         tab.reload()
         first, second = begun.words
         tab.tap(f'button[value="{first}-{second}"]')
+        tab.loaded()
         approve(world, tab)
         sound(tab, "Type these digits at the kiosk", language)
         found = _DIGITS.search(tab.html)
@@ -120,6 +121,7 @@ def test_errors_and_the_way_back_from_entra(world: World) -> None:
         sound(other, "Sign in at a kiosk", "en")
         first, second = begun.words
         tab.tap(f'button[value="{first}-{second}"]')
+        tab.loaded()
         tab.open(begun.view.typed.rpartition("/")[0] + "/sign-in")
         sound(tab, "Sign in with your work account", "en")
         tab.tap("a.button")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from pathlib import Path
 
 import msgspec
@@ -148,10 +149,14 @@ async def test_a_phone_that_comes_back_after_the_end_is_told(page: Page) -> None
     assert page.phone.shown == ("", "phone_sign_in_unknown")
 
 
-async def test_going_back_from_entra_offers_to_go_on(page: Page) -> None:
+async def test_the_way_to_entra_begins_at_a_page_and_going_back_offers_to_go_on(page: Page) -> None:
+    """No redirect of a form leads elsewhere, and a reload is no second way to Entra ID."""
     await page.to_entra()
-    await page.phone.get("/sign-in")
-    assert page.phone.shown == ("signing_in", "")
+    assert page.phone.leads_on.startswith(f"{page.config.entra.authority}/authorize?")
+    assert html.escape(page.phone.leads_on) in page.phone.text.partition("<body>")[2]
+    for _reload in range(2):
+        await page.phone.get("/sign-in")
+        assert (page.phone.shown, page.phone.leads_on) == (("signing_in", ""), "")
     assert f'href="{page.config.entra.authority}/authorize?' in page.phone.text
     again = await page.phone.post("/words", words="12-40")
     assert again.headers["location"] == "/sign-in"

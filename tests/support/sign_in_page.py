@@ -39,6 +39,7 @@ LINK = "K7Q2M9XD"
 CLIENT, TENANT = "11111111-2222-3333-4444-555555555555", "/99999999-8888-7777-6666-555555555555"
 _TOKEN = re.compile(r'name="form" value="([^"]+)"')
 _MAIN = re.compile(r'<main data-stage="([a-z_]*)" data-code="([a-z_]*)">')
+_REFRESH = re.compile(r'<meta http-equiv="refresh" content="0;url=([^"]*)">')
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none"}
 
 VIEW = PhoneView(
@@ -147,6 +148,12 @@ class Phone:
         return found[1], found[2]
 
     @property
+    def leads_on(self) -> str:
+        """The address to which the last page leads on at once."""
+        found = _REFRESH.search(self.text)
+        return html.unescape(found[1]) if found else ""
+
+    @property
     def words(self) -> str:
         """The visible text of the last page."""
         body = self.text.partition("<body>")[2]
@@ -174,7 +181,8 @@ class Page:
         answer = await self.phone.post("/words", words="12-40")
         assert answer.status_code == 303
         self.broker.say(self.broker.answers["words"], "view")
-        asked = urlsplit(answer.headers["location"])
+        await self.phone.get(answer.headers["location"])
+        asked = urlsplit(self.phone.leads_on)
         return {name: values[0] for name, values in parse_qs(asked.query).items()}
 
     def grant(self, nonce: str, **more: object) -> None:
