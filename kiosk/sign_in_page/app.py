@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import logging
 import math
@@ -61,7 +62,7 @@ CALLBACK = "/signed-in"
 _PAGE = "/sign-in"
 _LONGEST_QUERY = 8192
 _ALIVE_SECONDS = 10.0
-_FLUSH_SECONDS = 5.0
+_TIDY_SECONDS = 5.0
 _LINES_A_MINUTE = 30
 # Pauses between tries to hand over tokens, which cannot be had twice.
 _HAND_OVER_PAUSES = (0.5, 2.0)
@@ -208,7 +209,8 @@ class SignInPage:
         state = self._expected(request)
         if state.flow is None:
             return self._to_page()
-        if len(request.url.query) > _LONGEST_QUERY:
+        # Not request.url: urllib keeps addresses that it took apart.
+        if len(request.scope["query_string"]) > _LONGEST_QUERY:
             raise RequestInvalid("a longer query than answers of Entra ID have")
         answer = dict(request.query_params)
         if not self._entra.belongs(state.flow, answer):
@@ -366,7 +368,7 @@ class SignInPage:
 
     @contextlib.asynccontextmanager
     async def _life(self, _app: object) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._report_alive()), asyncio.create_task(self._flush())]
+        tasks = [asyncio.create_task(self._report_alive()), asyncio.create_task(self._keep_tidy())]
         try:
             yield
         finally:
@@ -390,10 +392,13 @@ class SignInPage:
             known = found
             await self._clock.sleep(_ALIVE_SECONDS)
 
-    async def _flush(self) -> None:
+    async def _keep_tidy(self) -> None:
         while True:
-            await self._clock.sleep(_FLUSH_SECONDS)
+            await self._clock.sleep(_TIDY_SECONDS)
             self._limit.flush()
+            # MSAL and closed connections leave tokens, code and verifier in reference cycles, and only what is freed is
+            # overwritten.
+            gc.collect()
 
 
 class _Resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -34,6 +35,8 @@ def serve(
     page = build(config, clock)
 
     def ready() -> None:
+        # What is loaded by now stays, so that the page can look often for what does not.
+        gc.freeze()
         events.event("listening", url=config.listen.url, address=config.listen.address, version=__version__)
         on_ready()
 
