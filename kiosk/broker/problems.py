@@ -7,16 +7,16 @@ import math
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from kiosk.broker import logs
 from kiosk.broker.metrics import Metrics
 from kiosk.clock import Clock
-from kiosk.errors import PROBLEM_TYPE, KioskError, RequestInvalid, TokenProofTime
+from kiosk.errors import PROBLEM_TYPE, KioskError, TokenProofTime
 from kiosk.models import Problem
 from kiosk.net.log_limit import LogLimit
-from kiosk.process.logging import place_of
+from kiosk.process.request_errors import as_kiosk_error
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = {"cache-control": "no-store"}
@@ -36,7 +36,7 @@ class Problems:
 
     def answer(self, request: Request, error: Exception, route: str, *, signed_in: bool) -> Response:
         """Count and log a request that failed, and return the response to it."""
-        ours = _ours(error)
+        ours = as_kiosk_error(error)
         self._metrics.refusal(route, ours.code)
         if not ours.counted and (signed_in or self._limit.admits(ours.code)):
             logs.refusal(f"{request.method} {request.scope['path']}", ours)
@@ -76,15 +76,3 @@ def document(error: KioskError, status: int) -> Problem:
         request_id=error.request_id,
         time=error.broker_time if isinstance(error, TokenProofTime) else None,
     )
-
-
-def _ours(error: Exception) -> KioskError:
-    match error:
-        case KioskError():
-            return error
-        case HTTPException():
-            return RequestInvalid(f"{error.status_code}: {error.detail}")
-        case ClientDisconnect():
-            return RequestInvalid("the connection closed before the end of the body")
-        case _:
-            return KioskError(place_of(error))

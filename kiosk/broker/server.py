@@ -134,7 +134,7 @@ def build_sign_ins(config: BrokerConfig, tokens: Tokens, record: Record, clock: 
 
 @contextlib.contextmanager
 def listening_to_page(settings: SignInRules) -> Iterator[Sequence[socket]]:
-    """Listen on the socket of the sign-in page; yields it, or nothing if there is none. Raises ConfigError.
+    """Listen on the sign-in page's own socket; yields it, or nothing without one. Raises ConfigError.
 
     Only the broker's own user can open it, unless the page runs as another one.
     """

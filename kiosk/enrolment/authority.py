@@ -30,28 +30,24 @@ _COMMON_NAME = "Recovery kiosk clients"
 _LIFETIME = dt.timedelta(days=3650)
 # A broker whose clock is behind must not find a new certificate "not yet valid".
 _BACKDATED = dt.timedelta(hours=1)
-_SIGNS = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
-_ISSUES = x509.KeyUsage(
-    digital_signature=False,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=True,
-    crl_sign=True,
-    encipher_only=False,
-    decipher_only=False,
-)
+
+
+def _usage(*, leaf: bool) -> x509.KeyUsage:
+    """Return what a key may do: sign for itself, or issue certificates and revocations."""
+    return x509.KeyUsage(
+        digital_signature=leaf,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=not leaf,
+        crl_sign=not leaf,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+_SIGNS, _ISSUES = _usage(leaf=True), _usage(leaf=False)
 
 
 @dataclass(frozen=True)

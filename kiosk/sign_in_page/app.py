@@ -19,8 +19,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
@@ -39,7 +38,7 @@ from kiosk.errors import (
 from kiosk.net.connections import trust
 from kiosk.net.log_limit import LogLimit
 from kiosk.process.events import event, refusal
-from kiosk.process.logging import place_of
+from kiosk.process.request_errors import as_kiosk_error
 from kiosk.sign_in_messages import (
     ChooseWords,
     EndAtPhone,
@@ -330,7 +329,7 @@ class SignInPage:
 
     def _problem(self, request: Request, route: str, error: Exception) -> Response:
         """Answer a request that failed with a page. The path is not logged: it may be a link."""
-        ours = _ours(error)
+        ours = as_kiosk_error(error)
         state = self._state(request)
         if self._limit.admits(ours.code):
             refusal(f"{request.method} {route}", ours)
@@ -425,15 +424,3 @@ def _phone(state: State) -> PhoneRequest:
 
 def _accepted(request: Request) -> str:
     return language_for(request.headers.get("accept-language", ""))
-
-
-def _ours(error: Exception) -> KioskError:
-    match error:
-        case KioskError():
-            return error
-        case HTTPException():
-            return RequestInvalid(f"{error.status_code}: {error.detail}")
-        case ClientDisconnect():
-            return RequestInvalid("the connection closed before the end of the body")
-        case _:
-            return KioskError(place_of(error))

@@ -72,7 +72,7 @@ def _migrate(connection: Connection, signer: Signer) -> None:
     """Change the tables, and sign what is signed from now on."""
     sinks = inspect(connection).has_table(SINK.name)
     if connection.dialect.name == "postgresql":
-        # Brokers wait behind this lock, and it waits for whoever reads, as a backup does for a long time.
+        # Brokers wait behind this lock, and it waits for all readers, such as a backup, which takes long.
         connection.execute(text(f"SET LOCAL lock_timeout = '{time_limits.BUSY_SECONDS:g}s'"))
         # Before a row is locked, so that nobody who waits for a row is waited for. Deliveries have the same order.
         tables = "sink, head" if sinks else "head"

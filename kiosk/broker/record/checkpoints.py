@@ -129,7 +129,7 @@ class InvalidSignature(Exception):
 
 
 class OtherKey(InvalidCheckpoint, InvalidSignature):
-    """A checkpoint or a signature of a key that is none of the given ones."""
+    """A checkpoint or a signature made with another key than those given."""
 
 
 def opened(note: str, keys: Sequence[Ed25519PublicKey]) -> Checkpoint:
